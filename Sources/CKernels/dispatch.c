@@ -1,0 +1,52 @@
+// The choice of a variant, made once.
+#include <string.h>
+
+#include "ckernels.h"
+
+#if defined(__x86_64__)
+extern const nf_kernels nf_kernels_baseline, nf_kernels_avx2, nf_kernels_avx512;
+
+static int runs_avx2(void) {
+  __builtin_cpu_init();
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+}
+
+static int runs_avx512(void) {
+  __builtin_cpu_init();
+  return runs_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+}
+
+const nf_kernels *nf_kernels_named(const char *name) {
+  if (strcmp(name, "baseline") == 0) return &nf_kernels_baseline;
+  if (strcmp(name, "avx2") == 0 && runs_avx2()) return &nf_kernels_avx2;
+  if (strcmp(name, "avx512") == 0 && runs_avx512()) return &nf_kernels_avx512;
+  return NULL;
+}
+
+const nf_kernels *nf_kernels_active(void) {
+  if (runs_avx512()) return &nf_kernels_avx512;
+  if (runs_avx2()) return &nf_kernels_avx2;
+  return &nf_kernels_baseline;
+}
+#elif defined(__aarch64__)
+extern const nf_kernels nf_kernels_neon;
+
+const nf_kernels *nf_kernels_named(const char *name) { return strcmp(name, "neon") == 0 ? &nf_kernels_neon : NULL; }
+
+const nf_kernels *nf_kernels_active(void) { return &nf_kernels_neon; }
+#else
+extern const nf_kernels nf_kernels_baseline;
+
+const nf_kernels *nf_kernels_named(const char *name) {
+  return strcmp(name, "baseline") == 0 ? &nf_kernels_baseline : NULL;
+}
+
+const nf_kernels *nf_kernels_active(void) { return &nf_kernels_baseline; }
+#endif
+
+// Padded for the widest variant: keys transposed, and four rows of scores.
+size_t nf_attention_scratch(size_t length, size_t head_width) {
+  const size_t padded = (length + 31) / 32 * 32;
+  return (head_width + 4) * padded;
+}

@@ -1,0 +1,50 @@
+// Leaf loops that the matrix library lacks, in one variant per instruction set.
+//
+// `nf_kernels_active()` is chosen once, from what the processor reports; tests ask for each variant by name.
+// Every function is a pure function of its arguments: the same bytes come out wherever a row stands in a batch.
+#ifndef NEARFAR_CKERNELS_H
+#define NEARFAR_CKERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct nf_kernels {
+  const char *name;  // "baseline", "avx2", "avx512", "neon"
+
+  // Σ a[i]·b[i], each product and the sum in f64.
+  double (*dot_f64)(const float *a, const float *b, size_t count);
+
+  // out[r] = Σ a[i]·rows[r·count + i] in f64 for `rows` rows that lie one after another; equal to dot_f64 bit for bit.
+  void (*dots_f64)(const float *a, const float *matrix, size_t rows, size_t count, double *out);
+
+  // The log-sum-exp of one row, fed piece by piece (Milakov & Gimelshein 2018, arXiv 1805.02867):
+  // *running_max and *running_sum become those of the row extended by products[j]·scale·column_scale[j], j < count.
+  // `column_scale` may be NULL (all ones). The sum is kept in f64 so that its error does not grow with the row.
+  void (*log_sum_exp_update)(const float *products, const float *column_scale, float scale, size_t count,
+                             double *running_max, double *running_sum);
+
+  // out = LayerNorm(x + residual)·gamma + beta for `rows` rows of `width`; residual may be NULL; out may be x.
+  void (*layer_norm)(const float *x, const float *residual, const float *gamma, const float *beta, float epsilon,
+                     size_t rows, size_t width, float *out);
+
+  // Self-attention of one sequence (Vaswani et al. 2017, section 3.2): for each of `heads` heads
+  // softmax(Q·Kᵀ·scale)·V. `qkv` is [length, 3·heads·head_width] holding a token's queries, then keys, then values;
+  // `out` is [length, heads·head_width]; `scratch` holds nf_attention_scratch(length, head_width) floats.
+  void (*attention)(const float *qkv, size_t length, size_t heads, size_t head_width, float scale, float *scratch,
+                    float *out);
+
+  // out[c] = mean over `rows` rows of x[r, c], and the maximum likewise.
+  void (*mean_rows)(const float *x, size_t rows, size_t width, float *out);
+  void (*max_rows)(const float *x, size_t rows, size_t width, float *out);
+} nf_kernels;
+
+// The best variant that this processor runs. Never NULL.
+const nf_kernels *nf_kernels_active(void);
+
+// The variant of that name, or NULL when it is unknown or this processor cannot run it.
+const nf_kernels *nf_kernels_named(const char *name);
+
+// Floats of scratch that `attention` needs.
+size_t nf_attention_scratch(size_t length, size_t head_width);
+
+#endif

@@ -1,0 +1,212 @@
+// One implementation of every kernel over vectors of NF_WIDTH floats. A variant's file defines NF_WIDTH, NF_VARIANT (the
+// suffix) and the target attribute, and includes this. Vector extensions of the compiler stand in for intrinsics, so the
+// same text becomes SSE2, AVX2, AVX-512 or NEON code.
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "ckernels.h"
+
+#define NF_JOIN2(a, b) a##_##b
+#define NF_JOIN(a, b) NF_JOIN2(a, b)
+#define NF(name) NF_JOIN(name, NF_VARIANT)
+#define NF_INLINE static inline __attribute__((always_inline))
+
+// Unaligned, may alias: rows start anywhere in a client's batch.
+typedef float NF(vf) __attribute__((vector_size(4 * NF_WIDTH)));
+typedef int32_t NF(vi) __attribute__((vector_size(4 * NF_WIDTH)));
+typedef double NF(vd) __attribute__((vector_size(8 * NF_WIDTH)));
+typedef float NF(vfu) __attribute__((vector_size(4 * NF_WIDTH), aligned(4), may_alias));
+#define vf NF(vf)
+#define vi NF(vi)
+#define vd NF(vd)
+#define vfu NF(vfu)
+
+NF_INLINE vf NF(load)(const float *p) { return *(const vfu *)p; }
+NF_INLINE void NF(store)(float *p, vf v) { *(vfu *)p = v; }
+NF_INLINE vf NF(splat)(float x) { return x - (vf){}; }
+#ifdef NF_NO_FMA
+// Without the instruction the builtin would call a library function for every lane.
+NF_INLINE vf NF(fma)(vf a, vf b, vf c) { return a * b + c; }
+#else
+NF_INLINE vf NF(fma)(vf a, vf b, vf c) { return __builtin_elementwise_fma(a, b, c); }
+#endif
+NF_INLINE vf NF(max)(vf a, vf b) { return __builtin_elementwise_max(a, b); }
+
+// Fixed trees, so that a sum's bits depend on the values alone.
+NF_INLINE float NF(sum)(vf v) {
+  float lane[NF_WIDTH];
+  memcpy(lane, &v, sizeof v);
+  for (int half = NF_WIDTH / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; i++) lane[i] += lane[i + half];
+  return lane[0];
+}
+
+// By pointer: vectors wider than the target's registers have no stable calling convention.
+NF_INLINE double NF(sum_f64)(const vd *v) {
+  double lane[NF_WIDTH];
+  memcpy(lane, v, sizeof *v);
+  for (int half = NF_WIDTH / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; i++) lane[i] += lane[i + half];
+  return lane[0];
+}
+
+NF_INLINE float NF(largest)(vf v) {
+  float lane[NF_WIDTH];
+  memcpy(lane, &v, sizeof v);
+  for (int half = NF_WIDTH / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; i++) lane[i] = lane[i] > lane[i + half] ? lane[i] : lane[i + half];
+  return lane[0];
+}
+
+// exp(x) for x ≤ 0 to 2 ulp: x = n·ln 2 + r with |r| ≤ ln 2 / 2, then a polynomial of degree 7 in r (Taylor: the next term
+// is below 2⁻²⁷) times 2ⁿ. Results below the smallest normal number become 0.
+NF_INLINE vf NF(exp)(vf x) {
+  const vf floor_x = NF(splat)(-87.0f);
+  vi keep = x > floor_x;
+  x = NF(max)(x, floor_x);
+  const vf magic = NF(splat)(12582912.0f);  // 1.5·2²³: adding it rounds to an integer in the low bits
+  vf shifted = NF(fma)(x, NF(splat)(1.44269504088896341f), magic);
+  vf n = shifted - magic;
+  vf r = NF(fma)(n, NF(splat)(-0.693359375f), x);  // ln 2 in two parts, the first exact in 9 bits
+  r = NF(fma)(n, NF(splat)(2.12194440e-4f), r);
+  vf p = NF(splat)(1.0f / 5040.0f);
+  p = NF(fma)(p, r, NF(splat)(1.0f / 720.0f));
+  p = NF(fma)(p, r, NF(splat)(1.0f / 120.0f));
+  p = NF(fma)(p, r, NF(splat)(1.0f / 24.0f));
+  p = NF(fma)(p, r, NF(splat)(1.0f / 6.0f));
+  p = NF(fma)(p, r, NF(splat)(0.5f));
+  p = NF(fma)(p, r, NF(splat)(1.0f));
+  p = NF(fma)(p, r, NF(splat)(1.0f));
+  vi bits = __builtin_convertvector(n, vi);
+  vf power = (vf)((bits + 127) << 23);
+  return (vf)((vi)(p * power) & keep);
+}
+
+NF_INLINE double NF(dot_f64_one)(const float *a, const float *b, size_t count) {
+  vd s0 = {}, s1 = {};
+  size_t i = 0;
+  for (; i + 2 * NF_WIDTH <= count; i += 2 * NF_WIDTH) {
+    s0 += __builtin_convertvector(NF(load)(a + i), vd) * __builtin_convertvector(NF(load)(b + i), vd);
+    s1 += __builtin_convertvector(NF(load)(a + i + NF_WIDTH), vd) *
+          __builtin_convertvector(NF(load)(b + i + NF_WIDTH), vd);
+  }
+  s0 += s1;
+  double sum = NF(sum_f64)(&s0);
+  for (; i < count; i++) sum += (double)a[i] * (double)b[i];
+  return sum;
+}
+
+static double NF(dot_f64)(const float *a, const float *b, size_t count) { return NF(dot_f64_one)(a, b, count); }
+
+static void NF(dots_f64)(const float *a, const float *matrix, size_t rows, size_t count, double *out) {
+  for (size_t r = 0; r < rows; r++) out[r] = NF(dot_f64_one)(a, matrix + r * count, count);
+}
+
+static void NF(log_sum_exp_update)(const float *products, const float *column_scale, float scale, size_t count,
+                                   double *running_max, double *running_sum) {
+  if (count == 0) return;
+  // f32 is enough inside one piece: its terms are relative to the piece's own maximum.
+  float top = -FLT_MAX;
+  vf top_v = NF(splat)(-FLT_MAX);
+  const vf scale_v = NF(splat)(scale);
+  size_t i = 0;
+  for (; i + NF_WIDTH <= count; i += NF_WIDTH) {
+    vf z = NF(load)(products + i) * scale_v;
+    if (column_scale) z *= NF(load)(column_scale + i);
+    top_v = NF(max)(top_v, z);
+  }
+  if (i > 0) top = NF(largest)(top_v);
+  size_t whole = i;
+  for (; i < count; i++) {
+    float z = products[i] * scale;
+    if (column_scale) z *= column_scale[i];
+    if (z > top) top = z;
+  }
+  vf top_all = NF(splat)(top);
+  vd sum_v = {};
+  for (i = 0; i < whole; i += NF_WIDTH) {
+    vf z = NF(load)(products + i) * scale_v;
+    if (column_scale) z *= NF(load)(column_scale + i);
+    sum_v += __builtin_convertvector(NF(exp)(z - top_all), vd);
+  }
+  double sum = NF(sum_f64)(&sum_v);
+  for (; i < count; i++) {
+    float z = products[i] * scale;
+    if (column_scale) z *= column_scale[i];
+    sum += exp((double)z - (double)top);
+  }
+  if ((double)top > *running_max) {
+    *running_sum = *running_sum * exp(*running_max - (double)top) + sum;
+    *running_max = (double)top;
+  } else {
+    *running_sum += sum * exp((double)top - *running_max);
+  }
+}
+
+static void NF(layer_norm)(const float *x, const float *residual, const float *gamma, const float *beta, float epsilon,
+                           size_t rows, size_t width, float *out) {
+  for (size_t r = 0; r < rows; r++) {
+    const float *row = x + r * width;
+    const float *add = residual ? residual + r * width : NULL;
+    float *o = out + r * width;
+    vf sum_v = {};
+    float sum = 0;
+    size_t i = 0;
+    for (; i + NF_WIDTH <= width; i += NF_WIDTH) {
+      vf v = NF(load)(row + i);
+      if (add) v += NF(load)(add + i);
+      NF(store)(o + i, v);
+      sum_v += v;
+    }
+    for (; i < width; i++) {
+      o[i] = row[i] + (add ? add[i] : 0.0f);
+      sum += o[i];
+    }
+    float mean = (NF(sum)(sum_v) + sum) / (float)width;
+    // The variance from centred values: no cancellation when the mean is large.
+    vf square_v = {};
+    float square = 0;
+    vf mean_v = NF(splat)(mean);
+    for (i = 0; i + NF_WIDTH <= width; i += NF_WIDTH) {
+      vf d = NF(load)(o + i) - mean_v;
+      square_v = NF(fma)(d, d, square_v);
+    }
+    for (; i < width; i++) square += (o[i] - mean) * (o[i] - mean);
+    float inverse = 1.0f / sqrtf((NF(sum)(square_v) + square) / (float)width + epsilon);
+    vf inverse_v = NF(splat)(inverse);
+    for (i = 0; i + NF_WIDTH <= width; i += NF_WIDTH) {
+      vf d = (NF(load)(o + i) - mean_v) * inverse_v;
+      NF(store)(o + i, NF(fma)(d, NF(load)(gamma + i), NF(load)(beta + i)));
+    }
+    for (; i < width; i++) o[i] = (o[i] - mean) * inverse * gamma[i] + beta[i];
+  }
+}
+
+static void NF(mean_rows)(const float *x, size_t rows, size_t width, float *out) {
+  for (size_t c = 0; c < width; c++) out[c] = 0;
+  for (size_t r = 0; r < rows; r++)
+    for (size_t c = 0; c < width; c++) out[c] += x[r * width + c];
+  float count = rows ? (float)rows : 1.0f;
+  for (size_t c = 0; c < width; c++) out[c] /= count;
+}
+
+static void NF(max_rows)(const float *x, size_t rows, size_t width, float *out) {
+  if (rows == 0) return;
+  memcpy(out, x, width * sizeof(float));
+  for (size_t r = 1; r < rows; r++)
+    for (size_t c = 0; c < width; c++) out[c] = x[r * width + c] > out[c] ? x[r * width + c] : out[c];
+}
+
+#include "attention.h"
+
+const nf_kernels NF(nf_kernels) = {
+    .name = NF_NAME,
+    .dot_f64 = NF(dot_f64),
+    .dots_f64 = NF(dots_f64),
+    .log_sum_exp_update = NF(log_sum_exp_update),
+    .layer_norm = NF(layer_norm),
+    .attention = NF(attention),
+    .mean_rows = NF(mean_rows),
+    .max_rows = NF(max_rows),
+};

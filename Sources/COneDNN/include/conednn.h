@@ -1,0 +1,39 @@
+// Thin C interface to the two products of oneDNN that Nearfar uses. Each call runs on the calling thread alone: the service
+// spreads work over its own queues.
+#ifndef NEARFAR_CONEDNN_H
+#define NEARFAR_CONEDNN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct nf_linear nf_linear;
+
+typedef enum nf_activation { NF_IDENTITY = 0, NF_GELU_ERF = 1, NF_GELU_TANH = 2, NF_RELU = 3 } nf_activation;
+
+// A dense layer y = activation(x·Wᵀ + b): `weights` is [outputs, inputs] row-major, `bias` [outputs] or NULL. The weights
+// are repacked for this processor; the arguments are not kept. NULL on failure, with a message in `error`.
+nf_linear *nf_linear_create(int64_t inputs, int64_t outputs, const float *weights, const float *bias,
+                            nf_activation activation, char *error, size_t error_size);
+void nf_linear_destroy(nf_linear *layer);
+
+// x is [rows, inputs], y [rows, outputs], both with room for nf_linear_padded_rows(rows) rows: the rows between are read
+// (so they must be initialised) and written. A row's result does not depend on the rows beside it. 0 on success.
+int nf_linear_apply(const nf_linear *layer, const float *x, int64_t rows, float *y);
+int64_t nf_linear_padded_rows(int64_t rows);
+
+// products[i, j] = Σ_d left[i, d]·right[j, d]; left [rows, inner], right [columns, inner], products [rows, stride].
+// 0 on success.
+int nf_product_transposed(const float *left, int64_t rows, const float *right, int64_t columns, int64_t inner,
+                          float *products, int64_t stride);
+
+// "2.6.3 avx512_core_bf16": the library's version and the best instruction set that it found.
+const char *nf_onednn_description(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

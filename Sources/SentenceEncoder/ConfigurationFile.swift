@@ -1,0 +1,93 @@
+import JSON
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// One JSON object in a model folder, read by key; what is missing or of the wrong type is named.
+struct ConfigurationFile {
+  let name: String
+  private let document: JSONDocument
+
+  /// nil when the file does not exist.
+  static func ifPresent(_ name: String, in folder: String) throws(EncoderError) -> ConfigurationFile? {
+    access("\(folder)/\(name)", F_OK) == 0 ? try ConfigurationFile(name, in: folder) : nil
+  }
+
+  init(_ name: String, in folder: String) throws(EncoderError) {
+    self.name = name
+    do {
+      document = try JSONDocument(try Self.bytes(of: "\(folder)/\(name)", name: name))
+    } catch let error as JSONParseError {
+      throw EncoderError(key: name, message: error.message)
+    } catch let error as EncoderError {
+      throw error
+    } catch {
+      throw EncoderError(key: name, message: "cannot be read")
+    }
+  }
+
+  var root: JSONValue { document.root }
+
+  func integer(_ key: String, default fallback: Int? = nil) throws(EncoderError) -> Int {
+    guard let value = root[key], !value.isNull else {
+      if let fallback { return fallback }
+      throw missing(key)
+    }
+    guard let number = value.integer else { throw wrong(key, "a whole number") }
+    return number
+  }
+
+  func double(_ key: String, default fallback: Double) throws(EncoderError) -> Double {
+    guard let value = root[key], !value.isNull else { return fallback }
+    guard let number = value.double else { throw wrong(key, "a number") }
+    return number
+  }
+
+  func string(_ key: String, default fallback: String? = nil) throws(EncoderError) -> String {
+    guard let value = root[key], !value.isNull else {
+      if let fallback { return fallback }
+      throw missing(key)
+    }
+    guard let text = value.string else { throw wrong(key, "a string") }
+    return text
+  }
+
+  func bool(_ key: String, default fallback: Bool) throws(EncoderError) -> Bool {
+    guard let value = root[key], !value.isNull else { return fallback }
+    guard let flag = value.bool else { throw wrong(key, "true or false") }
+    return flag
+  }
+
+  func unsupported(_ key: String, _ found: String, supported: String) -> EncoderError {
+    EncoderError(key: "\(name): \(key)", message: "'\(found)' is not supported; supported: \(supported)")
+  }
+
+  private func missing(_ key: String) -> EncoderError {
+    EncoderError(key: "\(name): \(key)", message: "is missing")
+  }
+
+  private func wrong(_ key: String, _ expected: String) -> EncoderError {
+    EncoderError(key: "\(name): \(key)", message: "must be \(expected)")
+  }
+
+  private static func bytes(of path: String, name: String) throws(EncoderError) -> [UInt8] {
+    guard let file = fopen(path, "rb") else {
+      throw EncoderError(key: name, message: "cannot be opened: \(String(cString: strerror(errno)))")
+    }
+    defer { fclose(file) }
+    var bytes: [UInt8] = []
+    var piece = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let count = fread(&piece, 1, piece.count, file)
+      bytes.append(contentsOf: piece[..<count])
+      if count < piece.count { break }
+    }
+    guard ferror(file) == 0 else { throw EncoderError(key: name, message: "cannot be read") }
+    return bytes
+  }
+}

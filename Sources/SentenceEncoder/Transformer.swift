@@ -1,0 +1,93 @@
+import SimilarityCore
+
+/// The BERT forward pass over sequences packed one after another, without padding.
+///
+/// Every step works on rows or on one sequence, never across sequences: a text's vector has the same bytes alone and in
+/// any batch.
+struct Transformer: Sendable {
+  let configuration: EncoderConfiguration
+  let weights: EncoderWeights
+  let kernels: Kernels
+
+  /// Runs all layers; the last hidden states are left in `workspace.hidden`, [tokens, hidden].
+  ///
+  /// - Parameter sequences: token ids, each sequence non-empty, no longer than the position table, ids in the vocabulary.
+  func forward(_ sequences: [[Int32]], _ workspace: Workspace) throws(EncodingFailure) {
+    embed(sequences, workspace)
+    let tokens = sequences.reduce(0) { $0 + $1.count }
+    for layer in weights.layers {
+      try attend(sequences, tokens, layer, workspace)
+      try feedForward(tokens, layer, workspace)
+    }
+  }
+
+  /// LayerNorm(word + type + position).
+  private func embed(_ sequences: [[Int32]], _ workspace: Workspace) {
+    let width = configuration.hiddenSize
+    weights.positions.withUnsafeBufferPointer { positions in
+      withNorm(weights.embeddingNorm) { gamma, beta in
+        guard let first = positions.baseAddress else { return }
+        var target = workspace.hidden
+        for sequence in sequences {
+          for (position, id) in sequence.enumerated() {
+            // SAFETY: ids and lengths were checked against the tables before the pass.
+            kernels.layerNorm(
+              weights.words.row(id), residual: first + position * width, gamma: gamma, beta: beta,
+              epsilon: configuration.layerNormEpsilon, rows: 1, into: target)
+            target += width
+          }
+        }
+      }
+    }
+  }
+
+  /// hidden = LayerNorm(hidden + W·Attention(hidden)).
+  private func attend(
+    _ sequences: [[Int32]], _ tokens: Int, _ layer: LayerWeights, _ workspace: Workspace
+  ) throws(EncodingFailure) {
+    let width = configuration.hiddenSize
+    try layer.queryKeyValue.apply(workspace.hidden, rows: tokens, into: workspace.queryKeyValue)
+    let scale = 1 / Float(configuration.headWidth).squareRoot()
+    var start = 0
+    for sequence in sequences {
+      kernels.attention(
+        workspace.queryKeyValue + start * 3 * width, length: sequence.count, heads: configuration.attentionHeads,
+        headWidth: configuration.headWidth, scale: scale, scratch: workspace.attention,
+        into: workspace.context + start * width)
+      start += sequence.count
+    }
+    try layer.attentionOutput.apply(workspace.context, rows: tokens, into: workspace.projected)
+    normalize(workspace.projected, rows: tokens, residual: workspace.hidden, layer.attentionNorm)
+  }
+
+  /// hidden = LayerNorm(hidden + W₂·activation(W₁·hidden)), tile by tile so that activations stay in cache.
+  private func feedForward(_ tokens: Int, _ layer: LayerWeights, _ workspace: Workspace) throws(EncodingFailure) {
+    let width = configuration.hiddenSize
+    for start in stride(from: 0, to: tokens, by: Workspace.rowsPerTile) {
+      let rows = min(Workspace.rowsPerTile, tokens - start)
+      let hidden = workspace.hidden + start * width, projected = workspace.projected + start * width
+      try layer.intermediate.apply(hidden, rows: rows, into: workspace.intermediate)
+      try layer.output.apply(workspace.intermediate, rows: rows, into: projected)
+      normalize(projected, rows: rows, residual: hidden, layer.outputNorm)
+    }
+  }
+
+  /// residual = LayerNorm(x + residual).
+  private func normalize(
+    _ x: UnsafeMutablePointer<Float>, rows: Int, residual: UnsafeMutablePointer<Float>, _ norm: NormWeights
+  ) {
+    withNorm(norm) { gamma, beta in
+      kernels.layerNorm(
+        x, residual: residual, gamma: gamma, beta: beta, epsilon: configuration.layerNormEpsilon, rows: rows,
+        into: residual)
+    }
+  }
+
+  private func withNorm(
+    _ norm: NormWeights, _ body: (UnsafeBufferPointer<Float>, UnsafeBufferPointer<Float>) -> Void
+  ) {
+    norm.gamma.withUnsafeBufferPointer { gamma in
+      norm.beta.withUnsafeBufferPointer { beta in body(gamma, beta) }
+    }
+  }
+}

@@ -1,0 +1,75 @@
+import HTTP1
+import JSON
+import VectorStore
+
+/// `/collections` and `/collections/{name}`: making, listing, describing and deleting collections.
+struct CollectionsEndpoint: Sendable {
+  let store: CollectionStore
+  let limits: Limits
+
+  func create(_ call: Call) throws {
+    let name = try Self.name(call)
+    let document = try JSONDocument(call.request.body, maxDepth: limits.maxJSONDepth)
+    var fields = try Fields(document.root)
+    guard let dimension = try fields.integer("dim", in: 1...limits.maxDimension) else {
+      throw Problem.invalid("dim", "is required")
+    }
+    let metric = try fields.choice("metric", of: ["cosine", "dot", "euclidean"])
+    guard metric == "cosine" else {
+      throw Problem.notServed("metric", "'\(metric)' is not served by this version; cosine is")
+    }
+    try fields.finish()
+    let (collection, created) = try store.create(name, dimension: dimension)
+    call.answer(status: created ? 201 : 200) { Self.describe(collection, to: &$0) }
+  }
+
+  func list(_ call: Call) {
+    call.answer { writer in
+      writer.beginObject()
+      writer.key("collections")
+      writer.beginArray()
+      for collection in store.all { Self.describe(collection, to: &writer) }
+      writer.endArray()
+      writer.endObject()
+    }
+  }
+
+  func describe(_ call: Call) throws {
+    let collection = try store.collection(try Self.name(call))
+    call.answer { Self.describe(collection, to: &$0) }
+  }
+
+  func delete(_ call: Call) throws {
+    try store.delete(try Self.name(call))
+    call.answer(Response(status: 204))
+  }
+
+  /// The collection that the path names.
+  ///
+  /// - Throws: ``Problem`` for a name that no collection can have.
+  static func name(_ call: Call) throws(Problem) -> String {
+    let name = call.parameters.first ?? ""
+    guard RequestID.isValid(name) else {
+      throw .invalid("name", "a collection's name has 1 to 128 of the characters A-Z a-z 0-9 . _ -")
+    }
+    return name
+  }
+
+  private static func describe(_ collection: Collection, to writer: inout JSONWriter) {
+    let snapshot = collection.snapshot
+    writer.beginObject()
+    writer.key("name")
+    writer.string(collection.name)
+    writer.key("count")
+    writer.integer(snapshot.count)
+    writer.key("dim")
+    writer.integer(collection.dimension)
+    writer.key("metric")
+    writer.string("cosine")
+    writer.key("version")
+    writer.integer(snapshot.version)
+    writer.key("model")
+    writer.string(orNull: snapshot.model)
+    writer.endObject()
+  }
+}

@@ -1,0 +1,32 @@
+import JSON
+
+/// `POST /embed`: texts to vectors, in text-embeddings-inference's shape.
+struct EmbedEndpoint: Sendable {
+  let texts: TextEncoder
+  let limits: Limits
+
+  func run(_ call: Call) throws {
+    let document = try JSONDocument(call.request.body, maxDepth: limits.maxJSONDepth)
+    try run(call, try Fields(document.root))
+  }
+
+  func run(_ call: Call, _ body: Fields) throws {
+    var fields = body
+    let inputs = try limits.texts(try fields.required("inputs"), field: "inputs")
+    var options = EmbeddingOptions()
+    options.normalize = try fields.bool("normalize", default: true)
+    options.text = try EmbeddingOptions.text(&fields, texts.encoder)
+    try options.readShape(&fields, texts.encoder)
+    try fields.finish()
+
+    let sequences = try texts.sequences(of: inputs, options.text, field: "inputs", for: call)
+    texts.encode(sequences, for: call) { [options] pooled in
+      let rows = try options.finish(pooled)
+      call.answer(reserving: rows.values.count * 12 + 64) { writer in
+        writer.beginArray()
+        for index in 0..<rows.rows { writer.row(index, of: rows, options.encoding) }
+        writer.endArray()
+      }
+    }
+  }
+}

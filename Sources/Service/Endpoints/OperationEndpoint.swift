@@ -1,0 +1,148 @@
+import CAssets
+import HTTP1
+import JSON
+import SentenceEncoder
+import SimilarityCore
+import Synchronization
+import VectorStore
+
+/// What orchestrators, monitoring and people ask of a running service.
+final class OperationEndpoint: Sendable {
+  private let encoder: SentenceEncoder
+  private let texts: TextEncoder
+  private let store: CollectionStore
+  private let configuration: ServiceConfiguration
+  private let metrics: Metrics
+  private let draining = Atomic(false)
+  private let transport = Mutex<(@Sendable (inout MetricsText) -> Void)?>(nil)
+
+  init(
+    texts: TextEncoder, store: CollectionStore, configuration: ServiceConfiguration, metrics: Metrics
+  ) {
+    encoder = texts.encoder
+    self.texts = texts
+    self.store = store
+    self.configuration = configuration
+    self.metrics = metrics
+  }
+
+  /// Not ready from now on; requests are still answered.
+  func beginDraining() { draining.store(true, ordering: .releasing) }
+
+  /// Adds what the transport counts to `/metrics`.
+  func observe(transport write: @escaping @Sendable (inout MetricsText) -> Void) {
+    transport.withLock { $0 = write }
+  }
+
+  /// The process runs.
+  func live(_ call: Call) { Self.status("ok", call) }
+
+  /// The model is loaded and the service takes requests: an instance exists only after loading.
+  func ready(_ call: Call) throws {
+    guard !draining.load(ordering: .acquiring) else {
+      var response = Problem(503, "the service is draining").response(.native)
+      response.fields.set("Retry-After", "1")
+      return call.answer(response)
+    }
+    Self.status("ready", call)
+  }
+
+  private static func status(_ text: String, _ call: Call) {
+    call.answer(reserving: 32) { writer in
+      writer.beginObject()
+      writer.key("status")
+      writer.string(text)
+      writer.endObject()
+    }
+  }
+
+  func info(_ call: Call) {
+    call.answer(reserving: 1024) { writer in
+      writer.beginObject()
+      writer.key("name")
+      writer.string("nearfar")
+      writer.key("version")
+      writer.string(Version.current)
+      writer.key("model")
+      writer.beginObject()
+      writer.key("name")
+      writer.string(encoder.name)
+      writer.key("fingerprint")
+      writer.string(encoder.fingerprint)
+      writer.key("dim")
+      writer.integer(encoder.dimension)
+      writer.key("max_seq_length")
+      writer.integer(encoder.maxSequenceLength)
+      writer.key("pooling")
+      writer.string(encoder.pooling.rawValue)
+      writer.key("normalize")
+      writer.bool(encoder.normalizes)
+      writer.endObject()
+      writer.key("precision")
+      writer.string("f32")
+      writer.key("threads")
+      writer.integer(configuration.threads)
+      writer.key("cpu")
+      writer.beginObject()
+      writer.key("kernels")
+      writer.string(Kernels.active.name)
+      writer.key("onednn")
+      writer.string(ProductTiles.libraryDescription)
+      writer.endObject()
+      writer.key("data")
+      writer.string(":memory:")
+      writer.key("limits")
+      writer.limits(configuration.limits)
+      writer.endObject()
+    }
+  }
+
+  func metrics(_ call: Call) {
+    var text = MetricsText()
+    text.family("nearfar_build_info", "gauge", "Version and active CPU code.")
+    text.sample("nearfar_build_info", [("version", Version.current), ("kernels", Kernels.active.name)], 1)
+    metrics.write(to: &text)
+    text.family("nearfar_encode_waiting_texts", "gauge", "Texts that wait for a batch.")
+    text.sample("nearfar_encode_waiting_texts", [], Double(texts.waiting))
+    text.family("nearfar_collection_points", "gauge", "Points of a collection.")
+    for collection in store.all {
+      text.sample("nearfar_collection_points", [("collection", collection.name)], Double(collection.snapshot.count))
+    }
+    ProcessMetrics.write(to: &text)
+    transport.withLock { $0 }?(&text)
+    call.answer(
+      Response(
+        status: 200, fields: HTTPFields([("Content-Type", "text/plain; version=0.0.4; charset=utf-8")]),
+        body: Array(text.text.utf8)))
+  }
+
+  func openapi(_ call: Call) {
+    Self.asset(nearfar_openapi_yaml(), nearfar_openapi_yaml_length(), "application/yaml", call)
+  }
+
+  func page(_ call: Call) {
+    Self.asset(nearfar_index_html(), nearfar_index_html_length(), "text/html; charset=utf-8", call)
+  }
+
+  // SAFETY: the asset is a constant array of `count` bytes in the program.
+  private static func asset(_ bytes: UnsafePointer<UInt8>?, _ count: Int, _ type: String, _ call: Call) {
+    let body = Array(UnsafeBufferPointer(start: bytes, count: count))
+    call.answer(Response(status: 200, fields: HTTPFields([("Content-Type", type)]), body: body))
+  }
+}
+
+extension JSONWriter {
+  fileprivate mutating func limits(_ limits: Limits) {
+    beginObject()
+    for (name, value) in [
+      ("max_body_bytes", limits.maxBodyBytes), ("max_inputs", limits.maxInputs),
+      ("max_characters", limits.maxCharacters), ("max_dimension", limits.maxDimension),
+      ("max_k", limits.maxNeighbors), ("max_json_depth", limits.maxJSONDepth),
+      ("max_head_bytes", limits.maxHeadBytes), ("max_fields", limits.maxFields),
+    ] {
+      key(name)
+      integer(value)
+    }
+    endObject()
+  }
+}

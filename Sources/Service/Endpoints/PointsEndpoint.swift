@@ -1,0 +1,158 @@
+import HTTP1
+import JSON
+import SimilarityCore
+import VectorStore
+
+/// `/collections/{name}/points` and below: storing, reading, listing and deleting points.
+struct PointsEndpoint: Sendable {
+  let store: CollectionStore
+  let texts: TextEncoder
+  let limits: Limits
+
+  private static let mostListed = 1000
+
+  func upsert(_ call: Call) throws {
+    let collection = try store.collection(try CollectionsEndpoint.name(call))
+    let document = try JSONDocument(call.request.body, maxDepth: limits.maxJSONDepth)
+    let request = try PointsRequest(document.root, limits)
+    let embedded = request.texts
+    guard !embedded.isEmpty else { return try apply(request, [:], collection, call) }
+    try texts.check(collection, field: "points[\(embedded[0].row)].text")
+    var sequences: [[Int32]] = []
+    for (row, text) in embedded {
+      sequences += try texts.sequences(of: [text], field: "points[\(row)].text", for: call)
+    }
+    texts.encode(sequences, for: call) { pooled in
+      let rows = texts.encoder.normalizes ? try pooled.normalized() : pooled
+      var vectors: [Int: [Float]] = [:]
+      for (index, entry) in embedded.enumerated() { vectors[entry.row] = Array(rows.row(index)) }
+      try apply(request, vectors, collection, call)
+    }
+  }
+
+  private func apply(
+    _ request: PointsRequest, _ embedded: [Int: [Float]], _ collection: Collection, _ call: Call
+  ) throws {
+    let points = request.drafts.enumerated().map { row, draft in
+      Point(
+        id: draft.id, vector: draft.vector ?? embedded[row] ?? [], text: draft.text, metadata: draft.metadata)
+    }
+    let version: Int
+    do {
+      version = try collection.upsert(points, model: embedded.isEmpty ? nil : texts.encoder.fingerprint)
+    } catch {
+      throw Problem(error, points: "points")
+    }
+    call.answer { writer in
+      writer.beginObject()
+      writer.key("version")
+      writer.integer(version)
+      writer.key("upserted")
+      writer.integer(points.count)
+      writer.endObject()
+    }
+  }
+
+  func get(_ call: Call) throws {
+    let collection = try store.collection(try CollectionsEndpoint.name(call))
+    let id = call.parameters.dropFirst().first ?? ""
+    guard let point = collection.snapshot.point(id) else {
+      throw Problem(404, "there is no point '\(id)' in collection '\(collection.name)'", param: "id")
+    }
+    call.answer { $0.point(point) }
+  }
+
+  /// `?after=ID&limit=N`: in the order of ids' bytes.
+  func list(_ call: Call) throws {
+    let collection = try store.collection(try CollectionsEndpoint.name(call))
+    var after: String?
+    var limit = 100
+    for (name, value) in call.request.head.queryItems {
+      switch name {
+      case "after": after = value
+      case "limit":
+        guard let number = Int(decimal: value), (1...Self.mostListed).contains(number) else {
+          throw Problem.invalid("limit", "must be a whole number from 1 to \(Self.mostListed)")
+        }
+        limit = number
+      default: throw Problem.invalid(name, "unknown query parameter '\(name)'")
+      }
+    }
+    let points = collection.snapshot.points(after: after, limit: limit)
+    call.answer { writer in
+      writer.beginObject()
+      writer.key("points")
+      writer.beginArray()
+      for point in points { writer.point(point) }
+      writer.endArray()
+      writer.key("next_after")
+      writer.string(orNull: points.count == limit ? points.last?.id : nil)
+      writer.endObject()
+    }
+  }
+
+  func delete(_ call: Call) throws {
+    let collection = try store.collection(try CollectionsEndpoint.name(call))
+    let document = try JSONDocument(call.request.body, maxDepth: limits.maxJSONDepth)
+    var fields = try Fields(document.root)
+    try fields.refuse("filter", "deleting by filter is not served by this version")
+    let ids = try limits.texts(try fields.required("ids"), field: "ids")
+    try fields.finish()
+    let (version, deleted) = collection.delete(ids)
+    call.answer { writer in
+      writer.beginObject()
+      writer.key("version")
+      writer.integer(version)
+      writer.key("deleted")
+      writer.integer(deleted)
+      writer.endObject()
+    }
+  }
+}
+
+extension TextEncoder {
+  /// - Throws: 409 when the collection holds texts of another model, 422 when the model's dimension differs.
+  func check(_ collection: Collection, field: String) throws(Problem) {
+    if let model = collection.snapshot.model, model != encoder.fingerprint {
+      throw Problem(409, "the collection's texts were embedded by another model, \(model)", param: field)
+    }
+    guard collection.dimension == encoder.dimension else {
+      throw .invalid(
+        field, "the model's vectors have \(encoder.dimension) values where the collection has \(collection.dimension)")
+    }
+  }
+}
+
+extension JSONWriter {
+  fileprivate mutating func point(_ point: Point) {
+    beginObject()
+    key("id")
+    string(point.id)
+    content(of: point, vector: true, text: true, metadata: true)
+    endObject()
+  }
+
+  /// What a point holds beside its id, as far as asked for.
+  mutating func content(of point: Point, vector: Bool, text: Bool, metadata: Bool) {
+    if vector {
+      key("vector")
+      point.vector.withUnsafeBufferPointer { floats($0) }
+    }
+    if text {
+      key("text")
+      string(orNull: point.text)
+    }
+    if metadata {
+      key("metadata")
+      if let stored = point.metadata { raw(stored) } else { null() }
+    }
+  }
+}
+
+extension Int {
+  /// Digits only: no sign, no space, no overflow.
+  init?(decimal text: String) {
+    guard !text.isEmpty, text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else { return nil }
+    self.init(text)
+  }
+}

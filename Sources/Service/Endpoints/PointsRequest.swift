@@ -1,0 +1,71 @@
+import JSON
+import VectorStore
+
+/// The body of `PUT /collections/{name}/points`: points as sent, texts not embedded yet.
+struct PointsRequest: Sendable {
+  struct Draft: Sendable {
+    let id: String
+    let vector: [Float]?
+    let text: String?
+    let metadata: [UInt8]?
+  }
+
+  /// Bytes of UTF-8 that an id may have.
+  static let longestID = 512
+
+  let drafts: [Draft]
+
+  init(_ root: JSONValue, _ limits: Limits) throws(Problem) {
+    var fields = try Fields(root)
+    let value = try fields.required("points")
+    try fields.finish()
+    guard let entries = value.elements else { throw .invalid("points", "must be a list of points") }
+    try limits.check(count: entries.count, field: "points")
+    var drafts: [Draft] = []
+    drafts.reserveCapacity(entries.count)
+    for (row, entry) in entries.enumerated() { drafts.append(try Self.draft(entry, "points[\(row)]", limits)) }
+    self.drafts = drafts
+  }
+
+  /// The texts to embed, with the rows of their points.
+  var texts: [(row: Int, text: String)] {
+    drafts.enumerated().compactMap { row, draft in
+      draft.vector == nil ? draft.text.map { (row, $0) } : nil
+    }
+  }
+
+  private static func draft(_ value: JSONValue, _ place: String, _ limits: Limits) throws(Problem) -> Draft {
+    var fields = try Fields(value, at: place)
+    guard let id = try fields.string("id") else { throw .invalid("\(place).id", "is required") }
+    guard (1...longestID).contains(id.utf8.count) else {
+      throw .invalid("\(place).id", "must have 1 to \(longestID) bytes")
+    }
+    let vector = try fields.take("vector").map { value throws(Problem) in
+      try Self.vector(value, "\(place).vector", limits)
+    }
+    var text: String?
+    if let value = fields.take("text") {
+      guard value.kind == .string else { throw .invalid("\(place).text", "must be a string") }
+      text = try limits.texts(value, field: "\(place).text").first
+    }
+    guard vector != nil || text != nil else { throw .invalid(place, "needs a vector or a text") }
+    var metadata: [UInt8]?
+    if let value = fields.take("metadata") {
+      guard value.kind == .object else { throw .invalid("\(place).metadata", "must be an object") }
+      var writer = JSONWriter()
+      writer.copy(value)
+      metadata = writer.bytes
+    }
+    try fields.finish()
+    return Draft(id: id, vector: vector, text: text, metadata: metadata)
+  }
+
+  private static func vector(_ value: JSONValue, _ field: String, _ limits: Limits) throws(Problem) -> [Float] {
+    guard value.kind == .array else { throw .invalid(field, "must be a list of numbers") }
+    let tensor = try limits.tensor(value, field: field, rank: 1)
+    guard (1...limits.maxDimension).contains(tensor.values.count) else {
+      throw .invalid(field, "must have 1 to \(limits.maxDimension) values")
+    }
+    return tensor.values
+  }
+}

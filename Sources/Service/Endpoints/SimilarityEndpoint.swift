@@ -1,0 +1,73 @@
+import JSON
+import SimilarityCore
+
+/// `POST /similarity`: cosine similarity of one text with others.
+struct SimilarityEndpoint: Sendable {
+  let texts: TextEncoder
+  let limits: Limits
+
+  func run(_ call: Call) throws {
+    let document = try JSONDocument(call.request.body, maxDepth: limits.maxJSONDepth)
+    try run(call, try Fields(document.root))
+  }
+
+  func run(_ call: Call, _ body: Fields) throws {
+    var fields = body
+    var inputs = try Fields(try fields.required("inputs"), at: "inputs")
+    guard let source = try inputs.string("source_sentence") else {
+      throw Problem.invalid("inputs.source_sentence", "is required")
+    }
+    let sentences = try limits.texts(try inputs.required("sentences"), field: "inputs.sentences")
+    try inputs.finish()
+    var options = TextOptions()
+    if let parameters = fields.take("parameters") {
+      var nested = try Fields(parameters, at: "parameters")
+      options = try EmbeddingOptions.text(&nested, texts.encoder)
+      try nested.finish()
+    } else {
+      options = try EmbeddingOptions.text(&fields, texts.encoder)
+    }
+    try fields.finish()
+
+    let sequences =
+      try texts.sequences(of: [source], options, field: "inputs.source_sentence", for: call)
+      + texts.sequences(of: sentences, options, field: "inputs.sentences", for: call)
+    texts.encode(sequences, for: call) { rows in
+      let began = MonotonicClock.now
+      let scores = Self.cosines(of: rows)
+      call.add(.score, since: began)
+      call.answer { writer in
+        writer.beginArray()
+        for score in scores { writer.number(Float(score)) }
+        writer.endArray()
+      }
+    }
+  }
+
+  /// The cosine of row 0 with each of the others, in f64.
+  private static func cosines(of rows: Matrix) -> [Double] {
+    let norms = rows.norms()
+    return (1..<rows.rows).map { index in
+      let product = rows.withRow(0) { source in
+        rows.withRow(index) { Kernels.active.dot(source, $0) }
+      }
+      return product / (norms[0] * norms[index])
+    }
+  }
+}
+
+/// `POST /`: what Hugging Face's `InferenceClient` sends, told apart by the type of `inputs`.
+struct RootEndpoint: Sendable {
+  let embed: EmbedEndpoint
+  let similarity: SimilarityEndpoint
+
+  func run(_ call: Call) throws {
+    let document = try JSONDocument(call.request.body, maxDepth: embed.limits.maxJSONDepth)
+    let fields = try Fields(document.root)
+    if document.root["inputs"]?.kind == .object {
+      try similarity.run(call, fields)
+    } else {
+      try embed.run(call, fields)
+    }
+  }
+}

@@ -1,0 +1,46 @@
+import JSON
+import Tokenization
+
+/// `POST /tokenize`: every token of each text with its place, nothing truncated.
+struct TokenizeEndpoint: Sendable {
+  let texts: TextEncoder
+  let limits: Limits
+
+  func run(_ call: Call) throws {
+    let document = try JSONDocument(call.request.body, maxDepth: limits.maxJSONDepth)
+    var fields = try Fields(document.root)
+    let inputs = try limits.texts(try fields.required("inputs"), field: "inputs")
+    let special = try fields.bool("add_special_tokens", default: true)
+    let prompt = try EmbeddingOptions.text(&fields, texts.encoder).prompt
+    try fields.finish()
+
+    let began = MonotonicClock.now
+    call.answer(reserving: 1024) { writer in
+      writer.beginArray()
+      for text in inputs {
+        writer.beginArray()
+        for token in texts.encoder.tokenizer.tokens(prompt + text, addSpecialTokens: special) {
+          write(token, to: &writer)
+        }
+        writer.endArray()
+      }
+      writer.endArray()
+      call.add(.tokenize, since: began)
+    }
+  }
+
+  private func write(_ token: Token, to writer: inout JSONWriter) {
+    writer.beginObject()
+    writer.key("id")
+    writer.integer(Int(token.id))
+    writer.key("text")
+    writer.string(token.text)
+    writer.key("special")
+    writer.bool(token.special)
+    for (key, offset) in [("start", token.start), ("stop", token.stop)] {
+      writer.key(key)
+      if let offset { writer.integer(offset) } else { writer.null() }
+    }
+    writer.endObject()
+  }
+}

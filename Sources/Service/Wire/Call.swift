@@ -1,0 +1,72 @@
+import HTTP1
+import JSON
+import Synchronization
+
+/// One request on its way through the service. It is answered exactly once, from any thread.
+final class Call: Sendable {
+  let request: Request
+  /// Path segments that the route captured, decoded: a collection's name, a point's id.
+  let parameters: [String]
+  let style: ErrorStyle
+  private let route: String
+  private let requestID: String
+  private let reply: any ReplyChannel
+  private let metrics: Metrics
+  private let timings = Mutex(Timings())
+
+  init(_ request: Request, match: Router.Match, reply: any ReplyChannel, metrics: Metrics) {
+    self.request = request
+    self.reply = reply
+    self.metrics = metrics
+    parameters = match.parameters
+    style = match.route.style
+    route = match.route.template
+    requestID = RequestID.of(request.head.fields["x-request-id"])
+    metrics.began()
+  }
+
+  /// The client went away; work for it may be dropped.
+  var isAbandoned: Bool { reply.isAbandoned }
+
+  func add(_ stage: Timings.Stage, _ nanoseconds: UInt64) {
+    timings.withLock { $0.add(stage, nanoseconds) }
+  }
+
+  /// Adds the time since `start` to `stage`.
+  func add(_ stage: Timings.Stage, since start: UInt64) {
+    add(stage, MonotonicClock.now &- start)
+  }
+
+  /// The time since the request's last byte arrived is what it waited.
+  func leftQueue() { add(.queue, since: reply.receivedAt) }
+
+  func answer(_ response: Response) {
+    let elapsed = MonotonicClock.now &- reply.receivedAt
+    var response = response
+    response.fields.append("X-Request-Id", requestID)
+    response.fields.append("Server-Timing", timings.withLock { $0.field(total: elapsed) })
+    // Recorded first: whoever has the answer finds it counted.
+    metrics.ended(route: route, method: request.head.method, status: response.status, nanoseconds: elapsed)
+    reply.send(response)
+  }
+
+  func fail(_ problem: Problem) { answer(problem.response(style)) }
+
+  /// Answers with `write`'s JSON; a value that is not finite becomes an internal error, never invalid JSON.
+  func answer(status: Int = 200, reserving: Int = 256, _ write: (inout JSONWriter) throws -> Void) rethrows {
+    var writer = JSONWriter(reserving: reserving)
+    try write(&writer)
+    guard !writer.sawNonFinite else { return fail(.internalError) }
+    answer(
+      Response(status: status, fields: HTTPFields([("Content-Type", "application/json")]), body: writer.bytes))
+  }
+
+  /// Runs `body`; whatever it throws becomes the answer.
+  func perform(_ body: () throws -> Void) {
+    do {
+      try body()
+    } catch {
+      fail(Problem(describing: error))
+    }
+  }
+}

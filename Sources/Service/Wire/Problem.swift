@@ -1,0 +1,105 @@
+import HTTP1
+import JSON
+
+/// Why a request is not answered as asked.
+struct Problem: Error, Sendable, Equatable {
+  let status: Int
+  /// What is wrong, for a person.
+  let detail: String
+  /// The field or row at fault: `temperature`, `queries[3]`.
+  let param: String?
+
+  init(_ status: Int, _ detail: String, param: String? = nil) {
+    self.status = status
+    self.detail = detail
+    self.param = param
+  }
+
+  /// Well-formed but invalid.
+  static func invalid(_ param: String?, _ detail: String) -> Problem { Problem(422, detail, param: param) }
+
+  /// An option of the contract that this version does not serve.
+  static func notServed(_ param: String, _ detail: String) -> Problem { Problem(422, detail, param: param) }
+
+  /// What a caller sees when a library below fails; never caused by input.
+  static let internalError = Problem(500, "an internal operation failed")
+}
+
+/// Whose conventions an error follows.
+enum ErrorStyle: Sendable {
+  /// RFC 9457 problem documents.
+  case native
+  /// OpenAI's error object, and 400 where a native endpoint says 422.
+  case openAI
+
+  init(path: String) {
+    self = path.hasPrefix("/v1/") ? .openAI : .native
+  }
+}
+
+extension Problem {
+  func response(_ style: ErrorStyle) -> Response {
+    var writer = JSONWriter(reserving: 192)
+    writer.beginObject()
+    switch style {
+    case .native:
+      writer.key("title")
+      writer.string(Self.title(status))
+      writer.key("status")
+      writer.integer(status)
+      writer.key("detail")
+      writer.string(detail)
+      writer.key("param")
+      writer.string(orNull: param)
+      writer.endObject()
+      return Response(
+        status: status, fields: HTTPFields([("Content-Type", "application/problem+json")]), body: writer.bytes)
+    case .openAI:
+      let status = self.status == 422 ? 400 : self.status
+      writer.key("error")
+      writer.beginObject()
+      writer.key("message")
+      writer.string(detail)
+      writer.key("type")
+      writer.string(status < 500 ? "invalid_request_error" : "server_error")
+      writer.key("param")
+      writer.string(orNull: param)
+      writer.key("code")
+      writer.null()
+      writer.endObject()
+      writer.endObject()
+      return Response(status: status, fields: HTTPFields([("Content-Type", "application/json")]), body: writer.bytes)
+    }
+  }
+
+  /// Reason phrases of RFC 9110, section 15.
+  private static func title(_ status: Int) -> String {
+    switch status {
+    case 400: "Bad Request"
+    case 401: "Unauthorized"
+    case 404: "Not Found"
+    case 405: "Method Not Allowed"
+    case 406: "Not Acceptable"
+    case 408: "Request Timeout"
+    case 409: "Conflict"
+    case 411: "Length Required"
+    case 413: "Content Too Large"
+    case 414: "URI Too Long"
+    case 415: "Unsupported Media Type"
+    case 417: "Expectation Failed"
+    case 422: "Unprocessable Content"
+    case 431: "Request Header Fields Too Large"
+    case 500: "Internal Server Error"
+    case 501: "Not Implemented"
+    case 503: "Service Unavailable"
+    case 505: "HTTP Version Not Supported"
+    default: "Error"
+    }
+  }
+}
+
+extension JSONWriter {
+  mutating func string(orNull text: String?) {
+    if let text { string(text) } else { null() }
+  }
+}

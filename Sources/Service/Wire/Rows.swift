@@ -1,0 +1,89 @@
+import JSON
+import SimilarityCore
+
+/// Rows of numbers or texts as they stand in a request.
+enum Rows {
+  case vectors(Matrix)
+  case texts([String])
+}
+
+extension Limits {
+  /// Reads a list of texts, or of equally long rows of numbers.
+  ///
+  /// - Throws: ``Problem`` naming `field` and the row.
+  func rows(_ value: JSONValue, field: String) throws(Problem) -> Rows {
+    guard value.kind == .array else { throw .invalid(field, "must be a list of rows or of strings") }
+    return Self.startsWithString(value)
+      ? .texts(try texts(value, field: field)) : .vectors(try matrix(value, field: field))
+  }
+
+  /// Asks for all strings: the attempt ends at the first entry when that is none.
+  static func startsWithString(_ value: JSONValue) -> Bool {
+    do {
+      return try !value.strings().isEmpty
+    } catch {
+      return error.path != [0]
+    }
+  }
+
+  /// Reads one text or a list of them.
+  func texts(_ value: JSONValue, field: String) throws(Problem) -> [String] {
+    let texts: [String]
+    if let text = value.string {
+      texts = [text]
+    } else {
+      guard value.kind == .array else { throw .invalid(field, "must be a string or a list of strings") }
+      try check(count: value.count, field: field)
+      do {
+        texts = try value.strings()
+      } catch {
+        throw Problem(error, field: field)
+      }
+    }
+    for (index, text) in texts.enumerated() where text.utf8.count > maxCharacters {
+      // A character is at least one byte: only a text of that many bytes needs counting.
+      guard text.unicodeScalars.count > maxCharacters else { continue }
+      throw Problem(
+        413, "the text has more than the limit of \(maxCharacters) characters", param: "\(field)[\(index)]")
+    }
+    return texts
+  }
+
+  /// Reads a list of equally long, non-empty rows of numbers.
+  func matrix(_ value: JSONValue, field: String) throws(Problem) -> Matrix {
+    guard value.kind == .array else { throw .invalid(field, "must be a list of rows") }
+    try check(count: value.count, field: field)
+    let tensor = try tensor(value, field: field, rank: 2)
+    guard tensor.shape.count == 2 else { throw .invalid("\(field)[0]", "must be a list of numbers") }
+    return try matrix(tensor, rows: tensor.shape[0], field: field)
+  }
+
+  func tensor(_ value: JSONValue, field: String, rank: Int) throws(Problem) -> JSONTensor {
+    do {
+      return try value.tensor(maximumRank: rank)
+    } catch {
+      throw Problem(error, field: field)
+    }
+  }
+
+  /// `rows` rows of the tensor's last axis, checked against the limit of dimensions.
+  func matrix(_ tensor: JSONTensor, rows: Int, field: String) throws(Problem) -> Matrix {
+    let columns = tensor.shape.last ?? 0
+    guard columns > 0 else { throw .invalid("\(field)[0]", "the row is empty") }
+    guard columns <= maxDimension else {
+      throw .invalid("\(field)[0]", "has \(columns) values, more than the limit of \(maxDimension)")
+    }
+    guard let matrix = Matrix(rows: rows, columns: columns, values: tensor.values) else {
+      throw .invalid(field, "its rows differ in length")
+    }
+    return matrix
+  }
+
+  /// - Throws: 422 for an empty list, 413 for one over the limit.
+  func check(count: Int, field: String) throws(Problem) {
+    guard count > 0 else { throw .invalid(field, "must not be empty") }
+    guard count <= maxInputs else {
+      throw Problem(413, "\(count) entries are more than the limit of \(maxInputs)", param: field)
+    }
+  }
+}

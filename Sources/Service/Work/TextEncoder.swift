@@ -1,0 +1,72 @@
+import SentenceEncoder
+import SimilarityCore
+
+/// How a text becomes a sequence.
+struct TextOptions: Sendable {
+  enum Side: Sendable { case left, right }
+
+  /// Cut a text that is too long; otherwise it is an error.
+  var truncate = true
+  /// Which end is cut off.
+  var side = Side.right
+  /// Put before every text.
+  var prompt = ""
+}
+
+/// Texts in, vectors out: tokenization here, batches by the batcher.
+final class TextEncoder: Sendable {
+  let encoder: SentenceEncoder
+  private let batcher: Batcher
+
+  init(encoder: SentenceEncoder, batcher: Batcher) {
+    self.encoder = encoder
+    self.batcher = batcher
+  }
+
+  /// Texts that wait for a batch.
+  var waiting: Int { batcher.waiting }
+
+  /// The token ids of each text, special tokens included.
+  ///
+  /// - Throws: ``Problem`` naming `field[i]` for a text that is too long and may not be cut.
+  func sequences(
+    of texts: [String], _ options: TextOptions = TextOptions(), field: String, for call: Call
+  ) throws(Problem) -> [[Int32]] {
+    let began = MonotonicClock.now
+    defer { call.add(.tokenize, since: began) }
+    let longest = encoder.maxSequenceLength
+    var sequences: [[Int32]] = []
+    sequences.reserveCapacity(texts.count)
+    for (index, text) in texts.enumerated() {
+      let whole = options.prompt.isEmpty ? text : options.prompt + text
+      if options.side == .left && options.truncate {
+        sequences.append(cutLeft(encoder.tokenizer.encode(whole, maxLength: .max).ids))
+        continue
+      }
+      let (ids, truncated) = encoder.tokenizer.encode(whole, maxLength: longest)
+      guard options.truncate || !truncated else {
+        throw .invalid("\(field)[\(index)]", "has more tokens than max_seq_length, which is \(longest)")
+      }
+      sequences.append(ids)
+    }
+    return sequences
+  }
+
+  /// Encodes sequences; `finish` runs on a work queue, and what it throws becomes the call's answer.
+  func encode(
+    _ sequences: [[Int32]], for call: Call, finish: @escaping @Sendable (Matrix) throws -> Void
+  ) {
+    let began = MonotonicClock.now
+    batcher.encode(sequences, for: call) { result in
+      call.add(.encode, since: began)
+      call.perform { try finish(try result.get()) }
+    }
+  }
+
+  /// Keeps the first token and the last ones.
+  private func cutLeft(_ ids: [Int32]) -> [Int32] {
+    let longest = encoder.maxSequenceLength
+    guard ids.count > longest, let first = ids.first else { return ids }
+    return [first] + ids.suffix(longest - 1)
+  }
+}

@@ -1,0 +1,66 @@
+import Dispatch
+import Synchronization
+
+/// One serial Dispatch queue for each core. A job runs to its end on one of them; a queue's next job waits for it.
+public final class WorkQueues: Sendable {
+  public typealias Job = @Sendable () -> Void
+
+  private let queues: [DispatchQueue]
+  /// Jobs handed over and not finished, for each queue.
+  private let load: Mutex<[Int]>
+  private let collected = Mutex<[Job]>([])
+
+  public init(count: Int) {
+    queues = (0..<max(1, count)).map { DispatchQueue(label: "nearfar.work.\($0)", qos: .userInitiated) }
+    load = Mutex([Int](repeating: 0, count: queues.count))
+  }
+
+  public var count: Int { queues.count }
+
+  /// Keeps `job` until ``flush()``: a pass of the event loop hands over its jobs together.
+  func collect(_ job: @escaping Job) {
+    collected.withLock { $0.append(job) }
+  }
+
+  /// Hands over what was collected, one block for each queue that gets something.
+  func flush() {
+    let jobs = collected.withLock { jobs in
+      defer { jobs.removeAll(keepingCapacity: true) }
+      return jobs
+    }
+    guard !jobs.isEmpty else { return }
+    var shares = [[Job]](repeating: [], count: queues.count)
+    for job in jobs { shares[claim()].append(job) }
+    for (queue, share) in shares.enumerated() where !share.isEmpty {
+      queues[queue].async {
+        for job in share {
+          job()
+          self.release(queue)
+        }
+      }
+    }
+  }
+
+  /// Hands over one job now.
+  func submit(_ job: @escaping Job) {
+    let queue = claim()
+    queues[queue].async {
+      job()
+      self.release(queue)
+    }
+  }
+
+  /// The queue with the least to do.
+  private func claim() -> Int {
+    load.withLock { load in
+      var least = 0
+      for queue in load.indices where load[queue] < load[least] { least = queue }
+      load[least] += 1
+      return least
+    }
+  }
+
+  private func release(_ queue: Int) {
+    load.withLock { $0[queue] -= 1 }
+  }
+}

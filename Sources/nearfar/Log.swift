@@ -1,0 +1,66 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// Lines on standard error: standard output carries answers only.
+struct Log: Sendable {
+  let json: Bool
+
+  func info(_ message: String) { write("info", message) }
+  func error(_ message: String) { write("error", message) }
+
+  /// A line without time and level: what a person typed a command for.
+  func plain(_ message: String) { emit(message) }
+
+  private func write(_ level: String, _ message: String) {
+    emit(
+      json
+        ? #"{"time":"\#(Self.now)","level":"\#(level)","message":"\#(Self.escaped(message))"}"#
+        : "\(Self.now) \(level) \(message)")
+  }
+
+  private func emit(_ text: String) {
+    var line = text + "\n"
+    // One call a line, so that lines of two threads do not mix. A log that cannot be written stops nothing.
+    _ = line.withUTF8 { unsafeWrite($0) }
+  }
+
+  // SAFETY: the buffer is alive for the call.
+  private func unsafeWrite(_ bytes: UnsafeBufferPointer<UInt8>) -> Int {
+    #if canImport(Glibc)
+      Glibc.write(STDERR_FILENO, bytes.baseAddress, bytes.count)
+    #elseif canImport(Musl)
+      Musl.write(STDERR_FILENO, bytes.baseAddress, bytes.count)
+    #else
+      Darwin.write(STDERR_FILENO, bytes.baseAddress, bytes.count)
+    #endif
+  }
+
+  /// UTC, as RFC 3339 writes it.
+  private static var now: String {
+    var seconds = time(nil)
+    var parts = tm()
+    guard gmtime_r(&seconds, &parts) != nil else { return "" }
+    var text = [CChar](repeating: 0, count: 32)
+    let count = strftime(&text, text.count, "%Y-%m-%dT%H:%M:%SZ", &parts)
+    return String(decoding: text.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
+  private static func escaped(_ text: String) -> String {
+    var out = ""
+    for scalar in text.unicodeScalars {
+      switch scalar {
+      case "\"": out += "\\\""
+      case "\\": out += "\\\\"
+      case "\n": out += "\\n"
+      case _ where scalar.value < 0x20: out += " "
+      default: out.unicodeScalars.append(scalar)
+      }
+    }
+    return out
+  }
+}

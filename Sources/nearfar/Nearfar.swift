@@ -1,0 +1,85 @@
+import Service
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// The program: one word chooses what it does.
+@main
+enum Nearfar {
+  private static let usage = """
+    Nearfar embeds text, scores contrastive losses and retrieves nearest neighbours over HTTP.
+
+    usage: nearfar serve [flags]      run the service
+           nearfar health [--url U]   exit 0 when the service at U (http://127.0.0.1:8080) is ready
+           nearfar version
+
+    flags of serve, each also as an environment variable (--max-body-bytes is NEARFAR_MAX_BODY_BYTES):
+      --host ADDRESS          address to listen on (127.0.0.1)
+      --port N                port to listen on, 0 for a free one (8080)
+      --model DIR             model folder in the Hugging Face layout (models/all-MiniLM-L6-v2)
+      --data :memory:         this version keeps nothing
+      --precision auto|f32    number format of the encoder (auto)
+      --threads N             work queues (the cores that the process may use)
+      --max-connections N     connections at once (1024)
+      --idle-timeout S        seconds between two requests of a connection (75)
+      --drain-timeout S       seconds that requests in flight get after SIGTERM (30)
+      --log-format text|json  lines on standard error (text)
+      --max-body-bytes N, --max-inputs N, --max-characters N, --max-dimension N, --max-k N, --max-json-depth N,
+      --max-head-bytes N, --max-fields N
+                              bounds on one request (GET /info shows them)
+    """
+
+  static func main() {
+    // Whoever reads our standard output may leave: that is no reason to die.
+    signal(SIGPIPE, SIG_IGN)
+    let arguments = CommandLine.arguments.dropFirst()
+    do throws(UsageError) {
+      exit(try run(arguments.first ?? "", arguments.dropFirst()))
+    } catch {
+      complain("nearfar: \(error)\nnearfar: see nearfar help")
+      exit(2)
+    }
+  }
+
+  private static func run(_ command: String, _ arguments: ArraySlice<String>) throws(UsageError) -> Int32 {
+    switch command {
+    case "serve":
+      let options = try Options(arguments, known: ServeOptions.flags, environment: environment())
+      return Serve.run(try ServeOptions(options))
+    case "health":
+      let options = try Options(arguments, known: ["url"], environment: environment())
+      let port = try options.integer("port", default: 8080, in: 0...65_535)
+      let probe = try HealthProbe(url: options.string("url") ?? "http://127.0.0.1:\(port)")
+      let status = try probe.status().get()
+      print(status == 200 ? "ready" : "not ready: /readyz answered \(status)")
+      return status == 200 ? 0 : 1
+    case "version", "--version":
+      print("nearfar \(Version.current)")
+      return 0
+    case "help", "--help", "-h":
+      print(usage)
+      return 0
+    default:
+      throw UsageError(description: command.isEmpty ? "a command is needed" : "unknown command '\(command)'")
+    }
+  }
+
+  /// Variables of the environment that concern the program.
+  private static func environment() -> [String: String] {
+    var variables: [String: String] = [:]
+    for name in ServeOptions.flags + ["url"] {
+      let variable = Options.variable(name)
+      if let value = getenv(variable) { variables[variable] = String(cString: value) }
+    }
+    return variables
+  }
+
+  private static func complain(_ text: String) {
+    Log(json: false).plain(text)
+  }
+}

@@ -1,0 +1,68 @@
+import Dispatch
+import HTTPServer
+import Service
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// `nearfar serve`: loads the model, listens, and runs until SIGTERM or SIGINT.
+enum Serve {
+  /// - Returns: the exit status: 0 after a drain, 1 when requests had to be cut off or the start failed.
+  static func run(_ options: ServeOptions) -> Int32 {
+    let log = options.log
+    let service: Service
+    let server: HTTPServer
+    do {
+      log.info("loading the model from \(options.model)")
+      service = try Service(model: options.model, configuration: options.service)
+      server = try HTTPServer(configuration: options.server, handler: service)
+    } catch {
+      log.error("cannot start: \(error)")
+      return 1
+    }
+    service.observe { write(server.statistics, to: &$0) }
+    // Kept until the process ends: a released source no longer hears its signal.
+    let signals = [SIGTERM, SIGINT].map { number in
+      signal(number, SIG_IGN)
+      let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+      source.setEventHandler {
+        log.info("draining: no longer ready, finishing requests in flight")
+        service.beginDraining()
+        server.drain()
+      }
+      source.resume()
+      return source
+    }
+    defer { for source in signals { source.cancel() } }
+
+    let host = options.server.host.contains(":") ? "[\(options.server.host)]" : options.server.host
+    print("nearfar ready http://\(host):\(server.port)")
+    fflush(nil)
+    do {
+      let drained = try server.run()
+      log.info(drained ? "stopped" : "stopped; requests were cut off at the drain timeout")
+      return drained ? 0 : 1
+    } catch {
+      log.error("\(error)")
+      return 1
+    }
+  }
+
+  private static func write(_ statistics: ServerStatistics, to text: inout MetricsText) {
+    for (name, type, help, value) in [
+      ("nearfar_connections_open", "gauge", "Connections open now.", statistics.connectionsOpen),
+      ("nearfar_connections_accepted_total", "counter", "Connections accepted.", statistics.connectionsAccepted),
+      ("nearfar_connections_rejected_total", "counter", "Connections refused.", statistics.connectionsRejected),
+      ("nearfar_bytes_received_total", "counter", "Bytes received.", statistics.bytesReceived),
+      ("nearfar_bytes_sent_total", "counter", "Bytes sent.", statistics.bytesSent),
+    ] {
+      text.family(name, type, help)
+      text.sample(name, [], Double(value))
+    }
+  }
+}
