@@ -17,8 +17,8 @@ let package = Package(
     .target(
       name: "Service",
       dependencies: [
-        "HTTP1", "JSON", "Safetensors", "Tokenization", "SentenceEncoder", "Contrastive", "VectorStore", "SimilarityCore",
-        "CAssets",
+        "HTTP1", "JSON", "Safetensors", "Tokenization", "SentenceEncoder", "Contrastive", "VectorStore",
+        "SimilarityCore", "CAssets",
       ]),
 
     // Rank 2.
@@ -46,6 +46,25 @@ let package = Package(
     .target(name: "CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
     .target(name: "CLinux"),
     .target(name: "CAssets"),
+
+    // Tests.
+    .target(name: "TestSupport", dependencies: ["SimilarityCore"], path: "Tests/TestSupport"),
+    .testTarget(name: "SimilarityCoreTests", dependencies: ["SimilarityCore", "TestSupport"]),
+    .testTarget(name: "JSONTests", dependencies: ["JSON"]),
+    //.testTarget(name: "SafetensorsTests", dependencies: ["Safetensors"], exclude: ["Fixtures"]),
+    .testTarget(
+      name: "TokenizationTests", dependencies: ["Tokenization", "JSON"], exclude: ["Fixtures"]),
+    .testTarget(name: "HTTP1Tests", dependencies: ["HTTP1"]),
+    //.testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer", "HTTP1"]),
+    .testTarget(
+      name: "ContrastiveTests", dependencies: ["Contrastive", "SimilarityCore", "TestSupport"]),
+    .testTarget(
+      name: "VectorIndexTests", dependencies: ["VectorIndex", "SimilarityCore", "TestSupport"]),
+    .testTarget(name: "VectorStoreTests", dependencies: ["VectorStore", "TestSupport"]),
+    .testTarget(
+      name: "SentenceEncoderTests", dependencies: ["SentenceEncoder", "SimilarityCore", "TestSupport"],
+      exclude: ["Fixtures", "generate_fixtures.py"]),
+    .testTarget(name: "ServiceTests", dependencies: ["Service", "HTTP1", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c17,

@@ -43,7 +43,7 @@ public final class Service: RequestHandler {
     admittance = Admittance(maxBodyBytes: limits.maxBodyBytes)
   }
 
-  /// `/readyz` answers 503 from now on.
+  /// `/readyz` and new work are answered 503 from now on; work in flight is finished.
   public func beginDraining() { operation.beginDraining() }
 
   /// Adds what the transport counts to `/metrics`.
@@ -53,10 +53,13 @@ public final class Service: RequestHandler {
 
   public func admit(_ head: RequestHead) -> Admission {
     let match = router.match(head)
-    guard let refusal = admittance.refusal(head, match) else {
-      return .accept(maxBodyBytes: admittance.maxBodyBytes)
+    if let refusal = admittance.refusal(head, match) {
+      return .reject(stamped(refusal, head, route: match?.route.template))
     }
-    return .reject(stamped(refusal, head, route: match?.route.template))
+    if let route = match?.route, operation.isDraining, route.action(head.method)?.isImmediate == false {
+      return .reject(stamped(OperationEndpoint.drainingAnswer(route.style), head, route: route.template))
+    }
+    return .accept(maxBodyBytes: admittance.maxBodyBytes)
   }
 
   public func handle(_ request: Request, reply: any ReplyChannel) {

@@ -29,7 +29,7 @@ enum Nearfar {
       --idle-timeout S        seconds between two requests of a connection (75)
       --drain-timeout S       seconds that requests in flight get after SIGTERM (30)
       --log-format text|json  lines on standard error (text)
-      --max-body-bytes N, --max-inputs N, --max-characters N, --max-dimension N, --max-k N, --max-json-depth N,
+      --max-body-bytes N, --max-inputs N, --max-input-chars N, --max-dim N, --max-k N, --max-json-depth N,
       --max-head-bytes N, --max-fields N
                               bounds on one request (GET /info shows them)
     """

@@ -40,11 +40,16 @@ struct Options {
 
   func integer(_ name: String, default fallback: Int, in range: ClosedRange<Int>) throws(UsageError) -> Int {
     guard let text = string(name) else { return fallback }
-    guard let number = Int(text), range.contains(number) else {
+    guard let number = Self.decimal(text), range.contains(number) else {
       throw UsageError(
         description: "--\(name) must be a whole number from \(range.lowerBound) to \(range.upperBound), not '\(text)'")
     }
     return number
+  }
+
+  /// Digits only: no sign, no space.
+  private static func decimal(_ text: String) -> Int? {
+    text.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) } ? Int(text) : nil
   }
 
   /// Seconds.

@@ -15,30 +15,28 @@ enum Serve {
   /// - Returns: the exit status: 0 after a drain, 1 when requests had to be cut off or the start failed.
   static func run(_ options: ServeOptions) -> Int32 {
     let log = options.log
+    // Heard from the first moment: as process 1 of a container, a signal without a handler would be lost.
+    let termination = Termination(log)
     let service: Service
     let server: HTTPServer
     do {
       log.info("loading the model from \(options.model)")
       service = try Service(model: options.model, configuration: options.service)
+    } catch {
+      log.error("cannot start: --model \(options.model): \(error)")
+      return 1
+    }
+    do {
       server = try HTTPServer(configuration: options.server, handler: service)
     } catch {
-      log.error("cannot start: \(error)")
+      log.error("cannot start: --host, --port: \(error)")
       return 1
     }
     service.observe { write(server.statistics, to: &$0) }
-    // Kept until the process ends: a released source no longer hears its signal.
-    let signals = [SIGTERM, SIGINT].map { number in
-      signal(number, SIG_IGN)
-      let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-      source.setEventHandler {
-        log.info("draining: no longer ready, finishing requests in flight")
-        service.beginDraining()
-        server.drain()
-      }
-      source.resume()
-      return source
+    termination.whenAsked {
+      service.beginDraining()
+      server.drain()
     }
-    defer { for source in signals { source.cancel() } }
 
     let host = options.server.host.contains(":") ? "[\(options.server.host)]" : options.server.host
     print("nearfar ready http://\(host):\(server.port)")

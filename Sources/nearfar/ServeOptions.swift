@@ -10,7 +10,7 @@ struct ServeOptions {
 
   static let flags = [
     "host", "port", "model", "data", "precision", "threads", "api-key-file", "tls-cert", "tls-key", "max-body-bytes",
-    "max-connections", "idle-timeout", "drain-timeout", "log-format", "max-inputs", "max-characters", "max-dimension",
+    "max-connections", "idle-timeout", "drain-timeout", "log-format", "max-inputs", "max-input-chars", "max-dim",
     "max-k", "max-json-depth", "max-head-bytes", "max-fields",
   ]
 
@@ -30,8 +30,8 @@ struct ServeOptions {
     let large = 1...1 << 40
     limits.maxBodyBytes = try options.integer("max-body-bytes", default: limits.maxBodyBytes, in: large)
     limits.maxInputs = try options.integer("max-inputs", default: limits.maxInputs, in: large)
-    limits.maxCharacters = try options.integer("max-characters", default: limits.maxCharacters, in: large)
-    limits.maxDimension = try options.integer("max-dimension", default: limits.maxDimension, in: 1...1 << 20)
+    limits.maxCharacters = try options.integer("max-input-chars", default: limits.maxCharacters, in: large)
+    limits.maxDimension = try options.integer("max-dim", default: limits.maxDimension, in: 1...1 << 20)
     limits.maxNeighbors = try options.integer("max-k", default: limits.maxNeighbors, in: 1...1 << 20)
     limits.maxJSONDepth = try options.integer("max-json-depth", default: limits.maxJSONDepth, in: 4...1024)
     limits.maxHeadBytes = try options.integer("max-head-bytes", default: limits.maxHeadBytes, in: 1024...1 << 20)

@@ -12,7 +12,7 @@ struct EmbedEndpoint: Sendable {
 
   func run(_ call: Call, _ body: Fields) throws {
     var fields = body
-    let inputs = try limits.texts(try fields.required("inputs"), field: "inputs")
+    let inputs = try limits.oneOrMoreTexts(try fields.required("inputs"), field: "inputs")
     var options = EmbeddingOptions()
     options.normalize = try fields.bool("normalize", default: true)
     options.text = try EmbeddingOptions.text(&fields, texts.encoder)

@@ -16,14 +16,18 @@ struct EmbeddingOptions: Sendable {
     options.truncate = try fields.bool("truncate", default: true)
     let side = try fields.choice("truncation_direction", of: ["Right", "Left", "right", "left"])
     options.side = side.lowercased() == "left" ? .left : .right
-    if let name = try fields.string("prompt_name") {
-      guard let prompt = encoder.prompts[name] else {
-        let known = encoder.prompts.keys.sorted().joined(separator: ", ")
-        throw .invalid(fields.name("prompt_name"), "the model has no prompt '\(name)'; it has: \(known)")
-      }
-      options.prompt = prompt
-    }
+    options.prompt = try prompt(&fields, encoder)
     return options
+  }
+
+  /// Reads `prompt_name`: the text that the model's folder keeps under that name; empty without one.
+  static func prompt(_ fields: inout Fields, _ encoder: SentenceEncoder) throws(Problem) -> String {
+    guard let name = try fields.string("prompt_name") else { return "" }
+    guard let prompt = encoder.prompts[name] else {
+      let known = encoder.prompts.keys.sorted().joined(separator: ", ")
+      throw .invalid(fields.name("prompt_name"), "the model has no prompt '\(name)'; it has: \(known)")
+    }
+    return prompt
   }
 
   /// Reads `dimensions` and `encoding_format`.

@@ -47,7 +47,7 @@ struct NeighborsRequest: Sendable {
       throw .invalid(given.last?.name ?? "inputs", "exactly one of inputs, vectors and ids is needed, not \(found)")
     }
     switch name {
-    case "inputs": return .texts(try limits.texts(value, field: name))
+    case "inputs": return .texts(try limits.oneOrMoreTexts(value, field: name))
     case "vectors": return .vectors(try limits.matrix(value, field: name))
     default: return .ids(try limits.texts(value, field: name))
     }

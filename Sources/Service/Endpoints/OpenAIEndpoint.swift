@@ -54,7 +54,7 @@ struct OpenAIEndpoint: Sendable {
   /// A string, strings, token ids, or lists of token ids.
   private func sequences(_ input: JSONValue, for call: Call) throws(Problem) -> [[Int32]] {
     if input.kind == .string || (input.kind == .array && (input.count == 0 || Limits.startsWithString(input))) {
-      return try texts.sequences(of: try limits.texts(input, field: "input"), field: "input", for: call)
+      return try texts.sequences(of: try limits.oneOrMoreTexts(input, field: "input"), field: "input", for: call)
     }
     guard let entries = input.elements else {
       throw .invalid("input", "must be a string, a list of strings, or token ids")

@@ -26,8 +26,10 @@ final class OperationEndpoint: Sendable {
     self.metrics = metrics
   }
 
-  /// Not ready from now on; requests are still answered.
+  /// Not ready from now on; what was accepted is still answered.
   func beginDraining() { draining.store(true, ordering: .releasing) }
+
+  var isDraining: Bool { draining.load(ordering: .acquiring) }
 
   /// Adds what the transport counts to `/metrics`.
   func observe(transport write: @escaping @Sendable (inout MetricsText) -> Void) {
@@ -39,12 +41,15 @@ final class OperationEndpoint: Sendable {
 
   /// The model is loaded and the service takes requests: an instance exists only after loading.
   func ready(_ call: Call) throws {
-    guard !draining.load(ordering: .acquiring) else {
-      var response = Problem(503, "the service is draining").response(.native)
-      response.fields.set("Retry-After", "1")
-      return call.answer(response)
-    }
+    guard !isDraining else { return call.answer(Self.drainingAnswer(.native)) }
     Self.status("ready", call)
+  }
+
+  /// Work belongs to another replica now.
+  static func drainingAnswer(_ style: ErrorStyle) -> Response {
+    var response = Problem(503, "the service is draining").response(style)
+    response.fields.set("Retry-After", "1")
+    return response
   }
 
   private static func status(_ text: String, _ call: Call) {
@@ -136,7 +141,7 @@ extension JSONWriter {
     beginObject()
     for (name, value) in [
       ("max_body_bytes", limits.maxBodyBytes), ("max_inputs", limits.maxInputs),
-      ("max_characters", limits.maxCharacters), ("max_dimension", limits.maxDimension),
+      ("max_input_chars", limits.maxCharacters), ("max_dim", limits.maxDimension),
       ("max_k", limits.maxNeighbors), ("max_json_depth", limits.maxJSONDepth),
       ("max_head_bytes", limits.maxHeadBytes), ("max_fields", limits.maxFields),
     ] {

@@ -132,19 +132,19 @@ extension JSONWriter {
     endObject()
   }
 
-  /// What a point holds beside its id, as far as asked for.
+  /// What a point holds beside its id, as far as asked for and stored.
   mutating func content(of point: Point, vector: Bool, text: Bool, metadata: Bool) {
     if vector {
       key("vector")
       point.vector.withUnsafeBufferPointer { floats($0) }
     }
-    if text {
+    if text, let stored = point.text {
       key("text")
-      string(orNull: point.text)
+      string(stored)
     }
-    if metadata {
+    if metadata, let stored = point.metadata {
       key("metadata")
-      if let stored = point.metadata { raw(stored) } else { null() }
+      raw(stored)
     }
   }
 }

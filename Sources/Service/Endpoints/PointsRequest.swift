@@ -46,7 +46,7 @@ struct PointsRequest: Sendable {
     var text: String?
     if let value = fields.take("text") {
       guard value.kind == .string else { throw .invalid("\(place).text", "must be a string") }
-      text = try limits.texts(value, field: "\(place).text").first
+      text = try limits.oneOrMoreTexts(value, field: "\(place).text").first
     }
     guard vector != nil || text != nil else { throw .invalid(place, "needs a vector or a text") }
     var metadata: [UInt8]?

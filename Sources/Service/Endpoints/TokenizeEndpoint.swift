@@ -9,9 +9,9 @@ struct TokenizeEndpoint: Sendable {
   func run(_ call: Call) throws {
     let document = try JSONDocument(call.request.body, maxDepth: limits.maxJSONDepth)
     var fields = try Fields(document.root)
-    let inputs = try limits.texts(try fields.required("inputs"), field: "inputs")
+    let inputs = try limits.oneOrMoreTexts(try fields.required("inputs"), field: "inputs")
     let special = try fields.bool("add_special_tokens", default: true)
-    let prompt = try EmbeddingOptions.text(&fields, texts.encoder).prompt
+    let prompt = try EmbeddingOptions.prompt(&fields, texts.encoder)
     try fields.finish()
 
     let began = MonotonicClock.now
@@ -19,8 +19,9 @@ struct TokenizeEndpoint: Sendable {
       writer.beginArray()
       for text in inputs {
         writer.beginArray()
+        let bytes = Array((prompt + text).utf8)
         for token in texts.encoder.tokenizer.tokens(prompt + text, addSpecialTokens: special) {
-          write(token, to: &writer)
+          write(token, of: bytes, to: &writer)
         }
         writer.endArray()
       }
@@ -29,12 +30,19 @@ struct TokenizeEndpoint: Sendable {
     }
   }
 
-  private func write(_ token: Token, to writer: inout JSONWriter) {
+  /// `text` is the token's part of the input, as it stands there; of a token that is not in it, its name.
+  private func write(_ token: Token, of bytes: [UInt8], to writer: inout JSONWriter) {
     writer.beginObject()
     writer.key("id")
     writer.integer(Int(token.id))
     writer.key("text")
-    writer.string(token.text)
+    if let start = token.start, let stop = token.stop, start <= stop, bytes.indices.contains(start),
+      stop <= bytes.count
+    {
+      writer.string(String(decoding: bytes[start..<stop], as: UTF8.self))
+    } else {
+      writer.string(token.text)
+    }
     writer.key("special")
     writer.bool(token.special)
     for (key, offset) in [("start", token.start), ("stop", token.stop)] {

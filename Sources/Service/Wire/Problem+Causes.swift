@@ -52,7 +52,7 @@ extension Problem {
     case .duplicateID(let row):
       self = .invalid("\(points)[\(row)].id", "the id stands twice in the batch")
     case .unknownPoint(let row, let id):
-      self = .invalid("\(points)[\(row)]", "there is no point '\(id)'")
+      self.init(404, "there is no point '\(id)'", param: "\(points)[\(row)]")
     }
   }
 

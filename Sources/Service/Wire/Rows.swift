@@ -27,26 +27,36 @@ extension Limits {
   }
 
   /// Reads one text or a list of them.
-  func texts(_ value: JSONValue, field: String) throws(Problem) -> [String] {
-    let texts: [String]
-    if let text = value.string {
-      texts = [text]
-    } else {
+  func oneOrMoreTexts(_ value: JSONValue, field: String) throws(Problem) -> [String] {
+    guard let text = value.string else {
       guard value.kind == .array else { throw .invalid(field, "must be a string or a list of strings") }
-      try check(count: value.count, field: field)
-      do {
-        texts = try value.strings()
-      } catch {
-        throw Problem(error, field: field)
-      }
+      return try texts(value, field: field)
     }
+    try check([text], field: field)
+    return [text]
+  }
+
+  /// Reads a list of texts.
+  func texts(_ value: JSONValue, field: String) throws(Problem) -> [String] {
+    guard value.kind == .array else { throw .invalid(field, "must be a list of strings") }
+    try check(count: value.count, field: field)
+    let texts: [String]
+    do {
+      texts = try value.strings()
+    } catch {
+      throw Problem(error, field: field)
+    }
+    try check(texts, field: field)
+    return texts
+  }
+
+  private func check(_ texts: [String], field: String) throws(Problem) {
     for (index, text) in texts.enumerated() where text.utf8.count > maxCharacters {
       // A character is at least one byte: only a text of that many bytes needs counting.
       guard text.unicodeScalars.count > maxCharacters else { continue }
       throw Problem(
         413, "the text has more than the limit of \(maxCharacters) characters", param: "\(field)[\(index)]")
     }
-    return texts
   }
 
   /// Reads a list of equally long, non-empty rows of numbers.
@@ -71,7 +81,7 @@ extension Limits {
     let columns = tensor.shape.last ?? 0
     guard columns > 0 else { throw .invalid("\(field)[0]", "the row is empty") }
     guard columns <= maxDimension else {
-      throw .invalid("\(field)[0]", "has \(columns) values, more than the limit of \(maxDimension)")
+      throw .invalid(field, "rows have \(columns) values, more than the limit of \(maxDimension)")
     }
     guard let matrix = Matrix(rows: rows, columns: columns, values: tensor.values) else {
       throw .invalid(field, "its rows differ in length")

@@ -1,0 +1,94 @@
+"""Nearfar's half of embed.py: a server process, and a client that costs as little of the two cores as it can."""
+
+import http.client
+import json
+import queue
+import re
+import signal
+import subprocess
+import sys
+import threading
+
+
+class HttpSide:
+    """A running `nearfar serve` with keep-alive connections to it."""
+
+    def __init__(self, command: list[str], connections: int) -> None:
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE)
+        self.connections: list[http.client.HTTPConnection] = []
+        watchdog = threading.Timer(120, self.process.kill)
+        watchdog.start()
+        try:
+            port = None
+            for line in self.process.stdout:
+                ready = re.fullmatch(rb"nearfar ready http://127\.0\.0\.1:(\d+)\s*", line)
+                if ready:
+                    port = int(ready[1])
+                    break
+        finally:
+            watchdog.cancel()
+        if port is None:
+            self.process.kill()
+            sys.exit("the server ended before it was ready")
+        # Drains the pipe: a server that logs to it must not stop when it is full.
+        threading.Thread(target=self.process.stdout.read, daemon=True).start()
+        for _ in range(connections):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+            connection.connect()
+            self.connections.append(connection)
+
+    @staticmethod
+    def bodies(texts: list[str], size: int) -> list[bytes]:
+        """The requests, serialised before any clock runs."""
+        return [json.dumps({"inputs": texts[i : i + size]}).encode() for i in range(0, len(texts), size)]
+
+    def run(self, bodies: list[bytes]) -> list[bytes]:
+        """Sends every body once over all connections; the answers in the order of the bodies, not parsed."""
+        answers: list[bytes | None] = [None] * len(bodies)
+        failures: list[str] = []
+        waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for index in range(len(bodies)):
+            waiting.put(index)
+
+        def work(connection: http.client.HTTPConnection) -> None:
+            while True:
+                try:
+                    index = waiting.get_nowait()
+                except queue.Empty:
+                    return
+                try:
+                    connection.request("POST", "/embed", bodies[index], {"Content-Type": "application/json"})
+                    response = connection.getresponse()
+                    answers[index] = response.read()
+                except (OSError, http.client.HTTPException) as error:
+                    failures.append(repr(error))
+                    return
+                if response.status != 200:
+                    failures.append(f"{response.status}: {answers[index][:300]!r}")
+                    return
+
+        threads = [threading.Thread(target=work, args=(connection,)) for connection in self.connections]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if failures:
+            sys.exit("the server failed: " + failures[0])
+        return answers
+
+    @staticmethod
+    def vectors(answers: list[bytes]):
+        import numpy
+
+        return numpy.array([row for answer in answers for row in json.loads(answer)], dtype="f4")
+
+    def stop(self) -> None:
+        """SIGTERM, and SIGKILL when that is not enough, so that no server is left behind."""
+        for connection in self.connections:
+            connection.close()
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()

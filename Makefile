@@ -1,0 +1,53 @@
+# Every step is a script of scripts/; each says what it does with one line that begins with "==>", and does nothing twice.
+#   make run PORT=9000        serve elsewhere
+#   make run ARGS='--threads 1'   any further flag of `nearfar serve`
+
+HOST ?= 127.0.0.1
+PORT ?= 8080
+MODEL ?= models/all-MiniLM-L6-v2
+ARGS ?=
+BINARY := .build/release/nearfar
+SWIFT_SOURCES := $(wildcard Package.swift Sources Tests Benchmarks)
+
+.DEFAULT_GOAL := help
+.PHONY: help deps model build run test smoke bench format lint clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+deps: ## install the Debian packages that are missing
+	@scripts/deps.sh build
+	@scripts/toolchain.sh
+
+model: deps ## fetch, check and unpack the default encoder
+	@scripts/model.sh
+
+build: deps ## build .build/release/nearfar and http-echo
+	@echo "==> build: swift build -c release"
+	@swift build -c release
+
+run: deps model build ## set up what is missing, then serve on HOST:PORT
+	@echo "==> serve: http://$(HOST):$(PORT) (Ctrl-C stops it)"
+	@exec $(BINARY) serve --host $(HOST) --port $(PORT) --model $(MODEL) $(ARGS)
+
+test: deps model ## set up what is missing, then run every test
+	@scripts/test.sh
+
+smoke: deps model ## try the deployment: the runtime file system by chroot (as root), two replicas behind HAProxy
+	@scripts/deps.sh smoke
+	@scripts/smoke.sh
+
+bench: deps model build ## measure beside the peers (Benchmarks/run.sh)
+	@scripts/deps.sh bench
+	@Benchmarks/run.sh $(BINARY)
+
+format: ## rewrite the Swift sources in the house style
+	@swift format format --in-place --parallel --recursive $(SWIFT_SOURCES)
+
+lint: ## check style of Swift, shell and Python sources
+	@scripts/deps.sh build lint
+	@scripts/toolchain.sh
+	@scripts/lint.sh
+
+clean: ## remove what was built; the model stays
+	rm -rf .build

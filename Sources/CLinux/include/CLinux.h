@@ -1,0 +1,54 @@
+// The Linux calls the event loop needs, in a shape Swift can use: epoll's event is a packed union, the flags are macros.
+#ifndef CLINUX_H
+#define CLINUX_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// One readiness report.
+typedef struct {
+  uint64_t token;    // as given to clinux_epoll_add
+  uint32_t readable; // bytes, an end or an error can be read
+  uint32_t writable;
+  uint32_t ended; // the peer will send nothing more (half close)
+  uint32_t gone;  // both directions are dead: reset, or an error
+} clinux_event;
+
+// All of these return a descriptor, a count or 0; on failure -errno.
+
+int clinux_epoll_create(void);
+// Level-triggered reading only: listeners and the wake-up descriptor.
+int clinux_epoll_add_listener(int epoll, int descriptor, uint64_t token);
+// Edge-triggered reading, writing and hang-up: connections. Registered once and never changed.
+int clinux_epoll_add_connection(int epoll, int descriptor, uint64_t token);
+int clinux_epoll_remove(int epoll, int descriptor);
+// At most `capacity` events into `events`. A negative timeout waits for ever. A signal gives 0 events.
+int clinux_epoll_wait(int epoll, clinux_event *events, int capacity, int timeout_milliseconds);
+
+int clinux_eventfd(void);
+// Adds 1: one system call, safe in a signal handler.
+void clinux_eventfd_signal(int descriptor);
+void clinux_eventfd_clear(int descriptor);
+
+// Non-blocking and close-on-exec from birth.
+int clinux_accept(int listener);
+int clinux_socket(int family);
+
+// Up to two buffers in one call, never raising SIGPIPE.
+ssize_t clinux_send(int descriptor, const void *first, size_t first_count, const void *second, size_t second_count);
+ssize_t clinux_receive(int descriptor, void *buffer, size_t count);
+
+// SIGTERM and SIGINT write to `eventfd` from now on, each once: a second one of a kind has its default effect.
+// -1 lets go of the descriptor.
+int clinux_signal_on_termination(int eventfd);
+// How many such signals came.
+int clinux_terminations(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

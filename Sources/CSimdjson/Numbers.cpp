@@ -1,0 +1,73 @@
+// Numbers and strings on their way out.
+
+#include <charconv>
+#include <cmath>
+
+#include "Tape.hpp"
+
+namespace {
+
+/// to_chars spells the negative zero "-0", which reads back as the integer 0.
+template <typename Number>
+char *write(char *first, char *last, Number value) {
+  char *end = std::to_chars(first, last, value).ptr;
+  if (end - first == 2 && first[0] == '-' && first[1] == '0') {
+    *end++ = '.';
+    *end++ = '0';
+  }
+  return end;
+}
+
+}  // namespace
+
+size_t csj_write_floats(const float *values, size_t count, uint8_t *out, bool *non_finite) {
+  char *at = reinterpret_cast<char *>(out);
+  for (size_t i = 0; i < count; i++) {
+    float value = values[i];
+    if (!std::isfinite(value)) {
+      *non_finite = true;
+      value = 0;
+    }
+    if (i > 0) *at++ = ',';
+    at = write(at, at + CSJ_MAX_FLOAT - 1, value);
+  }
+  return static_cast<size_t>(at - reinterpret_cast<char *>(out));
+}
+
+size_t csj_write_double(double value, uint8_t *out, bool *non_finite) {
+  if (!std::isfinite(value)) {
+    *non_finite = true;
+    value = 0;
+  }
+  char *first = reinterpret_cast<char *>(out);
+  return static_cast<size_t>(write(first, first + CSJ_MAX_DOUBLE, value) - first);
+}
+
+size_t csj_write_number_at(const csj_document *document, size_t at, uint8_t *out) {
+  char *first = reinterpret_cast<char *>(out);
+  char *last = first + CSJ_MAX_DOUBLE;
+  uint64_t bits = document->word(at + 1);
+  switch (document->type(at)) {
+    case 'l':
+      return static_cast<size_t>(std::to_chars(first, last, static_cast<int64_t>(bits)).ptr - first);
+    case 'u':
+      return static_cast<size_t>(std::to_chars(first, last, bits).ptr - first);
+    default:
+      return static_cast<size_t>(write(first, last, document->number(at)) - first);
+  }
+}
+
+size_t csj_plain_prefix(const uint8_t *text, size_t length) {
+  constexpr uint64_t ones = 0x0101010101010101, tops = 0x8080808080808080;
+  size_t at = 0;
+  // Eight bytes at a time: a byte below 0x20, or one that a XOR turns to zero, borrows into its top bit.
+  for (; length - at >= 8; at += 8) {
+    uint64_t word;
+    std::memcpy(&word, text + at, sizeof word);
+    uint64_t quote = word ^ (ones * '"'), slash = word ^ (ones * '\\');
+    uint64_t special = ((word - ones * 0x20) & ~word) | ((quote - ones) & ~quote) | ((slash - ones) & ~slash);
+    if ((special & tops) != 0) break;
+  }
+  while (at < length && text[at] >= 0x20 && text[at] != '"' && text[at] != '\\') at++;
+  return at;
+}

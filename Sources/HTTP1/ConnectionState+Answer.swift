@@ -1,0 +1,78 @@
+// What the handler's verdicts and answers do to a connection.
+
+extension ConnectionState {
+  /// The handler's verdict on the head that `admit` carried.
+  public mutating func admitted(_ admission: Admission, with serializer: ResponseSerializer, now: UInt64) {
+    guard case .admitting(let parsed) = phase else { return }
+    switch admission {
+    case .accept(let maxBodyBytes): accept(parsed, maxBodyBytes: maxBodyBytes, now: now)
+    case .reject(let response): reject(parsed, response, with: serializer, now: now)
+    }
+  }
+
+  /// The answer to what `handle` or `fail` carried. Ignored when none is due.
+  public mutating func respond(_ response: Response, with serializer: ResponseSerializer, now: UInt64) {
+    switch phase {
+    case .handling:
+      // With the input at its end and used up, no request can follow.
+      let isLast = inputEnded && inputStart == input.count
+      write(response, closes: !persists || isDraining || isLast || response.closesConnection, serializer, now: now)
+    case .failing:
+      write(response, closes: true, serializer, now: now)
+    default: break
+    }
+  }
+
+  /// Answers without having read a request, and closes: for a connection there is no room for.
+  public mutating func refuse(_ response: Response, with serializer: ResponseSerializer, now: UInt64) {
+    write(response, closes: true, serializer, now: now)
+  }
+
+  private mutating func accept(_ parsed: ParsedHead, maxBodyBytes: Int, now: UInt64) {
+    guard parsed.framing != .none else {
+      phase = .complete(parsed.head)
+      return
+    }
+    do throws(RequestFailure) {
+      decoder = try BodyDecoder(
+        parsed.framing, limit: maxBodyBytes, maxTrailerBytes: limits.maxHeadBytes, maxTrailers: limits.maxFields)
+      inputPace = Pace(now: now)
+      phase = .body(parsed.head)
+      if inputStart < input.count {
+        readBufferedBody(head: parsed.head)
+      } else if inputEnded {
+        phase = .failed(.bad("the body is missing"), parsed.head)
+      } else if parsed.expectsContinue {
+        if !hasOutput { outputPace = Pace(now: now) }
+        output.bytes.append("HTTP/1.1 100 Continue\r\n\r\n")
+      }
+      if inputEnded, case .body = phase { phase = .failed(.bad("the body ends before its time"), parsed.head) }
+    } catch {
+      phase = .failed(error, parsed.head)
+    }
+  }
+
+  private mutating func reject(
+    _ parsed: ParsedHead, _ response: Response, with serializer: ResponseSerializer, now: UInt64
+  ) {
+    // A client that was waiting for 100 Continue may or may not send the body now: nobody can tell what the next byte
+    // is. Without the wait, a short body is read past to keep the connection.
+    let waits = parsed.expectsContinue && inputStart == input.count
+    let discarding = waits ? nil : try? BodyDecoder(parsed.framing, limit: limits.maxDiscardBytes, keepsBytes: false)
+    let closes = !persists || isDraining || response.closesConnection || inputEnded && inputStart == input.count
+    write(response, closes: closes || discarding == nil, serializer, now: now)
+    guard let discarding, !discarding.isDone, case .head = phase else { return }
+    decoder = discarding
+    inputPace = Pace(now: now)
+    phase = .discarding
+  }
+
+  private mutating func write(_ response: Response, closes: Bool, _ serializer: ResponseSerializer, now: UInt64) {
+    if !hasOutput { outputPace = Pace(now: now) }
+    context.closes = closes
+    serializer.write(response, context, to: &output)
+    phase = closes ? .closing : .head
+    since = now
+    if closes { body = [] }
+  }
+}

@@ -1,0 +1,102 @@
+/// The field lines of a message: ordered, names compared case-insensitively, duplicates kept (RFC 9110, 5).
+///
+/// Names and values rest as bytes in one buffer, and a `String` is built only for a value somebody asks for: a request
+/// with thirty field lines costs two allocations, not sixty.
+public struct HTTPFields: Sendable {
+  /// Where one field line stands in `bytes`.
+  struct Line: Sendable {
+    var nameStart: UInt32
+    var nameEnd: UInt32
+    var valueStart: UInt32
+    var valueEnd: UInt32
+  }
+
+  private(set) var bytes: [UInt8]
+  private(set) var lines: [Line]
+
+  /// No fields.
+  public init() {
+    bytes = []
+    lines = []
+  }
+
+  /// The pairs in their order.
+  public init(_ pairs: [(String, String)]) {
+    self.init()
+    for (name, value) in pairs { append(name, value) }
+  }
+
+  init(bytes: [UInt8], lines: [Line]) {
+    self.bytes = bytes
+    self.lines = lines
+  }
+
+  /// Number of field lines.
+  public var count: Int { lines.count }
+
+  /// Adds a line after the others, also when the name is there already.
+  public mutating func append(_ name: String, _ value: String) {
+    let nameStart = UInt32(truncatingIfNeeded: bytes.count)
+    bytes.append(contentsOf: name.utf8)
+    let valueStart = UInt32(truncatingIfNeeded: bytes.count)
+    bytes.append(contentsOf: value.utf8)
+    let valueEnd = UInt32(truncatingIfNeeded: bytes.count)
+    lines.append(Line(nameStart: nameStart, nameEnd: valueStart, valueStart: valueStart, valueEnd: valueEnd))
+  }
+
+  /// Puts one line in the place of every line of that name.
+  public mutating func set(_ name: String, _ value: String) {
+    lines = lines.filter { !matches($0, name) }
+    append(name, value)
+  }
+
+  /// The value; repeated lines joined by ", " (RFC 9110, 5.3).
+  public subscript(name: String) -> String? {
+    var joined: String?
+    for line in lines where matches(line, name) {
+      let value = value(of: line)
+      joined = joined.map { $0 + ", " + value } ?? value
+    }
+    return joined
+  }
+
+  /// The values of every line of that name, in order.
+  public func values(of name: String) -> [String] {
+    lines.lazy.filter { matches($0, name) }.map(value(of:))
+  }
+
+  /// True when a line of that name is there. Builds no strings.
+  public func contains(_ name: String) -> Bool {
+    lines.contains { matches($0, name) }
+  }
+
+  /// Name and value of every line, in order.
+  public var all: [(name: String, value: String)] {
+    lines.map { line in
+      (String(decoding: bytes[Int(line.nameStart)..<Int(line.nameEnd)], as: UTF8.self), value(of: line))
+    }
+  }
+
+  private func value(of line: Line) -> String {
+    String(decoding: bytes[Int(line.valueStart)..<Int(line.valueEnd)], as: UTF8.self)
+  }
+
+  private func matches(_ line: Line, _ name: String) -> Bool {
+    let utf8 = name.utf8
+    guard utf8.count == Int(line.nameEnd &- line.nameStart) else { return false }
+    var at = Int(line.nameStart)
+    for byte in utf8 {
+      if ASCII.lowercased(byte) != ASCII.lowercased(bytes[at]) { return false }
+      at += 1
+    }
+    return true
+  }
+}
+
+extension HTTPFields: Equatable {
+  /// Same lines in the same order; names compared case-insensitively.
+  public static func == (left: HTTPFields, right: HTTPFields) -> Bool {
+    guard left.count == right.count else { return false }
+    return zip(left.all, right.all).allSatisfy { $0.name.lowercased() == $1.name.lowercased() && $0.value == $1.value }
+  }
+}

@@ -1,0 +1,28 @@
+/// A whole request: its head and its body after transfer decoding.
+public struct Request: Sendable {
+  public var head: RequestHead
+  public var body: [UInt8]
+
+  public init(head: RequestHead, body: [UInt8] = []) {
+    self.head = head
+    self.body = body
+  }
+}
+
+/// An answer as a handler gives it.
+///
+/// Content-Length, Date and Connection are added by the serializer. A HEAD request's answer keeps the Content-Length of
+/// `body` and drops the bytes.
+public struct Response: Sendable {
+  public var status: Int
+  public var fields: HTTPFields
+  public var body: [UInt8]
+  /// True ends the connection after this answer.
+  public var closesConnection = false
+
+  public init(status: Int, fields: HTTPFields = HTTPFields(), body: [UInt8] = []) {
+    self.status = status
+    self.fields = fields
+    self.body = body
+  }
+}

@@ -1,0 +1,204 @@
+/// Reads request heads from a growing buffer (RFC 9112, 2 to 6).
+///
+/// The whole contract is `partial`, `bad` or `consumed`. Strict: lines end in CRLF and nothing else, no folding, no
+/// space before a colon, one Content-Length or one `chunked`, never both. Bytes are looked at once, however they arrive:
+/// the caller passes the same unconsumed bytes again with more behind them.
+public struct RequestParser: Sendable {
+  /// What `parse` found.
+  public enum Progress: Sendable {
+    /// A valid beginning; more bytes are needed.
+    case partial
+    /// Not a request; nothing behind it can be trusted.
+    case bad(RequestFailure)
+    /// A whole head.
+    case consumed(ParsedHead)
+  }
+
+  /// A few empty lines before a request are tolerated (RFC 9112, 2.2); a flood is not.
+  private static let maxEmptyLines = 8
+  /// No method this server knows is near this long (RFC 9112, 3: 501).
+  private static let maxMethodBytes = 32
+
+  private enum State: Sendable {
+    case lineStart
+    case emptyLineLF
+    case method
+    case target
+    case version
+    case requestLineLF
+    case fieldStart
+    case fieldName
+    case valueStart
+    case value
+    case fieldLF
+    case headLF
+  }
+
+  private let maxHeadBytes: Int
+  private let maxFields: Int
+  private var state = State.lineStart
+  private var cursor = 0
+  private var emptyLines = 0
+  private var start = 0
+  private var methodEnd = 0
+  private var targetEnd = 0
+  private var version = HTTPVersion.http11
+  private var line = HTTPFields.Line(nameStart: 0, nameEnd: 0, valueStart: 0, valueEnd: 0)
+  private var lines: [HTTPFields.Line] = []
+
+  /// A parser for one connection; after `consumed` it is ready for the next head.
+  public init(maxHeadBytes: Int = 16_384, maxFields: Int = 100) {
+    self.maxHeadBytes = max(64, min(maxHeadBytes, 1 << 30))
+    self.maxFields = maxFields
+  }
+
+  /// True once a byte of a head was seen; empty lines before it do not count.
+  public var hasBegun: Bool { state != .lineStart && state != .emptyLineLF }
+
+  /// True when the method read so far is HEAD: an answer to it must not have a body even if the rest is bad.
+  public private(set) var isHead = false
+
+  /// Goes on where the last call stopped. `input` starts at the first unconsumed byte.
+  public mutating func parse(_ input: Span<UInt8>) -> Progress {
+    do throws(RequestFailure) {
+      // Limits are applied to positions, not to what happens to be in the buffer, so that the same bytes give the same
+      // verdict however they are split.
+      while cursor < min(input.count, start &+ maxHeadBytes) {
+        if try step(input, min(input.count, start &+ maxHeadBytes)) { return .consumed(try finish(input)) }
+      }
+      if cursor &- start >= maxHeadBytes { throw tooLarge() }
+      return .partial
+    } catch {
+      return .bad(error)
+    }
+  }
+
+  /// The same for a buffer whose first `start` bytes are used up.
+  mutating func parse(_ buffer: [UInt8], from start: Int) -> Progress {
+    parse(buffer.span.extracting(droppingFirst: start))
+  }
+
+  /// Moves over the bytes of one syntactic element. True at the end of the head.
+  @inline(__always)
+  private mutating func step(_ input: Span<UInt8>, _ end: Int) throws(RequestFailure) -> Bool {
+    var at = cursor
+    defer { cursor = at }
+    switch state {
+    case .lineStart:
+      start = at
+      if input[at] == ASCII.cr {
+        at &+= 1
+        state = .emptyLineLF
+      } else {
+        state = .method
+      }
+    case .emptyLineLF:
+      try expectLF(input[at])
+      emptyLines &+= 1
+      guard emptyLines <= Self.maxEmptyLines else { throw .bad("too many empty lines before the request line") }
+      at &+= 1
+      state = .lineStart
+    case .method:
+      while at < end, ByteSet.token.contains(input[at]) { at &+= 1 }
+      guard at &- start <= Self.maxMethodBytes else {
+        throw RequestFailure(status: 501, reason: "the method is not implemented")
+      }
+      guard at < end else { break }
+      guard input[at] == ASCII.space, at > start else { throw .bad("the method is not a token followed by one space") }
+      methodEnd = at
+      isHead = at &- start == 4 && input[start] == 0x48 && input[start &+ 1] == 0x45  // only HEAD begins with HE
+      at &+= 1
+      state = .target
+    case .target:
+      while at < end, ByteSet.target.contains(input[at]) { at &+= 1 }
+      guard at < end else { break }
+      guard input[at] == ASCII.space, at > methodEnd &+ 1 else { throw .bad("the request target has an invalid byte") }
+      targetEnd = at
+      at &+= 1
+      state = .version
+    case .version:
+      try HTTPVersion.check(input[at], at: at &- targetEnd &- 1)
+      if at &- targetEnd == HTTPVersion.byteCount {
+        version = try HTTPVersion(major: input[at &- 2], minor: input[at])
+        state = .requestLineLF
+      }
+      at &+= 1
+    case .requestLineLF:
+      // CR and LF in turn: the first stands right behind the version's last digit.
+      if at == targetEnd &+ HTTPVersion.byteCount &+ 1 {
+        guard input[at] == ASCII.cr else { throw .bad("the request line does not end in CRLF") }
+      } else {
+        try expectLF(input[at])
+        state = .fieldStart
+      }
+      at &+= 1
+    case .fieldStart:
+      if input[at] == ASCII.cr {
+        at &+= 1
+        state = .headLF
+      } else {
+        guard lines.count < maxFields else {
+          throw RequestFailure(status: 431, reason: "more than \(maxFields) field lines")
+        }
+        line.nameStart = UInt32(truncatingIfNeeded: at &- start)
+        state = .fieldName
+      }
+    case .fieldName:
+      while at < end, ByteSet.token.contains(input[at]) { at &+= 1 }
+      guard at < end else { break }
+      // Catches folded lines and a space before the colon too (RFC 9112, 5.1 and 5.2).
+      guard input[at] == ASCII.colon, at &- start > Int(line.nameStart) else {
+        throw .bad("a field name is not a token followed by a colon")
+      }
+      line.nameEnd = UInt32(truncatingIfNeeded: at &- start)
+      at &+= 1
+      state = .valueStart
+    case .valueStart:
+      while at < end, ASCII.isBlank(input[at]) { at &+= 1 }
+      guard at < end else { break }
+      line.valueStart = UInt32(truncatingIfNeeded: at &- start)
+      state = .value
+    case .value:
+      while at < end, ASCII.isFieldValue(input[at]) { at &+= 1 }
+      guard at < end else { break }
+      guard input[at] == ASCII.cr else { throw .bad("a field value holds a control character") }
+      var last = at
+      while last &- start > Int(line.valueStart), ASCII.isBlank(input[last &- 1]) { last &-= 1 }
+      line.valueEnd = UInt32(truncatingIfNeeded: last &- start)
+      at &+= 1
+      state = .fieldLF
+    case .fieldLF:
+      try expectLF(input[at])
+      if lines.isEmpty { lines.reserveCapacity(16) }
+      lines.append(line)
+      at &+= 1
+      state = .fieldStart
+    case .headLF:
+      try expectLF(input[at])
+      at &+= 1
+      return true
+    }
+    return false
+  }
+
+  private func expectLF(_ byte: UInt8) throws(RequestFailure) {
+    guard byte == ASCII.lf else { throw .bad("a carriage return stands alone") }
+  }
+
+  private func tooLarge() -> RequestFailure {
+    switch state {
+    case .lineStart, .emptyLineLF, .method, .target, .version, .requestLineLF:
+      RequestFailure(status: 414, reason: "the request line is longer than \(maxHeadBytes) bytes")
+    default:
+      RequestFailure(status: 431, reason: "the request head is longer than \(maxHeadBytes) bytes")
+    }
+  }
+
+  private mutating func finish(_ input: Span<UInt8>) throws(RequestFailure) -> ParsedHead {
+    let head = try ParsedHead(
+      bytes: [UInt8](copying: input.extracting(start..<cursor)), method: methodEnd &- start,
+      target: (methodEnd &+ 1 &- start)..<(targetEnd &- start), version: version, lines: lines, byteCount: cursor)
+    self = RequestParser(maxHeadBytes: maxHeadBytes, maxFields: maxFields)
+    return head
+  }
+}

@@ -1,0 +1,123 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+#if os(Linux)
+  import CLinux
+#endif
+
+/// A listening socket, and a spare descriptor for the moment none is left.
+final class Listener: Sendable {
+  let descriptor: Int32
+  let port: Int
+
+  /// What accepting one connection came to.
+  enum Acceptance {
+    case accepted(Socket)
+    case none
+    /// The process or the system is out of descriptors or memory.
+    case exhausted
+  }
+
+  /// Binds and listens.
+  init(host: String, port: Int, backlog: Int) throws(ServerError) {
+    let operation = "listen on \(host):\(port)"
+    guard (0...65_535).contains(port) else {
+      throw ServerError(operation: operation, message: "the port is not between 0 and 65535")
+    }
+    var hints = addrinfo()
+    hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV
+    #if canImport(Glibc)
+      hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+    #else
+      hints.ai_socktype = SOCK_STREAM
+    #endif
+    var found: UnsafeMutablePointer<addrinfo>?
+    let status = getaddrinfo(host, String(port), &hints, &found)
+    guard status == 0, let address = found else {
+      throw ServerError(operation: operation, code: status, message: String(cString: gai_strerror(status)))
+    }
+    defer { freeaddrinfo(found) }
+    // SAFETY: getaddrinfo succeeded, so the list has an element, alive until freeaddrinfo above.
+    let first = address.pointee
+    let descriptor = Self.open(family: first.ai_family)
+    guard descriptor >= 0 else { throw Self.failure(operation, code: -descriptor) }
+    var on: Int32 = 1
+    setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size))
+    guard bind(descriptor, first.ai_addr, first.ai_addrlen) == 0,
+      listen(descriptor, Int32(clamping: max(1, backlog))) == 0
+    else {
+      let code = errno
+      Socket(descriptor: descriptor).close()
+      throw Self.failure(operation, code: code)
+    }
+    self.descriptor = descriptor
+    self.port = Self.boundPort(descriptor) ?? port
+  }
+
+  deinit {
+    Socket(descriptor: descriptor).close()
+  }
+
+  /// Takes one connection off the kernel's queue, if there is one.
+  func accept() -> Acceptance {
+    while true {
+      #if os(Linux)
+        let accepted = clinux_accept(descriptor)
+      #else
+        let result = Darwin.accept(descriptor, nil, nil)
+        let accepted = result < 0 ? -errno : result
+        if result >= 0 { Self.prepare(result) }
+      #endif
+      if accepted >= 0 { return .accepted(Socket(descriptor: accepted)) }
+      switch -accepted {
+      case EAGAIN, EWOULDBLOCK: return .none
+      case EMFILE, ENFILE, ENOBUFS, ENOMEM: return .exhausted
+      // The connection in turn is dead already (accept(2) lists what Linux passes on); the next may live.
+      default: continue
+      }
+    }
+  }
+
+  private static func open(family: Int32) -> Int32 {
+    #if os(Linux)
+      return clinux_socket(family)
+    #else
+      let descriptor = socket(family, SOCK_STREAM, 0)
+      guard descriptor >= 0 else { return -errno }
+      prepare(descriptor)
+      return descriptor
+    #endif
+  }
+
+  #if !os(Linux)
+    private static func prepare(_ descriptor: Int32) {
+      _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
+      _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+    }
+  #endif
+
+  private static func boundPort(_ descriptor: Int32) -> Int? {
+    var storage = sockaddr_storage()
+    var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+    // SAFETY: sockaddr_storage is made to be read as the family's own address type; `length` bounds the write.
+    return withUnsafeMutablePointer(to: &storage) { storage in
+      storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { address -> Int? in
+        guard getsockname(descriptor, address, &length) == 0 else { return nil }
+        let raw = UnsafeRawPointer(address)
+        switch Int32(address.pointee.sa_family) {
+        case AF_INET: return Int(UInt16(bigEndian: raw.load(as: sockaddr_in.self).sin_port))
+        case AF_INET6: return Int(UInt16(bigEndian: raw.load(as: sockaddr_in6.self).sin6_port))
+        default: return nil
+        }
+      }
+    }
+  }
+
+  private static func failure(_ operation: String, code: Int32) -> ServerError {
+    ServerError(operation: operation, code: code, message: String(cString: strerror(code)))
+  }
+}

@@ -1,0 +1,95 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+#if os(Linux)
+  import CLinux
+#endif
+
+/// One connected, non-blocking stream socket. The owner closes it, once.
+struct Socket {
+  let descriptor: Int32
+
+  /// How a transfer went.
+  enum Transfer {
+    case bytes(Int)
+    /// The client ended its side.
+    case end
+    /// Nothing to read, or no room to write, for now.
+    case blocked
+    /// The connection is dead.
+    case broken
+  }
+
+  /// Small answers go out at once, not when Nagle's algorithm has seen an acknowledgement.
+  func disableNagle() {
+    var on: Int32 = 1
+    setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+    #if canImport(Darwin)
+      setsockopt(descriptor, SOL_SOCKET, SO_NOSIGPIPE, &on, socklen_t(MemoryLayout<Int32>.size))
+    #endif
+  }
+
+  /// Receives into `buffer`.
+  func receive(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
+    // SAFETY: the kernel writes at most `buffer.count` bytes.
+    #if os(Linux)
+      let got = clinux_receive(descriptor, buffer.baseAddress, buffer.count)
+    #else
+      let result = recv(descriptor, buffer.baseAddress, buffer.count, 0)
+      let got = result < 0 ? -Int(errno) : result
+    #endif
+    return got == 0 ? .end : Self.transfer(got)
+  }
+
+  /// Sends what fits of the two spans, in order, with one call.
+  func send(_ first: Span<UInt8>, _ second: Span<UInt8>) -> Transfer {
+    // SAFETY: both pointers are used only while their spans are alive, for exactly their lengths.
+    first.withUnsafeBytes { first in
+      second.withUnsafeBytes { second in
+        #if os(Linux)
+          return Self.transfer(
+            first.isEmpty
+              ? clinux_send(descriptor, second.baseAddress, second.count, nil, 0)
+              : clinux_send(descriptor, first.baseAddress, first.count, second.baseAddress, second.count))
+        #else
+          let part = first.isEmpty ? second : first
+          #if canImport(Darwin)
+            let sent = Darwin.send(descriptor, part.baseAddress, part.count, 0)
+          #else
+            let sent = write(descriptor, part.baseAddress, part.count)
+          #endif
+          return Self.transfer(sent < 0 ? -Int(errno) : sent)
+        #endif
+      }
+    }
+  }
+
+  /// Ends the sending side.
+  func shutdownSending() {
+    #if canImport(Darwin)
+      shutdown(descriptor, SHUT_WR)
+    #else
+      shutdown(descriptor, Int32(SHUT_WR))
+    #endif
+  }
+
+  func close() {
+    #if canImport(Glibc)
+      _ = Glibc.close(descriptor)
+    #elseif canImport(Musl)
+      _ = Musl.close(descriptor)
+    #else
+      _ = Darwin.close(descriptor)
+    #endif
+  }
+
+  private static func transfer(_ result: Int) -> Transfer {
+    if result >= 0 { return .bytes(result) }
+    let code = Int32(truncatingIfNeeded: -result)
+    return code == EAGAIN || code == EWOULDBLOCK || code == EINTR ? .blocked : .broken
+  }
+}

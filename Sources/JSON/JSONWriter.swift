@@ -1,0 +1,162 @@
+import CSimdjson
+
+/// Writes JSON text (RFC 8259) to bytes, and places the commas.
+///
+/// The caller balances `begin…` and `end…` and puts a `key` before each value of an object.
+public struct JSONWriter: Sendable {
+  /// The text so far.
+  public private(set) var bytes: [UInt8] = []
+  /// A number that was NaN or infinite has been replaced by 0: the text must not be used.
+  public private(set) var sawNonFinite = false
+  private var needsComma = false
+
+  /// A writer with room for `reserving` bytes before it grows.
+  public init(reserving: Int = 256) {
+    bytes.reserveCapacity(max(0, reserving))
+  }
+
+  public mutating func beginObject() { open(0x7B) }
+  public mutating func endObject() { close(0x7D) }
+  public mutating func beginArray() { open(0x5B) }
+  public mutating func endArray() { close(0x5D) }
+
+  /// The name of the member whose value comes next.
+  public mutating func key(_ name: String) {
+    string(name)
+    bytes.append(0x3A)
+    needsComma = false
+  }
+
+  /// A string, escaped as RFC 8259 section 7 requires and no further.
+  public mutating func string(_ value: String) {
+    separate()
+    bytes.append(0x22)
+    var value = value
+    value.withUTF8 { appendEscaped($0) }
+    bytes.append(0x22)
+  }
+
+  public mutating func integer(_ value: Int) { literal(String(value)) }
+  public mutating func bool(_ value: Bool) { literal(value ? "true" : "false") }
+  public mutating func null() { literal("null") }
+
+  /// The shortest decimal that reads back as the same float.
+  public mutating func number(_ value: Float) {
+    separate()
+    withUnsafePointer(to: value) { append(UnsafeBufferPointer(start: $0, count: 1)) }
+  }
+
+  /// The shortest decimal that reads back as the same double.
+  public mutating func number(_ value: Double) {
+    separate()
+    appendNumber { csj_write_double(value, $0, &$1) }
+  }
+
+  /// A whole array of numbers, each as `number(_:)` writes it.
+  public mutating func floats(_ values: UnsafeBufferPointer<Float>) {
+    beginArray()
+    append(values)
+    endArray()
+  }
+
+  /// One whole value that is JSON text already, such as another writer's ``bytes``; it is not checked.
+  public mutating func raw(_ json: [UInt8]) {
+    separate()
+    bytes.append(contentsOf: json)
+  }
+
+  /// A parsed value once more. Numbers keep their value, not their spelling.
+  public mutating func copy(_ value: JSONValue) {
+    switch value.kind {
+    case .null: null()
+    case .bool: bool(value.bool ?? false)
+    case .string: string(value.text)
+    case .number:
+      separate()
+      appendNumber { out, _ in csj_write_number_at(value.document.tape, value.at, out) }
+    case .array:
+      beginArray()
+      for element in value.elements ?? [] { copy(element) }
+      endArray()
+    case .object:
+      beginObject()
+      for member in value.members ?? [] {
+        key(member.key)
+        copy(member.value)
+      }
+      endObject()
+    }
+  }
+
+  private mutating func separate() {
+    if needsComma { bytes.append(0x2C) }
+    needsComma = true
+  }
+
+  private mutating func open(_ bracket: UInt8) {
+    separate()
+    bytes.append(bracket)
+    needsComma = false
+  }
+
+  private mutating func close(_ bracket: UInt8) {
+    bytes.append(bracket)
+    needsComma = true
+  }
+
+  private mutating func literal(_ text: String) {
+    separate()
+    bytes.append(contentsOf: text.utf8)
+  }
+
+  private mutating func appendNumber(_ write: (UnsafeMutablePointer<UInt8>?, inout Bool) -> Int) {
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Int(CSJ_MAX_DOUBLE)) { room in
+      let length = write(room.baseAddress, &sawNonFinite)
+      bytes.append(contentsOf: room.prefix(length))
+    }
+  }
+
+  private mutating func append(_ values: UnsafeBufferPointer<Float>) {
+    // In blocks through the stack: the array then grows by its own doubling, and no block is written twice.
+    let block = 1024
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: min(block, max(1, values.count)) * Int(CSJ_MAX_FLOAT)) {
+      room in
+      var next = 0
+      while next < values.count {
+        let part = UnsafeBufferPointer(rebasing: values[next..<min(next + block, values.count)])
+        // SAFETY: `room` holds CSJ_MAX_FLOAT bytes for each number of a block.
+        let length = csj_write_floats(part.baseAddress, part.count, room.baseAddress, &sawNonFinite)
+        if next > 0 { bytes.append(0x2C) }
+        bytes.append(contentsOf: room.prefix(length))
+        next += part.count
+      }
+    }
+  }
+
+  private mutating func appendEscaped(_ text: UnsafeBufferPointer<UInt8>) {
+    var rest = text
+    while !rest.isEmpty {
+      // SAFETY: the shim reads exactly the bytes it is given.
+      let plain = csj_plain_prefix(rest.baseAddress, rest.count)
+      bytes.append(contentsOf: rest.prefix(plain))
+      guard plain < rest.count else { return }
+      appendEscape(of: rest[plain])
+      rest = UnsafeBufferPointer(rebasing: rest.dropFirst(plain + 1))
+    }
+  }
+
+  private mutating func appendEscape(of byte: UInt8) {
+    bytes.append(0x5C)
+    switch byte {
+    case 0x22, 0x5C: bytes.append(byte)
+    case 0x08: bytes.append(0x62)
+    case 0x09: bytes.append(0x74)
+    case 0x0A: bytes.append(0x6E)
+    case 0x0C: bytes.append(0x66)
+    case 0x0D: bytes.append(0x72)
+    default:
+      let digits = Array("0123456789abcdef".utf8)
+      bytes.append(contentsOf: [0x75, 0x30, 0x30, digits[Int(byte >> 4)], digits[Int(byte & 15)]])
+    }
+  }
+}

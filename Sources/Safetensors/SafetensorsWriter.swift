@@ -1,0 +1,86 @@
+import JSON
+
+/// Collects tensors and writes them as one safetensors body.
+public struct SafetensorsWriter: Sendable {
+  private struct Part: Sendable {
+    var name: String
+    var dtype: DType
+    var shape: [Int]
+    var bytes: [UInt8]
+  }
+
+  private var parts: [Part] = []
+  private var names: Set<String> = ["__metadata__"]
+
+  public init() {}
+
+  /// Adds a tensor of 32-bit floats; the values are copied.
+  /// - Throws: `SafetensorsError` when `shape` does not name as many elements, or the name is taken.
+  public mutating func add(
+    name: String, shape: [Int], floats: UnsafeBufferPointer<Float>
+  ) throws(SafetensorsError) {
+    try add(name: name, dtype: .f32, shape: shape, bytes: UnsafeRawBufferPointer(floats))
+  }
+
+  /// Adds a tensor by its little-endian bytes, which are copied.
+  /// - Throws: `SafetensorsError` when `shape` and `dtype` do not need as many bytes, or the name is taken.
+  public mutating func add(
+    name: String, dtype: DType, shape: [Int], bytes: UnsafeRawBufferPointer
+  ) throws(SafetensorsError) {
+    guard byteCount(of: shape, dtype) == bytes.count else {
+      throw SafetensorsError(
+        message: "tensor \"\(name)\": \(bytes.count) bytes are not what \(dtype.rawValue)\(shape) needs")
+    }
+    guard names.insert(name).inserted else {
+      throw SafetensorsError(message: "tensor \"\(name)\" is added twice, or its name is reserved")
+    }
+    parts.append(Part(name: name, dtype: dtype, shape: shape, bytes: Array(bytes)))
+  }
+
+  /// The whole body: length, header padded with spaces so that the data starts at a multiple of 8, data.
+  ///
+  /// Tensors with larger elements come first, so that each is aligned to its element; names break ties, and
+  /// metadata is sorted, so that the same content gives the same bytes.
+  public func serialize(metadata: [String: String] = [:]) -> [UInt8] {
+    let ordered = parts.sorted { ($1.dtype.size, $0.name) < ($0.dtype.size, $1.name) }
+    var header = JSONWriter(reserving: 128 + 128 * parts.count)
+    header.beginObject()
+    if !metadata.isEmpty {
+      header.key("__metadata__")
+      header.beginObject()
+      for (key, value) in metadata.sorted(by: { $0.key < $1.key }) {
+        header.key(key)
+        header.string(value)
+      }
+      header.endObject()
+    }
+    var offset = 0
+    for part in ordered {
+      header.key(part.name)
+      header.beginObject()
+      header.key("dtype")
+      header.string(part.dtype.rawValue)
+      header.key("shape")
+      header.beginArray()
+      for extent in part.shape { header.integer(extent) }
+      header.endArray()
+      header.key("data_offsets")
+      header.beginArray()
+      header.integer(offset)
+      offset += part.bytes.count
+      header.integer(offset)
+      header.endArray()
+      header.endObject()
+    }
+    header.endObject()
+    let padding = (8 - header.bytes.count % 8) % 8
+    let length = UInt64(header.bytes.count + padding)
+    var body: [UInt8] = []
+    body.reserveCapacity(8 + Int(length) + offset)
+    withUnsafeBytes(of: length.littleEndian) { body.append(contentsOf: $0) }
+    body.append(contentsOf: header.bytes)
+    body.append(contentsOf: repeatElement(0x20, count: padding))
+    for part in ordered { body.append(contentsOf: part.bytes) }
+    return body
+  }
+}

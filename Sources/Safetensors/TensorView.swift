@@ -1,0 +1,57 @@
+/// A tensor in an archive, which the view keeps alive.
+// SAFETY: the bytes are read only and belong to `storage`, which is constant.
+public struct TensorView: @unchecked Sendable {
+  /// The tensor's name in the file.
+  public let name: String
+  /// Type of one element.
+  public let dtype: DType
+  /// Extent of each axis, outermost first; empty for a scalar.
+  public let shape: [Int]
+  /// The elements, row-major and little-endian, `shape` × `dtype.size` bytes. Not necessarily aligned.
+  public let bytes: UnsafeRawBufferPointer
+  private let storage: Storage
+
+  init(_ entry: Entry, in storage: Storage, dataStart: Int) {
+    name = entry.name
+    dtype = entry.dtype
+    shape = entry.shape
+    // SAFETY: Header.init checked that start ... stop lies within the data, and the data within the storage.
+    bytes = UnsafeRawBufferPointer(rebasing: storage.bytes[(dataStart + entry.start)..<(dataStart + entry.stop)])
+    self.storage = storage
+  }
+
+  /// Number of elements.
+  public var count: Int { bytes.count / dtype.size }
+
+  /// The elements as 32-bit floats: F32 as they are, F16 and BF16 widened, which is exact.
+  /// - Throws: `SafetensorsError` for another type.
+  public func floats() throws(SafetensorsError) -> [Float] {
+    guard dtype == .f32 || dtype == .f16 || dtype == .bf16 else {
+      throw SafetensorsError(message: "tensor \"\(name)\" is \(dtype.rawValue), not F32, F16 or BF16")
+    }
+    let count = self.count
+    return [Float](unsafeUninitializedCapacity: count) { out, written in
+      // SAFETY: `out` has room for `count` floats; loads are unaligned ones within `bytes`.
+      written = count
+      switch dtype {
+      case .f16: for i in 0..<count { out[i] = widenHalf(half(i)) }
+      case .bf16: for i in 0..<count { out[i] = Float(bitPattern: UInt32(half(i)) << 16) }
+      default: UnsafeMutableRawBufferPointer(out).copyMemory(from: bytes)
+      }
+    }
+  }
+
+  private func half(_ index: Int) -> UInt16 {
+    UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: index &* 2, as: UInt16.self))
+  }
+}
+
+/// An IEEE 754 binary16 as binary32, exactly, without a branch on subnormals.
+@inline(__always)
+private func widenHalf(_ half: UInt16) -> Float {
+  let magnitude = UInt32(half & 0x7FFF) << 13
+  // The exponent moves from bias 15 to 127 by a multiplication with 2^112, which normalises subnormals as well.
+  var bits = (Float(bitPattern: magnitude) * 0x1p112).bitPattern
+  if half & 0x7C00 == 0x7C00 { bits = magnitude | 0x7F80_0000 }
+  return Float(bitPattern: bits | UInt32(half & 0x8000) << 16)
+}

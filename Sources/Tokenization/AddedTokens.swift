@@ -1,0 +1,99 @@
+/// A token that is found in the text before it is split into words.
+struct AddedToken: Sendable {
+  var id: Int32
+  var content: String
+  /// Matched in the normalised text, not in the raw one.
+  var normalized = false
+  /// Only where no word character stands next to it.
+  var singleWord = false
+  /// Takes the white space before it along.
+  var stripsLeft = false
+  /// Takes the white space after it along.
+  var stripsRight = false
+}
+
+/// Where an added token stands in a text.
+struct AddedMatch {
+  var id: Int32
+  /// With the white space that it takes along, as `stop`.
+  var start: Int
+  var stop: Int
+  var contentStop: Int
+}
+
+/// A set of added tokens; the leftmost longest one matches.
+struct AddedTokens: Sendable {
+  private var tokens: [AddedToken] = []
+  private var trie = ByteTrie()
+  private let root: UInt32
+  private var starts = [Bool](repeating: false, count: 256)
+
+  init() {
+    root = trie.addRoot()
+  }
+
+  var isEmpty: Bool { tokens.isEmpty }
+
+  /// - Parameter spelling: the content's bytes, normalised where the token asks for it.
+  mutating func insert(_ token: AddedToken, spelling: some Collection<UInt8>) {
+    guard let first = spelling.first else { return }
+    starts[Int(first)] = true
+    trie.insert(spelling, root: root, value: Int32(truncatingIfNeeded: tokens.count))
+    tokens.append(token)
+  }
+
+  /// True when a token may start with `byte`.
+  func mayStart(with byte: UInt8) -> Bool { starts[Int(byte)] }
+
+  /// What stands at `position` of the text.
+  enum Finding {
+    case none
+    /// A token whose neighbours forbid it; no other may start before `stop`.
+    case refused(stop: Int)
+    case match(AddedMatch)
+  }
+
+  /// - Parameter floor: where the match before ended.
+  func find(in text: UnsafeBufferPointer<UInt8>, at position: Int, floor: Int) -> Finding {
+    var node = root
+    var best: (index: Int32, stop: Int)?
+    var at = position
+    while at < text.count {
+      node = trie.step(node, text[at])
+      if node == ByteTrie.none { break }
+      at += 1
+      let value = trie.values[Int(node)]
+      if value >= 0 { best = (value, at) }
+    }
+    guard let best else { return .none }
+    let token = tokens[Int(best.index)]
+    if token.singleWord {
+      let before = UTF8Scalars.scalar(in: text, before: position)
+      let after = best.stop < text.count ? UTF8Scalars.scalar(in: text, at: best.stop) : nil
+      if isWordCharacter(before?.value) || isWordCharacter(after?.value) { return .refused(stop: best.stop) }
+    }
+    var match = AddedMatch(id: token.id, start: position, stop: best.stop, contentStop: best.stop)
+    if token.stripsLeft {
+      while match.start > floor, let space = UTF8Scalars.scalar(in: text, before: match.start), isSpace(space.value) {
+        match.start -= space.length
+      }
+    }
+    if token.stripsRight {
+      while match.stop < text.count {
+        let space = UTF8Scalars.scalar(in: text, at: match.stop)
+        guard isSpace(space.value) else { break }
+        match.stop += space.length
+      }
+    }
+    return .match(match)
+  }
+}
+
+private func isSpace(_ scalar: UInt32) -> Bool {
+  UnicodeTables.shared.properties(of: scalar).contains(.space)
+}
+
+/// `\w` of Unicode Technical Standard 18, annex C.
+private func isWordCharacter(_ scalar: UInt32?) -> Bool {
+  scalar.map(WordCharacters.shared.contains) ?? false
+}

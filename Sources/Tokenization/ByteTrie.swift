@@ -1,0 +1,74 @@
+/// Finds the longest of a set of byte strings that a text starts with. Edges stand in one open-addressing table.
+struct ByteTrie: Sendable {
+  /// Node 0 has no edges: a walk that leaves the set ends there.
+  static let none: UInt32 = 0
+
+  /// node << 8 | byte in the upper half, the next node in the lower; 0 is free.
+  private var edges: [UInt64]
+  private var shift: UInt64
+  private var used = 0
+  /// Value of the string that ends at a node, or -1.
+  private(set) var values: [Int32] = [-1]
+
+  init() {
+    edges = [UInt64](repeating: 0, count: 64)
+    shift = 64 - 6
+  }
+
+  /// A new node without an edge to it, where a set of its own starts.
+  mutating func addRoot() -> UInt32 {
+    values.append(-1)
+    return UInt32(truncatingIfNeeded: values.count - 1)
+  }
+
+  /// Adds a string to the set of `root`; a later value replaces an earlier one.
+  mutating func insert(_ bytes: some Collection<UInt8>, root: UInt32, value: Int32) {
+    var node = root
+    for byte in bytes {
+      var next = step(node, byte)
+      if next == Self.none {
+        next = addRoot()
+        put(UInt64(node << 8 | UInt32(byte)) << 32 | UInt64(next))
+      }
+      node = next
+    }
+    values[Int(node)] = value
+  }
+
+  /// The node behind an edge, or `none`.
+  @inline(__always)
+  func step(_ node: UInt32, _ byte: UInt8) -> UInt32 {
+    let key = node << 8 | UInt32(byte)
+    var slot = Self.slot(key, shift)
+    let mask = edges.count &- 1
+    while true {
+      let edge = edges[slot]
+      if UInt32(truncatingIfNeeded: edge >> 32) == key { return UInt32(truncatingIfNeeded: edge) }
+      if edge == 0 { return Self.none }
+      slot = (slot &+ 1) & mask
+    }
+  }
+
+  @inline(__always)
+  private static func slot(_ key: UInt32, _ shift: UInt64) -> Int {
+    Int(truncatingIfNeeded: (UInt64(key) &* 0x9E37_79B9_7F4A_7C15) &>> shift)
+  }
+
+  private mutating func put(_ edge: UInt64) {
+    // At most half full, so that a search for a missing edge ends soon.
+    if (used + 1) * 2 > edges.count {
+      let old = edges
+      edges = [UInt64](repeating: 0, count: old.count * 2)
+      shift -= 1
+      for edge in old where edge != 0 { place(edge) }
+    }
+    place(edge)
+    used += 1
+  }
+
+  private mutating func place(_ edge: UInt64) {
+    var slot = Self.slot(UInt32(truncatingIfNeeded: edge >> 32), shift)
+    while edges[slot] != 0 { slot = (slot + 1) & (edges.count - 1) }
+    edges[slot] = edge
+  }
+}

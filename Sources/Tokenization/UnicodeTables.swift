@@ -1,0 +1,93 @@
+/// What the reference tokenizer knows of each code point: its categories, decompositions and lowercase letters.
+///
+/// The standard library's tables are newer than the reference's and change with the toolchain, so they are not used.
+struct UnicodeTables: Sendable {
+  struct Properties: OptionSet {
+    let rawValue: UInt8
+    /// A control, format or private-use character, U+0000 or U+FFFD.
+    static let removed = Properties(rawValue: 1)
+    static let space = Properties(rawValue: 2)
+    static let chinese = Properties(rawValue: 4)
+    static let punctuation = Properties(rawValue: 8)
+    /// A mark without width (category Mn).
+    static let mark = Properties(rawValue: 16)
+    /// A canonical combining class that is not 0.
+    static let combining = Properties(rawValue: 32)
+    static let decomposes = Properties(rawValue: 64)
+    static let lowers = Properties(rawValue: 128)
+  }
+
+  static let shared = UnicodeTables()
+  static let hangul: ClosedRange<UInt32> = 0xAC00...0xD7A3
+  static let codePoints = 0x110000
+
+  private let properties: [UInt8]
+  private let classes: [UInt32: UInt8]
+  private let decompositions: [UInt32: [UInt32]]
+  private let lowercase: [UInt32: [UInt32]]
+
+  private init() {
+    var properties = [UInt8](repeating: 0, count: Self.codePoints)
+    func mark(_ text: StaticString, _ property: Properties) {
+      var reader = UnicodeReader(text)
+      reader.ranges { range, _ in for code in range { properties[code] |= property.rawValue } }
+    }
+    mark(UnicodeData.removed, .removed)
+    mark(UnicodeData.spaces, .space)
+    mark(UnicodeData.chinese, .chinese)
+    mark(UnicodeData.punctuation, .punctuation)
+    mark(UnicodeData.marks, .mark)
+    var classes: [UInt32: UInt8] = [:]
+    var reader = UnicodeReader(UnicodeData.combiningClasses)
+    reader.ranges { range, reader in
+      let value = UInt8(truncatingIfNeeded: reader.number())
+      for code in range {
+        properties[code] |= Properties.combining.rawValue
+        classes[UInt32(code)] = value
+      }
+    }
+    func mappings(_ text: StaticString, _ property: Properties) -> [UInt32: [UInt32]] {
+      var table: [UInt32: [UInt32]] = [:]
+      var reader = UnicodeReader(text)
+      reader.mappings { code, result in
+        properties[code] |= property.rawValue
+        table[UInt32(code)] = result
+      }
+      return table
+    }
+    decompositions = mappings(UnicodeData.decompositions, .decomposes)
+    lowercase = mappings(UnicodeData.lowercase, .lowers)
+    self.classes = classes
+    self.properties = properties
+  }
+
+  func properties(of scalar: UInt32) -> Properties {
+    scalar < Self.codePoints ? Properties(rawValue: properties[Int(scalar)]) : []
+  }
+
+  /// Canonical combining class, 0 for a starter.
+  func combiningClass(of scalar: UInt32) -> UInt8 {
+    properties(of: scalar).contains(.combining) ? classes[scalar] ?? 0 : 0
+  }
+
+  /// The canonical decomposition in full, before reordering.
+  func decomposition(of scalar: UInt32) -> [UInt32] {
+    if Self.hangul.contains(scalar) { return Self.jamo(of: scalar) }
+    guard properties(of: scalar).contains(.decomposes) else { return [scalar] }
+    return decompositions[scalar] ?? [scalar]
+  }
+
+  func lowercase(_ scalar: UInt32) -> [UInt32] {
+    guard properties(of: scalar).contains(.lowers) else { return [scalar] }
+    return lowercase[scalar] ?? [scalar]
+  }
+
+  /// Leading consonant, vowel and, where there is one, trailing consonant (Unicode Standard, section 3.12).
+  static func jamo(of syllable: UInt32) -> [UInt32] {
+    let index = syllable - hangul.lowerBound
+    let vowels: UInt32 = 21
+    let trails: UInt32 = 28
+    let pair = [0x1100 + index / (vowels * trails), 0x1161 + index % (vowels * trails) / trails]
+    return index % trails == 0 ? pair : pair + [0x11A7 + index % trails]
+  }
+}

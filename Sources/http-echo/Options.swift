@@ -1,0 +1,52 @@
+import HTTPServer
+
+/// The command line of `http-echo`.
+struct Options {
+  var configuration = ServerConfiguration(host: "127.0.0.1", port: 8080)
+  var maxBodyBytes = 134_217_728
+
+  /// What is wrong with the command line.
+  struct Mistake: Error {
+    let message: String
+  }
+
+  static let usage = """
+    usage: http-echo [--host ADDRESS] [--port N] [--max-body-bytes N] [--max-head-bytes N] [--max-connections N]
+                     [--head-timeout S] [--body-timeout S] [--idle-timeout S] [--write-timeout S] [--drain-timeout S]
+
+    """
+
+  init(_ arguments: some Sequence<String>) throws(Mistake) {
+    var rest = arguments.makeIterator()
+    while let flag = rest.next() {
+      guard let value = rest.next() else { throw Mistake(message: "\(flag) needs a value") }
+      switch flag {
+      case "--host": configuration.host = value
+      case "--port": configuration.port = try Self.number(value, flag)
+      case "--max-body-bytes": maxBodyBytes = try Self.number(value, flag)
+      case "--max-head-bytes": configuration.maxHeadBytes = try Self.number(value, flag)
+      case "--max-connections": configuration.maxConnections = try Self.number(value, flag)
+      case "--head-timeout": configuration.headTimeout = try Self.seconds(value, flag)
+      case "--body-timeout": configuration.bodyTimeout = try Self.seconds(value, flag)
+      case "--idle-timeout": configuration.idleTimeout = try Self.seconds(value, flag)
+      case "--write-timeout": configuration.writeTimeout = try Self.seconds(value, flag)
+      case "--drain-timeout": configuration.drainTimeout = try Self.seconds(value, flag)
+      default: throw Mistake(message: "\(flag) is no flag of this program")
+      }
+    }
+  }
+
+  private static func number(_ text: String, _ flag: String) throws(Mistake) -> Int {
+    guard let number = Int(text), number >= 0 else {
+      throw Mistake(message: "\(flag) needs a whole number, not \(text)")
+    }
+    return number
+  }
+
+  private static func seconds(_ text: String, _ flag: String) throws(Mistake) -> Double {
+    guard let seconds = Double(text), seconds > 0, seconds.isFinite else {
+      throw Mistake(message: "\(flag) needs seconds above 0, not \(text)")
+    }
+    return seconds
+  }
+}

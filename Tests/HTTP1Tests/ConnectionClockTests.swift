@@ -1,0 +1,159 @@
+import HTTP1
+import Testing
+
+/// Times: head 10, body 20, write 30, idle 75, lingering 2 of silence and 5 in all.
+@Suite("Connection: clock")
+struct ConnectionClockTests {
+  @Test("A client that says nothing is dropped without an answer")
+  func silence() {
+    var script = Script()
+    #expect(script.state.deadline == 10)
+    script.pass(to: 9)
+    #expect(!script.isClosed)
+    script.pass(to: 10)
+    #expect(script.isClosed)
+    #expect(script.sent.isEmpty)
+  }
+
+  @Test("The head's deadline counts from its first byte, whatever trickles in")
+  func slowHead() {
+    var script = Script()
+    script.now = 5
+    script.feed("G")
+    for time in UInt64(6)..<15 {
+      script.pass(to: time)
+      script.feed("X")
+    }
+    #expect(script.statuses.isEmpty)
+    script.pass(to: 15)
+    #expect(script.statuses == [408])
+    #expect(script.hasFinished)
+    #expect(script.text.contains("Connection: close\r\n"))
+  }
+
+  @Test("The idle time counts from the last answer")
+  func idle() {
+    var script = Script()
+    script.now = 8
+    script.feed(RawCase.get(""))
+    #expect(script.statuses == [200])
+    #expect(script.state.deadline == 83)
+    script.pass(to: 82)
+    #expect(!script.isClosed)
+    script.pass(to: 83)
+    #expect(script.isClosed)
+    #expect(!script.text.contains("408"))
+  }
+
+  @Test("A second head has a deadline of its own")
+  func secondHead() {
+    var script = Script()
+    script.feed(RawCase.get(""))
+    script.pass(to: 50)
+    script.feed("GET / HT")
+    #expect(script.state.deadline == 60)
+    script.pass(to: 60)
+    #expect(script.statuses == [200, 408])
+  }
+
+  @Test("A body may be long in coming, but not pause")
+  func pausingBody() {
+    var script = Script()
+    script.feed(RawCase.post("Content-Length: 9\r\n", ""))
+    for time in stride(from: UInt64(19), through: 95, by: 19) {
+      script.pass(to: time)
+      script.feed("a")
+    }
+    #expect(script.statuses.isEmpty)
+    script.pass(to: 114)
+    #expect(script.statuses.isEmpty)
+    script.pass(to: 115)
+    #expect(script.statuses == [408])
+    #expect(script.requests.isEmpty)
+  }
+
+  @Test("A body that drips below the rate is cut off")
+  func drippingBody() {
+    var limits = Script.limits
+    limits.bodyTimeout = 10_000_000_000
+    limits.minimumBodyRate = 2
+    var script = Script(limits: limits)
+    script.feed(RawCase.post("Content-Length: 50\r\n", ""))
+    // A byte a second earns half a second: 18 of them stretch the 10 s to 19.
+    for second in UInt64(1)...18 {
+      script.pass(to: second * 1_000_000_000)
+      script.feed("a")
+      #expect(script.statuses.isEmpty, "second \(second)")
+    }
+    script.pass(to: 19_000_000_000)
+    #expect(script.statuses == [408])
+  }
+
+  @Test("While a request is handled no clock runs")
+  func handling() {
+    var script = Script()
+    script.answers = false
+    script.feed(RawCase.get(""))
+    #expect(script.state.deadline == .max)
+    script.pass(to: 1_000_000)
+    script.answer(Response(status: 200))
+    #expect(!script.isClosed)
+  }
+
+  @Test("A client that takes nothing is dropped; one that takes a little is waited for")
+  func slowReader() {
+    var script = Script()
+    script.takesOutput = false
+    script.feed(RawCase.get(""))
+    #expect(script.state.deadline == 30)
+    script.pass(to: 29)
+    script.take(1)
+    #expect(script.state.deadline == 59)
+    script.pass(to: 58)
+    #expect(!script.isClosed)
+    script.pass(to: 59)
+    #expect(script.isClosed)
+  }
+
+  @Test("Lingering ends after silence")
+  func lingerSilence() {
+    var script = Script()
+    script.feed("bad\r\n")
+    #expect(script.hasFinished)
+    script.pass(to: 1)
+    script.feed("more")
+    script.pass(to: 2)
+    #expect(!script.isClosed)
+    script.pass(to: 3)
+    #expect(script.isClosed)
+  }
+
+  @Test("Lingering ends after its time, however much comes")
+  func lingerTime() {
+    var script = Script()
+    script.feed("bad\r\n")
+    for time in UInt64(1)...4 {
+      script.pass(to: time)
+      script.feed("GET / HTTP/1.1\r\n\r\n")
+      #expect(!script.isClosed)
+    }
+    script.pass(to: 5)
+    #expect(script.isClosed)
+    #expect(script.statuses == [400])
+  }
+
+  @Test("Lingering ends after so many bytes, and with the client's end")
+  func lingerBytes() {
+    var flooded = Script()
+    flooded.feed("bad\r\n")
+    flooded.feed([UInt8](repeating: 65, count: 1000))
+    #expect(!flooded.isClosed)
+    flooded.feed("A")
+    #expect(flooded.isClosed)
+
+    var ended = Script()
+    ended.feed("bad\r\n")
+    ended.end()
+    #expect(ended.isClosed)
+  }
+}

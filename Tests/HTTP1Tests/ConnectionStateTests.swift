@@ -1,0 +1,175 @@
+import HTTP1
+import Testing
+
+@Suite("Connection: state")
+struct ConnectionStateTests {
+  private static let interim = "HTTP/1.1 100 Continue\r\n\r\n"
+
+  @Test("100 Continue is sent once, before the body")
+  func interimAnswer() {
+    var script = Script()
+    script.feed(RawCase.post("Expect: 100-continue\r\nContent-Length: 2\r\n", ""))
+    #expect(script.text == Self.interim)
+    script.feed("a")
+    script.feed("b")
+    #expect(script.requests == ["POST /in ab"])
+    #expect(script.text.hasPrefix(Self.interim + "HTTP/1.1 200 OK\r\n"))
+  }
+
+  @Test("No 100 Continue when the body is coming, not wanted, or too long")
+  func noInterimAnswer() {
+    for (raw, status) in [
+      (RawCase.post("Expect: 100-continue\r\nContent-Length: 2\r\n", "a"), nil),
+      (RawCase.post("Expect: 100-continue\r\nContent-Length: 51\r\n", ""), 413),
+      ("POST /no HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n", 404),
+      ("POST / HTTP/1.0\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n", nil),
+    ] {
+      var script = Script()
+      script.feed(raw)
+      #expect(!script.text.contains(" 100 "), "\(raw)")
+      #expect(script.statuses.first == status, "\(raw)")
+      // Nobody can tell whether the body still comes: such a connection ends.
+      #expect(script.hasFinished == (status != nil), "\(raw)")
+    }
+  }
+
+  @Test("A TLS handshake is not answered")
+  func handshake() {
+    var script = Script()
+    script.feed([0x16, 0x03, 0x01])
+    #expect(script.isClosed)
+    #expect(script.sent.isEmpty)
+  }
+
+  @Test("Draining closes idle connections at once and tells the others")
+  func drain() {
+    var idle = Script()
+    idle.feed(RawCase.get(""))
+    idle.drain()
+    #expect(idle.isClosed)
+
+    var busy = Script()
+    busy.answers = false
+    busy.feed(RawCase.get(""))
+    #expect(busy.state.isBusy)
+    busy.drain()
+    #expect(!busy.isClosed)
+    busy.answer(Response(status: 200))
+    #expect(busy.text.contains("Connection: close\r\n"))
+    #expect(busy.hasFinished)
+
+    var late = Script()
+    late.drain()
+    late.feed(RawCase.get(""))
+    #expect(late.statuses == [200])
+    #expect(late.text.contains("Connection: close\r\n"))
+  }
+
+  @Test("A half-closed client gets every answer, the last with close")
+  func halfClose() {
+    var script = Script()
+    script.answers = false
+    script.feed(RawCase.get("") + RawCase.get(""))
+    script.end()
+    script.answer(Response(status: 200))
+    #expect(!script.text.contains("Connection: close"))
+    script.answer(Response(status: 201))
+    #expect(script.text.contains("201 Created"))
+    #expect(script.text.contains("Connection: close\r\n"))
+    #expect(script.isClosed)
+  }
+
+  @Test("Requests wait for their turn, and reading stops when enough of them wait")
+  func backpressure() {
+    var script = Script()
+    script.answers = false
+    script.feed(RawCase.get(""))
+    #expect(script.state.wantsInput)
+    while script.state.wantsInput { script.feed(RawCase.get("")) }
+    #expect(script.requests.count == 1)
+    script.answers = true
+    script.answer(Response(status: 200))
+    #expect(script.state.wantsInput)
+    #expect(script.requests.count == script.statuses.count)
+    #expect(script.requests.count > 100)
+  }
+
+  @Test("Answers that are not taken hold further requests up")
+  func outputBackpressure() {
+    var script = Script()
+    script.takesOutput = false
+    for _ in 0..<300 { script.feed(RawCase.get("")) }
+    #expect(script.requests.count < 100)
+    script.takesOutput = true
+    script.run()
+    while script.requests.count < 300, script.state.hasOutput || script.state.wantsInput {
+      let before = script.requests.count
+      script.run()
+      if script.requests.count == before { break }
+    }
+    #expect(script.requests.count == 300)
+  }
+
+  @Test("A long answer keeps its place before the next one")
+  func longAnswer() {
+    var script = Script()
+    script.bodyLimit = 100_000
+    script.takesOutput = false
+    let body = String(repeating: "x", count: 50_000)
+    script.feed(RawCase.post("Content-Length: 50000\r\n", body) + RawCase.get(""))
+    #expect(script.requests.count == 1)
+    while script.state.hasOutput { script.take(7000) }
+    #expect(script.requests.count == 2)
+    #expect(script.text.contains(body + "HTTP/1.1 200 OK\r\n"))
+  }
+
+  @Test("A second answer to the same request is ignored")
+  func secondAnswer() {
+    var script = Script()
+    script.answers = false
+    script.feed(RawCase.get(""))
+    script.answer(Response(status: 200))
+    let first = script.sent
+    script.answer(Response(status: 201))
+    #expect(script.sent == first)
+  }
+
+  @Test("A handler can end the connection, and a refusal always does")
+  func closing() {
+    var script = Script()
+    script.answers = false
+    script.feed(RawCase.get(""))
+    var last = Response(status: 200)
+    last.closesConnection = true
+    script.answer(last)
+    #expect(script.hasFinished)
+
+    var refused = ConnectionState(limits: Script.limits, now: 0)
+    refused.refuse(Response(status: 503), with: ResponseSerializer(), now: 0)
+    let count = refused.output.count
+    #expect(count > 0)
+    refused.sent(count, now: 0)
+    guard case .finishSending = refused.next(now: 0) else {
+      Issue.record("a refused connection has to end")
+      return
+    }
+  }
+
+  @Test("A failed HEAD has no body")
+  func failedHead() {
+    var script = Script()
+    script.feed("HEAD /out HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n")
+    #expect(script.statuses == [400])
+    #expect(script.text.hasSuffix("\r\n\r\n"))
+  }
+
+  @Test("A body cut off by the client's end is 400, not a request")
+  func truncatedBody() {
+    var script = Script()
+    script.feed(RawCase.post("Content-Length: 2\r\n", "a"))
+    script.end()
+    #expect(script.statuses == [400])
+    #expect(script.requests.isEmpty)
+    #expect(script.isClosed)
+  }
+}

@@ -1,0 +1,81 @@
+import Testing
+
+@Suite("Raw cases")
+struct RawCaseTests {
+  @Test("There are enough, with different names")
+  func census() {
+    #expect(RawCase.all.count >= 60)
+    #expect(Set(RawCase.all.map(\.name)).count == RawCase.all.count)
+  }
+
+  @Test("Whole", arguments: RawCase.all)
+  func whole(_ example: RawCase) {
+    var script = Script()
+    script.feed(example.raw)
+    expectOutcome(script, example, "whole")
+  }
+
+  @Test("In two pieces, at every place", arguments: RawCase.all)
+  func split(_ example: RawCase) {
+    for place in 1..<max(2, example.raw.count) {
+      var script = Script()
+      script.feed(example.raw[..<place])
+      script.feed(example.raw[place...])
+      expectOutcome(script, example, "split at \(place)")
+    }
+  }
+
+  @Test("Byte by byte", arguments: RawCase.all)
+  func bytes(_ example: RawCase) {
+    var script = Script()
+    for byte in example.raw { script.feed([byte]) }
+    expectOutcome(script, example, "bytes")
+  }
+
+  @Test("A prefix is never more than a beginning", arguments: RawCase.all)
+  func prefix(_ example: RawCase) {
+    for count in 0..<example.raw.count {
+      var script = Script()
+      script.feed(example.raw[..<count])
+      #expect(example.requests.starts(with: script.requests), "prefix of \(count)")
+      #expect(example.statuses.starts(with: script.statuses), "prefix of \(count)")
+      // A verdict, once given, is that of the whole; what makes a request whole is its last byte.
+      if script.requests.count == example.requests.count, !example.requests.isEmpty, !example.closes {
+        #expect(script.statuses == example.statuses, "prefix of \(count)")
+      }
+    }
+  }
+
+  @Test("The last byte of a request completes it, no earlier one does")
+  func lastByte() {
+    for example in RawCase.all where example.statuses == [200] && !example.closes {
+      var script = Script()
+      script.feed(example.raw.dropLast())
+      #expect(script.requests.isEmpty, "\(example.name)")
+      #expect(script.statuses.isEmpty, "\(example.name)")
+      script.feed(example.raw.suffix(1))
+      #expect(script.requests == example.requests, "\(example.name)")
+    }
+  }
+
+  @Test("Cut off by the client's end, nothing is accepted that was not whole")
+  func truncated() {
+    for example in RawCase.all where example.statuses == [200] && !example.closes {
+      for count in 1..<example.raw.count {
+        var script = Script()
+        script.feed(example.raw[..<count])
+        script.end()
+        #expect(script.requests.isEmpty, "\(example.name), \(count) bytes")
+        #expect(script.statuses.allSatisfy { $0 == 400 }, "\(example.name), \(count) bytes")
+        #expect(script.isClosed, "\(example.name), \(count) bytes")
+      }
+    }
+  }
+
+  private func expectOutcome(_ script: Script, _ example: RawCase, _ mode: String) {
+    #expect(script.requests == example.requests, "\(mode)")
+    #expect(script.statuses == example.statuses, "\(mode)")
+    #expect(script.hasFinished == example.closes, "\(mode)")
+    #expect(!script.isClosed, "\(mode)")
+  }
+}

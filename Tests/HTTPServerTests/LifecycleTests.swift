@@ -1,0 +1,74 @@
+import HTTP1
+import HTTPServer
+import Testing
+
+@Suite("Server: start and drain", .serialized)
+struct LifecycleTests {
+  private static func get(_ target: String) -> String { "GET \(target) HTTP/1.1\r\nHost: h\r\n\r\n" }
+
+  @Test("Draining finishes what is in flight, still answers, and closes what is idle")
+  func drain() throws {
+    let inbox = Inbox()
+    let running = try RunningServer(handler: inbox.handler)
+    let idle = Client(port: running.port)
+    idle.send(Self.get("/now"))
+    #expect(idle.receive()?.closes == false)
+    let busy = Client(port: running.port)
+    busy.send(Self.get("/held"))
+    let held = inbox.take(1)
+
+    running.server.drain()
+    #expect(idle.isAtEnd())
+    let probe = Client(port: running.port)
+    probe.send(Self.get("/now"))
+    let seen = probe.receive()
+    #expect(seen?.text == "now")
+    #expect(seen?.closes == true)
+    #expect(running.ended(within: 0.1) == nil)
+
+    held.first?.reply.send(Response(status: 200, body: Array("done".utf8)))
+    let answer = busy.receive()
+    #expect(answer?.text == "done")
+    #expect(answer?.closes == true)
+    busy.disconnect()
+    probe.disconnect()
+    #expect(running.ended() == true)
+    #expect(running.server.statistics.connectionsOpen == 0)
+  }
+
+  @Test("The drain time cuts off what does not end")
+  func drainTimeout() throws {
+    let inbox = Inbox()
+    let running = try RunningServer({ $0.drainTimeout = 0.2 }, handler: inbox.handler)
+    let client = Client(port: running.port)
+    client.send(Self.get("/held"))
+    let held = inbox.take(1)
+    running.server.drain()
+    #expect(running.ended() == false)
+    #expect(held.first?.reply.isAbandoned == true)
+    #expect(client.receive() == nil)
+  }
+
+  @Test("A server that is drained before it runs returns at once")
+  func drainFirst() throws {
+    let server = try HTTPServer(
+      configuration: ServerConfiguration(host: "localhost", port: 0), handler: ClosureHandler.echo)
+    #expect(server.port > 0)
+    server.drain()
+    #expect(try server.run())
+  }
+
+  @Test("What cannot be listened on is said")
+  func badAddress() throws {
+    let running = try RunningServer(handler: ClosureHandler.echo)
+    for (host, port) in [("127.0.0.1", running.port), ("127.0.0.1", 70_000), ("300.0.0.1", 0), ("192.0.2.1", 0)] {
+      let error = #expect(throws: ServerError.self) {
+        _ = try HTTPServer(
+          configuration: ServerConfiguration(host: host, port: port), handler: ClosureHandler.echo)
+      }
+      #expect(error?.operation == "listen on \(host):\(port)")
+      #expect(error?.message.isEmpty == false)
+    }
+    #expect(running.stop() == true)
+  }
+}

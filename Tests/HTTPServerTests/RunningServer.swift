@@ -1,0 +1,100 @@
+import Dispatch
+import HTTP1
+import HTTPServer
+import Synchronization
+
+/// A server on a thread of its own, drained when the test lets it go.
+final class RunningServer: Sendable {
+  let server: HTTPServer
+  private let hasEnded = DispatchSemaphore(value: 0)
+  private let result = Box(Mutex<Bool?>(nil))
+
+  init(_ configure: (inout ServerConfiguration) -> Void = { _ in }, handler: any RequestHandler) throws {
+    var configuration = ServerConfiguration(host: "127.0.0.1", port: 0)
+    configuration.drainTimeout = 5
+    configure(&configuration)
+    server = try HTTPServer(configuration: configuration, handler: handler)
+    DispatchQueue(label: "server").async { [server, result, hasEnded] in
+      let isComplete = try? server.run()
+      result.value.withLock { $0 = isComplete }
+      hasEnded.signal()
+    }
+  }
+
+  var port: Int { server.port }
+
+  /// What `run` returned; nil when it does not return in time.
+  func ended(within seconds: Double = 10) -> Bool? {
+    guard hasEnded.wait(timeout: .now() + seconds) == .success else { return nil }
+    hasEnded.signal()
+    return result.value.withLock { $0 }
+  }
+
+  func stop() -> Bool? {
+    server.drain()
+    return ended()
+  }
+
+  deinit { server.drain() }
+}
+
+/// A handler made of closures.
+struct ClosureHandler: RequestHandler {
+  var maxBodyBytes = 1 << 30
+  var passes: @Sendable () -> Void = {}
+  let answer: @Sendable (Request, any ReplyChannel) -> Void
+
+  func admit(_ head: RequestHead) -> Admission { .accept(maxBodyBytes: maxBodyBytes) }
+  func handle(_ request: Request, reply: any ReplyChannel) { answer(request, reply) }
+  func endOfPass() { passes() }
+  func failureResponse(_ failure: RequestFailure, head: RequestHead?) -> Response {
+    Response(status: failure.status, body: Array(failure.reason.utf8))
+  }
+
+  /// Answers with the target, or the body where there is one.
+  static let echo = ClosureHandler { request, reply in
+    let body = request.body.isEmpty ? Array(request.head.target.utf8) : request.body
+    reply.send(Response(status: 200, body: body))
+  }
+}
+
+/// Requests a test answers when it likes.
+final class Inbox: Sendable {
+  private let held = Mutex<[(target: String, reply: any ReplyChannel)]>([])
+
+  /// The handler that puts requests here, except those for `/now`, which it answers.
+  var handler: ClosureHandler {
+    ClosureHandler { request, reply in
+      if request.head.path == "/now" {
+        reply.send(Response(status: 200, body: Array("now".utf8)))
+      } else {
+        self.held.withLock { $0.append((request.head.target, reply)) }
+      }
+    }
+  }
+
+  /// Takes all requests once there are `count`; fewer when that takes too long.
+  func take(_ count: Int) -> [(target: String, reply: any ReplyChannel)] {
+    wait { held.withLock { $0.count >= count } }
+    return held.withLock { held in
+      defer { held = [] }
+      return held
+    }
+  }
+}
+
+/// Waits until `condition` holds, ten seconds at most. Returns whether it does.
+@discardableResult
+func wait(until condition: () -> Bool) -> Bool {
+  for _ in 0..<10_000 {
+    if condition() { return true }
+    _ = DispatchSemaphore(value: 0).wait(timeout: .now() + .milliseconds(1))
+  }
+  return condition()
+}
+
+/// Carries a value to another thread where the test sees to it that only one uses it at a time.
+final class Box<Value: ~Copyable>: @unchecked Sendable {
+  let value: Value
+  init(_ value: consuming Value) { self.value = value }
+}

@@ -1,0 +1,86 @@
+import JSON
+import Testing
+
+@Suite struct WriterTests {
+  private func text(_ body: (inout JSONWriter) -> Void) -> String {
+    var writer = JSONWriter()
+    body(&writer)
+    return String(decoding: writer.bytes, as: UTF8.self)
+  }
+
+  @Test func commasPlaceThemselves() {
+    let result = text { writer in
+      writer.beginObject()
+      writer.key("a")
+      writer.beginArray()
+      writer.integer(1)
+      writer.beginArray()
+      writer.endArray()
+      writer.beginObject()
+      writer.endObject()
+      writer.null()
+      writer.endArray()
+      writer.key("b")
+      writer.bool(true)
+      writer.key("c")
+      writer.string("x")
+      writer.key("d")
+      writer.number(Float(0.1))
+      writer.key("e")
+      writer.number(0.1)
+      writer.endObject()
+    }
+    #expect(result == #"{"a":[1,[],{},null],"b":true,"c":"x","d":0.1,"e":0.1}"#)
+  }
+
+  @Test func stringsAreEscaped() throws {
+    #expect(
+      text { $0.string("a\"b\\c/\u{8}\t\n\u{c}\r\u{1}\u{1f}\u{7f}é😀") }
+        == "\"a\\\"b\\\\c/\\b\\t\\n\\f\\r\\u0001\\u001f\u{7f}é😀\"")
+    for code in UInt32(0)..<0x3000 {
+      guard let scalar = Unicode.Scalar(code) else { continue }
+      // Every place in a block of eight.
+      let string = String(repeating: "x", count: Int(code % 9)) + String(Character(scalar)) + "tail of the text"
+      #expect(try parse(text { $0.string(string) }).string == string)
+    }
+  }
+
+  @Test func numbersReadBackTheSame() throws {
+    var generator = SystemRandomNumberGenerator()
+    var values: [Float] = [0, -0.0, 1, -1, 16_777_216, 1e10, 1e-45, .leastNormalMagnitude, .greatestFiniteMagnitude]
+    values += [-.greatestFiniteMagnitude, -.leastNonzeroMagnitude, -1.17549435e-38, .pi]
+    while values.count < 20_000 {
+      let value = Float(bitPattern: UInt32.random(in: 0...UInt32.max, using: &generator))
+      if value.isFinite { values.append(value) }
+    }
+    var writer = JSONWriter()
+    values.withUnsafeBufferPointer { writer.floats($0) }
+    #expect(!writer.sawNonFinite)
+    let read = try JSONDocument(writer.bytes).root.tensor(maximumRank: 1).values
+    #expect(read.map(\.bitPattern) == values.map(\.bitPattern))
+    for value in [0.1, -0.0, 1e300, 5e-324, -1.7976931348623157e308, 123456789.125] {
+      #expect(try parse(text { $0.number(value) }).double?.bitPattern == value.bitPattern)
+    }
+    #expect(text { $0.number(Float(0.1)) } == "0.1" && text { $0.number(Float(1)) } == "1")
+    #expect(text { writer in [Float]().withUnsafeBufferPointer { writer.floats($0) } } == "[]")
+  }
+
+  @Test func nonFiniteNumbersAreFlagged() {
+    for value in [Double.nan, .infinity, -.infinity] {
+      var writer = JSONWriter()
+      writer.beginArray()
+      writer.number(value)
+      writer.endArray()
+      #expect(writer.sawNonFinite && writer.bytes == Array("[0]".utf8))
+      var floats = JSONWriter()
+      [1, Float(value), 2].withUnsafeBufferPointer { floats.floats($0) }
+      #expect(floats.sawNonFinite && floats.bytes == Array("[1,0,2]".utf8))
+    }
+  }
+
+  @Test func copyKeepsAValue() throws {
+    let source = #"{"a":[1,-2,18446744073709551615,0.5,"x\"é",true,false,null,{}],"b":{"c":[]}}"#
+    let value = try parse(source)
+    #expect(text { $0.copy(value) } == source)
+  }
+}

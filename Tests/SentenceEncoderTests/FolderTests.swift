@@ -1,0 +1,112 @@
+import Foundation
+import SentenceEncoder
+import TestSupport
+import Testing
+
+/// Folders that differ from the default model's in one file.
+@Suite struct FolderTests {
+  /// Builds a folder of links to the model's files, with `file` written anew, and loads it.
+  private func load(_ file: String, _ content: String?, as name: String = #function) throws -> SentenceEncoder {
+    let manager = FileManager.default
+    let folder = manager.temporaryDirectory.appendingPathComponent("nearfar-folder-\(UUID().uuidString)")
+    try manager.createDirectory(
+      at: folder.appendingPathComponent("1_Pooling"), withIntermediateDirectories: true)
+    defer { try? manager.removeItem(at: folder) }
+    let files = [
+      "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "modules.json",
+      "sentence_bert_config.json", "1_Pooling/config.json",
+    ]
+    for each in files where each != file {
+      try manager.createSymbolicLink(
+        atPath: folder.appendingPathComponent(each).path, withDestinationPath: "\(ModelFolder.path)/\(each)")
+    }
+    if let content { try Data(content.utf8).write(to: folder.appendingPathComponent(file)) }
+    return try SentenceEncoder(folder: folder.path)
+  }
+
+  private func original(_ file: String) throws -> String {
+    try String(contentsOfFile: "\(ModelFolder.path)/\(file)", encoding: .utf8)
+  }
+
+  /// What `SentenceEncoder` says about the folder with one text of `file` replaced.
+  private func refusal(_ file: String, _ text: String, _ replacement: String) throws -> String {
+    let before = try original(file)
+    #expect(before.contains(text))
+    do {
+      _ = try load(file, before.replacingOccurrences(of: text, with: replacement))
+      return "accepted"
+    } catch let error as EncoderError {
+      return error.key
+    }
+  }
+
+  @Test func namesTheKeyThatIsNotSupported() throws {
+    let config = "config.json"
+    #expect(try refusal(config, "\"bert\"", "\"roberta\"") == "config.json: model_type")
+    #expect(try refusal(config, "\"gelu\"", "\"swish\"") == "config.json: hidden_act")
+    #expect(try refusal(config, "\"absolute\"", "\"relative_key\"") == "config.json: position_embedding_type")
+    #expect(try refusal(config, "\"num_attention_heads\": 12", "\"num_attention_heads\": 7")
+      == "config.json: num_attention_heads")
+    #expect(try refusal(config, "\"hidden_size\": 384", "\"hidden_size\": -384") == "config.json: hidden_size")
+    #expect(try refusal(config, "\"hidden_size\"", "\"hidden_sizes\"") == "config.json: hidden_size")
+    #expect(try refusal(config, "\"vocab_size\": 30522", "\"vocab_size\": 30000") == "config.json: vocab_size")
+    #expect(
+      try refusal(config, "\"hidden_size\": 384", "\"hidden_size\": 768")
+        == "model.safetensors: embeddings.word_embeddings.weight")
+    #expect(
+      try refusal(config, "\"num_hidden_layers\": 6", "\"num_hidden_layers\": 7")
+        == "model.safetensors: encoder.layer.6.attention.self.query.weight")
+    #expect(try refusal(config, "{", "{{") == "config.json")
+    #expect(
+      try refusal("modules.json", "sentence_transformers.models.Normalize", "sentence_transformers.models.Dense")
+        == "modules.json: [2].type")
+    let pooling = "1_Pooling/config.json"
+    #expect(
+      try refusal(pooling, "\"pooling_mode_mean_sqrt_len_tokens\": false", "\"pooling_mode_mean_sqrt_len_tokens\": true")
+        == "1_Pooling/config.json: pooling_mode_mean_sqrt_len_tokens")
+    #expect(
+      try refusal(pooling, "\"pooling_mode_cls_token\": false", "\"pooling_mode_cls_token\": true")
+        == "1_Pooling/config.json: pooling_mode")
+    #expect(
+      try refusal("sentence_bert_config.json", "256", "1") == "sentence_bert_config.json: max_seq_length")
+  }
+
+  @Test func namesAFileThatIsMissing() throws {
+    for file in ["config.json", "model.safetensors"] {
+      #expect(throws: EncoderError.self) { try load(file, nil) }
+      do {
+        _ = try load(file, nil)
+      } catch let error as EncoderError {
+        #expect(error.key.hasPrefix(file))
+      }
+    }
+    #expect(throws: EncoderError.self) { try load("model.safetensors", "not a checkpoint") }
+  }
+
+  @Test func poolsAsTheFolderSays() throws {
+    let mode = #"{"word_embedding_dimension": 384, "pooling_mode_%@": true}"#
+    let goldens = try GoldenPoolings.load().cases
+    for (key, pooling, golden) in [
+      ("mean_tokens", Pooling.mean, \GoldenPoolings.Case.mean), ("cls_token", .cls, \.cls), ("max_tokens", .max, \.max),
+    ] {
+      let content = mode.replacingOccurrences(of: "%@", with: key)
+      let encoder = try load("1_Pooling/config.json", content)
+      #expect(encoder.pooling == pooling)
+      for test in goldens {
+        let row = try encoder.encode([test.ids]).row(0)
+        let worst = zip(row, floats(test[keyPath: golden])).map { abs($0 - $1) }.max() ?? 1
+        #expect(worst <= 1e-4, "\(key)")
+      }
+    }
+  }
+
+  /// A bare transformer is mean-pooled over the position table's length and not normalised.
+  @Test func loadsWithoutModules() throws {
+    let encoder = try load("modules.json", nil)
+    #expect(encoder.pooling == .mean)
+    #expect(!encoder.normalizes)
+    let longer = try load("sentence_bert_config.json", nil)
+    #expect(longer.maxSequenceLength == 512)
+    #expect(encoder.fingerprint != longer.fingerprint)
+  }
+}

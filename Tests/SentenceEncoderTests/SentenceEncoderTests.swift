@@ -1,0 +1,97 @@
+import SentenceEncoder
+import SimilarityCore
+import TestSupport
+import Testing
+
+@Suite struct SentenceEncoderTests {
+  static let loaded = Result { try SentenceEncoder(folder: ModelFolder.path) }
+
+  private func encoder() throws -> SentenceEncoder { try Self.loaded.get() }
+
+  @Test func readsTheModelsOwnSettings() throws {
+    let encoder = try encoder()
+    #expect(encoder.dimension == 384)
+    #expect(encoder.maxSequenceLength == 256)
+    #expect(encoder.pooling == .mean)
+    #expect(encoder.normalizes)
+    #expect(encoder.fingerprint.count == 64)
+    #expect(encoder.name == "all-MiniLM-L6-v2")
+  }
+
+  @Test func equalsTheOriginalModel() throws {
+    let encoder = try encoder()
+    let cases = try Golden.load().cases
+    let sequences = cases.map { encoder.tokenizer.encode($0.text, maxLength: encoder.maxSequenceLength).ids }
+    let pooled = try encoder.encode(sequences)
+    let norms = pooled.norms()
+    let rows = try pooled.normalized()
+    #expect(cases.count >= 40)
+    for (index, golden) in cases.enumerated() {
+      #expect(sequences[index] == golden.ids)
+      let expected = floats(golden.vector), found = rows.row(index)
+      #expect(expected.count == 384)
+      let worst = zip(found, expected).map { abs($0 - $1) }.max() ?? 1
+      let cosine = zip(found, expected).reduce(0) { $0 + Double($1.0) * Double($1.1) }
+      #expect(worst <= 1e-4, "\(golden.text)")
+      #expect(cosine >= 0.99999, "\(golden.text)")
+      #expect(abs(norms[index] - golden.norm) <= 1e-4 * golden.norm)
+    }
+  }
+
+  /// The same bytes alone, in a batch, in another order, and with any neighbours.
+  @Test func aRowDoesNotDependOnItsBatch() throws {
+    let encoder = try encoder()
+    let sequences = try Golden.load().cases.map(\.ids)
+    let batch = try encoder.encode(sequences)
+    let reversed = try encoder.encode(sequences.reversed())
+    for (index, sequence) in sequences.enumerated() {
+      let alone = try encoder.encode([sequence])
+      #expect(alone.values.map(\.bitPattern) == batch.row(index).map(\.bitPattern))
+      #expect(reversed.row(sequences.count - 1 - index).map(\.bitPattern) == batch.row(index).map(\.bitPattern))
+    }
+  }
+
+  /// Every row count up to a few tiles: none of the product's shapes rounds differently.
+  @Test func aRowDoesNotDependOnTheTokensBeforeIt() throws {
+    let encoder = try encoder()
+    let probe: [Int32] = [101, 7592, 2088, 102]
+    let expected = try encoder.encode([probe]).values.map(\.bitPattern)
+    for length in 1...140 {
+      let filler = [Int32](repeating: 2003, count: length)
+      let rows = try encoder.encode([filler, probe])
+      #expect(rows.row(1).map(\.bitPattern) == expected, "\(length) tokens before")
+    }
+  }
+
+  @Test(arguments: Kernels.names) func everyVariantIsClose(_ name: String) throws {
+    guard let kernels = Kernels(named: name) else { return }
+    let encoder = try SentenceEncoder(folder: ModelFolder.path, kernels: kernels)
+    for golden in try Golden.load().cases.prefix(20) {
+      let row = try encoder.encode([golden.ids]).normalized().row(0)
+      let worst = zip(row, floats(golden.vector)).map { abs($0 - $1) }.max() ?? 1
+      #expect(worst <= 1e-4)
+    }
+  }
+
+  @Test func runsOnSeveralThreadsAtOnce() async throws {
+    let encoder = try encoder()
+    let sequences = try Golden.load().cases.prefix(12).map(\.ids)
+    let expected = try encoder.encode(sequences)
+    await withTaskGroup(of: Void.self) { group in
+      for _ in 0..<4 {
+        group.addTask {
+          for _ in 0..<5 { #expect((try? encoder.encode(sequences)) == expected) }
+        }
+      }
+    }
+  }
+
+  @Test func refusesSequencesItCannotRun() throws {
+    let encoder = try encoder()
+    #expect(throws: EncodingFailure.invalidSequence(1)) { try encoder.encode([[101, 102], []]) }
+    #expect(throws: EncodingFailure.invalidSequence(0)) { try encoder.encode([[101, 30522, 102]]) }
+    #expect(throws: EncodingFailure.invalidSequence(0)) { try encoder.encode([[-1]]) }
+    #expect(throws: EncodingFailure.invalidSequence(0)) { try encoder.encode([[Int32](repeating: 5, count: 257)]) }
+    #expect(try encoder.encode([]).rows == 0)
+  }
+}

@@ -1,0 +1,84 @@
+import Foundation
+import HTTP1
+import Service
+import Synchronization
+import TestSupport
+
+/// Answers of requests that a test gave to the service without a socket.
+final class Inbox: ReplyChannel {
+  private let state = Mutex<(response: Response?, abandoned: Bool)>((nil, false))
+  private let arrived = DispatchSemaphore(value: 0)
+  let receivedAt: UInt64 = DispatchTime.now().uptimeNanoseconds
+
+  func send(_ response: Response) {
+    state.withLock { $0.response = $0.response ?? response }
+    arrived.signal()
+  }
+
+  var isAbandoned: Bool { state.withLock { $0.abandoned } }
+
+  func abandon() { state.withLock { $0.abandoned = true } }
+
+  var hasAnswer: Bool { state.withLock { $0.response != nil } }
+
+  /// The answer, waited for at most a minute.
+  func response() throws -> Response {
+    guard arrived.wait(timeout: .now() + 60) == .success, let response = state.withLock({ $0.response }) else {
+      throw NoAnswer()
+    }
+    return response
+  }
+
+  struct NoAnswer: Error {}
+}
+
+/// A service around the default model, and requests to it.
+struct Harness {
+  let service: Service
+
+  init(limits: Limits = Limits(), threads: Int = 2) throws {
+    service = try Service(
+      model: ModelFolder.path, configuration: ServiceConfiguration(threads: threads, limits: limits))
+  }
+
+  /// Gives the service a request as the event loop would.
+  func start(
+    _ method: HTTPMethod, _ target: String, _ body: String = "", fields: [(String, String)] = [], endsPass: Bool = true
+  ) -> Inbox {
+    let inbox = Inbox()
+    var all = HTTPFields(fields)
+    if !body.isEmpty && all["content-type"] == nil { all.append("Content-Type", "application/json") }
+    let head = RequestHead(method: method, target: target, fields: all)
+    switch service.admit(head) {
+    case .reject(let response): inbox.send(response)
+    case .accept:
+      service.handle(Request(head: head, body: Array(body.utf8)), reply: inbox)
+      if endsPass { service.endOfPass() }
+    }
+    return inbox
+  }
+
+  func send(
+    _ method: HTTPMethod, _ target: String, _ body: String = "", fields: [(String, String)] = []
+  ) throws -> Answer {
+    Answer(try start(method, target, body, fields: fields).response())
+  }
+
+  func post(_ target: String, _ body: String) throws -> Answer { try send(.post, target, body) }
+}
+
+/// A response with its JSON at hand.
+struct Answer {
+  let response: Response
+  var status: Int { response.status }
+  var text: String { String(decoding: response.body, as: UTF8.self) }
+  var json: Any? { try? JSONSerialization.jsonObject(with: Data(response.body), options: .fragmentsAllowed) }
+  var object: [String: Any] { json as? [String: Any] ?? [:] }
+  var rows: [[Double]] { json as? [[Double]] ?? [] }
+  var detail: String { object["detail"] as? String ?? "" }
+  var param: String? { object["param"] as? String }
+
+  init(_ response: Response) {
+    self.response = response
+  }
+}

@@ -1,0 +1,126 @@
+import SimilarityCore
+import TestSupport
+import Testing
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// Each variant against the same formula in plain f64.
+@Suite struct KernelsTests {
+  @Test func activeIsTheLastThatRuns() {
+    #expect(Kernels.active.name == Kernels.runnable.last?.name)
+    #expect(Kernels(named: "sse9") == nil)
+  }
+
+  @Test(arguments: Kernels.runnable) func dotOfEveryLength(_ kernels: Kernels) {
+    var random = Seeded(1)
+    for count in 0...130 {
+      let a = random.floats(count), b = random.floats(count)
+      let expected = zip(a, b).reduce(0) { $0 + Double($1.0) * Double($1.1) }
+      let found = a.withUnsafeBufferPointer { a in b.withUnsafeBufferPointer { kernels.dot(a, $0) } }
+      #expect(abs(found - expected) <= 1e-13, "\(count) values")
+    }
+  }
+
+  @Test(arguments: Kernels.runnable) func dotsAreDotBitForBit(_ kernels: Kernels) throws {
+    var random = Seeded(2)
+    for width in [1, 7, 31, 32, 100, 384] {
+      let matrix = random.matrix(9, width)
+      let query = random.floats(width)
+      var found = [Double](repeating: 0, count: 9)
+      found.withUnsafeMutableBufferPointer { out in
+        query.withUnsafeBufferPointer { q in
+          matrix.values.withUnsafeBufferPointer { kernels.dots(q, $0, into: out) }
+        }
+      }
+      for row in 0..<9 {
+        let alone = query.withUnsafeBufferPointer { q in matrix.withRow(row) { kernels.dot(q, $0) } }
+        #expect(found[row].bitPattern == alone.bitPattern)
+      }
+    }
+  }
+
+  @Test(arguments: Kernels.runnable) func logSumExpInOnePieceAndInMany(_ kernels: Kernels) {
+    var random = Seeded(3)
+    for count in [1, 2, 15, 16, 17, 64, 333] {
+      let products = random.floats(count), factors = random.floats(count).map { abs($0) + 0.5 }
+      let scale: Float = 40
+      let logits = zip(products, factors).map { Double($0 * scale * $1) }
+      let top = logits.max() ?? 0
+      let expected = top + log(logits.reduce(0) { $0 + exp($1 - top) })
+      for piece in [1, 5, 16, 40, count] {
+        var sum = LogSumExp()
+        for start in stride(from: 0, to: count, by: piece) {
+          let columns = start..<min(start + piece, count)
+          Array(products[columns]).withUnsafeBufferPointer {
+            sum.extend(by: $0, scale: scale, columns: columns, of: factors, kernels)
+          }
+        }
+        #expect(abs(sum.value - expected) <= 1e-5, "\(count) values in pieces of \(piece)")
+      }
+    }
+  }
+
+  @Test(arguments: Kernels.runnable) func logSumExpOfFarApartValues(_ kernels: Kernels) {
+    var sum = LogSumExp()
+    let products: [Float] = [-1e30, 0, 1e30] + [Float](repeating: -1e30, count: 40)
+    products.withUnsafeBufferPointer { sum.extend(by: $0, scale: 1, columns: 0..<43, of: nil, kernels) }
+    #expect(sum.value == Double(Float(1e30)))
+    #expect(LogSumExp().value == -.infinity)
+    #expect(LogSumExp(3).value == 3)
+    var broken = LogSumExp()
+    [Float.infinity, 1].withUnsafeBufferPointer {
+      broken.extend(by: $0, scale: 1, columns: 0..<2, of: nil, kernels)
+    }
+    #expect(!broken.value.isFinite)
+  }
+
+  @Test(arguments: Kernels.runnable) func layerNormWithResidual(_ kernels: Kernels) {
+    var random = Seeded(4)
+    for width in [1, 3, 16, 33, 384] {
+      let rows = 3
+      let x = random.floats(rows * width).map { $0 + 10 }, residual = random.floats(rows * width)
+      let gamma = random.floats(width), beta = random.floats(width)
+      var found = [Float](repeating: 0, count: rows * width)
+      found.withUnsafeMutableBufferPointer { out in
+        gamma.withUnsafeBufferPointer { g in
+          beta.withUnsafeBufferPointer { b in
+            guard let target = out.baseAddress else { return }
+            kernels.layerNorm(
+              x, residual: residual, gamma: g, beta: b, epsilon: 1e-12, rows: rows, into: target)
+          }
+        }
+      }
+      for row in 0..<rows {
+        let sums = (0..<width).map { Double(x[row * width + $0]) + Double(residual[row * width + $0]) }
+        let mean = sums.reduce(0, +) / Double(width)
+        let variance = sums.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(width)
+        for column in 0..<width where width > 1 {
+          let expected =
+            (sums[column] - mean) / (variance + 1e-12).squareRoot() * Double(gamma[column]) + Double(beta[column])
+          #expect(abs(Double(found[row * width + column]) - expected) <= 2e-5)
+        }
+      }
+    }
+  }
+
+  @Test(arguments: Kernels.runnable) func meanAndMaximumOfRows(_ kernels: Kernels) throws {
+    var random = Seeded(5)
+    for (rows, width) in [(1, 1), (5, 7), (40, 384)] {
+      let matrix = random.matrix(rows, width)
+      var mean = [Float](repeating: 0, count: width), maximum = mean
+      mean.withUnsafeMutableBufferPointer { kernels.mean(matrix.values, rows: rows, into: $0) }
+      maximum.withUnsafeMutableBufferPointer { kernels.maximum(matrix.values, rows: rows, into: $0) }
+      for column in 0..<width {
+        let values = (0..<rows).map { matrix.values[$0 * width + column] }
+        #expect(maximum[column] == values.max())
+        #expect(abs(mean[column] - values.reduce(0, +) / Float(rows)) <= 1e-6)
+      }
+    }
+  }
+}

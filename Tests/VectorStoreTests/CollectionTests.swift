@@ -1,0 +1,114 @@
+import Synchronization
+import TestSupport
+import Testing
+import VectorStore
+
+@Suite struct CollectionTests {
+  private func collection(_ dimension: Int = 2) throws -> Collection {
+    try CollectionStore().create("c", dimension: dimension).collection
+  }
+
+  @Test func upsertsReplaceByID() throws {
+    let collection = try collection()
+    #expect(try collection.upsert([Point(id: "b", vector: [1, 0]), Point(id: "a", vector: [0, 1])]) == 1)
+    #expect(try collection.upsert([Point(id: "a", vector: [1, 1], text: "t", metadata: Array("{}".utf8))]) == 2)
+    let snapshot = collection.snapshot
+    #expect(snapshot.count == 2)
+    #expect(snapshot.point("a") == Point(id: "a", vector: [1, 1], text: "t", metadata: Array("{}".utf8)))
+    #expect(snapshot.point("z") == nil)
+  }
+
+  @Test func aBadPointStopsTheWholeBatch() throws {
+    let collection = try collection()
+    let good = Point(id: "a", vector: [1, 0])
+    for (bad, error) in [
+      (Point(id: "b", vector: [1]), StoreError.dimension(row: 1, expected: 2, found: 1)),
+      (Point(id: "b", vector: [0, 0]), .zeroVector(row: 1)),
+      (Point(id: "a", vector: [1, 1]), .duplicateID(row: 1)),
+    ] {
+      #expect(throws: error) { try collection.upsert([good, bad]) }
+    }
+    #expect(collection.snapshot.count == 0)
+    #expect(collection.snapshot.version == 0)
+  }
+
+  @Test func deletesKeepTheOthersFindable() throws {
+    let collection = try collection()
+    _ = try collection.upsert((1...50).map { Point(id: "p\($0)", vector: [Float($0), 1]) })
+    let (version, deleted) = collection.delete(["p1", "p50", "p7", "unknown", "p7"])
+    #expect(version == 2)
+    #expect(deleted == 3)
+    let snapshot = collection.snapshot
+    #expect(snapshot.count == 47)
+    for number in 1...50 {
+      let expected: [Float]? = [1, 7, 50].contains(number) ? nil : [Float(number), 1]
+      #expect(snapshot.point("p\(number)")?.vector == expected)
+    }
+    // Nothing removed, nothing counted.
+    #expect(collection.delete(["p1"]) == (2, 0))
+  }
+
+  @Test func nearestByCosineWithTiesByID() throws {
+    let collection = try collection()
+    _ = try collection.upsert([
+      Point(id: "c", vector: [2, 0]), Point(id: "a", vector: [5, 0]), Point(id: "d", vector: [0, 1]),
+      Point(id: "b", vector: [1, 1]),
+    ])
+    let snapshot = collection.snapshot
+    let found = try snapshot.nearest(to: [3, 0], row: 0, k: 4)
+    #expect(found.map(\.point.id) == ["a", "c", "b", "d"])
+    #expect(found[0].score == 1)
+    #expect(abs(found[2].score - 0.5.squareRoot()) < 1e-12)
+    #expect(try snapshot.nearest(to: [3, 0], row: 0, k: 2, excluding: "a").map(\.point.id) == ["c", "b"])
+    #expect(throws: StoreError.zeroVector(row: 4)) { try snapshot.nearest(to: [0, 0], row: 4, k: 1) }
+  }
+
+  @Test func listsInTheOrderOfIDs() throws {
+    let collection = try collection()
+    _ = try collection.upsert(["b", "ä", "a", "c"].map { Point(id: $0, vector: [1, 2]) })
+    let snapshot = collection.snapshot
+    #expect(snapshot.points(after: nil, limit: 3).map(\.id) == ["a", "b", "c"])
+    #expect(snapshot.points(after: "b", limit: 9).map(\.id) == ["c", "ä"])
+    #expect(snapshot.points(after: "zzz", limit: 9).map(\.id) == ["ä"])
+  }
+
+  /// Each batch writes the same value into all points: a reader that saw half of one would see two values.
+  @Test func readersNeverSeeHalfABatch() async throws {
+    let collection = try collection(1)
+    let ids = (0..<1500).map { "p\($0)" }
+    _ = try collection.upsert(ids.map { Point(id: $0, vector: [1]) })
+    await withTaskGroup(of: Void.self) { group in
+      group.addTask {
+        for value in 2...60 {
+          _ = try? collection.upsert(ids.map { Point(id: $0, vector: [Float(value)]) })
+        }
+      }
+      for _ in 0..<2 {
+        group.addTask {
+          for _ in 0..<60 {
+            let snapshot = collection.snapshot
+            let values = Set(ids.compactMap { snapshot.point($0)?.vector.first })
+            #expect(values == [Float(snapshot.version)])
+          }
+        }
+      }
+    }
+    #expect(collection.snapshot.version == 60)
+  }
+}
+
+@Suite struct CollectionStoreTests {
+  @Test func makesFindsAndDeletes() throws {
+    let store = CollectionStore()
+    #expect(try store.create("b", dimension: 3).created)
+    #expect(try store.create("a", dimension: 4).created)
+    #expect(try !store.create("b", dimension: 3).created)
+    #expect(throws: StoreError.conflict("collection 'b' exists with dimension 3")) {
+      try store.create("b", dimension: 4)
+    }
+    #expect(store.all.map(\.name) == ["a", "b"])
+    try store.delete("a")
+    #expect(throws: StoreError.unknownCollection("a")) { try store.collection("a") }
+    #expect(throws: StoreError.unknownCollection("a")) { try store.delete("a") }
+  }
+}

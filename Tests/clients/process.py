@@ -1,0 +1,151 @@
+"""A running `nearfar serve`, started and stopped the way an operator would."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import requests
+
+ROOT = Path(__file__).resolve().parents[2]
+BINARY = os.environ.get("NEARFAR_TEST_BINARY", str(ROOT / ".build" / "release" / "nearfar"))
+MODEL = os.environ.get("NEARFAR_TEST_MODEL", str(ROOT / "models" / "all-MiniLM-L6-v2"))
+READY = re.compile(r"nearfar ready http://127\.0\.0\.1:(\d+)\s*")
+
+
+def clean_environment(extra: dict[str, str] | None = None) -> dict[str, str]:
+    """This process' environment without NEARFAR_… variables, so that a test sees only those it sets."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("NEARFAR_")}
+    return {**kept, **(extra or {})}
+
+
+class Server:
+    """The process, its address, and what it printed."""
+
+    def __init__(self, *flags: str, environment: dict[str, str] | None = None, model: str | None = MODEL) -> None:
+        command = [BINARY, "serve", *flags]
+        if "--port" not in flags and "NEARFAR_PORT" not in (environment or {}):
+            command += ["--port", "0"]
+        if model is not None:
+            command += ["--model", model]
+        self.log = tempfile.TemporaryFile()
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=self.log, text=True, env=clean_environment(environment)
+        )
+        watchdog = threading.Timer(120, self.process.kill)
+        watchdog.start()
+        self.lines: list[str] = []
+        port = None
+        for line in self.process.stdout:
+            self.lines.append(line)
+            ready = READY.fullmatch(line)
+            if ready:
+                port = int(ready[1])
+                break
+        watchdog.cancel()
+        if port is None:
+            code = self.process.wait()
+            raise AssertionError(f"the server ended with {code} before it was ready: {self.errors()[-2000:]}")
+        # The pipe is drained: a server whose output is read by nobody must not stop when it is full.
+        threading.Thread(target=self._drain, daemon=True).start()
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self.session = requests.Session()
+        # Neither a proxy nor a .netrc of the machine may stand between the test and the server.
+        self.session.trust_env = False
+
+    def _drain(self) -> None:
+        for line in self.process.stdout:
+            self.lines.append(line)
+
+    def errors(self) -> str:
+        self.log.seek(0)
+        return self.log.read().decode(errors="replace")
+
+    def request(self, method: str, path: str, **options) -> requests.Response:
+        options.setdefault("timeout", 120)
+        return self.session.request(method, self.url + path, **options)
+
+    def get(self, path: str, **options) -> requests.Response:
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, body, **options) -> requests.Response:
+        return self.request("POST", path, json=body, **options)
+
+    def put(self, path: str, body, **options) -> requests.Response:
+        return self.request("PUT", path, json=body, **options)
+
+    def delete(self, path: str, **options) -> requests.Response:
+        return self.request("DELETE", path, **options)
+
+    def ask(self, path: str, body, status: int = 200):
+        """The parsed answer of a POST that must succeed."""
+        response = self.post(path, body)
+        assert response.status_code == status, response.text[:2000]
+        return response.json()
+
+    def raw(self, request: bytes, until_closed: bool = False) -> bytes:
+        """Bytes as they are, on a connection of their own: what no client library would send."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
+            connection.sendall(request)
+            answer = b""
+            while piece := connection.recv(65536):
+                answer += piece
+                head, found, body = answer.partition(b"\r\n\r\n")
+                length = re.search(rb"(?im)^content-length:\s*(\d+)\s*$", head)
+                if found and not until_closed and length and len(body) >= int(length[1]):
+                    break
+            return answer
+
+    def terminate(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+
+    def wait(self, seconds: float = 60) -> int:
+        return self.process.wait(seconds)
+
+    def stop(self) -> int:
+        """SIGTERM; the exit code. A server that does not end in time is killed and gives -9."""
+        self.session.close()
+        if self.process.poll() is None:
+            self.terminate()
+        try:
+            return self.wait()
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+
+    def __enter__(self) -> "Server":
+        return self
+
+    def __exit__(self, kind, *rest) -> None:
+        code = self.stop()
+        # Not when a test fails already: its own failure tells more.
+        assert kind is not None or code == 0, f"exit code {code}: {self.errors()[-2000:]}"
+
+
+def run_to_the_end(*arguments: str, environment: dict[str, str] | None = None) -> tuple[int, str]:
+    """The exit code and everything printed by a start that is expected to end by itself."""
+    done = subprocess.run(
+        [BINARY, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+        env=clean_environment(environment),
+    )
+    return done.returncode, done.stdout
+
+
+def wait_until(condition, seconds: float = 10, pause: float = 0.01) -> bool:
+    """True as soon as the condition holds, False when it never did."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(pause)
+    return False

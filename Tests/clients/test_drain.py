@@ -1,0 +1,80 @@
+"""SIGTERM: what is in flight is finished, what is new is turned away, exit code 0."""
+
+import http.client
+import json
+import threading
+import time
+
+from process import Server, wait_until
+
+LONG = "cat sat on the mat and looked at the other cat " * 40
+
+
+def test_an_idle_server_ends_at_once():
+    server = Server()
+    start = time.monotonic()
+    assert server.stop() == 0
+    assert time.monotonic() - start < 5
+
+
+def test_an_idle_connection_is_closed():
+    server = Server()
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    connection.request("GET", "/livez")
+    connection.getresponse().read()
+    server.terminate()
+    assert server.wait(10) == 0
+    assert connection.sock.recv(1) == b""
+    connection.close()
+
+
+def test_a_request_in_flight_is_finished():
+    server = Server()
+    found = {}
+
+    def embed():
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
+        body = json.dumps({"inputs": [f"{number} {LONG}" for number in range(256)], "encoding_format": "base64"})
+        connection.request("POST", "/embed", body, {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        found["status"] = response.status
+        found["connection"] = response.getheader("Connection")
+        found["rows"] = len(json.loads(response.read()))
+        found["closed"] = connection.sock is None or connection.sock.recv(1) == b""
+        connection.close()
+
+    def ask(path, method="GET", body=None):
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+        connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
+        response = connection.getresponse()
+        answer = (response.status, response.getheader("Connection"), response.getheader("Retry-After"), response.read())
+        connection.close()
+        return answer
+
+    assert ask("/readyz")[0] == 200
+    thread = threading.Thread(target=embed)
+    thread.start()
+    time.sleep(0.3)
+    server.terminate()
+    # The listener stays open, so that a balancer can see the 503.
+    assert wait_until(lambda: ask("/readyz")[0] == 503, seconds=2)
+    assert thread.is_alive(), "the batch is to last longer than this check"
+    status, connection, retry, body = ask("/health")
+    assert (status, connection) == (503, "close")
+    assert retry is not None
+    assert json.loads(body)["status"] == 503
+    status, connection, _, _ = ask("/livez")
+    assert (status, connection) == (200, "close")
+    status, connection, retry, _ = ask("/embed", "POST", b'{"inputs": "too late"}')
+    assert (status, connection) == (503, "close")
+    assert int(retry) >= 0
+    thread.join(120)
+    assert found == {"status": 200, "connection": "close", "rows": 256, "closed": True}
+    assert server.wait(20) == 0
+
+
+def test_a_second_signal_does_not_break_the_drain():
+    server = Server()
+    server.terminate()
+    server.terminate()
+    assert server.wait(10) == 0

@@ -1,0 +1,117 @@
+"""/embed, / and /similarity as plain HTTP."""
+
+import json
+import re
+
+import golden
+import numpy as np
+import pytest
+from golden import BY_TEXT, CASES, TEXTS, VECTORS, assert_vectors, decode
+
+LONG = [case for case in CASES if "left_vector" in case]
+
+
+def test_one_text_is_a_list_of_one_row(server):
+    rows = server.ask("/embed", {"inputs": "Hello, world!"})
+    assert_vectors(rows, BY_TEXT["Hello, world!"][None])
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: repr(case["text"][:24]))
+def test_alone(server, case):
+    assert_vectors(server.ask("/embed", {"inputs": [case["text"]]}), decode(case["vector"])[None])
+
+
+def test_in_one_batch(server):
+    rows = server.ask("/embed", {"inputs": TEXTS})
+    assert_vectors(rows, VECTORS)
+    assert np.allclose(np.linalg.norm(np.array(rows), axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("path", ["/embed", "/"])
+def test_a_row_has_the_same_bytes_in_any_batch(server, path):
+    def rows(texts):
+        # The text of each row as it stood in the answer, so that bytes are compared and not numbers.
+        return re.findall(r"\[[^\[\]]+\]", server.post(path, {"inputs": texts}).text)
+
+    batch = rows(TEXTS)
+    assert len(batch) == len(TEXTS)
+    for text, row in zip(TEXTS, batch, strict=True):
+        assert rows([text]) == [row]
+    assert rows(TEXTS[::-1]) == batch[::-1]
+    assert rows(TEXTS[:7] * 5) == batch[:7] * 5
+
+
+def test_base64_is_the_same_f32(server):
+    floats = np.array(server.ask("/embed", {"inputs": TEXTS}), dtype="f4")
+    packed = server.ask("/embed", {"inputs": TEXTS, "encoding_format": "base64"})
+    assert all(isinstance(row, str) for row in packed)
+    assert np.array_equal(np.stack([decode(row) for row in packed]), floats)
+
+
+def test_without_normalisation_the_length_is_the_models(server):
+    rows = np.array(server.ask("/embed", {"inputs": TEXTS, "normalize": False}))
+    norms = np.linalg.norm(rows, axis=1)
+    assert np.allclose(norms, [case["norm"] for case in CASES], rtol=1e-4)
+    assert_vectors(rows / norms[:, None], VECTORS)
+
+
+@pytest.mark.parametrize("dimensions", [1, 7, 128, 384])
+def test_dimensions(server, dimensions):
+    rows = server.ask("/embed", {"inputs": TEXTS, "dimensions": dimensions})
+    assert_vectors(rows, golden.reduced(VECTORS, dimensions))
+
+
+def test_nulls_are_the_defaults(server):
+    body = {"inputs": "a", "dimensions": None, "prompt_name": None, "truncation_direction": None}
+    assert_vectors(server.ask("/embed", body), BY_TEXT["a"][None])
+
+
+def test_long_texts_are_cut_on_the_right(server):
+    assert len(LONG) >= 3
+    rows = server.ask("/embed", {"inputs": [case["text"] for case in LONG], "truncation_direction": "right"})
+    assert_vectors(rows, np.stack([decode(case["vector"]) for case in LONG]))
+
+
+def test_long_texts_are_cut_on_the_left(server):
+    rows = server.ask("/embed", {"inputs": [case["text"] for case in LONG], "truncation_direction": "left"})
+    assert_vectors(rows, np.stack([decode(case["left_vector"]) for case in LONG]))
+
+
+def test_without_truncation_a_long_text_is_named(server):
+    response = server.post("/embed", {"inputs": ["short", "fine", LONG[0]["text"]], "truncate": False})
+    assert response.status_code == 422
+    assert response.json()["param"] == "inputs[2]"
+    assert str(golden.LIMIT) in response.json()["detail"]
+
+
+def test_without_truncation_the_longest_allowed_text_passes(server):
+    # 254 one-token words and the two special tokens.
+    text = " ".join(["cat"] * (golden.LIMIT - 2))
+    assert len(server.ask("/embed", {"inputs": text, "truncate": False})) == 1
+    response = server.post("/embed", {"inputs": text + " cat", "truncate": False})
+    assert response.status_code == 422
+    assert response.json()["param"].startswith("inputs")
+
+
+def test_a_content_type_with_parameters(server):
+    body = json.dumps({"inputs": "naïve e\u0301te\u0301 vs \u00e9t\u00e9"}, ensure_ascii=False).encode()
+    response = server.request("POST", "/embed", data=body, headers={"Content-Type": "Application/JSON; charset=utf-8"})
+    assert response.status_code == 200
+    assert response.headers["Content-Type"].split(";")[0] == "application/json"
+    assert_vectors(response.json(), BY_TEXT["naïve e\u0301te\u0301 vs \u00e9t\u00e9"][None])
+
+
+@pytest.mark.parametrize("path", ["/similarity", "/"])
+@pytest.mark.parametrize("extra", [{}, {"parameters": {}}, {"parameters": None}, {"parameters": {"truncate": True}}])
+def test_similarity(server, path, extra):
+    source, others = TEXTS[5], TEXTS[:20]
+    scores = server.ask(path, {"inputs": {"source_sentence": source, "sentences": others}, **extra})
+    expected = [float(BY_TEXT[other].astype("f8") @ BY_TEXT[source].astype("f8")) for other in others]
+    assert np.allclose(scores, expected, atol=1e-4)
+    assert abs(scores[5] - 1) <= 1e-6
+    assert max(scores) <= 1 + 1e-6
+
+
+def test_the_root_takes_both_shapes(server):
+    assert_vectors(server.ask("/", {"inputs": "a"}), BY_TEXT["a"][None])
+    assert_vectors(server.ask("/", {"inputs": ["a", ""], "normalize": True}), np.stack([BY_TEXT["a"], BY_TEXT[""]]))

@@ -1,0 +1,138 @@
+"""Python's openai client against /v1."""
+
+import base64
+
+import golden
+import numpy as np
+import openai
+import pytest
+from golden import BY_TEXT, CASES, TEXTS, assert_vectors
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    with openai.OpenAI(api_key="unused", base_url=server.url + "/v1", max_retries=0) as made:
+        yield made
+
+
+def test_strings_in_the_clients_default_format(client):
+    # The client asks for base64 by itself and decodes it.
+    answer = client.embeddings.create(model="any-name", input=TEXTS)
+    assert_vectors([item.embedding for item in answer.data], golden.VECTORS)
+    assert [item.index for item in answer.data] == list(range(len(TEXTS)))
+    assert {item.object for item in answer.data} == {"embedding"}
+    assert answer.object == "list"
+    assert answer.model == "any-name"
+    tokens = sum(len(case["ids"]) for case in CASES)
+    assert (answer.usage.prompt_tokens, answer.usage.total_tokens) == (tokens, tokens)
+
+
+def test_one_string_as_floats(client):
+    text = "The cat sits on the mat."
+    answer = client.embeddings.create(model="m", input=text, encoding_format="float")
+    assert len(answer.data) == 1
+    assert_vectors(answer.data[0].embedding, BY_TEXT[text])
+
+
+def test_floats_and_base64_are_the_same_numbers(client):
+    texts = ["Hello, world!", "only 🦄"]
+    floats = client.embeddings.create(model="m", input=texts, encoding_format="float")
+    packed = client.embeddings.create(model="m", input=texts, encoding_format="base64")
+    for row, text in zip(floats.data, packed.data, strict=True):
+        decoded = np.frombuffer(base64.b64decode(text.embedding), dtype="<f4")
+        assert np.array_equal(np.asarray(row.embedding, "f4"), decoded)
+
+
+def test_token_ids(client):
+    case = next(case for case in CASES if case["text"] == "The cat sits on the mat.")
+    answer = client.embeddings.create(model="m", input=case["ids"])
+    assert len(answer.data) == 1
+    assert_vectors(answer.data[0].embedding, BY_TEXT[case["text"]])
+    assert answer.usage.prompt_tokens == len(case["ids"])
+
+
+def test_token_ids_without_special_tokens_get_them(client):
+    case = next(case for case in CASES if case["text"] == "The cat sits on the mat.")
+    answer = client.embeddings.create(model="m", input=case["ids"][1:-1])
+    assert_vectors(answer.data[0].embedding, BY_TEXT[case["text"]])
+
+
+def test_lists_of_token_ids(client):
+    chosen = [case for case in CASES if 2 < len(case["ids"]) < 40]
+    answer = client.embeddings.create(model="m", input=[case["ids"] for case in chosen])
+    assert_vectors([item.embedding for item in answer.data], np.stack([BY_TEXT[case["text"]] for case in chosen]))
+
+
+def test_dimensions(client):
+    answer = client.embeddings.create(model="m", input=TEXTS[:8], dimensions=64)
+    rows = np.array([item.embedding for item in answer.data])
+    assert_vectors(rows, golden.reduced(golden.VECTORS[:8], 64))
+    assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-6)
+
+
+def test_models(client):
+    models = client.models.list().data
+    assert [model.object for model in models] == ["model"]
+    assert models[0].id == "all-MiniLM-L6-v2"
+    assert isinstance(models[0].created, int)
+    assert models[0].owned_by
+
+
+@pytest.mark.parametrize(
+    "field, body",
+    [
+        ("input", {"input": []}),
+        ("input", {"input": 5}),
+        ("input", {"input": [1.5]}),
+        ("input", {"input": [True]}),
+        ("input", {"input": ["a", 1]}),
+        ("input", {"input": [[101, 30522, 102]]}),
+        ("input", {"input": [-1]}),
+        ("input", {}),
+        ("dimensions", {"input": "a", "dimensions": 0}),
+        ("dimensions", {"input": "a", "dimensions": 385}),
+        ("encoding_format", {"input": "a", "encoding_format": "hex"}),
+    ],
+)
+def test_invalid_requests_are_400_in_openais_shape(client, field, body):
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.post("/embeddings", body={"model": "m", **body}, cast_to=object)
+    error = caught.value.response.json()["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert error["type"] == "invalid_request_error"
+    assert error["param"].startswith(field)
+    assert error["message"]
+
+
+def test_empty_input_through_the_method(client):
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.embeddings.create(model="m", input=[])
+    assert caught.value.status_code == 400
+    assert caught.value.param == "input"
+
+
+def test_fields_of_later_versions_are_ignored(client):
+    text = "Hello, world!"
+    answer = client.embeddings.create(model="m", input=text, user="u", extra_body={"not_yet_invented": {"a": [1]}})
+    assert_vectors(answer.data[0].embedding, BY_TEXT[text])
+
+
+def test_an_unknown_path_has_openais_shape(client):
+    with pytest.raises(openai.NotFoundError) as caught:
+        client.post("/nothing", body={}, cast_to=object)
+    assert set(caught.value.response.json()["error"]) == {"message", "type", "param", "code"}
+
+
+def test_a_wrong_method_has_openais_shape(server):
+    response = server.get("/v1/embeddings")
+    assert response.status_code == 405
+    assert "POST" in response.headers["Allow"]
+    assert set(response.json()["error"]) == {"message", "type", "param", "code"}
+
+
+def test_broken_json_has_openais_shape(server):
+    response = server.request(
+        "POST", "/v1/embeddings", data=b'{"input": ', headers={"Content-Type": "application/json"}
+    )
+    assert response.status_code == 400
+    assert set(response.json()["error"]) == {"message", "type", "param", "code"}

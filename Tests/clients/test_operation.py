@@ -1,0 +1,223 @@
+"""Probes, descriptions, and the headers of every response."""
+
+import json
+import re
+
+import pytest
+import yaml
+from openapi_spec_validator import validate
+from process import ROOT, run_to_the_end
+from prometheus_client.parser import text_string_to_metric_families
+
+SPECIFICATION = ROOT / "openapi.yaml"
+METRIC = re.compile(r"(queue|tokenize|encode|score|search|total);dur=\d+\.\d{3}")
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/health"])
+def test_probes(server, path):
+    assert server.get(path).status_code == 200
+
+
+def test_info(server):
+    info = server.get("/info").json()
+    assert info["name"] == "nearfar"
+    assert re.fullmatch(r"\d+\.\d+\.\d+.*", info["version"])
+    model = info["model"]
+    assert (model["name"], model["dim"], model["max_seq_length"]) == ("all-MiniLM-L6-v2", 384, 256)
+    assert re.fullmatch(r"[0-9a-f]{16,64}", model["fingerprint"])
+    assert info["precision"] == "f32"
+    assert info["threads"] >= 1
+    assert info["cpu"]
+    assert (
+        info["limits"].items()
+        >= {
+            "max_body_bytes": 134217728,
+            "max_inputs": 100000,
+            "max_input_chars": 1000000,
+            "max_dim": 8192,
+            "max_k": 10000,
+            "max_json_depth": 32,
+            "max_head_bytes": 16384,
+            "max_fields": 100,
+        }.items()
+    )
+
+
+def samples(server):
+    response = server.get("/metrics")
+    assert response.status_code == 200
+    assert response.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    families = list(text_string_to_metric_families(response.text))
+    assert len({family.name for family in families}) == len(families)
+    for family in families:
+        assert family.name.startswith(("nearfar_", "process_")), family.name
+        assert family.type != "unknown" and family.documentation, family.name
+    return families
+
+
+def test_metrics_are_prometheus_text(server):
+    assert {family.type for family in samples(server)} >= {"counter", "gauge", "histogram"}
+
+
+def test_histograms_are_cumulative(server):
+    server.ask("/embed", {"inputs": "a"})
+    for family in samples(server):
+        if family.type != "histogram":
+            continue
+        series = {}
+        for sample in family.samples:
+            labels = tuple(sorted((name, value) for name, value in sample.labels.items() if name != "le"))
+            kind = sample.name[len(family.name) :]
+            series.setdefault(labels, {}).setdefault(kind, []).append((sample.labels.get("le"), sample.value))
+        for parts in series.values():
+            buckets = sorted((float(bound), value) for bound, value in parts["_bucket"])
+            assert buckets[-1][0] == float("inf")
+            assert [value for _, value in buckets] == sorted(value for _, value in buckets)
+            assert parts["_count"][0][1] == buckets[-1][1]
+
+
+def test_requests_are_counted(server):
+    def total():
+        return sum(
+            sample.value
+            for family in samples(server)
+            if family.name == "nearfar_requests"
+            for sample in family.samples
+            if sample.name == "nearfar_requests_total"
+        )
+
+    before = total()
+    for _ in range(7):
+        server.get("/livez")
+    assert total() >= before + 7
+
+
+def test_the_specification_is_served_as_it_is(server):
+    response = server.get("/openapi.yaml")
+    assert response.content == SPECIFICATION.read_bytes()
+    assert "yaml" in response.headers["Content-Type"]
+    validate(yaml.safe_load(response.content))
+
+
+def routes():
+    for path, item in yaml.safe_load(SPECIFICATION.read_text())["paths"].items():
+        for method in ("get", "put", "post", "delete"):
+            if method in item:
+                yield method.upper(), path, item[method]
+
+
+@pytest.mark.parametrize(
+    "method, path, operation", list(routes()), ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_every_route_of_the_specification_answers(server, method, path, operation):
+    name = "route-test"
+    server.delete(f"/collections/{name}")
+    if operation["operationId"] != "createCollection":
+        assert server.put(f"/collections/{name}", {"dim": 2, "metric": "cosine"}).status_code == 201
+        points = [{"id": "a", "vector": [1, 0]}, {"id": "b", "vector": [0, 1]}]
+        assert server.put(f"/collections/{name}/points", {"points": points}).status_code == 200
+    content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+    bodies = [content["example"]] if "example" in content else []
+    bodies += [example["value"] for example in content.get("examples", {}).values()]
+    for body in bodies or [None]:
+        url = path.replace("{name}", name).replace("{id}", "a")
+        if operation["operationId"] == "neighbors":
+            body = {**body, "collection": name} if "inputs" not in body else body
+        if operation["operationId"] == "upsertPoints" and "text" in body["points"][0]:
+            url = path.replace("{name}", "default")
+        response = server.request(method, url, json=body)
+        # The examples are good requests: each must succeed, with a status and a type that the route states.
+        assert 200 <= response.status_code < 300, f"{body}: {response.status_code} {response.text[:500]}"
+        stated = operation["responses"][str(response.status_code)]
+        if "content" in stated:
+            assert response.headers["Content-Type"].split(";")[0] in stated["content"]
+    server.delete(f"/collections/{name}")
+    server.post("/collections/default/points/delete", {"ids": ["n1"]})
+
+
+def test_the_page(server):
+    response = server.get("/")
+    assert response.headers["Content-Type"].lower() == "text/html; charset=utf-8"
+    assert response.content == (ROOT / "Sources" / "CAssets" / "index.html").read_bytes()
+    for link in re.findall(r'href="(/[^"]*)"', response.text):
+        assert server.get(link).status_code == 200
+    assert "<script" not in response.text
+    assert not re.search(r'(?:src|href)="(?:https?:)?//', response.text)
+
+
+REQUESTS = [
+    ("GET", "/livez", None),
+    ("GET", "/", None),
+    ("GET", "/openapi.yaml", None),
+    ("GET", "/metrics", None),
+    ("GET", "/nothing", None),
+    ("PATCH", "/embed", None),
+    ("POST", "/embed", {"inputs": "a"}),
+    ("POST", "/embed", {"inputs": 5}),
+    ("POST", "/v1/embeddings", {}),
+    ("POST", "/loss", {"queries": [[1]], "keys": [[1]]}),
+    ("HEAD", "/livez", None),
+]
+
+
+@pytest.mark.parametrize("method, path, body", REQUESTS)
+def test_every_response_has_an_id_and_timing(server, method, path, body):
+    first, second = (server.request(method, path, json=body) for _ in range(2))
+    for response in (first, second):
+        assert re.fullmatch(r"[A-Za-z0-9._-]{1,128}", response.headers["X-Request-Id"])
+        metrics = [part.strip() for part in response.headers["Server-Timing"].split(",")]
+        assert all(METRIC.fullmatch(metric) for metric in metrics), metrics
+        names = [metric.split(";")[0] for metric in metrics]
+        assert "total" in names and len(set(names)) == len(names)
+    assert first.headers["X-Request-Id"] != second.headers["X-Request-Id"]
+
+
+def test_timing_names_the_parts(server):
+    def parts(path, body):
+        header = server.post(path, body).headers["Server-Timing"]
+        return {part.split(";")[0].strip(): float(part.split("dur=")[1]) for part in header.split(",")}
+
+    embed = parts("/embed", {"inputs": "a"})
+    assert {"tokenize", "encode", "total"} <= set(embed)
+    assert embed["encode"] > 0
+    assert embed["total"] >= max(embed.values()) - 0.002
+    assert {"score", "total"} <= set(parts("/loss", {"queries": [[1]], "keys": [[1]]}))
+    assert {"search", "total"} <= set(parts("/neighbors", {"vectors": [[1] * 384]}))
+
+
+@pytest.mark.parametrize("method, path, body", REQUESTS)
+def test_the_clients_id_is_echoed(server, method, path, body):
+    mine = "Trace_1.2-3" * 11
+    response = server.request(method, path, json=body, headers={"X-Request-Id": mine})
+    assert response.headers["X-Request-Id"] == mine
+
+
+@pytest.mark.parametrize("bad", ["two words", "semi;colon", "x" * 129, "caf\u00e9".encode("latin-1"), ""])
+def test_an_id_of_another_form_is_replaced(server, bad):
+    found = server.get("/livez", headers={"X-Request-Id": bad}).headers["X-Request-Id"]
+    assert re.fullmatch(r"[A-Za-z0-9._-]{1,128}", found)
+    assert found.encode() != (bad if isinstance(bad, bytes) else bad.encode())
+
+
+def test_keep_alive_and_pipelining(server):
+    answer = server.raw(
+        b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\nGET /nothing HTTP/1.1\r\nHost: x\r\n\r\n"
+        b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        until_closed=True,
+    )
+    assert [line.split(b" ")[1] for line in answer.split(b"HTTP/1.1")[1:]] == [b"200", b"404", b"200"]
+
+
+def test_a_chunked_body(server):
+    body = json.dumps({"inputs": "Hello, world!"}).encode()
+    pieces = (body[place : place + 5] for place in range(0, len(body), 5))
+    response = server.request("POST", "/embed", data=pieces, headers={"Content-Type": "application/json"})
+    assert response.content == server.post("/embed", {"inputs": "Hello, world!"}).content
+
+
+def test_the_health_command(server):
+    assert run_to_the_end("health", "--url", server.url)[0] == 0
+    # Port 9 (discard) of the loopback has no listener.
+    code, printed = run_to_the_end("health", "--url", "http://127.0.0.1:9")
+    assert code != 0
+    assert printed.strip()

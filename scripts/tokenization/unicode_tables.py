@@ -1,0 +1,189 @@
+"""Writes Sources/Tokenization/UnicodeData.swift: what the `tokenizers` library does with each code point.
+
+The library carries Unicode tables of several ages (its categories are older than its lowercase mapping), so they are
+read off the library itself, one code point at a time, and not taken from a Unicode release.
+
+    pip install tokenizers==0.23.3
+    python scripts/tokenization/unicode_tables.py Sources/Tokenization/UnicodeData.swift
+"""
+
+import sys
+import unicodedata
+
+import tokenizers
+from tokenizers import AddedToken, Tokenizer
+from tokenizers.models import WordPiece
+from tokenizers.normalizers import NFD, BertNormalizer
+from tokenizers.pre_tokenizers import BertPreTokenizer
+
+ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_"
+SCALARS = [c for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF]
+
+
+def only(**flags):
+    settings = dict(clean_text=False, handle_chinese_chars=False, strip_accents=False, lowercase=False)
+    return BertNormalizer(**{**settings, **flags}).normalize_str
+
+
+clean, chinese = only(clean_text=True), only(handle_chinese_chars=True)
+strip, lower = only(strip_accents=True), only(lowercase=True)
+nfd = NFD().normalize_str
+split = BertPreTokenizer().pre_tokenize_str
+
+
+def is_hangul(code):
+    return 0xAC00 <= code <= 0xD7A3
+
+
+def hangul(code):
+    index = code - 0xAC00
+    trail = [chr(0x11A7 + index % 28)] if index % 28 else []
+    return "".join([chr(0x1100 + index // 588), chr(0x1161 + index % 588 // 28)] + trail)
+
+
+removed, spaces, cjk, marks, punctuation = [], [], [], [], []
+decompositions, lowercase = {}, {}
+for code in SCALARS:
+    char = chr(code)
+    cleaned = clean(char)
+    if cleaned == "":
+        removed.append(code)
+    else:
+        assert cleaned in (char, " ")
+    pieces = [piece for piece, _ in split("a" + char + "b")]
+    if pieces == ["a", "b"]:
+        spaces.append(code)
+    elif pieces == ["a", char, "b"]:
+        punctuation.append(code)
+    else:
+        assert pieces == ["a" + char + "b"]
+    # clean_text turns into a space what it does not remove and the pre-tokenizer splits at: one set serves both.
+    assert cleaned == "" or (cleaned == " ") == (pieces == ["a", "b"] or char in "\t\n\r"), hex(code)
+    if chinese(char) != char:
+        assert chinese(char) == f" {char} "
+        cjk.append(code)
+    decomposed = nfd(char)
+    if decomposed != char:
+        if is_hangul(code):
+            assert decomposed == hangul(code)
+        else:
+            decompositions[code] = decomposed
+    else:
+        stripped = strip(char)
+        assert stripped in (char, "")
+        if stripped == "":
+            marks.append(code)
+    if lower(char) != char:
+        lowercase[code] = lower(char)
+
+# An added token that must stand alone is found only where no word character is next to it.
+lonely = Tokenizer(WordPiece({"[UNK]": 0, "x": 1}, unk_token="[UNK]"))
+lonely.add_tokens([AddedToken("x", single_word=True, normalized=False)])
+texts = [chr(code) + "x" for code in SCALARS]
+words = [code for code, found in zip(SCALARS, lonely.encode_batch(texts)) if found.ids[-1] != 1]
+
+# Canonical combining classes: two marks swap when the first has the higher class and neither has class 0.
+lowest, highest = "\u0334", "\u0345"  # classes 1 and 240
+
+
+def swaps(first, second):
+    return nfd(first + second) == second + first and first != second
+
+
+def has_class(char):
+    return swaps(char, lowest) or swaps(highest, char) or char in (lowest, highest)
+
+
+known = {}
+for code in range(0x1000):
+    value = unicodedata.combining(chr(code))
+    if value and nfd(chr(code)) == chr(code) and has_class(chr(code)):
+        known.setdefault(value, chr(code))
+
+
+def combining_class(char):
+    """Today's class where the order against all known marks agrees with it, else any class that does."""
+    if not has_class(char):
+        return 0
+    above = {value for value, mark in known.items() if swaps(char, mark)}
+    below = {value for value, mark in known.items() if swaps(mark, char)}
+    for value in [unicodedata.combining(char)] + list(range(1, 255)):
+        if value and above == {v for v in known if v < value} and below == {v for v in known if v > value}:
+            return value
+    raise SystemExit(f"no class fits {ord(char):#x}")
+
+
+classes = {}
+for code in SCALARS:
+    if code not in decompositions and not is_hangul(code):
+        value = combining_class(chr(code))
+        if value:
+            classes[code] = value
+
+
+def number(value):
+    """Five bits a digit, least significant first; the sixth bit says that more follow."""
+    text = ""
+    while True:
+        digit, value = value & 31, value >> 5
+        text += ALPHABET[digit | (32 if value else 0)]
+        if not value:
+            return text
+
+
+def signed(value):
+    return number(value * 2 if value >= 0 else -value * 2 - 1)
+
+
+def ranges(codes, value=lambda code: None):
+    runs = []
+    for code in codes:
+        if runs and runs[-1][1] + 1 == code and value(code) == value(runs[-1][0]):
+            runs[-1][1] = code
+        else:
+            runs.append([code, code])
+    text, after = "", 0
+    for first, last in runs:
+        text += number(first - after) + number(last - first)
+        if value(first) is not None:
+            text += number(value(first))
+        after = last + 1
+    return text
+
+
+def mappings(table):
+    text, after = "", 0
+    for code, result in sorted(table.items()):
+        text += number(code - after) + number(len(result) - 1)
+        previous = code
+        for position, char in enumerate(result):
+            text += signed(ord(char) - previous)
+            previous = 0x300
+        after = code + 1
+    return text
+
+
+def literal(name, comment, text, width=108):
+    lines = [text[i : i + width] for i in range(0, len(text), width)]
+    body = "\\\n".join("    " + line for line in lines)
+    return f'  /// {comment}\n  static let {name}: StaticString = """\n{body}\n    """\n'
+
+
+parts = [
+    ("removed", "Ranges that `clean_text` drops.", ranges(removed)),
+    ("spaces", "Ranges that separate words.", ranges(spaces)),
+    ("chinese", "Ranges that `handle_chinese_chars` sets apart.", ranges(cjk)),
+    ("punctuation", "Ranges that are words of their own.", ranges(punctuation)),
+    ("marks", "Ranges that `strip_accents` drops after decomposition.", ranges(marks)),
+    ("wordCharacters", "Ranges that belong to words, for added tokens that must stand alone.", ranges(words)),
+    ("combiningClasses", "Ranges with their canonical combining class, where it is not 0.",
+     ranges(sorted(classes), classes.get)),
+    ("decompositions", "Canonical decompositions, in full; Hangul syllables are computed.", mappings(decompositions)),
+    ("lowercase", "Lowercase mappings.", mappings(lowercase)),
+]
+with open(sys.argv[1], "w", encoding="utf-8") as out:
+    out.write("// Generated by scripts/tokenization/unicode_tables.py from tokenizers " + tokenizers.__version__ + ".\n")
+    out.write("// Do not edit. UnicodeReader.swift says how the text is read.\n\n")
+    out.write("enum UnicodeData {\n" + "\n".join(literal(*part) for part in parts) + "}\n")
+for name, _, text in parts:
+    print(name, len(text))
