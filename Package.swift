@@ -51,11 +51,11 @@ let package = Package(
     .target(name: "TestSupport", dependencies: ["SimilarityCore"], path: "Tests/TestSupport"),
     .testTarget(name: "SimilarityCoreTests", dependencies: ["SimilarityCore", "TestSupport"]),
     .testTarget(name: "JSONTests", dependencies: ["JSON"]),
-    //.testTarget(name: "SafetensorsTests", dependencies: ["Safetensors"], exclude: ["Fixtures"]),
+    .testTarget(name: "SafetensorsTests", dependencies: ["Safetensors"], exclude: ["Fixtures"]),
     .testTarget(
       name: "TokenizationTests", dependencies: ["Tokenization", "JSON"], exclude: ["Fixtures"]),
     .testTarget(name: "HTTP1Tests", dependencies: ["HTTP1"]),
-    //.testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer", "HTTP1"]),
+    .testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer", "HTTP1"]),
     .testTarget(
       name: "ContrastiveTests", dependencies: ["Contrastive", "SimilarityCore", "TestSupport"]),
     .testTarget(

@@ -69,9 +69,10 @@ struct Reader {
     int value = 0;
     for (int i = 0; i < 4; i++, at++) {
       int c = peek();
-      int digit = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-      if (digit < 0) return -1;
-      value = value * 16 + digit;
+      int lower = c | 0x20;
+      bool decimal = c >= '0' && c <= '9', letter = lower >= 'a' && lower <= 'f';
+      if (c < 0 || !(decimal || letter)) return -1;
+      value = value * 16 + (decimal ? c - '0' : lower - 'a' + 10);
     }
     return value;
   }
@@ -99,8 +100,8 @@ struct Reader {
   /// One UTF-8 sequence of two to four bytes (RFC 3629).
   bool scalar() {
     uint8_t lead = text[at];
-    size_t more = lead >= 0xC2 && lead <= 0xDF ? 1 : lead >= 0xE0 && lead <= 0xEF ? 2 : lead >= 0xF0 && lead <= 0xF4 ? 3 : 0;
-    if (more == 0 || length - at <= more) return fail("invalid UTF-8", at);
+    size_t more = lead < 0xE0 ? 1 : lead < 0xF0 ? 2 : 3;
+    if (lead < 0xC2 || lead > 0xF4 || length - at <= more) return fail("invalid UTF-8", at);
     for (size_t i = 1; i <= more; i++)
       if ((text[at + i] & 0xC0) != 0x80) return fail("invalid UTF-8", at);
     uint8_t second = text[at + 1];
@@ -183,7 +184,8 @@ struct Reader {
           at++;
           continue;
         }
-        if (c != ',') return fail(c < 0 ? "the text ends early" : open.back() == '[' ? "',' or ']' is missing here" : "',' or '}' is missing here", at);
+        if (c < 0) return fail("the text ends early", at);
+        if (c != ',') return fail(open.back() == '[' ? "',' or ']' is missing here" : "',' or '}' is missing here", at);
         at++;
         if (open.back() == '{' && !key()) return false;
         break;

@@ -3,10 +3,10 @@
 extension ConnectionState {
   /// The handler's verdict on the head that `admit` carried.
   public mutating func admitted(_ admission: Admission, with serializer: ResponseSerializer, now: UInt64) {
-    guard case .admitting(let parsed) = phase else { return }
+    guard phase == .admitting else { return }
     switch admission {
-    case .accept(let maxBodyBytes): accept(parsed, maxBodyBytes: maxBodyBytes, now: now)
-    case .reject(let response): reject(parsed, response, with: serializer, now: now)
+    case .accept(let maxBodyBytes): accept(maxBodyBytes: maxBodyBytes, now: now)
+    case .reject(let response): reject(response, with: serializer, now: now)
     }
   }
 
@@ -28,40 +28,38 @@ extension ConnectionState {
     write(response, closes: true, serializer, now: now)
   }
 
-  private mutating func accept(_ parsed: ParsedHead, maxBodyBytes: Int, now: UInt64) {
-    guard parsed.framing != .none else {
-      phase = .complete(parsed.head)
+  private mutating func accept(maxBodyBytes: Int, now: UInt64) {
+    guard framing != .none else {
+      phase = .complete
       return
     }
     do throws(RequestFailure) {
       decoder = try BodyDecoder(
-        parsed.framing, limit: maxBodyBytes, maxTrailerBytes: limits.maxHeadBytes, maxTrailers: limits.maxFields)
+        framing, limit: maxBodyBytes, maxTrailerBytes: limits.maxHeadBytes, maxTrailers: limits.maxFields)
       inputPace = Pace(now: now)
-      phase = .body(parsed.head)
+      phase = .body
       if inputStart < input.count {
-        readBufferedBody(head: parsed.head)
-      } else if inputEnded {
-        phase = .failed(.bad("the body is missing"), parsed.head)
-      } else if parsed.expectsContinue {
+        readBufferedBody()
+      } else if expectsContinue, !inputEnded {
         if !hasOutput { outputPace = Pace(now: now) }
         output.bytes.append("HTTP/1.1 100 Continue\r\n\r\n")
       }
-      if inputEnded, case .body = phase { phase = .failed(.bad("the body ends before its time"), parsed.head) }
+      if inputEnded, phase == .body { throw .bad("the body ends before its time") }
     } catch {
-      phase = .failed(error, parsed.head)
+      fail(error)
     }
   }
 
-  private mutating func reject(
-    _ parsed: ParsedHead, _ response: Response, with serializer: ResponseSerializer, now: UInt64
-  ) {
+  private mutating func reject(_ response: Response, with serializer: ResponseSerializer, now: UInt64) {
     // A client that was waiting for 100 Continue may or may not send the body now: nobody can tell what the next byte
     // is. Without the wait, a short body is read past to keep the connection.
-    let waits = parsed.expectsContinue && inputStart == input.count
-    let discarding = waits ? nil : try? BodyDecoder(parsed.framing, limit: limits.maxDiscardBytes, keepsBytes: false)
-    let closes = !persists || isDraining || response.closesConnection || inputEnded && inputStart == input.count
+    let isInputUsedUp = inputStart == input.count
+    let waits = expectsContinue && isInputUsedUp
+    let discarding = waits ? nil : try? BodyDecoder(framing, limit: limits.maxDiscardBytes, keepsBytes: false)
+    let closes = !persists || isDraining || response.closesConnection || inputEnded && isInputUsedUp
+    head = nil
     write(response, closes: closes || discarding == nil, serializer, now: now)
-    guard let discarding, !discarding.isDone, case .head = phase else { return }
+    guard let discarding, !discarding.isDone, phase == .head else { return }
     decoder = discarding
     inputPace = Pace(now: now)
     phase = .discarding

@@ -5,9 +5,9 @@ extension ConnectionState {
   public mutating func receive(_ bytes: Span<UInt8>, now: UInt64) {
     inputPace.moved(bytes.count, now: now)
     switch phase {
-    case .body(let head):
+    case .body:
       // Straight from the receive buffer into the body: the one copy a long body costs.
-      readBody(bytes, head: head)
+      readBody(bytes)
     case .lingering:
       lingered &+= bytes.count
       if lingered > limits.maxLingerBytes { phase = .closed }
@@ -24,7 +24,7 @@ extension ConnectionState {
   public mutating func receiveEnd(now: UInt64) {
     inputEnded = true
     switch phase {
-    case .body(let head): phase = .failed(.bad("the body ends before its time"), head)
+    case .body: fail(.bad("the body ends before its time"))
     case .discarding: phase = .closing
     case .lingering: phase = .closed
     default: break
@@ -67,9 +67,9 @@ extension ConnectionState {
     switch phase {
     case .head where parser.hasBegun:
       context = ResponseSerializer.Context(isHead: parser.isHead)
-      phase = .failed(RequestFailure(status: 408, reason: "the request head took too long"), nil)
-    case .body(let head):
-      phase = .failed(RequestFailure(status: 408, reason: "the body came too slowly"), head)
+      fail(RequestFailure(status: 408, reason: "the request head took too long"))
+    case .body:
+      fail(RequestFailure(status: 408, reason: "the body came too slowly"))
     case .discarding:
       phase = .closing
     default:
@@ -86,30 +86,30 @@ extension ConnectionState {
   }
 
   /// Decodes body bytes; what follows the body's end goes to the input buffer.
-  private mutating func readBody(_ bytes: Span<UInt8>, head: RequestHead) {
+  private mutating func readBody(_ bytes: Span<UInt8>) {
     guard var decoder = decoder.take() else { return }
     switch decoder.decode(bytes, into: &body) {
     case .partial:
       self.decoder = decoder
     case .bad(let failure):
-      phase = .failed(failure, head)
+      fail(failure)
     case .consumed(let count):
-      phase = .complete(head)
+      phase = .complete
       if count < bytes.count { buffer(bytes.extracting(droppingFirst: count)) }
     }
   }
 
   /// Decodes what the input buffer holds of the body.
-  mutating func readBufferedBody(head: RequestHead) {
+  mutating func readBufferedBody() {
     guard inputStart < input.count, var decoder = decoder.take() else { return }
     switch decoder.decode(input, from: inputStart, into: &body) {
     case .partial:
       self.decoder = decoder
       dropInput()
     case .bad(let failure):
-      phase = .failed(failure, head)
+      fail(failure)
     case .consumed(let count):
-      phase = .complete(head)
+      phase = .complete
       consume(count)
     }
   }

@@ -21,19 +21,21 @@ public struct ConnectionState: Sendable {
     case close
   }
 
+  /// Carries nothing: what belongs to a phase rests in the properties below, and a step from phase to phase moves
+  /// it without copying.
   enum Phase: Sendable {
     /// Between requests, or in the middle of a head.
     case head
-    /// `admit` was given out.
-    case admitting(ParsedHead)
-    /// Reading a body.
-    case body(RequestHead)
+    /// `head` waits for the handler's verdict.
+    case admitting
+    /// Reading the body of `head`.
+    case body
     /// Head and body are there.
-    case complete(RequestHead)
+    case complete
     /// `handle` was given out.
     case handling
-    /// Something is wrong; `fail` is due.
-    case failed(RequestFailure, RequestHead?)
+    /// `failure` is to be answered.
+    case failed
     /// `fail` was given out.
     case failing
     /// Answered early; what remains of the body is dropped.
@@ -48,6 +50,11 @@ public struct ConnectionState: Sendable {
   let limits: ConnectionLimits
   var phase = Phase.head
   var parser: RequestParser
+  /// The request in turn, until it is given out.
+  var head: RequestHead?
+  var framing = BodyFraming.none
+  var expectsContinue = false
+  var failure: RequestFailure?
   var decoder: BodyDecoder?
   var body: [UInt8] = []
   /// Unread input; the first `inputStart` bytes are used up.
@@ -115,18 +122,19 @@ public struct ConnectionState: Sendable {
         guard !output.isBlocked, output.count < limits.maxPipelinedBytes else { return .wait }
         // A client that has just come while draining is still answered: it may be a probe that wants to see the 503.
         if isDraining, isIdle, !isFirstRequest { phase = .closed } else if !parseHead(now: now) { return .wait }
-      case .admitting(let parsed):
-        return .admit(parsed.head)
+      case .admitting:
+        guard let head else { return .wait }
+        return .admit(head)
       case .body:
         return .wait
-      case .complete(let head):
+      case .complete:
+        guard let head = head.take() else { return .wait }
         phase = .handling
-        let request = Request(head: head, body: body)
-        body = []
-        return .handle(request)
-      case .failed(let failure, let head):
+        return .handle(Request(head: head, body: takeBody()))
+      case .failed:
+        guard let failure = failure.take() else { return .wait }
         phase = .failing
-        return .fail(failure, head)
+        return .fail(failure, head.take())
       case .handling, .failing:
         return .wait
       case .discarding:
@@ -154,29 +162,45 @@ public struct ConnectionState: Sendable {
   /// Parses buffered bytes as a head. False when nothing more can happen for now.
   private mutating func parseHead(now: UInt64) -> Bool {
     guard inputStart < input.count else {
-      if inputEnded { phase = .closed }
+      // Not `closed`: the last answer may still be on its way.
+      if inputEnded { phase = .closing }
       return inputEnded
     }
     if !parser.hasBegun, inputStart == 0, input[0] == 0x16 {
       // A TLS handshake record on a plain port: its sender would not understand an answer.
-      phase = .closed
+      phase = .closing
       return true
     }
     switch parser.parse(input, from: inputStart) {
     case .partial:
       guard inputEnded else { return false }
-      phase = parser.hasBegun ? .failed(.bad("the request ends in the middle of its head"), nil) : .closed
+      if parser.hasBegun { fail(.bad("the request ends in the middle of its head")) } else { phase = .closing }
     case .bad(let failure):
       context = ResponseSerializer.Context(isHead: parser.isHead)
-      phase = .failed(failure, nil)
+      fail(failure)
     case .consumed(let parsed):
       consume(parsed.byteCount)
       isFirstRequest = false
       persists = parsed.persists
       context = ResponseSerializer.Context(isHead: parsed.head.method == .head, isHTTP10: parsed.head.isHTTP10)
-      phase = .admitting(parsed)
+      framing = parsed.framing
+      expectsContinue = parsed.expectsContinue
+      head = parsed.head
+      phase = .admitting
     }
     return true
+  }
+
+  /// Makes `failure` the next thing to be answered.
+  mutating func fail(_ failure: RequestFailure) {
+    self.failure = failure
+    phase = .failed
+  }
+
+  private mutating func takeBody() -> [UInt8] {
+    var taken: [UInt8] = []
+    swap(&taken, &body)
+    return taken
   }
 
   /// Marks the first `count` unread bytes of the input as used up.

@@ -29,8 +29,9 @@ public final class JSONDocument: @unchecked Sendable {
     if padded.capacity < needed { padded.reserveCapacity(needed) }
     let depth = min(max(maxDepth, 1), 1024)
     var failure = csj_failure()
-    // SAFETY: the capacity covers the padding; simdjson reads it, whatever it holds, and writes nothing.
-    let parsed = padded.withUnsafeMutableBufferPointer { csj_parse($0.baseAddress, $0.count, depth, &failure) }
+    // SAFETY: the capacity covers the padding; simdjson reads it, whatever it holds, and writes nothing. Access that
+    // mutates would be wrong here: the copy that it makes of a shared array need not have that capacity.
+    let parsed = padded.withUnsafeBufferPointer { csj_parse($0.baseAddress, $0.count, depth, &failure) }
     guard let parsed else {
       let offset = failure.has_offset ? Int(exactly: failure.offset) : nil
       throw JSONParseError(message: Self.text(of: failure), byteOffset: offset)

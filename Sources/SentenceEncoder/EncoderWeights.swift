@@ -48,7 +48,8 @@ struct EncoderWeights: Sendable {
   private static func layer(
     _ name: String, _ source: WeightSource, _ configuration: EncoderConfiguration
   ) throws(EncoderError) -> LayerWeights {
-    let hidden = configuration.hiddenSize, inner = configuration.intermediateSize
+    let hidden = configuration.hiddenSize
+    let inner = configuration.intermediateSize
     var weights: [Float] = []
     var bias: [Float] = []
     for part in ["query", "key", "value"] {

@@ -32,7 +32,8 @@ public final class SentenceEncoder: Sendable {
       longest = min(longest, try file.integer("max_seq_length", default: longest))
     }
     guard longest >= 2 else {
-      throw EncoderError(key: "sentence_bert_config.json: max_seq_length", message: "\(longest) leaves no room for text")
+      throw EncoderError(
+        key: "sentence_bert_config.json: max_seq_length", message: "\(longest) leaves no room for text")
     }
     do {
       tokenizer = try Tokenizer(folder: folder)

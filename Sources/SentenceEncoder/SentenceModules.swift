@@ -33,7 +33,8 @@ struct SentenceModules {
       case (2, "Normalize"):
         normalizes = true
       default:
-        throw file.unsupported("[\(position)].type", type, supported: "Transformer, Pooling and Normalize, in this order")
+        throw file.unsupported(
+          "[\(position)].type", type, supported: "Transformer, Pooling and Normalize, in this order")
       }
     }
   }
@@ -48,7 +49,8 @@ struct SentenceModules {
       chosen.append(pooling)
     }
     guard let pooling = chosen.first, chosen.count == 1 else {
-      throw EncoderError(key: "\(file.name): pooling_mode", message: "exactly one mode must be true, not \(chosen.count)")
+      throw EncoderError(
+        key: "\(file.name): pooling_mode", message: "exactly one mode must be true, not \(chosen.count)")
     }
     return pooling
   }

@@ -65,7 +65,8 @@ struct Transformer: Sendable {
     let width = configuration.hiddenSize
     for start in stride(from: 0, to: tokens, by: Workspace.rowsPerTile) {
       let rows = min(Workspace.rowsPerTile, tokens - start)
-      let hidden = workspace.hidden + start * width, projected = workspace.projected + start * width
+      let hidden = workspace.hidden + start * width
+      let projected = workspace.projected + start * width
       try layer.intermediate.apply(hidden, rows: rows, into: workspace.intermediate)
       try layer.output.apply(workspace.intermediate, rows: rows, into: projected)
       normalize(projected, rows: rows, residual: hidden, layer.outputNorm)

@@ -34,7 +34,8 @@ public struct Kernels: @unchecked Sendable {
 
   /// `out[r] = Σ query·matrix[r]` in f64 for the `out.count` rows of `matrix`; equal to ``dot`` bit for bit.
   public func dots(
-    _ query: UnsafeBufferPointer<Float>, _ matrix: UnsafeBufferPointer<Float>, into out: UnsafeMutableBufferPointer<Double>
+    _ query: UnsafeBufferPointer<Float>, _ matrix: UnsafeBufferPointer<Float>,
+    into out: UnsafeMutableBufferPointer<Double>
   ) {
     guard let q = query.baseAddress, let m = matrix.baseAddress, let o = out.baseAddress,
       matrix.count >= out.count * query.count

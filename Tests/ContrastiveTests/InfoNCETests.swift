@@ -101,10 +101,12 @@ import Testing
   /// Raw products of such rows leave f32, their cosines do not.
   @Test func extremeNormsDoNotMatter() throws {
     var random = Seeded(11)
-    let queries = random.matrix(4, 6), keys = random.matrix(4, 6)
+    let queries = random.matrix(4, 6)
+    let keys = random.matrix(4, 6)
     let plain = try InfoNCE().evaluate(try ContrastiveBatch(queries: queries, keys: keys))
     for factor in [1e30, 1e-30] {
-      var scaledQueries = queries, scaledKeys = keys
+      var scaledQueries = queries
+      var scaledKeys = keys
       for row in 0..<4 {
         scaledQueries.scaleRow(row, by: factor)
         scaledKeys.scaleRow(row, by: factor)

@@ -37,7 +37,8 @@ struct ConnectionStateTests {
   func handshake() {
     var script = Script()
     script.feed([0x16, 0x03, 0x01])
-    #expect(script.isClosed)
+    #expect(script.hasFinished)
+    #expect(script.statuses.isEmpty)
     #expect(script.sent.isEmpty)
   }
 
@@ -76,6 +77,20 @@ struct ConnectionStateTests {
     script.answer(Response(status: 201))
     #expect(script.text.contains("201 Created"))
     #expect(script.text.contains("Connection: close\r\n"))
+    #expect(script.isClosed)
+  }
+
+  @Test("A client that ends its side before it has taken the answer loses nothing of it")
+  func lateHalfClose() {
+    var script = Script()
+    script.takesOutput = false
+    script.feed(RawCase.get(""))
+    script.take(10)
+    script.end()
+    #expect(!script.isClosed)
+    #expect(script.state.hasOutput)
+    script.take(10_000)
+    #expect(script.text.hasSuffix("Content-Length: 0\r\n\r\n"))
     #expect(script.isClosed)
   }
 

@@ -148,6 +148,8 @@ struct ClientBehaviourTests {
     let next = Client(port: running.port)
     next.send(Self.get("/next"))
     #expect(next.receive()?.text == "/next")
+    guests[1].send(Self.get("/still"))
+    #expect(guests[1].receive()?.text == "/still")
     #expect(running.server.statistics.connectionsRejected == 1)
     #expect(running.stop() == true)
   }

@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct WriteTests {
   @Test func whatIsWrittenReadsBack() throws {
-    let matrix: [Float] = [1.5, -2, .infinity, 0, 1e-45, 3]
+    let matrix: [Float] = [1.5, -2, .infinity, 0, 0x1p-149, 3]
     let labels: [Int64] = [7, -7]
     var writer = SafetensorsWriter()
     try [UInt8(1)].withUnsafeBytes { bytes in

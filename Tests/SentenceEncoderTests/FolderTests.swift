@@ -45,8 +45,9 @@ import Testing
     #expect(try refusal(config, "\"bert\"", "\"roberta\"") == "config.json: model_type")
     #expect(try refusal(config, "\"gelu\"", "\"swish\"") == "config.json: hidden_act")
     #expect(try refusal(config, "\"absolute\"", "\"relative_key\"") == "config.json: position_embedding_type")
-    #expect(try refusal(config, "\"num_attention_heads\": 12", "\"num_attention_heads\": 7")
-      == "config.json: num_attention_heads")
+    #expect(
+      try refusal(config, "\"num_attention_heads\": 12", "\"num_attention_heads\": 7")
+        == "config.json: num_attention_heads")
     #expect(try refusal(config, "\"hidden_size\": 384", "\"hidden_size\": -384") == "config.json: hidden_size")
     #expect(try refusal(config, "\"hidden_size\"", "\"hidden_sizes\"") == "config.json: hidden_size")
     #expect(try refusal(config, "\"vocab_size\": 30522", "\"vocab_size\": 30000") == "config.json: vocab_size")
@@ -62,7 +63,8 @@ import Testing
         == "modules.json: [2].type")
     let pooling = "1_Pooling/config.json"
     #expect(
-      try refusal(pooling, "\"pooling_mode_mean_sqrt_len_tokens\": false", "\"pooling_mode_mean_sqrt_len_tokens\": true")
+      try refusal(
+        pooling, "\"pooling_mode_mean_sqrt_len_tokens\": false", "\"pooling_mode_mean_sqrt_len_tokens\": true")
         == "1_Pooling/config.json: pooling_mode_mean_sqrt_len_tokens")
     #expect(
       try refusal(pooling, "\"pooling_mode_cls_token\": false", "\"pooling_mode_cls_token\": true")

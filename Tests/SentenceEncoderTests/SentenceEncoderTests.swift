@@ -28,7 +28,8 @@ import Testing
     #expect(cases.count >= 40)
     for (index, golden) in cases.enumerated() {
       #expect(sequences[index] == golden.ids)
-      let expected = floats(golden.vector), found = rows.row(index)
+      let expected = floats(golden.vector)
+      let found = rows.row(index)
       #expect(expected.count == 384)
       let worst = zip(found, expected).map { abs($0 - $1) }.max() ?? 1
       let cosine = zip(found, expected).reduce(0) { $0 + Double($1.0) * Double($1.1) }

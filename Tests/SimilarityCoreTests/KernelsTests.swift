@@ -20,7 +20,8 @@ import Testing
   @Test(arguments: Kernels.runnable) func dotOfEveryLength(_ kernels: Kernels) {
     var random = Seeded(1)
     for count in 0...130 {
-      let a = random.floats(count), b = random.floats(count)
+      let a = random.floats(count)
+      let b = random.floats(count)
       let expected = zip(a, b).reduce(0) { $0 + Double($1.0) * Double($1.1) }
       let found = a.withUnsafeBufferPointer { a in b.withUnsafeBufferPointer { kernels.dot(a, $0) } }
       #expect(abs(found - expected) <= 1e-13, "\(count) values")
@@ -48,7 +49,8 @@ import Testing
   @Test(arguments: Kernels.runnable) func logSumExpInOnePieceAndInMany(_ kernels: Kernels) {
     var random = Seeded(3)
     for count in [1, 2, 15, 16, 17, 64, 333] {
-      let products = random.floats(count), factors = random.floats(count).map { abs($0) + 0.5 }
+      let products = random.floats(count)
+      let factors = random.floats(count).map { abs($0) + 0.5 }
       let scale: Float = 40
       let logits = zip(products, factors).map { Double($0 * scale * $1) }
       let top = logits.max() ?? 0
@@ -84,8 +86,10 @@ import Testing
     var random = Seeded(4)
     for width in [1, 3, 16, 33, 384] {
       let rows = 3
-      let x = random.floats(rows * width).map { $0 + 10 }, residual = random.floats(rows * width)
-      let gamma = random.floats(width), beta = random.floats(width)
+      let x = random.floats(rows * width).map { $0 + 10 }
+      let residual = random.floats(rows * width)
+      let gamma = random.floats(width)
+      let beta = random.floats(width)
       var found = [Float](repeating: 0, count: rows * width)
       found.withUnsafeMutableBufferPointer { out in
         gamma.withUnsafeBufferPointer { g in
@@ -113,7 +117,8 @@ import Testing
     var random = Seeded(5)
     for (rows, width) in [(1, 1), (5, 7), (40, 384)] {
       let matrix = random.matrix(rows, width)
-      var mean = [Float](repeating: 0, count: width), maximum = mean
+      var mean = [Float](repeating: 0, count: width)
+      var maximum = mean
       mean.withUnsafeMutableBufferPointer { kernels.mean(matrix.values, rows: rows, into: $0) }
       maximum.withUnsafeMutableBufferPointer { kernels.maximum(matrix.values, rows: rows, into: $0) }
       for column in 0..<width {

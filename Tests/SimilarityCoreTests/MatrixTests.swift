@@ -24,7 +24,8 @@ import Testing
 
   /// f64 sums neither overflow nor vanish where f32 squares would.
   @Test func normsOfExtremeRows() throws {
-    let matrix = try #require(Matrix(rows: 2, columns: 2, values: [3e30, 4e30, Float(bitPattern: 3 << 10), Float(bitPattern: 4 << 10)]))
+    let matrix = try #require(
+      Matrix(rows: 2, columns: 2, values: [3e30, 4e30, Float(bitPattern: 3 << 10), Float(bitPattern: 4 << 10)]))
     let norms = matrix.norms()
     #expect(abs(norms[0] / 5e30 - 1) < 1e-6)
     #expect(abs(norms[1] / Double(Float(bitPattern: 5 << 10)) - 1) < 1e-4)

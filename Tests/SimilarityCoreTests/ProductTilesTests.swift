@@ -7,7 +7,8 @@ import Testing
   @Test(arguments: [(1, 1, 1), (3, 5, 7), (64, 512, 16), (65, 513, 33), (130, 1030, 384)])
   func coversEveryPairOnce(_ rows: Int, _ columns: Int, _ inner: Int) throws {
     var random = Seeded(UInt64(rows))
-    let left = random.matrix(rows, inner), right = random.matrix(columns, inner)
+    let left = random.matrix(rows, inner)
+    let right = random.matrix(columns, inner)
     var found = [Float?](repeating: nil, count: rows * columns)
     try ProductTiles.forEach(left: left, right: right) { tile in
       for row in tile.rows {

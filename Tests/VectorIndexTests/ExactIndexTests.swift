@@ -38,7 +38,8 @@ import VectorIndex
       a.withUnsafeBufferPointer { a in b.withUnsafeBufferPointer { Kernels.active.dot(a, $0) } }
     }
     let scored = model.enumerated().map { position, row in
-      Candidate(position: position, score: dot(query, row) / (dot(query, query).squareRoot() * dot(row, row).squareRoot()))
+      Candidate(
+        position: position, score: dot(query, row) / (dot(query, query).squareRoot() * dot(row, row).squareRoot()))
     }
     let expected = scored.sorted { $0.score != $1.score ? $0.score > $1.score : $0.position < $1.position }
     for k in [1, 10, model.count + 5] {

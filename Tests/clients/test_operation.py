@@ -81,9 +81,9 @@ def test_requests_are_counted(server):
         return sum(
             sample.value
             for family in samples(server)
-            if family.name == "nearfar_requests"
+            if family.name == "nearfar_http_requests"
             for sample in family.samples
-            if sample.name == "nearfar_requests_total"
+            if sample.name == "nearfar_http_requests_total"
         )
 
     before = total()

@@ -152,7 +152,9 @@ extension JSONWriter {
 extension Int {
   /// Digits only: no sign, no space, no overflow.
   init?(decimal text: String) {
-    guard !text.isEmpty, text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else { return nil }
+    guard !text.isEmpty, text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) else {
+      return nil
+    }
     self.init(text)
   }
 }
