@@ -15,13 +15,15 @@ struct ConfigurationFile {
 
   /// nil when the file does not exist.
   static func ifPresent(_ name: String, in folder: String) throws(EncoderError) -> ConfigurationFile? {
-    access("\(folder)/\(name)", F_OK) == 0 ? try ConfigurationFile(name, in: folder) : nil
+    exists(name, in: folder) ? try ConfigurationFile(name, in: folder) : nil
   }
+
+  static func exists(_ name: String, in folder: String) -> Bool { access("\(folder)/\(name)", F_OK) == 0 }
 
   init(_ name: String, in folder: String) throws(EncoderError) {
     self.name = name
     do {
-      document = try JSONDocument(try Self.bytes(of: "\(folder)/\(name)", name: name))
+      document = try JSONDocument(try Self.bytes(of: name, in: folder))
     } catch let error as JSONParseError {
       throw EncoderError(key: name, message: error.message)
     } catch let error as EncoderError {
@@ -75,8 +77,9 @@ struct ConfigurationFile {
     EncoderError(key: "\(name): \(key)", message: "must be \(expected)")
   }
 
-  private static func bytes(of path: String, name: String) throws(EncoderError) -> [UInt8] {
-    guard let file = fopen(path, "rb") else {
+  /// The whole file.
+  static func bytes(of name: String, in folder: String) throws(EncoderError) -> [UInt8] {
+    guard let file = fopen("\(folder)/\(name)", "rb") else {
       throw EncoderError(key: name, message: "cannot be opened: \(String(cString: strerror(errno)))")
     }
     defer { fclose(file) }

@@ -11,7 +11,7 @@ public final class SentenceEncoder: Sendable {
   public let normalizes: Bool
   /// Longest sequence in tokens, [CLS] and [SEP] included.
   public let maxSequenceLength: Int
-  /// SHA-256 over the weights, the shape of the vocabulary and the pooling: equal when the vectors are.
+  /// SHA-256 over the weights and all settings that decide a vector.
   public let fingerprint: String
   /// The last part of the folder's path.
   public let name: String
@@ -52,7 +52,8 @@ public final class SentenceEncoder: Sendable {
       throw EncoderError(key: "model.safetensors", message: error.message)
     }
     let weights = try EncoderWeights(archive, configuration)
-    fingerprint = try Self.fingerprint(archive, tokenizer, modules, longest)
+    fingerprint = try Fingerprint.of(
+      folder, archive, settings: "\(modules.pooling.rawValue) \(modules.normalizes) \(longest)")
     prompts = try Self.prompts(folder)
     name = folder.split(separator: "/").last.map(String.init) ?? folder
     maxSequenceLength = longest
@@ -104,26 +105,5 @@ public final class SentenceEncoder: Sendable {
     var prompts: [String: String] = [:]
     for (name, value) in file?.root["prompts"]?.members ?? [] { prompts[name] = value.string }
     return prompts
-  }
-
-  private static func fingerprint(
-    _ archive: SafetensorsArchive, _ tokenizer: Tokenizer, _ modules: SentenceModules, _ longest: Int
-  ) throws(EncoderError) -> String {
-    let recipe = "\(tokenizer.vocabularySize) \(modules.pooling.rawValue) \(modules.normalizes) \(longest)"
-    var views: [UnsafeRawBufferPointer] = []
-    for name in archive.names.sorted() {
-      guard let tensor = archive.tensor(name) else { continue }
-      views.append(tensor.bytes)
-    }
-    let bytes = Array(recipe.utf8)
-    do {
-      return try withExtendedLifetime(archive) {
-        try bytes.withUnsafeBytes { try Fingerprint.of([$0] + views) }
-      }
-    } catch let error as EncoderError {
-      throw error
-    } catch {
-      throw EncoderError(key: "fingerprint", message: "\(error)")
-    }
   }
 }

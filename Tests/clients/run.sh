@@ -1,16 +1,19 @@
 #!/bin/sh
-# Runs the client tests against a built server: Tests/clients/run.sh BINARY [pytest arguments]
-# The Python packages go to .build/venv and are installed only when requirements.txt has changed.
+# Runs the client tests against a built server: Tests/clients/run.sh NEARFAR [HTTP-ECHO] [pytest arguments]
+# Ends with a line "N passed, M failed". The Python packages go to .build/venv and are installed only when requirements.txt
+# has changed.
 set -eu
 
 if [ "$#" -lt 1 ]; then
-  echo "usage: $0 BINARY [pytest arguments]" >&2
+  echo "usage: $0 NEARFAR [HTTP-ECHO] [pytest arguments]" >&2
   exit 2
 fi
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 root=$(CDPATH='' cd -- "$here/../.." && pwd)
 binary=$(CDPATH='' cd -- "$(dirname -- "$1")" && pwd)/$(basename -- "$1")
 shift
+# Every runner is given both programs; this one has no use for the second.
+case "${1:-}" in */http-echo) shift ;; esac
 if [ ! -x "$binary" ]; then
   echo "$binary is not there: build it first (make build)" >&2
   exit 2
@@ -24,5 +27,12 @@ if ! cmp -s "$here/requirements.txt" "$venv/requirements.txt"; then
   cp "$here/requirements.txt" "$venv/requirements.txt"
 fi
 
-cd "$here"
-NEARFAR_TEST_BINARY=$binary exec "$venv/bin/python" -m pytest -p no:cacheprovider "$@"
+results=$root/.build/client-results.xml
+rm -f "$results"
+status=0
+(
+  cd "$here"
+  NEARFAR_TEST_BINARY=$binary "$venv/bin/python" -m pytest -p no:cacheprovider --junit-xml "$results" "$@"
+) || status=$?
+python3 "$root/scripts/count-tests.py" "$results" || status=1
+exit "$status"

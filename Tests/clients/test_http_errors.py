@@ -89,7 +89,7 @@ def test_gzip_is_refused_as_yet(server):
     body = gzip.compress(b'{"inputs": "a"}')
     response = server.request("POST", "/embed", data=body, headers={**JSON, "Content-Encoding": "gzip"})
     found = problem(response, 415)
-    assert "encoding" in (found["detail"] + (found["param"] or "")).lower()
+    assert "encoding" in (found["detail"] + (found.get("param") or "")).lower()
 
 
 def test_identity_is_no_encoding(server):
@@ -153,10 +153,16 @@ def test_a_dimension_over_the_limit(server):
     problem(server.post("/loss", {"queries": [[1] * 8193], "keys": [[1] * 8193]}), 422, "queries")
 
 
-def test_bytes_that_are_no_http(server):
-    answer = server.raw(b"HELO example.com\r\n\r\n")
+@pytest.mark.parametrize("garbage", [b"GARBAGE\r\n\r\n", b"GET\x00 / HTTP/1.1\r\n\r\n", b"{}\r\n\r\n"])
+def test_bytes_that_are_no_http(server, garbage):
+    answer = server.raw(garbage)
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b"problem+json" in answer
+
+
+def test_a_client_that_speaks_tls(server):
+    # It would not understand an answer in plain text; that the server lives on is checked after the test.
+    server.raw(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", until_closed=True)
 
 
 @pytest.mark.parametrize("name", ["", "x" * 20_000])

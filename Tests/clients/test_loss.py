@@ -43,6 +43,23 @@ def test_options_that_are_null_are_not_there(server):
     assert_loss(answer["loss"], case["loss"], 0.07)
 
 
+def test_every_option_with_its_default(server):
+    case = LOSSES["cases"][0]
+    defaults = {
+        "objective": "infonce",
+        "negatives": None,
+        "positives": None,
+        "labels": None,
+        "temperature": 0.07,
+        "normalize": True,
+        "in_batch_negatives": True,
+        "bias": -10.0,
+        "queue": None,
+        "return": ["loss"],
+    }
+    assert_loss(server.ask("/loss", {**case["request"], **defaults})["loss"], case["loss"], 0.07)
+
+
 def test_the_same_request_gives_the_same_bytes(server):
     case = LOSSES["cases"][-1]["request"]
     assert len({server.post("/loss", {**case, "return": RETURN}).content for _ in range(3)}) == 1

@@ -9,7 +9,7 @@ struct PointsEndpoint: Sendable {
   let texts: TextEncoder
   let limits: Limits
 
-  private static let mostListed = 1000
+  private static let mostListed = 10_000
 
   func upsert(_ call: Call) throws {
     let collection = try store.collection(try CollectionsEndpoint.name(call))

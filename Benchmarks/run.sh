@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Every comparison with a peer, one after another: Benchmarks/run.sh NEARFAR
+# Ends with 1 when one of them misses its ratio. Run nothing else meanwhile.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+binary=${1:-.build/release/nearfar}
+status=0
+
+echo "==> bench: GET /livez beside nginx"
+Benchmarks/livez.py --server "$binary serve --port 0" || status=1
+echo "==> bench: POST /embed beside ONNX Runtime"
+Benchmarks/embed.py --binary "$binary" || status=1
+exit "$status"
