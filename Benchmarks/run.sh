@@ -2,7 +2,7 @@
 # Every comparison with a peer, one after another: Benchmarks/run.sh NEARFAR
 # Ends with 1 when one of them misses its ratio. Run nothing else meanwhile.
 set -uo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit 2
 binary=${1:-.build/release/nearfar}
 status=0
 

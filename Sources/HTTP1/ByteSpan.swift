@@ -1,4 +1,4 @@
-// The unsafe corner of HTTP1: block copies out of spans, which the standard library does not offer yet.
+// The unsafe corner of HTTP1: block copies and literals, which the standard library does not offer for spans yet.
 
 extension Array where Element == UInt8 {
   /// A copy of the bytes.
@@ -19,5 +19,29 @@ extension Array where Element == UInt8 {
   mutating func append(_ literal: StaticString) {
     // SAFETY: the literal lives as long as the process; ASCII literals always have a pointer representation.
     literal.withUTF8Buffer { self.append(contentsOf: $0) }
+  }
+}
+
+extension ArraySlice<UInt8> {
+  /// Case-insensitive comparison with a word in lower case.
+  func equals(_ word: StaticString) -> Bool {
+    guard count == word.utf8CodeUnitCount else { return false }
+    // SAFETY: the literal's buffer has `utf8CodeUnitCount` bytes, which is `count` here.
+    return word.withUTF8Buffer { literal in
+      var at = startIndex
+      for byte in literal {
+        if ASCII.lowercased(self[at]) != byte { return false }
+        at += 1
+      }
+      return true
+    }
+  }
+
+  /// Without the SP and HTAB at both ends. No other white space exists in HTTP (RFC 9110, 5.6.3).
+  var trimmed: ArraySlice<UInt8> {
+    var rest = self
+    while let first = rest.first, ASCII.isBlank(first) { rest.removeFirst() }
+    while let last = rest.last, ASCII.isBlank(last) { rest.removeLast() }
+    return rest
   }
 }

@@ -75,27 +75,3 @@ extension HTTPFields.Line {
     bytes[Int(nameStart)..<Int(nameEnd)].equals(name)
   }
 }
-
-extension ArraySlice<UInt8> {
-  /// Case-insensitive comparison with a word in lower case.
-  func equals(_ word: StaticString) -> Bool {
-    guard count == word.utf8CodeUnitCount else { return false }
-    // SAFETY: the literal's buffer has `utf8CodeUnitCount` bytes, which is `count` here.
-    return word.withUTF8Buffer { literal in
-      var at = startIndex
-      for byte in literal {
-        if ASCII.lowercased(self[at]) != byte { return false }
-        at += 1
-      }
-      return true
-    }
-  }
-
-  /// Without the SP and HTAB at both ends. No other white space exists in HTTP (RFC 9110, 5.6.3).
-  var trimmed: ArraySlice<UInt8> {
-    var rest = self
-    while let first = rest.first, ASCII.isBlank(first) { rest.removeFirst() }
-    while let last = rest.last, ASCII.isBlank(last) { rest.removeLast() }
-    return rest
-  }
-}

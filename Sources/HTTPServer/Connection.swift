@@ -16,6 +16,8 @@ final class Connection {
   var isOpen = true
   /// In the loop's list of connections with something to send.
   var isQueued = false
+  /// In the loop's list of connections that have used up their read budget.
+  var isUnread = false
   /// Number of the request in progress.
   var sequence: UInt64 = 0
   /// Earliest entry of the deadline queue that names this connection.

@@ -25,6 +25,6 @@ extension EventLoop {
       connection.state.drain()
       advance(connection)
     }
-    settle()
+    finishPass()
   }
 }

@@ -4,8 +4,6 @@ import HTTP1
 final class EventLoop {
   static let listenerToken = UInt64.max
   static let wakeupToken = UInt64.max - 1
-  /// Bytes one connection may receive before the others get their turn.
-  private static let readBudget = 1 << 20
 
   let configuration: ServerConfiguration
   let handler: any RequestHandler
@@ -23,13 +21,14 @@ final class EventLoop {
   var isDraining = false
   var isAccepting = true
   var spareDescriptor: SpareDescriptor
-  private let scratch: UnsafeMutableRawBufferPointer
+  let scratch: UnsafeMutableRawBufferPointer
   /// Connections with output that was not tried yet.
-  private var unsent: [Connection] = []
+  var unsent: [Connection] = []
   /// Connections that used up their read budget.
-  private var unread: [Connection] = []
+  var unread: [Connection] = []
   private var replies: [Reply] = []
-  private var handedOver = 0
+  /// Requests handed to the handler in this pass.
+  var handedOver = 0
 
   init(
     configuration: ServerConfiguration, handler: any RequestHandler, listener: Listener, wakeup: Wakeup,
@@ -70,15 +69,24 @@ final class EventLoop {
       }
       settle()
     }
-    for connection in waiting where connection.isOpen { serve(connection) }
+    for connection in waiting where connection.isOpen {
+      connection.isUnread = false
+      serve(connection)
+    }
     expireDeadlines()
+    finishPass()
+    return count > 0 || !waiting.isEmpty
+  }
+
+  /// Settles, and tells the handler when it has been handed requests: again and again, since an answer given at the end
+  /// of a pass may bring the next request of its connection.
+  func finishPass() {
     settle()
-    if handedOver > 0 {
+    while handedOver > 0 {
       handedOver = 0
       handler.endOfPass()
       settle()
     }
-    return count > 0 || !waiting.isEmpty
   }
 
   private func react(to event: Readiness) {
@@ -94,77 +102,6 @@ final class EventLoop {
       queueOutput(connection)
     }
     serve(connection)
-  }
-
-  /// Reads what there is, within the budget, and acts on it.
-  func serve(_ connection: Connection) {
-    var budget = Self.readBudget
-    while connection.isOpen, connection.isReadable, connection.state.wantsInput {
-      guard budget > 0 else {
-        unread.append(connection)
-        break
-      }
-      switch connection.socket.receive(into: scratch) {
-      case .bytes(let count):
-        now = Clock.monotonic()
-        budget -= count
-        counters.bytesReceived.add(count)
-        // A short read has emptied the queue; only a known end is worth another call (epoll(7)).
-        if count < scratch.count, !connection.isEndSeen { connection.isReadable = false }
-        // SAFETY: the kernel has just written the first `count` bytes.
-        let bytes = UnsafeRawBufferPointer(rebasing: scratch[..<count]).bindMemory(to: UInt8.self)
-        connection.state.receive(bytes.span, now: now)
-      case .end:
-        connection.isReadable = false
-        connection.state.receiveEnd(now: now)
-      case .blocked:
-        connection.isReadable = false
-      case .broken:
-        close(connection)
-        return
-      }
-      advance(connection)
-    }
-    if connection.isOpen { arm(connection) }
-  }
-
-  /// Does what the state machine asks for until it has to wait.
-  func advance(_ connection: Connection) {
-    while connection.isOpen {
-      switch connection.state.next(now: now) {
-      case .admit(let head):
-        connection.state.admitted(handler.admit(head), with: serializer, now: now)
-      case .handle(let request):
-        counters.requests.add(1)
-        handedOver += 1
-        connection.sequence &+= 1
-        handler.handle(
-          request,
-          reply: Ticket(
-            mailbox: mailbox, link: connection.link, token: connection.token, sequence: connection.sequence,
-            receivedAt: now))
-      case .fail(let failure, let head):
-        counters.failures.add(1)
-        connection.state.respond(answer(to: failure, head: head), with: serializer, now: now)
-      case .finishSending:
-        connection.socket.shutdownSending()
-      case .wait:
-        queueOutput(connection)
-        return
-      case .close:
-        close(connection)
-      }
-    }
-  }
-
-  /// The handler's words for a failure, with the field the status calls for.
-  func answer(to failure: RequestFailure, head: RequestHead?) -> Response {
-    var response = handler.failureResponse(failure, head: head)
-    if failure.status == 405, !response.fields.contains("Allow") {
-      response.fields.append("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
-    }
-    if failure.status == 503, !response.fields.contains("Retry-After") { response.fields.append("Retry-After", "1") }
-    return response
   }
 
   /// Delivers answers and sends output until neither is left: an answer may bring the connection's next request, and
@@ -183,39 +120,6 @@ final class EventLoop {
     }
   }
 
-  private func deliver(_ reply: Reply) {
-    guard let connection = connections[reply.token], connection.sequence == reply.sequence else { return }
-    let response =
-      reply.response ?? answer(to: RequestFailure(status: 500, reason: "the request was not answered"), head: nil)
-    connection.state.respond(response, with: serializer, now: now)
-    advance(connection)
-    serve(connection)
-  }
-
-  private func queueOutput(_ connection: Connection) {
-    guard connection.isOpen, connection.state.hasOutput, connection.isWritable, !connection.isQueued else { return }
-    connection.isQueued = true
-    unsent.append(connection)
-  }
-
-  /// Sends until all is sent or the kernel has no room.
-  private func flush(_ connection: Connection) {
-    while connection.isOpen, connection.isWritable, connection.state.hasOutput {
-      switch connection.state.output.withParts(connection.socket.send) {
-      case .bytes(let count):
-        counters.bytesSent.add(count)
-        connection.state.sent(count, now: now)
-      case .blocked, .end:
-        connection.isWritable = false
-      case .broken:
-        close(connection)
-      }
-    }
-    guard connection.isOpen else { return }
-    if !connection.state.hasOutput { advance(connection) }
-    serve(connection)
-  }
-
   /// Closes the socket and forgets the connection; answers still under way for it are dropped.
   func close(_ connection: Connection) {
     guard connection.isOpen else { return }
@@ -228,7 +132,7 @@ final class EventLoop {
   }
 
   /// Sees to it that the loop wakes for the connection.
-  private func arm(_ connection: Connection) {
+  func arm(_ connection: Connection) {
     poller.await(
       connection.socket.descriptor, reading: !connection.isReadable && connection.state.wantsInput,
       writing: !connection.isWritable)

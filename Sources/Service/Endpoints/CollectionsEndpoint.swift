@@ -9,8 +9,7 @@ struct CollectionsEndpoint: Sendable {
 
   func create(_ call: Call) throws {
     let name = try Self.name(call)
-    let document = try JSONDocument(call.request.body, maxDepth: limits.maxJSONDepth)
-    var fields = try Fields(document.root)
+    var fields = try Fields(try call.json(limits))
     guard let dimension = try fields.integer("dim", in: 1...limits.maxDimension) else {
       throw Problem.invalid("dim", "is required")
     }
@@ -58,18 +57,12 @@ struct CollectionsEndpoint: Sendable {
   private static func describe(_ collection: Collection, to writer: inout JSONWriter) {
     let snapshot = collection.snapshot
     writer.beginObject()
-    writer.key("name")
-    writer.string(collection.name)
-    writer.key("count")
-    writer.integer(snapshot.count)
-    writer.key("dim")
-    writer.integer(collection.dimension)
-    writer.key("metric")
-    writer.string("cosine")
-    writer.key("version")
-    writer.integer(snapshot.version)
-    writer.key("model")
-    writer.string(orNull: snapshot.model)
+    writer.member("name", collection.name)
+    writer.member("count", snapshot.count)
+    writer.member("dim", collection.dimension)
+    writer.member("metric", "cosine")
+    writer.member("version", snapshot.version)
+    writer.member("model", orNull: snapshot.model)
     writer.endObject()
   }
 }

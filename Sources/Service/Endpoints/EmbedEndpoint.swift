@@ -6,8 +6,7 @@ struct EmbedEndpoint: Sendable {
   let limits: Limits
 
   func run(_ call: Call) throws {
-    let document = try JSONDocument(call.request.body, maxDepth: limits.maxJSONDepth)
-    try run(call, try Fields(document.root))
+    try run(call, try Fields(try call.json(limits)))
   }
 
   func run(_ call: Call, _ body: Fields) throws {

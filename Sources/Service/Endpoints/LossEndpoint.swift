@@ -8,8 +8,7 @@ struct LossEndpoint: Sendable {
   let limits: Limits
 
   func run(_ call: Call) throws {
-    let document = try JSONDocument(call.request.body, maxDepth: limits.maxJSONDepth)
-    let request = try LossRequest(document.root, limits)
+    let request = try LossRequest(try call.json(limits), limits)
     // One pass through the encoder for all texts, in the order in which `score` takes their rows.
     var sequences: [[Int32]] = []
     for (rows, field) in [(request.queries, "queries"), (request.keys, "keys"), (request.negatives, "negatives")] {
@@ -33,18 +32,12 @@ struct LossEndpoint: Sendable {
     call.add(.score, since: began)
     call.answer(reserving: 256 + (request.returnsPerRow ? value.perRow.count * 12 : 0)) { writer in
       writer.beginObject()
-      writer.key("loss")
-      writer.number(value.loss)
-      writer.key("objective")
-      writer.string("infonce")
-      writer.key("rows")
-      writer.integer(value.perRow.count)
-      writer.key("candidates")
-      writer.integer(value.candidates)
-      writer.key("dim")
-      writer.integer(batch.queries.columns)
-      writer.key("temperature")
-      writer.number(request.objective.temperature)
+      writer.member("loss", value.loss)
+      writer.member("objective", "infonce")
+      writer.member("rows", value.perRow.count)
+      writer.member("candidates", value.candidates)
+      writer.member("dim", batch.queries.columns)
+      writer.member("temperature", request.objective.temperature)
       if request.returnsPerRow {
         writer.key("per_row")
         value.perRow.withUnsafeBufferPointer { writer.floats($0) }

@@ -9,8 +9,7 @@ struct NeighborsEndpoint: Sendable {
   let limits: Limits
 
   func run(_ call: Call) throws {
-    let document = try JSONDocument(call.request.body, maxDepth: limits.maxJSONDepth)
-    let request = try NeighborsRequest(document.root, limits)
+    let request = try NeighborsRequest(try call.json(limits), limits)
     let collection = try store.collection(request.collection)
     switch request.query {
     case .vectors(let matrix):
@@ -81,22 +80,17 @@ struct NeighborsEndpoint: Sendable {
   ) {
     call.answer(reserving: 1024) { writer in
       writer.beginObject()
-      writer.key("collection")
-      writer.string(name)
-      writer.key("version")
-      writer.integer(version)
-      writer.key("mode")
-      writer.string("exact")
+      writer.member("collection", name)
+      writer.member("version", version)
+      writer.member("mode", "exact")
       writer.key("results")
       writer.beginArray()
       for neighbors in results {
         writer.beginArray()
         for neighbor in neighbors {
           writer.beginObject()
-          writer.key("id")
-          writer.string(neighbor.point.id)
-          writer.key("score")
-          writer.number(neighbor.score)
+          writer.member("id", neighbor.point.id)
+          writer.member("score", neighbor.score)
           writer.content(
             of: neighbor.point, vector: request.includesVector, text: request.includesText,
             metadata: request.includesMetadata)

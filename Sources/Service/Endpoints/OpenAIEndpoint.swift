@@ -8,8 +8,7 @@ struct OpenAIEndpoint: Sendable {
   let loadedAt: Int
 
   func embeddings(_ call: Call) throws {
-    let document = try JSONDocument(call.request.body, maxDepth: limits.maxJSONDepth)
-    var fields = try Fields(document.root)
+    var fields = try Fields(try call.json(limits))
     let input = try fields.required("input")
     let model = try fields.string("model") ?? texts.encoder.name
     _ = try fields.string("user")
@@ -22,29 +21,23 @@ struct OpenAIEndpoint: Sendable {
       let rows = try options.finish(pooled)
       call.answer(reserving: rows.values.count * 12 + 256) { writer in
         writer.beginObject()
-        writer.key("object")
-        writer.string("list")
+        writer.member("object", "list")
         writer.key("data")
         writer.beginArray()
         for index in 0..<rows.rows {
           writer.beginObject()
-          writer.key("object")
-          writer.string("embedding")
-          writer.key("index")
-          writer.integer(index)
+          writer.member("object", "embedding")
+          writer.member("index", index)
           writer.key("embedding")
           writer.row(index, of: rows, options.encoding)
           writer.endObject()
         }
         writer.endArray()
-        writer.key("model")
-        writer.string(model)
+        writer.member("model", model)
         writer.key("usage")
         writer.beginObject()
-        writer.key("prompt_tokens")
-        writer.integer(tokens)
-        writer.key("total_tokens")
-        writer.integer(tokens)
+        writer.member("prompt_tokens", tokens)
+        writer.member("total_tokens", tokens)
         writer.endObject()
         writer.endObject()
       }
@@ -94,8 +87,7 @@ struct OpenAIEndpoint: Sendable {
   func models(_ call: Call) {
     call.answer { writer in
       writer.beginObject()
-      writer.key("object")
-      writer.string("list")
+      writer.member("object", "list")
       writer.key("data")
       writer.beginArray()
       describe(to: &writer)
@@ -114,14 +106,10 @@ struct OpenAIEndpoint: Sendable {
 
   private func describe(to writer: inout JSONWriter) {
     writer.beginObject()
-    writer.key("id")
-    writer.string(texts.encoder.name)
-    writer.key("object")
-    writer.string("model")
-    writer.key("created")
-    writer.integer(loadedAt)
-    writer.key("owned_by")
-    writer.string("nearfar")
+    writer.member("id", texts.encoder.name)
+    writer.member("object", "model")
+    writer.member("created", loadedAt)
+    writer.member("owned_by", "nearfar")
     writer.endObject()
   }
 }

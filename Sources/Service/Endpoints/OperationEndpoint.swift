@@ -55,8 +55,7 @@ final class OperationEndpoint: Sendable {
   private static func status(_ text: String, _ call: Call) {
     call.answer(reserving: 32) { writer in
       writer.beginObject()
-      writer.key("status")
-      writer.string(text)
+      writer.member("status", text)
       writer.endObject()
     }
   }
@@ -64,38 +63,25 @@ final class OperationEndpoint: Sendable {
   func info(_ call: Call) {
     call.answer(reserving: 1024) { writer in
       writer.beginObject()
-      writer.key("name")
-      writer.string("nearfar")
-      writer.key("version")
-      writer.string(Version.current)
+      writer.member("name", "nearfar")
+      writer.member("version", Version.current)
       writer.key("model")
       writer.beginObject()
-      writer.key("name")
-      writer.string(encoder.name)
-      writer.key("fingerprint")
-      writer.string(encoder.fingerprint)
-      writer.key("dim")
-      writer.integer(encoder.dimension)
-      writer.key("max_seq_length")
-      writer.integer(encoder.maxSequenceLength)
-      writer.key("pooling")
-      writer.string(encoder.pooling.rawValue)
-      writer.key("normalize")
-      writer.bool(encoder.normalizes)
+      writer.member("name", encoder.name)
+      writer.member("fingerprint", encoder.fingerprint)
+      writer.member("dim", encoder.dimension)
+      writer.member("max_seq_length", encoder.maxSequenceLength)
+      writer.member("pooling", encoder.pooling.rawValue)
+      writer.member("normalize", encoder.normalizes)
       writer.endObject()
-      writer.key("precision")
-      writer.string("f32")
-      writer.key("threads")
-      writer.integer(configuration.threads)
+      writer.member("precision", "f32")
+      writer.member("threads", configuration.threads)
       writer.key("cpu")
       writer.beginObject()
-      writer.key("kernels")
-      writer.string(Kernels.active.name)
-      writer.key("onednn")
-      writer.string(ProductTiles.libraryDescription)
+      writer.member("kernels", Kernels.active.name)
+      writer.member("onednn", ProductTiles.libraryDescription)
       writer.endObject()
-      writer.key("data")
-      writer.string(":memory:")
+      writer.member("data", ":memory:")
       writer.key("limits")
       writer.limits(configuration.limits)
       writer.endObject()
@@ -145,8 +131,7 @@ extension JSONWriter {
       ("max_k", limits.maxNeighbors), ("max_json_depth", limits.maxJSONDepth),
       ("max_head_bytes", limits.maxHeadBytes), ("max_fields", limits.maxFields),
     ] {
-      key(name)
-      integer(value)
+      member(name, value)
     }
     endObject()
   }

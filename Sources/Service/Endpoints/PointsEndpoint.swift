@@ -13,8 +13,7 @@ struct PointsEndpoint: Sendable {
 
   func upsert(_ call: Call) throws {
     let collection = try store.collection(try CollectionsEndpoint.name(call))
-    let document = try JSONDocument(call.request.body, maxDepth: limits.maxJSONDepth)
-    let request = try PointsRequest(document.root, limits)
+    let request = try PointsRequest(try call.json(limits), limits)
     let embedded = request.texts
     guard !embedded.isEmpty else { return try apply(request, [:], collection, call) }
     try texts.check(collection, field: "points[\(embedded[0].row)].text")
@@ -45,10 +44,8 @@ struct PointsEndpoint: Sendable {
     }
     call.answer { writer in
       writer.beginObject()
-      writer.key("version")
-      writer.integer(version)
-      writer.key("upserted")
-      writer.integer(points.count)
+      writer.member("version", version)
+      writer.member("upserted", points.count)
       writer.endObject()
     }
   }
@@ -67,7 +64,7 @@ struct PointsEndpoint: Sendable {
     let collection = try store.collection(try CollectionsEndpoint.name(call))
     var after: String?
     var limit = 100
-    for (name, value) in call.request.head.queryItems {
+    for (name, value) in call.head.queryItems {
       switch name {
       case "after": after = value
       case "limit":
@@ -85,26 +82,22 @@ struct PointsEndpoint: Sendable {
       writer.beginArray()
       for point in points { writer.point(point) }
       writer.endArray()
-      writer.key("next_after")
-      writer.string(orNull: points.count == limit ? points.last?.id : nil)
+      writer.member("next_after", orNull: points.count == limit ? points.last?.id : nil)
       writer.endObject()
     }
   }
 
   func delete(_ call: Call) throws {
     let collection = try store.collection(try CollectionsEndpoint.name(call))
-    let document = try JSONDocument(call.request.body, maxDepth: limits.maxJSONDepth)
-    var fields = try Fields(document.root)
+    var fields = try Fields(try call.json(limits))
     try fields.refuse("filter", "deleting by filter is not served by this version")
     let ids = try limits.texts(try fields.required("ids"), field: "ids")
     try fields.finish()
     let (version, deleted) = collection.delete(ids)
     call.answer { writer in
       writer.beginObject()
-      writer.key("version")
-      writer.integer(version)
-      writer.key("deleted")
-      writer.integer(deleted)
+      writer.member("version", version)
+      writer.member("deleted", deleted)
       writer.endObject()
     }
   }
@@ -126,8 +119,7 @@ extension TextEncoder {
 extension JSONWriter {
   fileprivate mutating func point(_ point: Point) {
     beginObject()
-    key("id")
-    string(point.id)
+    member("id", point.id)
     content(of: point, vector: true, text: true, metadata: true)
     endObject()
   }
@@ -139,8 +131,7 @@ extension JSONWriter {
       point.vector.withUnsafeBufferPointer { floats($0) }
     }
     if text, let stored = point.text {
-      key("text")
-      string(stored)
+      member("text", stored)
     }
     if metadata, let stored = point.metadata {
       key("metadata")

@@ -7,8 +7,7 @@ struct SimilarityEndpoint: Sendable {
   let limits: Limits
 
   func run(_ call: Call) throws {
-    let document = try JSONDocument(call.request.body, maxDepth: limits.maxJSONDepth)
-    try run(call, try Fields(document.root))
+    try run(call, try Fields(try call.json(limits)))
   }
 
   func run(_ call: Call, _ body: Fields) throws {
@@ -62,9 +61,9 @@ struct RootEndpoint: Sendable {
   let similarity: SimilarityEndpoint
 
   func run(_ call: Call) throws {
-    let document = try JSONDocument(call.request.body, maxDepth: embed.limits.maxJSONDepth)
-    let fields = try Fields(document.root)
-    if document.root["inputs"]?.kind == .object {
+    let root = try call.json(embed.limits)
+    let fields = try Fields(root)
+    if root["inputs"]?.kind == .object {
       try similarity.run(call, fields)
     } else {
       try embed.run(call, fields)

@@ -7,8 +7,7 @@ struct TokenizeEndpoint: Sendable {
   let limits: Limits
 
   func run(_ call: Call) throws {
-    let document = try JSONDocument(call.request.body, maxDepth: limits.maxJSONDepth)
-    var fields = try Fields(document.root)
+    var fields = try Fields(try call.json(limits))
     let inputs = try limits.oneOrMoreTexts(try fields.required("inputs"), field: "inputs")
     let special = try fields.bool("add_special_tokens", default: true)
     let prompt = try EmbeddingOptions.prompt(&fields, texts.encoder)
@@ -33,8 +32,7 @@ struct TokenizeEndpoint: Sendable {
   /// `text` is the token's part of the input, as it stands there; of a token that is not in it, its name.
   private func write(_ token: Token, of bytes: [UInt8], to writer: inout JSONWriter) {
     writer.beginObject()
-    writer.key("id")
-    writer.integer(Int(token.id))
+    writer.member("id", Int(token.id))
     writer.key("text")
     if let start = token.start, let stop = token.stop, start <= stop, bytes.indices.contains(start),
       stop <= bytes.count
@@ -43,8 +41,7 @@ struct TokenizeEndpoint: Sendable {
     } else {
       writer.string(token.text)
     }
-    writer.key("special")
-    writer.bool(token.special)
+    writer.member("special", token.special)
     for (key, offset) in [("start", token.start), ("stop", token.stop)] {
       writer.key(key)
       if let offset { writer.integer(offset) } else { writer.null() }

@@ -4,10 +4,11 @@ import Synchronization
 
 /// One request on its way through the service. It is answered exactly once, from any thread.
 final class Call: Sendable {
-  let request: Request
+  let head: RequestHead
   /// Path segments that the route captured, decoded: a collection's name, a point's id.
   let parameters: [String]
   let style: ErrorStyle
+  private let body: Mutex<[UInt8]>
   private let route: String
   private let requestID: String
   private let reply: any ReplyChannel
@@ -15,7 +16,8 @@ final class Call: Sendable {
   private let timings = Mutex(Timings())
 
   init(_ request: Request, match: Router.Match, reply: any ReplyChannel, metrics: Metrics) {
-    self.request = request
+    head = request.head
+    body = Mutex(request.body)
     self.reply = reply
     self.metrics = metrics
     parameters = match.parameters
@@ -40,13 +42,24 @@ final class Call: Sendable {
   /// The time since the request's last byte arrived is what it waited.
   func leftQueue() { add(.queue, since: reply.receivedAt) }
 
+  /// The body as JSON. To be called once: the bytes go with the document, so that a large body is not copied.
+  ///
+  /// - Throws: `JSONParseError`.
+  func json(_ limits: Limits) throws -> JSONValue {
+    let bytes = body.withLock { bytes in
+      defer { bytes = [] }
+      return bytes
+    }
+    return try JSONDocument(bytes, maxDepth: limits.maxJSONDepth).root
+  }
+
   func answer(_ response: Response) {
     let elapsed = MonotonicClock.now &- reply.receivedAt
     var response = response
     response.fields.append("X-Request-Id", requestID)
     response.fields.append("Server-Timing", timings.withLock { $0.field(total: elapsed) })
     // Recorded first: whoever has the answer finds it counted.
-    metrics.ended(route: route, method: request.head.method, status: response.status, nanoseconds: elapsed)
+    metrics.ended(route: route, method: head.method, status: response.status, nanoseconds: elapsed)
     reply.send(response)
   }
 

@@ -43,14 +43,10 @@ extension Problem {
     writer.beginObject()
     switch style {
     case .native:
-      writer.key("title")
-      writer.string(Self.title(status))
-      writer.key("status")
-      writer.integer(status)
-      writer.key("detail")
-      writer.string(detail)
-      writer.key("param")
-      writer.string(orNull: param)
+      writer.member("title", Self.title(status))
+      writer.member("status", status)
+      writer.member("detail", detail)
+      writer.member("param", orNull: param)
       writer.endObject()
       return Response(
         status: status, fields: HTTPFields([("Content-Type", "application/problem+json")]), body: writer.bytes)
@@ -58,12 +54,9 @@ extension Problem {
       let status = self.status == 422 ? 400 : self.status
       writer.key("error")
       writer.beginObject()
-      writer.key("message")
-      writer.string(detail)
-      writer.key("type")
-      writer.string(status < 500 ? "invalid_request_error" : "server_error")
-      writer.key("param")
-      writer.string(orNull: param)
+      writer.member("message", detail)
+      writer.member("type", status < 500 ? "invalid_request_error" : "server_error")
+      writer.member("param", orNull: param)
       writer.key("code")
       writer.null()
       writer.endObject()
@@ -95,11 +88,5 @@ extension Problem {
     case 505: "HTTP Version Not Supported"
     default: "Error"
     }
-  }
-}
-
-extension JSONWriter {
-  mutating func string(orNull text: String?) {
-    if let text { string(text) } else { null() }
   }
 }

@@ -1,0 +1,51 @@
+import JSON
+
+/// Whole members of an object in one line each.
+extension JSONWriter {
+  mutating func member(_ name: String, _ value: String) {
+    key(name)
+    string(value)
+  }
+
+  /// null where there is no text.
+  mutating func member(_ name: String, orNull value: String?) {
+    key(name)
+    string(orNull: value)
+  }
+
+  mutating func member(_ name: String, _ value: Int) {
+    key(name)
+    integer(value)
+  }
+
+  mutating func member(_ name: String, _ value: Bool) {
+    key(name)
+    bool(value)
+  }
+
+  mutating func member(_ name: String, _ value: Float) {
+    key(name)
+    number(value)
+  }
+
+  mutating func member(_ name: String, _ value: Double) {
+    key(name)
+    number(value)
+  }
+
+  mutating func string(orNull text: String?) {
+    if let text { string(text) } else { null() }
+  }
+
+  mutating func object(_ members: (inout JSONWriter) throws -> Void) rethrows {
+    beginObject()
+    try members(&self)
+    endObject()
+  }
+
+  mutating func array(_ elements: (inout JSONWriter) throws -> Void) rethrows {
+    beginArray()
+    try elements(&self)
+    endArray()
+  }
+}
