@@ -1,27 +1,5 @@
 import SimilarityCore
 
-/// Rows that every query is pushed away from, beside the keys.
-public enum Negatives: Sendable {
-  /// M×d: all rows of the batch have the same ones.
-  case shared(Matrix)
-  /// (N·M)×d: query i has rows i·M ..< (i+1)·M.
-  case paired(Matrix, perQuery: Int)
-
-  var matrix: Matrix {
-    switch self {
-    case .shared(let matrix), .paired(let matrix, _): matrix
-    }
-  }
-
-  /// How many negatives one query has.
-  var countPerQuery: Int {
-    switch self {
-    case .shared(let matrix): matrix.rows
-    case .paired(_, let perQuery): perQuery
-    }
-  }
-}
-
 /// One scored batch, checked: whatever an objective reads from it is in range.
 public struct ContrastiveBatch: Sendable {
   /// N×d.
