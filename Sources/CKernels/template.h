@@ -199,12 +199,18 @@ static void NF(max_rows)(const float *x, size_t rows, size_t width, float *out) 
 }
 
 #include "attention.h"
+#include "rows.h"
 
 const nf_kernels NF(nf_kernels) = {
     .name = NF_NAME,
     .dot_f64 = NF(dot_f64),
     .dots_f64 = NF(dots_f64),
     .log_sum_exp_update = NF(log_sum_exp_update),
+    .scale_row = NF(scale_row),
+    .exponentiate_row = NF(exponentiate_row),
+    .sigmoid_row = NF(sigmoid_row),
+    .row_statistics = NF(row_statistics),
+    .find_above = NF(find_above),
     .layer_norm = NF(layer_norm),
     .attention = NF(attention),
     .mean_rows = NF(mean_rows),

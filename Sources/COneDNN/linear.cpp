@@ -151,6 +151,20 @@ int nf_product_transposed(const float *left, int64_t rows, const float *right, i
          dnnl_success;
 }
 
+int nf_product_accumulate(const float *weights, int64_t count, int64_t stride, const float *rows, int64_t inner,
+                          int64_t columns, float *out) {
+  stay_on_this_thread();
+  return dnnl_sgemm('N', 'N', count, columns, inner, 1.f, weights, stride, rows, columns, 1.f, out, columns) !=
+         dnnl_success;
+}
+
+int nf_product_transposed_accumulate(const float *weights, int64_t count, int64_t stride, const float *rows,
+                                     int64_t inner, int64_t columns, float *out) {
+  stay_on_this_thread();
+  return dnnl_sgemm('T', 'N', count, columns, inner, 1.f, weights, stride, rows, columns, 1.f, out, columns) !=
+         dnnl_success;
+}
+
 const char *nf_onednn_description(void) {
   static const std::string text = [] {
     const dnnl_version_t *v = dnnl_version();

@@ -30,6 +30,14 @@ int64_t nf_linear_padded_rows(int64_t rows);
 int nf_product_transposed(const float *left, int64_t rows, const float *right, int64_t columns, int64_t inner,
                           float *products, int64_t stride);
 
+// The two products of a backward pass, added to what `out` holds:
+// out[i, c] += Σ_j weights[i, j]·rows[j, c]; weights [count, stride], rows [inner, columns], out [count, columns].
+int nf_product_accumulate(const float *weights, int64_t count, int64_t stride, const float *rows, int64_t inner,
+                          int64_t columns, float *out);
+// out[j, c] += Σ_i weights[i, j]·rows[i, c]; weights [inner, stride], rows [inner, columns], out [count, columns].
+int nf_product_transposed_accumulate(const float *weights, int64_t count, int64_t stride, const float *rows,
+                                     int64_t inner, int64_t columns, float *out);
+
 // "2.6.3 avx512_core_bf16": the library's version and the best instruction set that it found.
 const char *nf_onednn_description(void);
 
