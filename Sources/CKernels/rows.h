@@ -25,12 +25,18 @@ static float NF(exponentiate_row)(float *z, size_t count, double *sum, double *w
   const float floor_u = -100.0f;
   const vf top_all = NF(splat)(top), floor_v = NF(splat)(floor_u);
   vd sum_v = {}, weighted_v = {};
-  for (j = 0; j < whole; j += NF_WIDTH) {
-    vf u = NF(max)(NF(load)(z + j) - top_all, floor_v);
-    vf e = NF(exp)(u);
-    NF(store)(z + j, e);
-    sum_v += __builtin_convertvector(e, vd);
-    weighted_v += __builtin_convertvector(e * u, vd);
+  for (j = 0; j < whole;) {
+    const size_t end = whole - j > NF_RUN * NF_WIDTH ? j + NF_RUN * NF_WIDTH : whole;
+    vf sum_run = {}, weighted_run = {};
+    for (; j < end; j += NF_WIDTH) {
+      vf u = NF(max)(NF(load)(z + j) - top_all, floor_v);
+      vf e = NF(exp)(u);
+      NF(store)(z + j, e);
+      sum_run += e;
+      weighted_run = NF(fma)(e, u, weighted_run);
+    }
+    sum_v += __builtin_convertvector(sum_run, vd);
+    weighted_v += __builtin_convertvector(weighted_run, vd);
   }
   *sum = NF(sum_f64)(&sum_v);
   *weighted = NF(sum_f64)(&weighted_v);

@@ -3,7 +3,7 @@ import SimilarityCore
 /// The rows that every anchor is compared with, in several blocks: keys, then shared negatives, then the queue.
 struct CandidateRows: Sendable {
   /// Columns of one tile: with 128 anchors its products are 256 KiB, which stay in the second-level cache.
-  static let columnsPerTile = 512
+  static let columnsPerTile = PackedRows.rowsPerTile
 
   struct Block: Sendable {
     let rows: ScaledRows
@@ -27,6 +27,37 @@ struct CandidateRows: Sendable {
   let count: Int
   /// t of every column; nil where rows are taken as they are.
   let factors: [Float]?
+
+  /// Packs every block for products of `rows` anchors into rows of `stride` logits; nil for a block where that does not pay.
+  ///
+  /// - Parameter anchors: how many anchors there are in all.
+  func packed(forRows rows: Int, of anchors: Int, stride: Int?, _ loop: ParallelLoop) -> [PackedRows?] {
+    // Packing costs as much as the products of a few anchors.
+    guard anchors >= 4 * rows || anchors >= 512, anchors >= rows else { return blocks.map { _ in nil } }
+    return blocks.map {
+      PackedRows($0.rows.matrix, leftRows: rows, stride: stride ?? Self.columnsPerTile, loop: loop)
+    }
+  }
+
+  /// products[i, j] of `rows` anchors from `queries` on with a tile's rows.
+  ///
+  /// - Returns: false when the matrix library fails.
+  // SAFETY: `queries` has `rows` rows, `products` room for as many of `stride`; the tile lies in its block.
+  func products(
+    _ tile: Tile, _ packed: [PackedRows?], _ queries: UnsafePointer<Float>, rows: Int,
+    into products: UnsafeMutablePointer<Float>, stride: Int
+  ) -> Bool {
+    let matrix = blocks[tile.block].rows.matrix
+    if let packed = packed[tile.block], packed.leftRows == rows, tile.count == Self.columnsPerTile {
+      return packed.product(tile: tile.first / Self.columnsPerTile, queries, into: products)
+    }
+    return matrix.values.withUnsafeBufferPointer { keys in
+      guard let first = keys.baseAddress else { return false }
+      return Product.ofRows(
+        queries, rows: rows, first + tile.first * matrix.columns, columns: tile.count, inner: matrix.columns,
+        into: products, stride: stride)
+    }
+  }
 
   init(_ parts: [(rows: ScaledRows, wantsGradient: Bool)]) {
     var blocks: [Block] = []

@@ -19,13 +19,14 @@ struct ForwardPass {
   /// - Throws: `ProductFailure` when the matrix library fails.
   func run() throws -> [Double] {
     var losses = [Double](repeating: 0, count: anchors.count)
+    let packed = candidates.packed(forRows: Self.rowsPerPiece, of: anchors.count, stride: nil, loop)
     let pieces = (anchors.count + Self.rowsPerPiece - 1) / Self.rowsPerPiece
     try losses.withUnsafeMutableBufferPointer { losses in
       try loop.forEach(pieces) { piece in
         let rows = piece * Self.rowsPerPiece..<min((piece + 1) * Self.rowsPerPiece, anchors.count)
         var sums = [LogSumExp](repeating: LogSumExp(), count: rows.count)
         var positives = [Float](repeating: 0, count: rows.count)
-        guard addShared(rows, &sums, &positives) else { return false }
+        guard addShared(rows, packed, &sums, &positives) else { return false }
         for row in rows {
           addOwn(row, &sums[row - rows.lowerBound], &positives[row - rows.lowerBound])
           losses[row] = sums[row - rows.lowerBound].value - Double(positives[row - rows.lowerBound])
@@ -37,19 +38,17 @@ struct ForwardPass {
   }
 
   /// Candidates that all anchors share.
-  private func addShared(_ rows: Range<Int>, _ sums: inout [LogSumExp], _ positives: inout [Float]) -> Bool {
+  private func addShared(
+    _ rows: Range<Int>, _ packed: [PackedRows?], _ sums: inout [LogSumExp], _ positives: inout [Float]
+  ) -> Bool {
     let width = anchors.matrix.columns
     let products = FloatBuffer(rows.count * CandidateRows.columnsPerTile)
     for tile in candidates.tiles {
-      let block = candidates.blocks[tile.block].rows
       let isDone = anchors.matrix.values.withUnsafeBufferPointer { queries in
-        block.matrix.values.withUnsafeBufferPointer { keys in
-          // SAFETY: the rows lie in the anchors, the tile in its block.
-          guard let query = queries.baseAddress, let key = keys.baseAddress else { return false }
-          return Product.ofRows(
-            query + rows.lowerBound * width, rows: rows.count, key + tile.first * width, columns: tile.count,
-            inner: width, into: products.start, stride: tile.count)
-        }
+        // SAFETY: the rows lie in the anchors.
+        guard let query = queries.baseAddress else { return false }
+        return candidates.products(
+          tile, packed, query + rows.lowerBound * width, rows: rows.count, into: products.start, stride: tile.count)
       }
       guard isDone else { return false }
       for row in rows {

@@ -32,8 +32,10 @@ final class RowProbe {
   /// Columns that are keys of the batch; only they can be false negatives of it.
   private let keyColumns: Int
 
-  init(keyColumns: Int) {
+  /// - Parameter margin: pairs up to this margin are known not to matter.
+  init(keyColumns: Int, above margin: Float = 0) {
     self.keyColumns = keyColumns
+    least = margin
   }
 
   /// Looks at the logits of a row before they are overwritten.
@@ -80,7 +82,7 @@ final class RowProbe {
   }
 
   /// The margin that a pair must exceed to matter: rises once there are enough.
-  private var least: Float = 0
+  private(set) var least: Float
 
   private func trim() {
     pairs.sort(by: FalseNegative.precedes)

@@ -33,12 +33,14 @@ struct StripPass {
   /// - Throws: `ProductFailure` when the matrix library fails.
   func run() throws -> StripOutput {
     let rowsPerStrip = min(anchors.count, max(64, min(256, Self.mostLogits / max(1, stride))))
+    let packed =
+      isExact ? [] : candidates.packed(forRows: rowsPerStrip, of: anchors.count, stride: stride, loop)
     let strip = FloatBuffer(rowsPerStrip * stride)
     let scaled = FloatBuffer(wantsGradients ? rowsPerStrip * width : 0)
     var output = emptyOutput()
     for top in Swift.stride(from: 0, to: anchors.count, by: rowsPerStrip) {
       let rows = top..<min(top + rowsPerStrip, anchors.count)
-      let offsets = isExact ? try exactLogits(rows, strip) : try logits(rows, strip)
+      let offsets = isExact ? try exactLogits(rows, strip) : try logits(rows, packed, strip)
       try applyRule(rows, strip, offsets, &output)
       guard wantsGradients else { continue }
       try differentiate(
@@ -60,19 +62,17 @@ struct StripPass {
   }
 
   /// z_ij = sᵢ·tⱼ·(qᵢ·kⱼ)/τ from f32 products.
-  private func logits(_ rows: Range<Int>, _ strip: FloatBuffer) throws -> [Double] {
+  private func logits(
+    _ rows: Range<Int>, _ packed: [PackedRows?], _ strip: FloatBuffer
+  ) throws -> [Double] {
     try anchors.matrix.values.withUnsafeBufferPointer { all in
       guard let first = all.baseAddress else { throw ProductFailure() }
       let queries = first + rows.lowerBound * width
       try loop.forEach(candidates.tiles.count) { index in
         let tile = candidates.tiles[index]
-        return candidates.blocks[tile.block].rows.matrix.values.withUnsafeBufferPointer { keys in
-          // SAFETY: the tile lies in its block, its columns in every row of the strip.
-          guard let key = keys.baseAddress else { return false }
-          return Product.ofRows(
-            queries, rows: rows.count, key + tile.first * width, columns: tile.count, inner: width,
-            into: strip.start + tile.start, stride: stride)
-        }
+        // SAFETY: the tile's columns lie in every row of the strip.
+        return candidates.products(
+          tile, packed, queries, rows: rows.count, into: strip.start + tile.start, stride: stride)
       }
     }
     try loop.forEach((rows.count + Self.rowsPerRule - 1) / Self.rowsPerRule) { piece in
@@ -129,7 +129,7 @@ struct StripPass {
   ) throws {
     let pieces = (rows.count + Self.rowsPerRule - 1) / Self.rowsPerRule
     var outcomes = [RowOutcome](repeating: RowOutcome(), count: rows.count)
-    let probes = (0..<pieces).map { _ in probedKeys.map { RowProbe(keyColumns: $0) } }
+    let probes = (0..<pieces).map { _ in probedKeys.map { RowProbe(keyColumns: $0, above: output.probe?.least ?? 0) } }
     try outcomes.withUnsafeMutableBufferPointer { outcomes in
       try loop.forEach(pieces) { piece in
         candidates.factors.withPointer { factors in
