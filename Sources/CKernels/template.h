@@ -10,6 +10,7 @@
 #define NF_JOIN2(a, b) a##_##b
 #define NF_JOIN(a, b) NF_JOIN2(a, b)
 #define NF(name) NF_JOIN(name, NF_VARIANT)
+#define NF_RUN 16
 #define NF_INLINE static inline __attribute__((always_inline))
 
 // Unaligned, may alias: rows start anywhere in a client's batch.
@@ -125,10 +126,16 @@ static void NF(log_sum_exp_update)(const float *products, const float *column_sc
   }
   vf top_all = NF(splat)(top);
   vd sum_v = {};
-  for (i = 0; i < whole; i += NF_WIDTH) {
-    vf z = NF(load)(products + i) * scale_v;
-    if (column_scale) z *= NF(load)(column_scale + i);
-    sum_v += __builtin_convertvector(NF(exp)(z - top_all), vd);
+  for (i = 0; i < whole;) {
+    // A lane adds at most NF_RUN terms ≤ 1 in f32 before it goes on in f64.
+    const size_t end = whole - i > NF_RUN * NF_WIDTH ? i + NF_RUN * NF_WIDTH : whole;
+    vf run = {};
+    for (; i < end; i += NF_WIDTH) {
+      vf z = NF(load)(products + i) * scale_v;
+      if (column_scale) z *= NF(load)(column_scale + i);
+      run += NF(exp)(z - top_all);
+    }
+    sum_v += __builtin_convertvector(run, vd);
   }
   double sum = NF(sum_f64)(&sum_v);
   for (; i < count; i++) {
@@ -199,12 +206,18 @@ static void NF(max_rows)(const float *x, size_t rows, size_t width, float *out) 
 }
 
 #include "attention.h"
+#include "rows.h"
 
 const nf_kernels NF(nf_kernels) = {
     .name = NF_NAME,
     .dot_f64 = NF(dot_f64),
     .dots_f64 = NF(dots_f64),
     .log_sum_exp_update = NF(log_sum_exp_update),
+    .scale_row = NF(scale_row),
+    .exponentiate_row = NF(exponentiate_row),
+    .sigmoid_row = NF(sigmoid_row),
+    .row_statistics = NF(row_statistics),
+    .find_above = NF(find_above),
     .layer_norm = NF(layer_norm),
     .attention = NF(attention),
     .mean_rows = NF(mean_rows),

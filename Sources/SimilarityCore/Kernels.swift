@@ -5,7 +5,7 @@ import CKernels
 /// Every function is a pure function of its arguments: the same bytes for a row alone and in any batch.
 // SAFETY: the table is a constant of the program, never written after load.
 public struct Kernels: @unchecked Sendable {
-  private let table: UnsafePointer<nf_kernels>
+  let table: UnsafePointer<nf_kernels>
 
   /// The best variant that this processor runs.
   public static let active = Kernels(table: nf_kernels_active())

@@ -1,7 +1,9 @@
 import COneDNN
 
 /// The matrix library refused a product; never caused by values.
-public struct ProductFailure: Error, Sendable {}
+public struct ProductFailure: Error, Sendable {
+  public init() {}
+}
 
 /// Products of all rows of one matrix with all rows of another, tile by tile: the whole matrix is never held.
 ///

@@ -23,6 +23,22 @@ typedef struct nf_kernels {
   void (*log_sum_exp_update)(const float *products, const float *column_scale, float scale, size_t count,
                              double *running_max, double *running_sum);
 
+  // z[j] = z[j]·scale·column_scale[j]; `column_scale` may be NULL (all ones).
+  void (*scale_row)(float *z, const float *column_scale, float scale, size_t count);
+
+  // z[j] becomes exp(z[j] − max); returns max. *sum = Σ exp(z[j] − max), *weighted = Σ exp(z[j] − max)·(z[j] − max), in f64.
+  // Entries of −FLT_MAX are masked: they become 0.
+  float (*exponentiate_row)(float *z, size_t count, double *sum, double *weighted);
+
+  // z[j] becomes σ(z[j] + bias). *loss = Σ log(1 + exp(z[j] + bias)), *sum = Σ σ, *weighted = Σ σ·z[j], in f64.
+  void (*sigmoid_row)(float *z, float bias, size_t count, double *loss, double *sum, double *weighted);
+
+  // How many z[j] ≥ threshold, the largest z[j] (−FLT_MAX of none), and Σ z[j] in f64.
+  void (*row_statistics)(const float *z, float threshold, size_t count, size_t *at_least, float *largest, double *sum);
+
+  // The first j ≥ start with z[j] > threshold, or count.
+  size_t (*find_above)(const float *z, float threshold, size_t start, size_t count);
+
   // out = LayerNorm(x + residual)·gamma + beta for `rows` rows of `width`; residual may be NULL; out may be x.
   void (*layer_norm)(const float *x, const float *residual, const float *gamma, const float *beta, float epsilon,
                      size_t rows, size_t width, float *out);

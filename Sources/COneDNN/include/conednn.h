@@ -30,6 +30,25 @@ int64_t nf_linear_padded_rows(int64_t rows);
 int nf_product_transposed(const float *left, int64_t rows, const float *right, int64_t columns, int64_t inner,
                           float *products, int64_t stride);
 
+// Rows that take part in many products: `tiles` tiles of `columns` rows of `inner` values each, from `rows` on, which must
+// stay where they are. Products are of `left_rows` rows into rows of `stride` values. NULL on failure.
+typedef struct nf_packed nf_packed;
+nf_packed *nf_packed_create(const float *rows, int64_t inner, int64_t columns, int64_t tiles, int64_t left_rows,
+                            int64_t stride);
+void nf_packed_destroy(nf_packed *packed);
+// Repacks one tile; different tiles on different threads at once. 0 on success.
+int nf_packed_pack(nf_packed *packed, int64_t tile);
+// products[i, j] = Σ_d left[i, d]·tile[j, d] of a packed tile; any number of threads at once. 0 on success.
+int nf_packed_product(const nf_packed *packed, int64_t tile, const float *left, float *products);
+
+// The two products of a backward pass, added to what `out` holds:
+// out[i, c] += Σ_j weights[i, j]·rows[j, c]; weights [count, stride], rows [inner, columns], out [count, columns].
+int nf_product_accumulate(const float *weights, int64_t count, int64_t stride, const float *rows, int64_t inner,
+                          int64_t columns, float *out);
+// out[j, c] += Σ_i weights[i, j]·rows[i, c]; weights [inner, stride], rows [inner, columns], out [count, columns].
+int nf_product_transposed_accumulate(const float *weights, int64_t count, int64_t stride, const float *rows,
+                                     int64_t inner, int64_t columns, float *out);
+
 // "2.6.3 avx512_core_bf16": the library's version and the best instruction set that it found.
 const char *nf_onednn_description(void);
 

@@ -24,11 +24,11 @@ struct LossEndpoint: Sendable {
   private func score(_ request: LossRequest, _ embedded: Matrix?, _ call: Call) throws {
     let began = MonotonicClock.now
     var vectors = EmbeddedRows(embedded)
-    let batch = try ContrastiveBatch(
+    let batch = LossInput(
       queries: request.queries.matrix(&vectors), keys: request.keys.matrix(&vectors),
       negatives: request.negatives.map { negatives($0, &vectors) },
       positives: request.positives)
-    let value = try request.objective.evaluate(batch)
+    let value = try ContrastiveLoss.evaluate(batch, request.objective)
     call.add(.score, since: began)
     call.answer(reserving: 256 + (request.returnsPerRow ? value.perRow.count * 12 : 0)) { writer in
       writer.beginObject()

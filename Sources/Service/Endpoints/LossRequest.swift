@@ -8,7 +8,7 @@ struct LossRequest: Sendable {
   let keys: LossRows
   let negatives: LossRows?
   let positives: [Int]?
-  let objective: InfoNCE
+  let objective: LossOptions
   let returnsPerRow: Bool
 
   private static let objectives = [
@@ -36,7 +36,10 @@ struct LossRequest: Sendable {
     if let bias = try fields.number("bias"), bias != -10 { throw .invalid("bias", "infonce does not use a bias") }
     try fields.refuse("queue", "queues are not served by this version")
     try fields.finish()
-    objective = InfoNCE(temperature: temperature, normalize: normalize, inBatchNegatives: inBatch)
+    var objective = LossOptions(.infonce, temperature: temperature)
+    objective.normalize = normalize
+    objective.inBatchNegatives = inBatch
+    self.objective = objective
   }
 
   private static func temperature(_ fields: inout Fields) throws(Problem) -> Float {

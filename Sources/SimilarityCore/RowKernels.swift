@@ -1,0 +1,86 @@
+import CKernels
+
+/// Passes over one row of logits, in place.
+extension Kernels {
+  /// A value that takes no part in a sum of exponentials.
+  public static let masked = -Float.greatestFiniteMagnitude
+
+  /// zⱼ ← zⱼ·scale·columnScaleⱼ; nil is all ones, otherwise it has at least as many values as `row`.
+  public func scale(_ row: UnsafeMutableBufferPointer<Float>, by scale: Float, _ columnScale: UnsafePointer<Float>?) {
+    guard let z = row.baseAddress else { return }
+    table.pointee.scale_row(z, columnScale, scale, row.count)
+  }
+
+  /// What ``exponentiate(_:)`` found.
+  public struct Exponentials: Sendable {
+    /// max zⱼ.
+    public let maximum: Float
+    /// S = Σ exp(zⱼ − max).
+    public let sum: Double
+    /// Σ exp(zⱼ − max)·(zⱼ − max).
+    public let weighted: Double
+  }
+
+  /// zⱼ ← exp(zⱼ − max); entries of ``masked`` become 0.
+  public func exponentiate(_ row: UnsafeMutableBufferPointer<Float>) -> Exponentials {
+    var sum = 0.0
+    var weighted = 0.0
+    guard let z = row.baseAddress else { return Exponentials(maximum: Self.masked, sum: 0, weighted: 0) }
+    let maximum = table.pointee.exponentiate_row(z, row.count, &sum, &weighted)
+    return Exponentials(maximum: maximum, sum: sum, weighted: weighted)
+  }
+
+  /// What ``sigmoid(_:bias:)`` found.
+  public struct Sigmoids: Sendable {
+    /// Σ log(1 + exp(zⱼ + bias)).
+    public let loss: Double
+    /// Σ σ(zⱼ + bias).
+    public let sum: Double
+    /// Σ σ(zⱼ + bias)·zⱼ.
+    public let weighted: Double
+  }
+
+  /// zⱼ ← σ(zⱼ + bias).
+  public func sigmoid(_ row: UnsafeMutableBufferPointer<Float>, bias: Float) -> Sigmoids {
+    var loss = 0.0
+    var sum = 0.0
+    var weighted = 0.0
+    if let z = row.baseAddress { table.pointee.sigmoid_row(z, bias, row.count, &loss, &sum, &weighted) }
+    return Sigmoids(loss: loss, sum: sum, weighted: weighted)
+  }
+
+  /// Facts about the values of a row.
+  public struct RowStatistics: Sendable {
+    /// Values ≥ the threshold.
+    public var atLeast = 0
+    /// ``masked`` where there are none.
+    public var largest = Kernels.masked
+    public var sum = 0.0
+    public var count = 0
+
+    public init() {}
+
+    /// Both taken together.
+    public mutating func add(_ other: RowStatistics) {
+      atLeast += other.atLeast
+      largest = max(largest, other.largest)
+      sum += other.sum
+      count += other.count
+    }
+  }
+
+  public func statistics(_ row: UnsafeBufferPointer<Float>, threshold: Float) -> RowStatistics {
+    var found = RowStatistics()
+    guard let z = row.baseAddress else { return found }
+    table.pointee.row_statistics(z, threshold, row.count, &found.atLeast, &found.largest, &found.sum)
+    found.count = row.count
+    return found
+  }
+
+  /// The first index from `start` on whose value is above `threshold`; nil when there is none.
+  public func firstIndex(above threshold: Float, in row: UnsafeBufferPointer<Float>, from start: Int) -> Int? {
+    guard let z = row.baseAddress, start >= 0, start < row.count else { return nil }
+    let found = table.pointee.find_above(z, threshold, start, row.count)
+    return found < row.count ? found : nil
+  }
+}
