@@ -5,7 +5,7 @@ enum Routes {
   static func table(
     embed: EmbedEndpoint, openAI: OpenAIEndpoint, tokenize: TokenizeEndpoint, similarity: SimilarityEndpoint,
     loss: LossEndpoint, collections: CollectionsEndpoint, points: PointsEndpoint, neighbors: NeighborsEndpoint,
-    operation: OperationEndpoint
+    queues: QueuesEndpoint, operation: OperationEndpoint
   ) -> [Route] {
     let root = RootEndpoint(embed: embed, similarity: similarity)
     let rows: [(String, [(HTTPMethod, Action)])] = [
@@ -29,6 +29,11 @@ enum Routes {
       ("/collections/{name}/points", [(.get, .queued(points.list)), (.put, .queued(points.upsert))]),
       ("/collections/{name}/points/delete", [(.post, .queued(points.delete))]),
       ("/collections/{name}/points/{id}", [(.get, .queued(points.get))]),
+      ("/queues", [(.get, .queued(queues.list))]),
+      (
+        "/queues/{name}",
+        [(.get, .queued(queues.describe)), (.put, .queued(queues.create)), (.delete, .queued(queues.delete))]
+      ),
       ("/livez", [(.get, .immediate(operation.live))]),
       ("/readyz", [(.get, .immediate(operation.ready))]),
       ("/health", [(.get, .immediate(operation.ready))]),
@@ -37,7 +42,10 @@ enum Routes {
       ("/openapi.yaml", [(.get, .immediate(operation.openapi))]),
     ]
     return rows.map { template, actions in
-      Route(template: template, actions: actions.map { (method: $0.0, action: $0.1) })
+      Route(
+        template: template, actions: actions.map { (method: $0.0, action: $0.1) },
+        takes: template == "/loss" ? [.json, .safetensors] : [.json],
+        gives: ["/loss", "/embed"].contains(template) ? [.json, .safetensors] : [.json])
     }
   }
 }

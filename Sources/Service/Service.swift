@@ -28,18 +28,22 @@ public final class Service: RequestHandler {
     let store = CollectionStore()
     // An empty store has no collection that this one could conflict with.
     _ = try? store.create("default", dimension: encoder.dimension)
-    operation = OperationEndpoint(texts: texts, store: store, configuration: configuration, metrics: metrics)
+    let negatives = QueueRegistry(work: queues)
+    operation = OperationEndpoint(
+      texts: texts, store: store, queues: negatives, configuration: configuration, metrics: metrics)
     router = Router(
       Routes.table(
         embed: EmbedEndpoint(texts: texts, limits: limits),
         openAI: OpenAIEndpoint(texts: texts, limits: limits, loadedAt: ProcessMetrics.startTime),
         tokenize: TokenizeEndpoint(texts: texts, limits: limits),
         similarity: SimilarityEndpoint(texts: texts, limits: limits),
-        loss: LossEndpoint(texts: texts, limits: limits),
+        loss: LossEndpoint(
+          texts: texts, queues: negatives, idempotency: IdempotencyStore(), limits: limits,
+          threads: configuration.threads),
         collections: CollectionsEndpoint(store: store, limits: limits),
         points: PointsEndpoint(store: store, texts: texts, limits: limits),
         neighbors: NeighborsEndpoint(store: store, texts: texts, limits: limits),
-        operation: operation))
+        queues: QueuesEndpoint(queues: negatives, limits: limits), operation: operation))
     admittance = Admittance(maxBodyBytes: limits.maxBodyBytes)
   }
 

@@ -1,4 +1,6 @@
+import HTTP1
 import JSON
+import Safetensors
 
 /// `POST /embed`: texts to vectors, in text-embeddings-inference's shape.
 struct EmbedEndpoint: Sendable {
@@ -21,6 +23,12 @@ struct EmbedEndpoint: Sendable {
     let sequences = try texts.sequences(of: inputs, options.text, field: "inputs", for: call)
     texts.encode(sequences, for: call) { [options] pooled in
       let rows = try options.finish(pooled)
+      if call.answerType == .safetensors {
+        var archive = SafetensorsWriter()
+        try archive.add("embeddings", rows)
+        let type = HTTPFields([("Content-Type", MediaType.safetensors.rawValue)])
+        return call.answer(Response(status: 200, fields: type, body: archive.serialize()))
+      }
       call.answer(reserving: rows.values.count * 12 + 64) { writer in
         writer.beginArray()
         for index in 0..<rows.rows { writer.row(index, of: rows, options.encoding) }

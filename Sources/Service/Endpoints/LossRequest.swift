@@ -1,82 +1,122 @@
 import Contrastive
 import JSON
-import SimilarityCore
+import Safetensors
 
 /// A `/loss` request, read and checked as far as that goes without embedding its texts.
 struct LossRequest: Sendable {
-  let queries: LossRows
-  let keys: LossRows
-  let negatives: LossRows?
-  let positives: [Int]?
-  let objective: LossOptions
+  /// A queue to read and, where `update`, to append the batch's keys to.
+  struct QueueUse: Sendable {
+    let name: String
+    let update: Bool
+  }
+
+  let inputs: LossInputs
+  let options: LossOptions
+  let queue: QueueUse?
   let returnsPerRow: Bool
 
-  private static let objectives = [
-    "infonce", "symmetric", "nt_xent", "dcl", "supcon", "sigmoid", "simsiam", "byol", "moco",
-  ]
-
-  init(_ root: JSONValue, _ limits: Limits) throws(Problem) {
+  /// From a JSON body.
+  init(_ root: JSONValue, _ limits: Limits) throws {
     var fields = try Fields(root)
-    let name = try fields.choice("objective", of: Self.objectives)
-    guard name == "infonce" else {
-      throw .notServed("objective", "'\(name)' is not served by this version; infonce is")
-    }
-    returnsPerRow = try Self.readReturn(&fields)
-    queries = try LossRows(try fields.required("queries"), field: "queries", limits)
-    keys = try LossRows(try fields.required("keys"), field: "keys", limits)
-    negatives = try fields.take("negatives").map { value throws(Problem) in
-      try LossRows(negatives: value, limits)
-    }
-    positives = try fields.take("positives").map { value throws(Problem) in try Self.indices(value) }
-    let normalize = try fields.bool("normalize", default: true)
-    let inBatch = try fields.bool("in_batch_negatives", default: true)
-    let temperature = try Self.temperature(&fields)
-    try fields.refuse("labels", "infonce does not use labels")
-    // The documented default may be sent along.
-    if let bias = try fields.number("bias"), bias != -10 { throw .invalid("bias", "infonce does not use a bias") }
-    try fields.refuse("queue", "queues are not served by this version")
+    let inputs = try LossInputs(&fields, limits)
+    try self.init(inputs, &fields)
+  }
+
+  /// From a safetensors body, whose options stand in its metadata.
+  init(_ archive: SafetensorsArchive, _ limits: Limits) throws {
+    let inputs = try LossInputs(archive, limits)
+    var fields = try Fields(try Self.options(archive.metadata, limits))
+    try self.init(inputs, &fields)
+  }
+
+  private init(_ inputs: LossInputs, _ fields: inout Fields) throws {
+    let name = try fields.choice("objective", of: Objective.allCases.map(\.rawValue))
+    guard let objective = Objective(rawValue: name) else { throw Problem.internalError }
+    var options = LossOptions(objective)
+    options.normalize = try fields.bool("normalize", default: true)
+    try Self.read(&options, &fields)
+    queue = try fields.take("queue").map { try Self.queue($0, objective) }
+    let returned = try Self.returned(&fields)
+    options.wantsGradients = returned.contains("gradients")
+    options.wantsDiagnostics = returned.contains("diagnostics")
+    returnsPerRow = returned.contains("per_row")
     try fields.finish()
-    var objective = LossOptions(.infonce, temperature: temperature)
-    objective.normalize = normalize
-    objective.inBatchNegatives = inBatch
-    self.objective = objective
-  }
-
-  private static func temperature(_ fields: inout Fields) throws(Problem) -> Float {
-    let value = try fields.number("temperature") ?? 0.07
-    let temperature = Float(value)
-    guard temperature > 0, temperature.isFinite, (1 / temperature).isFinite else {
-      throw .invalid("temperature", "must be a positive number, not \(value)")
+    if objective.requiredOptions.contains(.queue), queue == nil {
+      throw Problem.invalid("queue", "\(name) needs a queue")
     }
-    return temperature
+    self.options = options
+    self.inputs = inputs
   }
 
-  /// - Returns: whether `per_row` is asked for.
-  private static func readReturn(_ fields: inout Fields) throws(Problem) -> Bool {
-    guard let value = fields.take("return") else { return false }
+  /// Reads the numbers. One that the objective does not use passes only with its documented default, which a client may
+  /// send along.
+  private static func read(_ options: inout LossOptions, _ fields: inout Fields) throws(Problem) {
+    let used = options.objective.options
+    func refuse(_ name: String) -> Problem { .invalid(name, "\(options.objective.rawValue) does not use it") }
+    if let value = try fields.number("temperature") {
+      let temperature = Float(value)
+      guard temperature > 0, temperature.isFinite, (1 / temperature).isFinite else {
+        throw .invalid("temperature", "must be a positive number, not \(value)")
+      }
+      guard used.contains(.temperature) || temperature == 0.07 else { throw refuse("temperature") }
+      if used.contains(.temperature) { options.temperature = temperature }
+    }
+    if let value = try fields.number("bias") {
+      guard used.contains(.bias) || value == -10 else { throw refuse("bias") }
+      guard Float(value).isFinite else { throw .invalid("bias", "must be finite in f32") }
+      options.bias = Float(value)
+    }
+    if let value = fields.take("in_batch_negatives") {
+      guard let flag = value.bool else { throw .invalid("in_batch_negatives", "must be true or false") }
+      // moco is infonce without them: saying so is no mistake.
+      let standard = options.objective != .moco
+      guard used.contains(.inBatchNegatives) || flag == standard else { throw refuse("in_batch_negatives") }
+      options.inBatchNegatives = flag
+    }
+  }
+
+  /// `"name"`, or `{"name": …, "update": false}`.
+  private static func queue(_ value: JSONValue, _ objective: Objective) throws(Problem) -> QueueUse {
+    guard objective.options.contains(.queue) else {
+      throw .invalid("queue", "\(objective.rawValue) does not use it")
+    }
+    if let name = value.string { return QueueUse(name: name, update: true) }
+    var fields = try Fields(value, at: "queue")
+    guard let name = try fields.string("name") else { throw .invalid("queue.name", "is required") }
+    let update = try fields.bool("update", default: true)
+    try fields.finish()
+    return QueueUse(name: name, update: update)
+  }
+
+  private static func returned(_ fields: inout Fields) throws(Problem) -> [String] {
+    guard let value = fields.take("return") else { return ["loss"] }
     let names: [String]
     do {
       names = try value.strings()
     } catch {
       throw .invalid("return", "must be a list of strings")
     }
-    for name in names {
-      switch name {
-      case "loss", "per_row": continue
-      case "gradients", "diagnostics": throw .notServed("return", "'\(name)' is not served by this version")
-      default: throw .invalid("return", "'\(name)' is unknown; known: loss, per_row, gradients, diagnostics")
-      }
+    for name in names where !["loss", "per_row", "gradients", "diagnostics"].contains(name) {
+      throw .invalid("return", "'\(name)' is unknown; known: loss, per_row, gradients, diagnostics")
     }
-    return names.contains("per_row")
+    return names
   }
 
-  private static func indices(_ value: JSONValue) throws(Problem) -> [Int] {
-    guard let entries = value.elements else { throw .invalid("positives", "must be a list of whole numbers") }
-    var indices: [Int] = []
-    for (row, entry) in entries.enumerated() {
-      guard let index = entry.integer else { throw .invalid("positives[\(row)]", "must be a whole number") }
-      indices.append(index)
+  /// The metadata as a JSON object: each value is JSON text, and what is none is taken as that string.
+  private static func options(_ metadata: [String: String], _ limits: Limits) throws -> JSONValue {
+    var writer = JSONWriter()
+    writer.beginObject()
+    // `format` says which library wrote the file.
+    for (name, text) in metadata.sorted(by: { $0.key < $1.key }) where name != "format" {
+      writer.key(name)
+      let bytes = Array(text.utf8)
+      if (try? JSONDocument(bytes, maxDepth: limits.maxJSONDepth)) != nil {
+        writer.raw(bytes)
+      } else {
+        writer.string(text)
+      }
     }
-    return indices
+    writer.endObject()
+    return try JSONDocument(writer.bytes, maxDepth: limits.maxJSONDepth + 1).root
   }
 }

@@ -11,8 +11,6 @@ struct LossRows: Sendable {
   let source: Source
   /// Rows of each query's own group; nil where all rows are shared.
   let perQuery: Int?
-  /// How many groups there are.
-  let groups: Int
 
   /// A list of rows or of texts.
   init(_ value: JSONValue, field: String, _ limits: Limits) throws(Problem) {
@@ -21,7 +19,11 @@ struct LossRows: Sendable {
     case .texts(let texts): source = .texts(texts)
     }
     perQuery = nil
-    groups = 1
+  }
+
+  init(_ matrix: Matrix, perQuery: Int?) {
+    source = .vectors(matrix)
+    self.perQuery = perQuery
   }
 
   /// M rows for all queries, or N groups of M rows, one for each query; rows of numbers or texts.
@@ -41,15 +43,13 @@ struct LossRows: Sendable {
     guard tensor.shape.count >= 2 else { throw .invalid("\(field)[0]", "must be a list of numbers") }
     let rows = tensor.shape.dropLast().reduce(1, *)
     try limits.check(count: rows, field: field)
-    source = .vectors(try limits.matrix(tensor, rows: rows, field: field))
+    source = .vectors(try limits.matrix(tensor.values, shape: tensor.shape, rows: rows, field: field))
     perQuery = tensor.shape.count == 3 ? tensor.shape[1] : nil
-    groups = tensor.shape.count == 3 ? tensor.shape[0] : 1
   }
 
-  private init(texts: [String], perQuery: Int, groups: Int) {
+  private init(texts: [String], perQuery: Int) {
     source = .texts(texts)
     self.perQuery = perQuery
-    self.groups = groups
   }
 
   private static func groupedTexts(
@@ -65,7 +65,7 @@ struct LossRows: Sendable {
       all += texts
     }
     try limits.check(count: all.count, field: field)
-    return LossRows(texts: all, perQuery: size, groups: groups.count)
+    return LossRows(texts: all, perQuery: size)
   }
 
   /// The texts to embed; none where the rows are vectors.

@@ -11,14 +11,17 @@ final class OperationEndpoint: Sendable {
   private let encoder: SentenceEncoder
   private let texts: TextEncoder
   private let store: CollectionStore
+  private let queues: QueueRegistry
   private let configuration: ServiceConfiguration
   private let metrics: Metrics
   private let draining = Atomic(false)
   private let transport = Mutex<(@Sendable (inout MetricsText) -> Void)?>(nil)
 
   init(
-    texts: TextEncoder, store: CollectionStore, configuration: ServiceConfiguration, metrics: Metrics
+    texts: TextEncoder, store: CollectionStore, queues: QueueRegistry, configuration: ServiceConfiguration,
+    metrics: Metrics
   ) {
+    self.queues = queues
     encoder = texts.encoder
     self.texts = texts
     self.store = store
@@ -98,6 +101,12 @@ final class OperationEndpoint: Sendable {
     text.family("nearfar_collection_points", "gauge", "Points of a collection.")
     for collection in store.all {
       text.sample("nearfar_collection_points", [("collection", collection.name)], Double(collection.snapshot.count))
+    }
+    text.family("nearfar_queue_rows", "gauge", "Rows that a queue of negatives holds.")
+    for queue in queues.all { text.sample("nearfar_queue_rows", [("queue", queue.name)], Double(queue.contents.count)) }
+    text.family("nearfar_queue_appended_total", "counter", "Rows that were appended to a queue of negatives.")
+    for queue in queues.all {
+      text.sample("nearfar_queue_appended_total", [("queue", queue.name)], Double(queue.contents.appended))
     }
     ProcessMetrics.write(to: &text)
     transport.withLock { $0 }?(&text)

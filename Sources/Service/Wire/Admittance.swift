@@ -27,43 +27,30 @@ struct Admittance: Sendable {
       return response
     }
     guard Self.hasBody(head.method) else { return nil }
-    return unsupportedBody(head, route.style) ?? unacceptable(head, route.style)
+    return unsupportedBody(head, route) ?? unacceptable(head, route)
   }
 
   /// 415 with what would be accepted (RFC 9110, 15.5.16).
-  private func unsupportedBody(_ head: RequestHead, _ style: ErrorStyle) -> Response? {
+  private func unsupportedBody(_ head: RequestHead, _ route: Route) -> Response? {
+    let accepted = route.takes.map(\.rawValue).joined(separator: ", ")
     if let coding = head.fields["content-encoding"], coding.lowercased() != "identity" {
-      var response = Problem(415, "Content-Encoding '\(coding)' is not served by this version").response(style)
+      var response = Problem(415, "Content-Encoding '\(coding)' is not served by this version").response(route.style)
       response.fields.set("Accept-Encoding", "identity")
-      response.fields.set("Accept-Post", "application/json")
+      response.fields.set("Accept-Post", accepted)
       return response
     }
-    guard let type = head.fields["content-type"], !Self.isJSON(type) else { return nil }
-    var response = Problem(415, "Content-Type '\(type)' is not supported; send application/json").response(style)
-    response.fields.set("Accept-Post", "application/json")
+    guard let type = head.fields["content-type"] else { return nil }
+    if let known = MediaType(contentType: type), route.takes.contains(known) { return nil }
+    var response = Problem(415, "Content-Type '\(type)' is not supported; send \(accepted)").response(route.style)
+    response.fields.set("Accept-Post", accepted)
     return response
   }
 
-  /// 406 when nothing that the client accepts is JSON (RFC 9110, 12.5.1).
-  private func unacceptable(_ head: RequestHead, _ style: ErrorStyle) -> Response? {
-    guard let accept = head.fields["accept"] else { return nil }
-    let acceptable = accept.split(separator: ",").contains { range in
-      let parts = range.split(separator: ";").map(Self.trimmed)
-      let refused = parts.dropFirst().contains { ["q=0", "q=0.0", "q=0.00", "q=0.000"].contains($0) }
-      return !refused && ["*/*", "application/*", "application/json"].contains(parts.first ?? "")
-    }
-    return acceptable ? nil : Problem(406, "the answer is application/json, which Accept excludes").response(style)
-  }
-
-  private static func isJSON(_ type: String) -> Bool {
-    trimmed(type.split(separator: ";", omittingEmptySubsequences: false).first ?? "") == "application/json"
-  }
-
-  /// Without surrounding spaces and tabs (OWS), in lower case.
-  private static func trimmed(_ text: Substring) -> String {
-    var text = text
-    while let first = text.utf8.first, first == 0x20 || first == 0x09 { text.removeFirst() }
-    while let last = text.utf8.last, last == 0x20 || last == 0x09 { text.removeLast() }
-    return text.lowercased()
+  /// 406 when the client accepts nothing that the route gives (RFC 9110, 12.5.1).
+  private func unacceptable(_ head: RequestHead, _ route: Route) -> Response? {
+    let accept = head.fields["accept"]
+    guard MediaType.preferred(of: route.gives, accept: accept) == nil else { return nil }
+    let given = route.gives.map(\.rawValue).joined(separator: " or ")
+    return Problem(406, "the answer is \(given), which Accept excludes").response(route.style)
   }
 }

@@ -9,7 +9,10 @@ final class Call: Sendable {
   let parameters: [String]
   let style: ErrorStyle
   private let body: Mutex<[UInt8]>
+  /// The format that the answer is wanted in.
+  let answerType: MediaType
   private let route: String
+  private let observer = Mutex<(@Sendable (Response) -> Void)?>(nil)
   private let requestID: String
   private let reply: any ReplyChannel
   private let metrics: Metrics
@@ -23,6 +26,7 @@ final class Call: Sendable {
     parameters = match.parameters
     style = match.route.style
     route = match.route.template
+    answerType = MediaType.preferred(of: match.route.gives, accept: request.head.fields["accept"]) ?? .json
     requestID = RequestID.of(request.head.fields["x-request-id"])
     metrics.began()
   }
@@ -42,19 +46,32 @@ final class Call: Sendable {
   /// The time since the request's last byte arrived is what it waited.
   func leftQueue() { add(.queue, since: reply.receivedAt) }
 
-  /// The body as JSON. To be called once: the bytes go with the document, so that a large body is not copied.
+  /// The body as JSON. To be called once.
   ///
   /// - Throws: `JSONParseError`.
   func json(_ limits: Limits) throws -> JSONValue {
-    let bytes = body.withLock { bytes in
+    try JSONDocument(takeBody(), maxDepth: limits.maxJSONDepth).root
+  }
+
+  /// The body's bytes. To be called once: they go with whoever reads them, so that a large body is not copied.
+  func takeBody() -> [UInt8] {
+    body.withLock { bytes in
       defer { bytes = [] }
       return bytes
     }
-    return try JSONDocument(bytes, maxDepth: limits.maxJSONDepth).root
+  }
+
+  /// Calls `body` with the bytes, which stay.
+  func withBody<Result>(_ read: ([UInt8]) -> Result) -> Result { body.withLock { read($0) } }
+
+  /// Shows `observe` the answer, without the fields that every answer gets, before it is sent.
+  func whenAnswered(_ observe: @escaping @Sendable (Response) -> Void) {
+    observer.withLock { $0 = observe }
   }
 
   func answer(_ response: Response) {
     let elapsed = MonotonicClock.now &- reply.receivedAt
+    observer.withLock { $0 }?(response)
     var response = response
     response.fields.append("X-Request-Id", requestID)
     response.fields.append("Server-Timing", timings.withLock { $0.field(total: elapsed) })

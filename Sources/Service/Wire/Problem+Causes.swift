@@ -1,5 +1,6 @@
 import Contrastive
 import JSON
+import Safetensors
 import SentenceEncoder
 import SimilarityCore
 import VectorStore
@@ -10,6 +11,7 @@ extension Problem {
     switch error {
     case let problem as Problem: self = problem
     case let error as JSONParseError: self.init(error)
+    case let error as SafetensorsError: self.init(400, "the body is not valid safetensors: \(error.message)")
     case let error as ContrastiveError: self = .invalid(error.parameter, error.reason)
     case let error as StoreError: self.init(error, points: "vectors")
     case let error as EncodingFailure: self.init(error)

@@ -23,6 +23,9 @@ struct Route: Sendable {
   let template: String
   let style: ErrorStyle
   let actions: [(method: HTTPMethod, action: Action)]
+  /// Formats of request bodies and of answers to them; the first is the default.
+  let takes: [MediaType]
+  let gives: [MediaType]
   private let segments: [Segment]
 
   private enum Segment: Sendable {
@@ -30,7 +33,12 @@ struct Route: Sendable {
     case captured
   }
 
-  init(template: String, actions: [(method: HTTPMethod, action: Action)]) {
+  init(
+    template: String, actions: [(method: HTTPMethod, action: Action)], takes: [MediaType] = [.json],
+    gives: [MediaType] = [.json]
+  ) {
+    self.takes = takes
+    self.gives = gives
     self.template = template
     self.actions = actions
     style = ErrorStyle(path: template)

@@ -65,7 +65,7 @@ extension Limits {
     try check(count: value.count, field: field)
     let tensor = try tensor(value, field: field, rank: 2)
     guard tensor.shape.count == 2 else { throw .invalid("\(field)[0]", "must be a list of numbers") }
-    return try matrix(tensor, rows: tensor.shape[0], field: field)
+    return try matrix(tensor.values, shape: tensor.shape, rows: tensor.shape[0], field: field)
   }
 
   func tensor(_ value: JSONValue, field: String, rank: Int) throws(Problem) -> JSONTensor {
@@ -76,14 +76,14 @@ extension Limits {
     }
   }
 
-  /// `rows` rows of the tensor's last axis, checked against the limit of dimensions.
-  func matrix(_ tensor: JSONTensor, rows: Int, field: String) throws(Problem) -> Matrix {
-    let columns = tensor.shape.last ?? 0
+  /// `rows` rows of the last axis, checked against the limit of dimensions.
+  func matrix(_ values: [Float], shape: [Int], rows: Int, field: String) throws(Problem) -> Matrix {
+    let columns = shape.last ?? 0
     guard columns > 0 else { throw .invalid("\(field)[0]", "the row is empty") }
     guard columns <= maxDimension else {
       throw .invalid(field, "rows have \(columns) values, more than the limit of \(maxDimension)")
     }
-    guard let matrix = Matrix(rows: rows, columns: columns, values: tensor.values) else {
+    guard let matrix = Matrix(rows: rows, columns: columns, values: values) else {
       throw .invalid(field, "its rows differ in length")
     }
     return matrix

@@ -1,0 +1,88 @@
+import Contrastive
+import JSON
+import Safetensors
+import SimilarityCore
+
+/// The rows of a `/loss` request, from either format; texts are not embedded yet.
+struct LossInputs: Sendable {
+  var queries: LossRows
+  var keys: LossRows?
+  var negatives: LossRows?
+  var positives: [Int]?
+  var labels: [Int]?
+
+  /// Takes the rows out of a JSON body.
+  init(_ fields: inout Fields, _ limits: Limits) throws(Problem) {
+    queries = try LossRows(try fields.required("queries"), field: "queries", limits)
+    keys = try fields.take("keys").map { value throws(Problem) in try LossRows(value, field: "keys", limits) }
+    negatives = try fields.take("negatives").map { value throws(Problem) in try LossRows(negatives: value, limits) }
+    positives = try fields.take("positives").map { value throws(Problem) in try Self.integers(value, "positives") }
+    labels = try fields.take("labels").map { value throws(Problem) in try Self.integers(value, "labels") }
+  }
+
+  /// Takes the tensors out of a safetensors body.
+  init(_ archive: SafetensorsArchive, _ limits: Limits) throws {
+    let known = ["queries", "keys", "negatives", "positives", "labels"]
+    if let unknown = archive.names.first(where: { !known.contains($0) }) {
+      throw Problem.invalid(unknown, "unknown tensor '\(unknown)'; known: \(known.joined(separator: ", "))")
+    }
+    guard let queries = try LossRows(archive, "queries", limits) else {
+      throw Problem.invalid("queries", "is required")
+    }
+    self.queries = queries
+    keys = try LossRows(archive, "keys", limits)
+    negatives = try LossRows(archive, "negatives", limits)
+    positives = try archive.tensor("positives").map { try $0.integers() }
+    labels = try archive.tensor("labels").map { try $0.integers() }
+  }
+
+  private static func integers(_ value: JSONValue, _ field: String) throws(Problem) -> [Int] {
+    guard let entries = value.elements else { throw .invalid(field, "must be a list of whole numbers") }
+    var integers: [Int] = []
+    integers.reserveCapacity(entries.count)
+    for (row, entry) in entries.enumerated() {
+      guard let integer = entry.integer else { throw .invalid("\(field)[\(row)]", "must be a whole number") }
+      integers.append(integer)
+    }
+    return integers
+  }
+}
+
+extension LossRows {
+  /// The tensor `name` as rows: [n, d], or for negatives [n, m, d]; nil when there is none.
+  init?(_ archive: SafetensorsArchive, _ name: String, _ limits: Limits) throws {
+    guard let tensor = archive.tensor(name) else { return nil }
+    let shape = tensor.shape
+    guard shape.count == 2 || (shape.count == 3 && name == "negatives") else {
+      throw Problem.invalid(name, "has \(shape.count) axes")
+    }
+    guard [.f32, .f16, .bf16].contains(tensor.dtype) else {
+      throw Problem.invalid(name, "is \(tensor.dtype.rawValue), not F32, F16 or BF16")
+    }
+    let rows = shape.dropLast().reduce(1, *)
+    try limits.check(count: rows, field: name)
+    let values = try tensor.floats()
+    let width = max(1, shape.last ?? 1)
+    if let broken = values.firstIndex(where: { !$0.isFinite }) {
+      throw Problem.invalid(
+        "\(name)[\(broken / width / (shape.count == 3 ? max(1, shape[1]) : 1))]", "is not finite in f32")
+    }
+    let matrix = try limits.matrix(values, shape: shape, rows: rows, field: name)
+    self.init(matrix, perQuery: shape.count == 3 ? shape[1] : nil)
+  }
+}
+
+extension TensorView {
+  /// The elements of an I32 or I64 vector.
+  fileprivate func integers() throws(Problem) -> [Int] {
+    guard shape.count == 1, dtype == .i32 || dtype == .i64 else {
+      throw .invalid(name, "must be a vector of I32 or I64, not \(dtype.rawValue)\(shape)")
+    }
+    // SAFETY: loads are unaligned ones within `bytes`.
+    return (0..<count).map { index in
+      dtype == .i32
+        ? Int(Int32(littleEndian: bytes.loadUnaligned(fromByteOffset: index &* 4, as: Int32.self)))
+        : Int(truncatingIfNeeded: Int64(littleEndian: bytes.loadUnaligned(fromByteOffset: index &* 8, as: Int64.self)))
+    }
+  }
+}

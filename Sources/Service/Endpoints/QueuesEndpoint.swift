@@ -1,0 +1,62 @@
+import HTTP1
+import JSON
+
+/// `/queues` and `/queues/{name}`: MoCo's dictionaries of earlier keys.
+struct QueuesEndpoint: Sendable {
+  let queues: QueueRegistry
+  let limits: Limits
+
+  private static let mostRows = 1_000_000
+
+  func create(_ call: Call) throws {
+    let name = try Self.name(call)
+    var fields = try Fields(try call.json(limits))
+    guard let capacity = try fields.integer("capacity", in: 1...Self.mostRows) else {
+      throw Problem.invalid("capacity", "is required")
+    }
+    guard let dimension = try fields.integer("dim", in: 1...limits.maxDimension) else {
+      throw Problem.invalid("dim", "is required")
+    }
+    try fields.finish()
+    let (queue, created) = try queues.create(name, capacity: capacity, dimension: dimension)
+    call.answer(status: created ? 201 : 200) { Self.describe(queue, to: &$0) }
+  }
+
+  func list(_ call: Call) {
+    call.answer { writer in
+      writer.object { writer in
+        writer.key("queues")
+        writer.array { for queue in queues.all { Self.describe(queue, to: &$0) } }
+      }
+    }
+  }
+
+  func describe(_ call: Call) throws {
+    let queue = try queues.queue(try Self.name(call))
+    call.answer { Self.describe(queue, to: &$0) }
+  }
+
+  func delete(_ call: Call) throws {
+    try queues.delete(try Self.name(call))
+    call.answer(Response(status: 204))
+  }
+
+  private static func name(_ call: Call) throws(Problem) -> String {
+    let name = call.parameters.first ?? ""
+    guard RequestID.isValid(name) else {
+      throw .invalid("name", "a queue's name has 1 to 128 of the characters A-Z a-z 0-9 . _ -")
+    }
+    return name
+  }
+
+  private static func describe(_ queue: ServedQueue, to writer: inout JSONWriter) {
+    let contents = queue.contents
+    writer.object { writer in
+      writer.member("name", queue.name)
+      writer.member("capacity", contents.capacity)
+      writer.member("dim", contents.dimension)
+      writer.member("count", contents.count)
+      writer.member("appended", contents.appended)
+    }
+  }
+}
