@@ -103,20 +103,21 @@ def softmax_rows(batch: Batch) -> dict:
     q, k = batch.unit(batch.queries), batch.unit(batch.keys)
     rows = torch.arange(len(q))
     positives = torch.tensor(batch.options.get("positives", list(range(len(q)))))
-    positive = (q * k[positives]).sum(1)
+    positive = (q * k[positives]).sum(1) / batch.temperature
     others = []
     if batch.objective != "moco" and batch.options.get("in_batch_negatives", True):
         mask = torch.zeros(len(q), len(k), dtype=torch.bool)
         mask[rows, positives] = True
-        others.append((q @ k.T).masked_fill(mask, -torch.inf))
+        # Masked after the division, whose derivative at -inf is not a number.
+        others.append((q @ k.T / batch.temperature).masked_fill(mask, -torch.inf))
     if batch.negatives is not None:
         n = batch.unit(batch.negatives)
-        others.append(q @ n.T if n.ndim == 2 else torch.einsum("nd,nmd->nm", q, n))
+        products = q @ n.T if n.ndim == 2 else torch.einsum("nd,nmd->nm", q, n)
+        others.append(products / batch.temperature)
     if batch.queue is not None:
-        others.append(q @ batch.unit(batch.queue).T)
+        others.append(q @ batch.unit(batch.queue).T / batch.temperature)
     candidates = others if batch.objective == "dcl" else [positive[:, None], *others]
-    logits = torch.cat(candidates, dim=1) / batch.temperature
-    return batch.case(torch.logsumexp(logits, dim=1) - positive / batch.temperature)
+    return batch.case(torch.logsumexp(torch.cat(candidates, dim=1), dim=1) - positive)
 
 
 def symmetric(batch: Batch) -> dict:
@@ -284,11 +285,11 @@ def sentence_transformers() -> list[dict]:
     columns = [hard.queries, hard.keys, hard.negatives[:6], hard.negatives[6:]]
     cases.append(hard.case(loss=loss_of(MultipleNegativesRankingLoss, hard, columns)))
 
-    # As lightly's DCLLoss: the negatives are queries too.
+    # As lightly's DCLLoss: the negatives are queries too. It masks before it scales, so the scale has no derivative.
     joint = batch("MultipleNegativesRankingLoss, query to query", "infonce", 53, 6, 6, 0.1, other_queries=True)
     directions = ("query_to_doc", "query_to_query")
     value = loss_of(MultipleNegativesRankingLoss, joint, [joint.queries, joint.keys], directions=directions)
-    cases.append(joint.case(loss=value, leaves=("keys", "temperature")))
+    cases.append(joint.case(loss=value, leaves=("keys",)))
 
     two = batch("MultipleNegativesSymmetricRankingLoss", "symmetric", 54, 8, 6, 0.05)
     cases.append(two.case(loss=loss_of(MultipleNegativesSymmetricRankingLoss, two, [two.queries, two.keys])))
@@ -325,7 +326,7 @@ def main() -> None:
     versions = {name: importlib.metadata.version(name) for name in packages}
     target = Path(__file__).resolve().parent / "Fixtures" / "losses.json"
     target.parent.mkdir(exist_ok=True)
-    lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases)
+    lines = ",\n".join(json.dumps(case, separators=(",", ":"), allow_nan=False) for case in cases)
     target.write_text(f'{{"versions":{json.dumps(versions)},\n"cases":[\n{lines}\n]}}\n')
     print(f"{len(cases)} cases, {target.stat().st_size} bytes")
 
