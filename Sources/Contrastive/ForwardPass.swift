@@ -3,8 +3,15 @@ import SimilarityCore
 /// The losses of a softmax objective alone: each tile of products is folded into its rows' log-sum-exp while it is in cache,
 /// and no logit is kept (arXiv 1805.02867).
 struct ForwardPass {
-  /// Anchors of one piece of work; with a tile's 512 columns its products are 256 KiB.
-  private static let rowsPerPiece = 128
+  /// Anchors of one piece of work. Packed keys are read once for each piece, so many anchors take large ones; few are to keep
+  /// every thread busy.
+  private var rowsPerPiece: Int {
+    switch anchors.count {
+    case 8192...: 512
+    case 4096...: 256
+    default: 128
+    }
+  }
 
   let anchors: ScaledRows
   let candidates: CandidateRows
@@ -19,11 +26,11 @@ struct ForwardPass {
   /// - Throws: `ProductFailure` when the matrix library fails.
   func run() throws -> [Double] {
     var losses = [Double](repeating: 0, count: anchors.count)
-    let packed = candidates.packed(forRows: Self.rowsPerPiece, of: anchors.count, stride: nil, loop)
-    let pieces = (anchors.count + Self.rowsPerPiece - 1) / Self.rowsPerPiece
+    let packed = candidates.packed(forRows: rowsPerPiece, of: anchors.count, stride: nil, loop)
+    let pieces = (anchors.count + rowsPerPiece - 1) / rowsPerPiece
     try losses.withUnsafeMutableBufferPointer { losses in
       try loop.forEach(pieces) { piece in
-        let rows = piece * Self.rowsPerPiece..<min((piece + 1) * Self.rowsPerPiece, anchors.count)
+        let rows = piece * rowsPerPiece..<min((piece + 1) * rowsPerPiece, anchors.count)
         var sums = [LogSumExp](repeating: LogSumExp(), count: rows.count)
         var positives = [Float](repeating: 0, count: rows.count)
         guard addShared(rows, packed, &sums, &positives) else { return false }
