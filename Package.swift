@@ -57,7 +57,8 @@ let package = Package(
     .testTarget(name: "HTTP1Tests", dependencies: ["HTTP1"]),
     .testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer", "HTTP1"]),
     .testTarget(
-      name: "ContrastiveTests", dependencies: ["Contrastive", "SimilarityCore", "TestSupport"]),
+      name: "ContrastiveTests", dependencies: ["Contrastive", "SimilarityCore", "TestSupport"],
+      exclude: ["Fixtures", "generate_fixtures.py"]),
     .testTarget(
       name: "VectorIndexTests", dependencies: ["VectorIndex", "SimilarityCore", "TestSupport"]),
     .testTarget(name: "VectorStoreTests", dependencies: ["VectorStore", "TestSupport"]),
