@@ -21,22 +21,23 @@ import Testing
   }
 
   /// Options that an objective does not use, and the documented defaults that pass all the same.
-  @Test(arguments: [
-    ("\"objective\": \"symmetric\", \"negatives\": [[1, 2]]", 422, "negatives"),
-    ("\"objective\": \"nt_xent\", \"positives\": [0, 1]", 422, "positives"),
-    ("\"objective\": \"sigmoid\", \"labels\": [0, 1]", 422, "labels"),
-    ("\"objective\": \"simsiam\", \"temperature\": 0.1", 422, "temperature"),
-    ("\"objective\": \"simsiam\", \"temperature\": 0.07", 200, nil),
-    ("\"objective\": \"byol\", \"bias\": -9", 422, "bias"),
-    ("\"objective\": \"byol\", \"bias\": -10.0, \"in_batch_negatives\": true", 200, nil),
-    ("\"objective\": \"supcon\"", 422, "labels"),
-    ("\"objective\": \"supcon\", \"labels\": [0, 0.5]", 422, "labels[1]"),
-    ("\"objective\": \"supcon\", \"labels\": [0, 0], \"queue\": \"q\"", 422, "queue"),
-    ("\"objective\": \"moco\"", 422, "queue"),
-    ("\"objective\": \"moco\", \"queue\": \"q\", \"in_batch_negatives\": true", 422, "in_batch_negatives"),
-    ("\"queue\": \"nowhere\"", 404, "queue"),
-    ("\"return\": [\"gradient\"]", 422, "return"),
-  ] as [(String, Int, String?)])
+  @Test(
+    arguments: [
+      ("\"objective\": \"symmetric\", \"negatives\": [[1, 2]]", 422, "negatives"),
+      ("\"objective\": \"nt_xent\", \"positives\": [0, 1]", 422, "positives"),
+      ("\"objective\": \"sigmoid\", \"labels\": [0, 1]", 422, "labels"),
+      ("\"objective\": \"simsiam\", \"temperature\": 0.1", 422, "temperature"),
+      ("\"objective\": \"simsiam\", \"temperature\": 0.07", 200, nil),
+      ("\"objective\": \"byol\", \"bias\": -9", 422, "bias"),
+      ("\"objective\": \"byol\", \"bias\": -10.0, \"in_batch_negatives\": true", 200, nil),
+      ("\"objective\": \"supcon\"", 422, "labels"),
+      ("\"objective\": \"supcon\", \"labels\": [0, 0.5]", 422, "labels[1]"),
+      ("\"objective\": \"supcon\", \"labels\": [0, 0], \"queue\": \"q\"", 422, "queue"),
+      ("\"objective\": \"moco\"", 422, "queue"),
+      ("\"objective\": \"moco\", \"queue\": \"q\", \"in_batch_negatives\": true", 422, "in_batch_negatives"),
+      ("\"queue\": \"nowhere\"", 404, "queue"),
+      ("\"return\": [\"gradient\"]", 422, "return"),
+    ] as [(String, Int, String?)])
   func options(_ option: String, _ status: Int, _ param: String?) throws {
     let body = "{\"queries\": [[1,0],[0,1]], \"keys\": [[1,0],[0,1]], \(option)}"
     let answer = try Self.harness.get().post("/loss", body)
@@ -89,7 +90,8 @@ import Testing
       ("*/*", "application/json"), ("application/*", "application/json"), (Self.binary, Self.binary),
       ("application/json, application/x-safetensors", "application/json"),
       ("application/json;q=0.5, application/x-safetensors", Self.binary),
-      ("*/*, application/json;q=0", Self.binary), ("application/json, application/x-safetensors;q=0.9", "application/json"),
+      ("*/*, application/json;q=0", Self.binary),
+      ("application/json, application/x-safetensors;q=0.9", "application/json"),
     ] {
       #expect(try post(Self.batch, accept: accept).response.fields["content-type"] == type, "\(accept)")
     }

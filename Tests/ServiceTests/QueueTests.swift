@@ -46,7 +46,8 @@ import Testing
     let harness = try harness()
     var held: [[Double]] = []
     let batches: [[[Double]]] = [
-      [[1, 0]], [[0, 1], [0.6, 0.8]], [[0.8, 0.6], [-1, 0]], (0..<6).map { [cos(Double($0)), sin(Double($0))] }, [[0, -1]],
+      [[1, 0]], [[0, 1], [0.6, 0.8]], [[0.8, 0.6], [-1, 0]],
+      (0..<6).map { [cos(Double($0)), sin(Double($0))] }, [[0, -1]],
     ]
     for batch in batches {
       let sums = batch.map { query in

@@ -18,7 +18,8 @@ struct Tensor: Equatable {
     for tensor in tensors {
       let start = data.count
       tensor.values.withUnsafeBytes { data += $0 }
-      header[tensor.name] = ["dtype": "F32", "shape": tensor.shape, "data_offsets": [start, data.count]] as [String: Any]
+      let entry: [String: Any] = ["dtype": "F32", "shape": tensor.shape, "data_offsets": [start, data.count]]
+      header[tensor.name] = entry
     }
     let text = (try? JSONSerialization.data(withJSONObject: header)) ?? Data()
     return withUnsafeBytes(of: UInt64(text.count).littleEndian) { Array($0) } + text + data
