@@ -112,6 +112,9 @@ def routes():
 def test_every_route_of_the_specification_answers(server, method, path, operation):
     name = "route-test"
     server.delete(f"/collections/{name}")
+    server.delete(f"/queues/{name}")
+    if operation["operationId"] != "createQueue":
+        assert server.put(f"/queues/{name}", {"capacity": 8, "dim": 2}).status_code == 201
     if operation["operationId"] != "createCollection":
         assert server.put(f"/collections/{name}", {"dim": 2, "metric": "cosine"}).status_code == 201
         points = [{"id": "a", "vector": [1, 0]}, {"id": "b", "vector": [0, 1]}]
@@ -132,6 +135,7 @@ def test_every_route_of_the_specification_answers(server, method, path, operatio
         if "content" in stated:
             assert response.headers["Content-Type"].split(";")[0] in stated["content"]
     server.delete(f"/collections/{name}")
+    server.delete(f"/queues/{name}")
     server.post("/collections/default/points/delete", {"ids": ["n1"]})
 
 
