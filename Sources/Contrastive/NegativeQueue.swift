@@ -8,6 +8,7 @@ public struct NegativeQueue: Sendable {
   public let dimension: Int
   /// Rows that were ever appended.
   public private(set) var appended = 0
+  /// The rows held, as a ring once there are ``capacity``.
   private var values: [Float] = []
   /// Where the oldest row stands once the queue is full.
   private var oldest = 0
@@ -20,28 +21,28 @@ public struct NegativeQueue: Sendable {
   /// Rows held.
   public var count: Int { values.count / dimension }
 
-  /// The filled part, oldest row first.
+  /// The filled part, oldest row first. Shares its storage with the queue where the ring begins at its start.
   public var rows: Matrix {
     let split = oldest * dimension
-    return Matrix(rows: count, columns: dimension) { out in
-      for index in out.indices {
-        let source = index + split
-        out[index] = values[source < values.count ? source : source - values.count]
-      }
-    }
+    let ordered = split == 0 ? values : Array(values[split...]) + values[..<split]
+    return Matrix(rows: count, columns: dimension, values: ordered) ?? Matrix(rows: 0, columns: dimension) { _ in }
   }
 
-  /// Appends rows of ``dimension`` values; of more than ``capacity`` the last ones stay. Others are passed over.
+  /// Appends rows of ``dimension`` values; of more than ``capacity`` the last ones stay. Rows of another width are passed
+  /// over.
   public mutating func append(_ matrix: Matrix) {
     guard matrix.columns == dimension else { return }
-    appended += matrix.rows
-    for row in max(0, matrix.rows - capacity)..<matrix.rows {
-      if count < capacity {
-        values += matrix.row(row)
-      } else {
-        values.replaceSubrange(oldest * dimension..<(oldest + 1) * dimension, with: matrix.row(row))
-        oldest = (oldest + 1) % capacity
-      }
+    appended &+= matrix.rows
+    var rest = matrix.values.suffix(min(matrix.rows, capacity) * dimension)
+    let room = min(rest.count, (capacity - count) * dimension)
+    values += rest.prefix(room)
+    rest = rest.dropFirst(room)
+    while !rest.isEmpty {
+      let start = oldest * dimension
+      let part = rest.prefix(min(rest.count, values.count - start))
+      values.replaceSubrange(start..<start + part.count, with: part)
+      oldest = (oldest + part.count / dimension) % capacity
+      rest = rest.dropFirst(part.count)
     }
   }
 }

@@ -3,10 +3,23 @@ import JSON
 /// Collects tensors and writes them as one safetensors body.
 public struct SafetensorsWriter: Sendable {
   private struct Part: Sendable {
+    enum Content: Sendable {
+      case bytes([UInt8])
+      case floats([Float])
+
+      func withBytes(_ read: (UnsafeRawBufferPointer) -> Void) {
+        switch self {
+        case .bytes(let values): values.withUnsafeBytes(read)
+        case .floats(let values): values.withUnsafeBytes(read)
+        }
+      }
+    }
+
     var name: String
     var dtype: DType
     var shape: [Int]
-    var bytes: [UInt8]
+    var count: Int
+    var content: Content
   }
 
   private var parts: [Part] = []
@@ -22,19 +35,31 @@ public struct SafetensorsWriter: Sendable {
     try add(name: name, dtype: .f32, shape: shape, bytes: UnsafeRawBufferPointer(floats))
   }
 
+  /// Adds a tensor of 32-bit floats; the array is kept and not copied until it is written.
+  /// - Throws: `SafetensorsError` when `shape` does not name as many elements, or the name is taken.
+  public mutating func add(name: String, shape: [Int], floats: [Float]) throws(SafetensorsError) {
+    try add(name, .f32, shape, count: floats.count * 4, .floats(floats))
+  }
+
   /// Adds a tensor by its little-endian bytes, which are copied.
   /// - Throws: `SafetensorsError` when `shape` and `dtype` do not need as many bytes, or the name is taken.
   public mutating func add(
     name: String, dtype: DType, shape: [Int], bytes: UnsafeRawBufferPointer
   ) throws(SafetensorsError) {
-    guard byteCount(of: shape, dtype) == bytes.count else {
+    try add(name, dtype, shape, count: bytes.count, .bytes(Array(bytes)))
+  }
+
+  private mutating func add(
+    _ name: String, _ dtype: DType, _ shape: [Int], count: Int, _ content: Part.Content
+  ) throws(SafetensorsError) {
+    guard byteCount(of: shape, dtype) == count else {
       throw SafetensorsError(
-        message: "tensor \"\(name)\": \(bytes.count) bytes are not what \(dtype.rawValue)\(shape) needs")
+        message: "tensor \"\(name)\": \(count) bytes are not what \(dtype.rawValue)\(shape) needs")
     }
     guard names.insert(name).inserted else {
       throw SafetensorsError(message: "tensor \"\(name)\" is added twice, or its name is reserved")
     }
-    parts.append(Part(name: name, dtype: dtype, shape: shape, bytes: Array(bytes)))
+    parts.append(Part(name: name, dtype: dtype, shape: shape, count: count, content: content))
   }
 
   /// The whole body: length, header padded with spaces so that the data starts at a multiple of 8, data.
@@ -67,7 +92,7 @@ public struct SafetensorsWriter: Sendable {
       header.key("data_offsets")
       header.beginArray()
       header.integer(offset)
-      offset += part.bytes.count
+      offset += part.count
       header.integer(offset)
       header.endArray()
       header.endObject()
@@ -80,7 +105,7 @@ public struct SafetensorsWriter: Sendable {
     withUnsafeBytes(of: length.littleEndian) { body.append(contentsOf: $0) }
     body.append(contentsOf: header.bytes)
     body.append(contentsOf: repeatElement(0x20, count: padding))
-    for part in ordered { body.append(contentsOf: part.bytes) }
+    for part in ordered { part.content.withBytes { body.append(contentsOf: $0) } }
     return body
   }
 }

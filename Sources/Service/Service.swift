@@ -38,8 +38,8 @@ public final class Service: RequestHandler {
         tokenize: TokenizeEndpoint(texts: texts, limits: limits),
         similarity: SimilarityEndpoint(texts: texts, limits: limits),
         loss: LossEndpoint(
-          texts: texts, queues: negatives, idempotency: IdempotencyStore(), limits: limits,
-          threads: configuration.threads),
+          texts: texts, queues: negatives, idempotency: IdempotencyStore(work: queues, now: configuration.clock),
+          limits: limits, threads: configuration.threads),
         collections: CollectionsEndpoint(store: store, limits: limits),
         points: PointsEndpoint(store: store, texts: texts, limits: limits),
         neighbors: NeighborsEndpoint(store: store, texts: texts, limits: limits),

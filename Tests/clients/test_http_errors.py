@@ -73,7 +73,7 @@ def test_an_unknown_path_is_404(server, path):
         "application/octet-stream",
         "application/jsonp",
         "multipart/form-data",
-        "application/x-safetensors",
+        "application/x-tensors",
         "text/json",
         "x",
     ],
@@ -99,9 +99,19 @@ def test_identity_is_no_encoding(server):
     assert response.status_code == 200
 
 
-@pytest.mark.parametrize("accept", ["application/x-safetensors", "text/html", "application/json;q=0"])
+@pytest.mark.parametrize("accept", ["application/x-tensors", "text/html", "application/json;q=0"])
 def test_what_cannot_be_given_is_406(server, accept):
     problem(server.post("/embed", {"inputs": "a"}, headers={"Accept": accept}), 406)
+
+
+def test_safetensors_where_there_are_none(server):
+    binary = "application/x-safetensors"
+    problem(server.post("/similarity", {"inputs": {}}, headers={"Accept": binary}), 406)
+    response = server.request("POST", "/embed", data=b"", headers={"Content-Type": binary})
+    problem(response, 415)
+    assert response.headers["Accept-Post"] == "application/json"
+    response = server.request("POST", "/loss", data=b"", headers={"Content-Type": "text/plain"})
+    assert response.headers["Accept-Post"] == "application/json, application/x-safetensors"
 
 
 @pytest.mark.parametrize(

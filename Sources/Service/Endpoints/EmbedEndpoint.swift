@@ -26,8 +26,7 @@ struct EmbedEndpoint: Sendable {
       if call.answerType == .safetensors {
         var archive = SafetensorsWriter()
         try archive.add("embeddings", rows)
-        let type = HTTPFields([("Content-Type", MediaType.safetensors.rawValue)])
-        return call.answer(Response(status: 200, fields: type, body: archive.serialize()))
+        return call.answer(Response(.safetensors, archive.serialize()))
       }
       call.answer(reserving: rows.values.count * 12 + 64) { writer in
         writer.beginArray()

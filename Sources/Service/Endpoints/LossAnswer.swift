@@ -11,15 +11,31 @@ struct LossAnswer {
   let input: LossInput
   let returnsPerRow: Bool
 
+  /// - Throws: ``Problem`` when a number is not finite.
+  func response(_ type: MediaType) throws -> Response {
+    switch type {
+    case .json: Response(.json, try json())
+    case .safetensors: Response(.safetensors, try archive())
+    }
+  }
+
+  /// - Throws: ``Problem`` when a number is not finite.
+  func json() throws(Problem) -> [UInt8] {
+    var writer = JSONWriter(reserving: estimatedBytes)
+    write(to: &writer)
+    guard !writer.sawNonFinite else { throw .internalError }
+    return writer.bytes
+  }
+
   /// About what the JSON takes.
-  var estimatedBytes: Int {
+  private var estimatedBytes: Int {
     let gradients = result.gradients.map {
       $0.queries.values.count + ($0.keys?.values.count ?? 0) + ($0.negatives?.values.count ?? 0)
     }
     return 512 + 13 * ((gradients ?? 0) + (returnsPerRow ? result.perRow.count : 0))
   }
 
-  func write(to writer: inout JSONWriter) {
+  private func write(to writer: inout JSONWriter) {
     writer.object { writer in
       writer.member("loss", result.loss)
       summarise(to: &writer)
@@ -71,7 +87,7 @@ struct LossAnswer {
   /// Tensors `loss`, `per_row`, `gradients.…`; the rest as JSON in the metadata.
   ///
   /// - Throws: ``Problem`` when a number is not finite.
-  func archive() throws -> Response {
+  func archive() throws -> [UInt8] {
     var writer = SafetensorsWriter()
     try writer.add("loss", [], [Float(result.loss)])
     if returnsPerRow { try writer.add("per_row", [result.perRow.count], result.perRow) }
@@ -86,9 +102,7 @@ struct LossAnswer {
       if let value = gradients.temperature { try writer.add("gradients.temperature", [], [Float(value)]) }
       if let value = gradients.bias { try writer.add("gradients.bias", [], [Float(value)]) }
     }
-    return Response(
-      status: 200, fields: HTTPFields([("Content-Type", MediaType.safetensors.rawValue)]),
-      body: writer.serialize(metadata: try metadata()))
+    return writer.serialize(metadata: try metadata())
   }
 
   private func metadata() throws -> [String: String] {
@@ -112,8 +126,8 @@ struct LossAnswer {
 
 extension SafetensorsWriter {
   fileprivate mutating func add(_ name: String, _ shape: [Int], _ values: [Float]) throws {
-    guard values.allSatisfy(\.isFinite) else { throw Problem.internalError }
-    try values.withUnsafeBufferPointer { try add(name: name, shape: shape, floats: $0) }
+    guard values.isFinite else { throw Problem.internalError }
+    try add(name: name, shape: shape, floats: values)
   }
 
   mutating func add(_ name: String, _ matrix: Matrix) throws {

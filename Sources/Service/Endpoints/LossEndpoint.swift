@@ -1,4 +1,5 @@
 import Contrastive
+import HTTP1
 import Safetensors
 import SimilarityCore
 
@@ -11,12 +12,14 @@ struct LossEndpoint: Sendable {
   let threads: Int
 
   func run(_ call: Call) throws {
-    guard try idempotency.admit(call) else { return }
-    let isBinary = call.head.fields["content-type"].flatMap(MediaType.init(contentType:)) == .safetensors
+    let isFirst = try idempotency.admit(call) { call.perform { try run(call) } }
+    guard isFirst else { return }
     let request =
-      isBinary
+      call.bodyType == .safetensors
       ? try LossRequest(try SafetensorsArchive(call.takeBody()), limits)
       : try LossRequest(try call.json(limits), limits)
+    // Found before its texts are embedded: an unknown queue should cost nothing.
+    let queue = try request.queue.map { try queues.queue($0.name) }
     // One pass through the encoder for all texts, in the order in which `input` takes their rows.
     var sequences: [[Int32]] = []
     for (rows, field) in [
@@ -25,54 +28,36 @@ struct LossEndpoint: Sendable {
       guard let rows, !rows.texts.isEmpty else { continue }
       sequences += try texts.sequences(of: rows.texts, field: field, for: call)
     }
-    guard !sequences.isEmpty else { return try score(request, nil, call) }
+    guard !sequences.isEmpty else { return try score(request, queue, nil, call) }
     texts.encode(sequences, for: call) { pooled in
-      try score(request, texts.encoder.normalizes ? try pooled.normalized() : pooled, call)
+      try score(request, queue, texts.encoder.normalizes ? try pooled.normalized() : pooled, call)
     }
   }
 
-  private func score(_ request: LossRequest, _ embedded: Matrix?, _ call: Call) throws {
-    let given = input(request.inputs, embedded)
-    guard let use = request.queue else { return try answer(request, given, call) }
-    try queues.queue(use.name).enter { contents in
-      var input = given
-      var keys: Matrix?
+  private func score(_ request: LossRequest, _ queue: ServedQueue?, _ embedded: Matrix?, _ call: Call) throws {
+    let given = request.inputs.resolved(embedded)
+    guard let queue, let use = request.queue else { return call.answer(try response(request, given, call)) }
+    queue.enter { turn in
       call.perform {
-        guard contents.dimension == input.queries.columns else {
-          throw Problem.invalid(
-            "queue", "rows have \(contents.dimension) values where queries have \(input.queries.columns)")
+        guard !call.isAbandoned else { throw Problem(503, "the client went away") }
+        let width = given.queries.columns
+        guard turn.dimension == width else {
+          throw Problem.invalid("queue", "rows have \(turn.dimension) values where queries have \(width)")
         }
-        input.queue = contents.rows
-        try answer(request, input, call)
-        if use.update { keys = input.keys }
+        var input = given
+        input.queue = turn.rows
+        let response = try response(request, input, call)
+        // Before the answer leaves: whoever has it finds the keys in the queue.
+        if use.update, let keys = input.keys { turn.append(keys) }
+        call.answer(response)
       }
-      return keys
     }
   }
 
-  private func input(_ inputs: LossInputs, _ embedded: Matrix?) -> LossInput {
-    var vectors = EmbeddedRows(embedded)
-    let queries = inputs.queries.matrix(&vectors)
-    let keys = inputs.keys.map { $0.matrix(&vectors) }
-    let negatives = inputs.negatives.map { rows -> Negatives in
-      let matrix = rows.matrix(&vectors)
-      return rows.perQuery.map { .paired(matrix, perQuery: $0) } ?? .shared(matrix)
-    }
-    return LossInput(
-      queries: queries, keys: keys, negatives: negatives, positives: inputs.positives, labels: inputs.labels)
-  }
-
-  private func answer(_ request: LossRequest, _ input: LossInput, _ call: Call) throws {
+  private func response(_ request: LossRequest, _ input: LossInput, _ call: Call) throws -> Response {
     let began = MonotonicClock.now
-    var options = request.options
-    options.threads = threads
-    let result = try ContrastiveLoss.evaluate(input, options)
+    let answer = try request.evaluate(input, threads: threads)
     call.add(.score, since: began)
-    let answer = LossAnswer(
-      result: result, options: options, input: input, returnsPerRow: request.returnsPerRow)
-    switch call.answerType {
-    case .json: call.answer(reserving: answer.estimatedBytes) { answer.write(to: &$0) }
-    case .safetensors: call.answer(try answer.archive())
-    }
+    return try answer.response(call.answerType)
   }
 }

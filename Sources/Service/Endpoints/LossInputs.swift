@@ -63,9 +63,9 @@ extension LossRows {
     try limits.check(count: rows, field: name)
     let values = try tensor.floats()
     let width = max(1, shape.last ?? 1)
-    if let broken = values.firstIndex(where: { !$0.isFinite }) {
-      throw Problem.invalid(
-        "\(name)[\(broken / width / (shape.count == 3 ? max(1, shape[1]) : 1))]", "is not finite in f32")
+    if !values.isFinite, let broken = values.firstIndex(where: { !$0.isFinite }) {
+      let group = shape.count == 3 ? max(1, shape[1]) : 1
+      throw Problem.invalid("\(name)[\(broken / width / group)]", "is not finite in f32")
     }
     let matrix = try limits.matrix(values, shape: shape, rows: rows, field: name)
     self.init(matrix, perQuery: shape.count == 3 ? shape[1] : nil)
@@ -83,6 +83,38 @@ extension TensorView {
       dtype == .i32
         ? Int(Int32(littleEndian: bytes.loadUnaligned(fromByteOffset: index &* 4, as: Int32.self)))
         : Int(truncatingIfNeeded: Int64(littleEndian: bytes.loadUnaligned(fromByteOffset: index &* 8, as: Int64.self)))
+    }
+  }
+}
+
+extension LossInputs {
+  /// The rows as vectors; `embedded` holds those of the texts, queries before keys before negatives.
+  func resolved(_ embedded: Matrix?) -> LossInput {
+    var vectors = EmbeddedRows(embedded)
+    let queries = queries.matrix(&vectors)
+    let keys = keys.map { $0.matrix(&vectors) }
+    let negatives = negatives.map { rows -> Negatives in
+      let matrix = rows.matrix(&vectors)
+      return rows.perQuery.map { .paired(matrix, perQuery: $0) } ?? .shared(matrix)
+    }
+    return LossInput(queries: queries, keys: keys, negatives: negatives, positives: positives, labels: labels)
+  }
+}
+
+extension LossRequest {
+  /// - Throws: ``Problem`` naming the field and row; what the core throws otherwise.
+  func evaluate(_ input: LossInput, threads: Int) throws -> LossAnswer {
+    var options = options
+    options.threads = threads
+    do {
+      let result = try ContrastiveLoss.evaluate(input, options)
+      return LossAnswer(result: result, options: options, input: input, returnsPerRow: returnsPerRow)
+    } catch let error as ContrastiveError {
+      // The core counts negatives one after another; the client sent them in groups.
+      guard error.field == "negatives", let row = error.row, let group = inputs.negatives?.perQuery, group > 0 else {
+        throw error
+      }
+      throw Problem.invalid("negatives[\(row / group)][\(row % group)]", error.reason)
     }
   }
 }

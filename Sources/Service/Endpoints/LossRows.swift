@@ -96,9 +96,8 @@ struct EmbeddedRows {
   mutating func take(_ count: Int) -> Matrix {
     let width = rows?.columns ?? 0
     defer { next += count }
-    return Matrix(rows: count, columns: width) { out in
-      guard let rows, next + count <= rows.rows else { return }
-      for index in 0..<count * width { out[index] = rows.values[next * width + index] }
-    }
+    guard let rows, next + count <= rows.rows else { return Matrix(rows: count, columns: width) { _ in } }
+    let part = Array(rows.values[next * width..<(next + count) * width])
+    return Matrix(rows: count, columns: width, values: part) ?? Matrix(rows: count, columns: width) { _ in }
   }
 }

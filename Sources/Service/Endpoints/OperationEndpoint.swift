@@ -103,11 +103,10 @@ final class OperationEndpoint: Sendable {
       text.sample("nearfar_collection_points", [("collection", collection.name)], Double(collection.snapshot.count))
     }
     text.family("nearfar_queue_rows", "gauge", "Rows that a queue of negatives holds.")
-    for queue in queues.all { text.sample("nearfar_queue_rows", [("queue", queue.name)], Double(queue.contents.count)) }
+    let held = queues.all.map { (labels: [("queue", $0.name)], counts: $0.counts) }
+    for queue in held { text.sample("nearfar_queue_rows", queue.labels, Double(queue.counts.held)) }
     text.family("nearfar_queue_appended_total", "counter", "Rows that were appended to a queue of negatives.")
-    for queue in queues.all {
-      text.sample("nearfar_queue_appended_total", [("queue", queue.name)], Double(queue.contents.appended))
-    }
+    for queue in held { text.sample("nearfar_queue_appended_total", queue.labels, Double(queue.counts.appended)) }
     ProcessMetrics.write(to: &text)
     transport.withLock { $0 }?(&text)
     call.answer(

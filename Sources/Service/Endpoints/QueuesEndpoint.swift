@@ -50,13 +50,13 @@ struct QueuesEndpoint: Sendable {
   }
 
   private static func describe(_ queue: ServedQueue, to writer: inout JSONWriter) {
-    let contents = queue.contents
+    let counts = queue.counts
     writer.object { writer in
       writer.member("name", queue.name)
-      writer.member("capacity", contents.capacity)
-      writer.member("dim", contents.dimension)
-      writer.member("count", contents.count)
-      writer.member("appended", contents.appended)
+      writer.member("capacity", queue.capacity)
+      writer.member("dim", queue.dimension)
+      writer.member("count", counts.held)
+      writer.member("appended", counts.appended)
     }
   }
 }

@@ -8,9 +8,11 @@ final class Call: Sendable {
   /// Path segments that the route captured, decoded: a collection's name, a point's id.
   let parameters: [String]
   let style: ErrorStyle
-  private let body: Mutex<[UInt8]>
+  /// The format of the request's body.
+  let bodyType: MediaType
   /// The format that the answer is wanted in.
   let answerType: MediaType
+  private let body: Mutex<[UInt8]>
   private let route: String
   private let observer = Mutex<(@Sendable (Response) -> Void)?>(nil)
   private let requestID: String
@@ -26,6 +28,7 @@ final class Call: Sendable {
     parameters = match.parameters
     style = match.route.style
     route = match.route.template
+    bodyType = request.head.fields["content-type"].flatMap(MediaType.init(contentType:)) ?? .json
     answerType = MediaType.preferred(of: match.route.gives, accept: request.head.fields["accept"]) ?? .json
     requestID = RequestID.of(request.head.fields["x-request-id"])
     metrics.began()
@@ -62,7 +65,7 @@ final class Call: Sendable {
   }
 
   /// Calls `body` with the bytes, which stay.
-  func withBody<Result>(_ read: ([UInt8]) -> Result) -> Result { body.withLock { read($0) } }
+  func withBody<Result>(_ read: ([UInt8]) -> Result) -> Result { read(body.withLock { $0 }) }
 
   /// Shows `observe` the answer, without the fields that every answer gets, before it is sent.
   func whenAnswered(_ observe: @escaping @Sendable (Response) -> Void) {
@@ -71,7 +74,10 @@ final class Call: Sendable {
 
   func answer(_ response: Response) {
     let elapsed = MonotonicClock.now &- reply.receivedAt
-    observer.withLock { $0 }?(response)
+    observer.withLock { observer in
+      defer { observer = nil }
+      return observer
+    }?(response)
     var response = response
     response.fields.append("X-Request-Id", requestID)
     response.fields.append("Server-Timing", timings.withLock { $0.field(total: elapsed) })
@@ -87,8 +93,7 @@ final class Call: Sendable {
     var writer = JSONWriter(reserving: reserving)
     try write(&writer)
     guard !writer.sawNonFinite else { return fail(.internalError) }
-    answer(
-      Response(status: status, fields: HTTPFields([("Content-Type", "application/json")]), body: writer.bytes))
+    answer(Response(.json, writer.bytes, status: status))
   }
 
   /// Runs `body`; whatever it throws becomes the answer.
@@ -98,5 +103,12 @@ final class Call: Sendable {
     } catch {
       fail(Problem(describing: error))
     }
+  }
+}
+
+extension Response {
+  /// A body in one of the service's formats.
+  init(_ type: MediaType, _ body: [UInt8], status: Int = 200) {
+    self.init(status: status, fields: HTTPFields([("Content-Type", type.rawValue)]), body: body)
   }
 }

@@ -38,8 +38,8 @@ struct Timings: Sendable {
 }
 
 /// The monotonic clock that the server stamps requests with, in nanoseconds.
-enum MonotonicClock {
-  static var now: UInt64 {
+public enum MonotonicClock {
+  public static var now: UInt64 {
     var time = timespec()
     clock_gettime(CLOCK_MONOTONIC, &time)
     return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)

@@ -1,28 +1,57 @@
 import HTTP1
 import Synchronization
 
-/// Answers under the `Idempotency-Key` of their requests: a repeated request gets the first answer and is not run again.
+/// Answers under the `Idempotency-Key` of their requests (draft-ietf-httpapi-idempotency-key-header): a repeated request
+/// gets the first answer and is not run again.
 final class IdempotencyStore: Sendable {
-  /// How long an answer is kept, in nanoseconds, and how many bytes of bodies in all.
+  /// How long an answer is kept, in nanoseconds.
   private static let lifetime: UInt64 = 600 * 1_000_000_000
+  /// How much all answers may take; the oldest, which is the next to expire, makes room.
   private static let mostBytes = 64 << 20
+  /// What an entry takes beside its key and its body, so that short answers are bounded in number as well.
+  private static let overhead = 512
 
   private struct Entry {
     let fingerprint: Int
     /// nil while the first request runs.
     var answer: Response?
-    var waiting: [Call] = []
-    let since: UInt64
+    /// Repetitions that came meanwhile.
+    var waiting: [Repetition] = []
+    /// When the answer was given.
+    var since: UInt64 = 0
+  }
+
+  private struct Repetition {
+    let call: Call
+    let run: @Sendable () -> Void
   }
 
   private struct State {
     var entries: [String: Entry] = [:]
-    /// Keys of answered entries, oldest first.
-    var order: [String] = []
+    /// Keys of answered entries, oldest first, from `first` on.
+    private var order: [String] = []
+    private var first = 0
     var bytes = 0
 
-    mutating func forget(_ key: String) {
-      bytes -= entries.removeValue(forKey: key)?.answer?.body.count ?? 0
+    var oldest: String? { first < order.count ? order[first] : nil }
+
+    mutating func keep(_ key: String, _ entry: Entry) {
+      entries[key] = entry
+      order.append(key)
+      bytes += Self.size(key, entry)
+    }
+
+    mutating func forgetOldest() {
+      guard let key = oldest else { return }
+      first += 1
+      if let entry = entries.removeValue(forKey: key) { bytes -= Self.size(key, entry) }
+      guard first > 1024, first * 2 > order.count else { return }
+      order.removeFirst(first)
+      first = 0
+    }
+
+    private static func size(_ key: String, _ entry: Entry) -> Int {
+      IdempotencyStore.overhead + key.utf8.count + (entry.answer?.body.count ?? 0)
     }
   }
 
@@ -34,29 +63,26 @@ final class IdempotencyStore: Sendable {
   }
 
   private let state = Mutex(State())
+  private let work: WorkQueues
   private let now: @Sendable () -> UInt64
 
   /// - Parameter now: the time in nanoseconds.
-  init(now: @escaping @Sendable () -> UInt64 = { MonotonicClock.now }) {
+  init(work: WorkQueues, now: @escaping @Sendable () -> UInt64) {
+    self.work = work
     self.now = now
   }
 
   /// Looks at a request before it is run.
   ///
-  /// - Returns: true when it is to be run; otherwise it has its answer, or will have it with the first one's.
+  /// - Parameter run: runs the request after all, on a work queue, when the first one failed for want of the service.
+  /// - Returns: true when it is to be run now; otherwise it has its answer, or will have it with the first one's.
   /// - Throws: 422 for a key that is none, or that another request had.
-  func admit(_ call: Call) throws(Problem) -> Bool {
+  func admit(_ call: Call, run: @escaping @Sendable () -> Void) throws(Problem) -> Bool {
     guard let key = call.head.fields["idempotency-key"] else { return true }
     guard (1...255).contains(key.utf8.count), key.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
       throw .invalid("Idempotency-Key", "must have 1 to 255 visible ASCII characters")
     }
-    let fingerprint = call.withBody { body in
-      var hasher = Hasher()
-      hasher.combine(call.answerType)
-      body.withUnsafeBytes { hasher.combine(bytes: $0) }
-      return hasher.finalize()
-    }
-    switch claim(key, fingerprint, call) {
+    switch claim(key, Self.fingerprint(call), Repetition(call: call, run: run)) {
     case .run:
       call.whenAnswered { self.finish(key, $0) }
       return true
@@ -69,45 +95,58 @@ final class IdempotencyStore: Sendable {
     }
   }
 
-  private func claim(_ key: String, _ fingerprint: Int, _ call: Call) -> Verdict {
+  /// The request's content and what it wants back; keyed with a secret of the process, as `Hasher` is.
+  private static func fingerprint(_ call: Call) -> Int {
+    call.withBody { body in
+      var hasher = Hasher()
+      hasher.combine(call.bodyType)
+      hasher.combine(call.answerType)
+      body.withUnsafeBytes { hasher.combine(bytes: $0) }
+      return hasher.finalize()
+    }
+  }
+
+  private func claim(_ key: String, _ fingerprint: Int, _ repetition: Repetition) -> Verdict {
     let time = now()
     return state.withLock { state in
-      while let oldest = state.order.first, let entry = state.entries[oldest], time &- entry.since > Self.lifetime {
-        state.order.removeFirst()
-        state.forget(oldest)
+      while let oldest = state.oldest, time &- (state.entries[oldest]?.since ?? 0) > Self.lifetime {
+        state.forgetOldest()
       }
       guard var entry = state.entries[key] else {
-        state.entries[key] = Entry(fingerprint: fingerprint, since: time)
+        state.entries[key] = Entry(fingerprint: fingerprint)
         return .run
       }
       guard entry.fingerprint == fingerprint else { return .differs }
       if let answer = entry.answer { return .repeated(answer) }
-      entry.waiting.append(call)
+      entry.waiting.append(repetition)
       state.entries[key] = entry
       return .wait
     }
   }
 
   private func finish(_ key: String, _ answer: Response) {
-    let waiting = state.withLock { state -> [Call] in
-      guard var entry = state.entries[key] else { return [] }
+    let time = now()
+    // A failure of the service, a client that left included, did nothing and is not the answer to keep.
+    let failed = answer.status >= 500
+    let waiting = state.withLock { state -> [Repetition] in
+      guard var entry = state.entries.removeValue(forKey: key) else { return [] }
       let waiting = entry.waiting
-      // A failure of the service is not the answer to keep: the client should try again.
-      guard answer.status < 500, answer.body.count <= Self.mostBytes else {
-        state.entries[key] = nil
-        return waiting
-      }
-      entry.answer = answer
+      guard !failed else { return waiting }
       entry.waiting = []
-      state.entries[key] = entry
-      state.order.append(key)
-      state.bytes += answer.body.count
-      while state.bytes > Self.mostBytes, let oldest = state.order.first {
-        state.order.removeFirst()
-        state.forget(oldest)
-      }
+      entry.since = time
+      entry.answer = answer.body.count <= Self.mostBytes / 2 ? answer : Self.tooLarge
+      state.keep(key, entry)
+      while state.bytes > Self.mostBytes { state.forgetOldest() }
       return waiting
     }
-    for call in waiting { call.answer(answer) }
+    for repetition in waiting {
+      // Again from the start: the first to come runs, the others wait for it.
+      if failed { work.submit(repetition.run) } else { repetition.call.answer(answer) }
+    }
   }
+
+  /// Keeps a repetition from running twice where its answer would leave no room for others.
+  private static let tooLarge =
+    Problem(409, "the request was carried out; its answer is too large to be kept", param: "Idempotency-Key")
+    .response(.native)
 }

@@ -1,62 +1,12 @@
-import Contrastive
-import SimilarityCore
 import Synchronization
-
-/// A named queue of negatives. Requests that use it go through one after another, each seeing whole batches.
-final class ServedQueue: Sendable {
-  /// Reads the queue's rows and says what to append; nil appends nothing.
-  typealias Turn = @Sendable (NegativeQueue) -> Matrix?
-
-  let name: String
-  private let work: WorkQueues
-  private let state: Mutex<State>
-
-  private struct State {
-    var contents: NegativeQueue
-    var waiting: [Turn] = []
-    var isBusy = false
-  }
-
-  init(name: String, capacity: Int, dimension: Int, work: WorkQueues) {
-    self.name = name
-    self.work = work
-    state = Mutex(State(contents: NegativeQueue(capacity: capacity, dimension: dimension)))
-  }
-
-  var contents: NegativeQueue { state.withLock { $0.contents } }
-
-  /// Runs `turn` now or once those before it are done. Nobody blocks: a turn that must wait is kept, and the one before hands
-  /// its work queue on, so a queue in demand holds up no other work.
-  func enter(_ turn: @escaping Turn) {
-    let mayRun = state.withLock { state in
-      guard !state.isBusy else {
-        state.waiting.append(turn)
-        return false
-      }
-      state.isBusy = true
-      return true
-    }
-    if mayRun { run(turn) }
-  }
-
-  private func run(_ turn: Turn) {
-    let appended = turn(contents)
-    let next = state.withLock { state -> Turn? in
-      if let appended { state.contents.append(appended) }
-      guard !state.waiting.isEmpty else {
-        state.isBusy = false
-        return nil
-      }
-      return state.waiting.removeFirst()
-    }
-    if let next { work.submit { self.run(next) } }
-  }
-}
 
 /// All queues of the process, by name. They live in memory and end with it.
 final class QueueRegistry: Sendable {
   /// Values that all queues together may hold: 2 GiB.
   private static let mostValues = 1 << 29
+
+  /// Each is also two lines of the metrics.
+  private static let mostQueues = 1024
 
   private let work: WorkQueues
   private let queues = Mutex<[String: ServedQueue]>([:])
@@ -71,21 +21,18 @@ final class QueueRegistry: Sendable {
   func create(_ name: String, capacity: Int, dimension: Int) throws(Problem) -> (queue: ServedQueue, created: Bool) {
     let made = queues.withLock { queues -> (queue: ServedQueue, created: Bool)? in
       if let existing = queues[name] { return (existing, false) }
-      let held = queues.values.reduce(0) { sum, queue in
-        let contents = queue.contents
-        return sum + contents.capacity * contents.dimension
-      }
-      guard held + capacity * dimension <= Self.mostValues else { return nil }
+      let held = queues.values.reduce(0) { $0 + $1.capacity * $1.dimension }
+      guard queues.count < Self.mostQueues, held + capacity * dimension <= Self.mostValues else { return nil }
       let queue = ServedQueue(name: name, capacity: capacity, dimension: dimension, work: work)
       queues[name] = queue
       return (queue, true)
     }
     guard let made else {
-      throw .invalid("capacity", "all queues together may hold \(Self.mostValues) values")
+      throw .invalid(
+        "capacity", "there may be \(Self.mostQueues) queues, which may hold \(Self.mostValues) values together")
     }
-    let contents = made.queue.contents
-    guard contents.capacity == capacity, contents.dimension == dimension else {
-      throw Problem(409, "queue '\(name)' exists with capacity \(contents.capacity) and dim \(contents.dimension)")
+    guard made.queue.capacity == capacity, made.queue.dimension == dimension else {
+      throw Problem(409, "queue '\(name)' exists with capacity \(made.queue.capacity) and dim \(made.queue.dimension)")
     }
     return made
   }
