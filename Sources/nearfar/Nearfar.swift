@@ -15,6 +15,7 @@ enum Nearfar {
     Nearfar embeds text, scores contrastive losses and retrieves nearest neighbours over HTTP.
 
     usage: nearfar serve [flags]      run the service
+           nearfar loss [flags]       score a batch in safetensors files and print what POST /loss answers
            nearfar health [--url U]   exit 0 when the service at U (http://127.0.0.1:8080) is ready
            nearfar version
 
@@ -32,6 +33,16 @@ enum Nearfar {
       --max-body-bytes N, --max-inputs N, --max-input-chars N, --max-dim N, --max-k N, --max-json-depth N,
       --max-head-bytes N, --max-fields N
                               bounds on one request (GET /info shows them)
+
+    flags of loss:
+      --queries FILE, --keys FILE, --negatives FILE, --positives FILE, --labels FILE, --queue FILE
+                              safetensors files with a tensor of that name, or with a single one
+      --objective NAME        infonce, symmetric, nt_xent, dcl, supcon, sigmoid, simsiam, byol, moco (infonce)
+      --temperature N, --normalize true|false, --in-batch-negatives true|false, --bias N
+                              as in POST /loss
+      --return A,B            of loss, per_row, gradients, diagnostics (loss)
+      --output FILE           write loss and gradients as safetensors
+      --threads N             threads that share the work (the cores that the process may use)
     """
 
   static func main() {
@@ -51,6 +62,8 @@ enum Nearfar {
     case "serve":
       let options = try Options(arguments, known: ServeOptions.flags, environment: environment())
       return Serve.run(try ServeOptions(options))
+    case "loss":
+      return try Loss.run(try Options(arguments, known: Loss.flags, environment: [:]))
     case "health":
       let options = try Options(arguments, known: ["url"], environment: environment())
       let port = try options.integer("port", default: 8080, in: 0...65_535)

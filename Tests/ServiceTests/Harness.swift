@@ -36,14 +36,21 @@ final class Inbox: ReplyChannel {
 struct Harness {
   let service: Service
 
-  init(limits: Limits = Limits(), threads: Int = 2) throws {
-    service = try Service(
-      model: ModelFolder.path, configuration: ServiceConfiguration(threads: threads, limits: limits))
+  init(limits: Limits = Limits(), threads: Int = 2, clock: (@Sendable () -> UInt64)? = nil) throws {
+    var configuration = ServiceConfiguration(threads: threads, limits: limits)
+    if let clock { configuration.clock = clock }
+    service = try Service(model: ModelFolder.path, configuration: configuration)
   }
 
   /// Gives the service a request as the event loop would.
   func start(
     _ method: HTTPMethod, _ target: String, _ body: String = "", fields: [(String, String)] = [], endsPass: Bool = true
+  ) -> Inbox {
+    start(method, target, bytes: Array(body.utf8), fields: fields, endsPass: endsPass)
+  }
+
+  func start(
+    _ method: HTTPMethod, _ target: String, bytes body: [UInt8], fields: [(String, String)], endsPass: Bool = true
   ) -> Inbox {
     let inbox = Inbox()
     var all = HTTPFields(fields)
@@ -52,7 +59,7 @@ struct Harness {
     switch service.admit(head) {
     case .reject(let response): inbox.send(response)
     case .accept:
-      service.handle(Request(head: head, body: Array(body.utf8)), reply: inbox)
+      service.handle(Request(head: head, body: body), reply: inbox)
       if endsPass { service.endOfPass() }
     }
     return inbox

@@ -20,9 +20,9 @@ struct LossAnswer {
   }
 
   /// - Throws: ``Problem`` when a number is not finite.
-  func json() throws(Problem) -> [UInt8] {
-    var writer = JSONWriter(reserving: estimatedBytes)
-    write(to: &writer)
+  func json(withGradients: Bool = true) throws(Problem) -> [UInt8] {
+    var writer = JSONWriter(reserving: withGradients ? estimatedBytes : 512)
+    write(to: &writer, withGradients: withGradients)
     guard !writer.sawNonFinite else { throw .internalError }
     return writer.bytes
   }
@@ -35,7 +35,7 @@ struct LossAnswer {
     return 512 + 13 * ((gradients ?? 0) + (returnsPerRow ? result.perRow.count : 0))
   }
 
-  private func write(to writer: inout JSONWriter) {
+  private func write(to writer: inout JSONWriter, withGradients: Bool) {
     writer.object { writer in
       writer.member("loss", result.loss)
       summarise(to: &writer)
@@ -43,7 +43,7 @@ struct LossAnswer {
         writer.key("per_row")
         result.perRow.withUnsafeBufferPointer { writer.floats($0) }
       }
-      if let gradients = result.gradients {
+      if withGradients, let gradients = result.gradients {
         writer.key("gradients")
         writer.object { write(gradients, to: &$0) }
       }

@@ -20,20 +20,27 @@ struct LossInputs: Sendable {
     labels = try fields.take("labels").map { value throws(Problem) in try Self.integers(value, "labels") }
   }
 
+  /// Names of the tensors that a request may hold.
+  static let tensors = ["queries", "keys", "negatives", "positives", "labels"]
+
   /// Takes the tensors out of a safetensors body.
   init(_ archive: SafetensorsArchive, _ limits: Limits) throws {
-    let known = ["queries", "keys", "negatives", "positives", "labels"]
-    if let unknown = archive.names.first(where: { !known.contains($0) }) {
-      throw Problem.invalid(unknown, "unknown tensor '\(unknown)'; known: \(known.joined(separator: ", "))")
+    if let unknown = archive.names.first(where: { !Self.tensors.contains($0) }) {
+      throw Problem.invalid(unknown, "unknown tensor '\(unknown)'; known: \(Self.tensors.joined(separator: ", "))")
     }
-    guard let queries = try LossRows(archive, "queries", limits) else {
+    try self.init(limits) { archive.tensor($0) }
+  }
+
+  /// Takes the tensors that `tensor` finds by their names.
+  init(_ limits: Limits, _ tensor: (String) -> TensorView?) throws {
+    guard let queries = try LossRows(tensor("queries"), "queries", limits) else {
       throw Problem.invalid("queries", "is required")
     }
     self.queries = queries
-    keys = try LossRows(archive, "keys", limits)
-    negatives = try LossRows(archive, "negatives", limits)
-    positives = try archive.tensor("positives").map { try $0.integers() }
-    labels = try archive.tensor("labels").map { try $0.integers() }
+    keys = try LossRows(tensor("keys"), "keys", limits)
+    negatives = try LossRows(tensor("negatives"), "negatives", limits)
+    positives = try tensor("positives").map { try $0.integers(field: "positives") }
+    labels = try tensor("labels").map { try $0.integers(field: "labels") }
   }
 
   private static func integers(_ value: JSONValue, _ field: String) throws(Problem) -> [Int] {
@@ -49,9 +56,9 @@ struct LossInputs: Sendable {
 }
 
 extension LossRows {
-  /// The tensor `name` as rows: [n, d], or for negatives [n, m, d]; nil when there is none.
-  init?(_ archive: SafetensorsArchive, _ name: String, _ limits: Limits) throws {
-    guard let tensor = archive.tensor(name) else { return nil }
+  /// A tensor as the rows `name`: [n, d], or for negatives [n, m, d]; nil when there is none.
+  init?(_ tensor: TensorView?, _ name: String, _ limits: Limits) throws {
+    guard let tensor else { return nil }
     let shape = tensor.shape
     guard shape.count == 2 || (shape.count == 3 && name == "negatives") else {
       throw Problem.invalid(name, "has \(shape.count) axes")
@@ -74,9 +81,9 @@ extension LossRows {
 
 extension TensorView {
   /// The elements of an I32 or I64 vector.
-  fileprivate func integers() throws(Problem) -> [Int] {
+  fileprivate func integers(field: String) throws(Problem) -> [Int] {
     guard shape.count == 1, dtype == .i32 || dtype == .i64 else {
-      throw .invalid(name, "must be a vector of I32 or I64, not \(dtype.rawValue)\(shape)")
+      throw .invalid(field, "must be a vector of I32 or I64, not \(dtype.rawValue)\(shape)")
     }
     // SAFETY: loads are unaligned ones within `bytes`.
     return (0..<count).map { index in
@@ -103,9 +110,10 @@ extension LossInputs {
 
 extension LossRequest {
   /// - Throws: ``Problem`` naming the field and row; what the core throws otherwise.
-  func evaluate(_ input: LossInput, threads: Int) throws -> LossAnswer {
+  func evaluate(_ input: LossInput, threads: Int, withGradients: Bool = false) throws -> LossAnswer {
     var options = options
     options.threads = threads
+    if withGradients { options.wantsGradients = true }
     do {
       let result = try ContrastiveLoss.evaluate(input, options)
       return LossAnswer(result: result, options: options, input: input, returnsPerRow: returnsPerRow)

@@ -24,8 +24,12 @@ struct LossRequest: Sendable {
 
   /// From a safetensors body, whose options stand in its metadata.
   init(_ archive: SafetensorsArchive, _ limits: Limits) throws {
-    let inputs = try LossInputs(archive, limits)
-    var fields = try Fields(try Self.options(archive.metadata, limits))
+    try self.init(try LossInputs(archive, limits), options: archive.metadata, limits)
+  }
+
+  /// From rows and options, each by its name in the interface with JSON text or a bare word as its value.
+  init(_ inputs: LossInputs, options: [String: String], _ limits: Limits) throws {
+    var fields = try Fields(try Self.options(options, limits))
     try self.init(inputs, &fields)
   }
 

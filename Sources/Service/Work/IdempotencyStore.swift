@@ -134,7 +134,7 @@ final class IdempotencyStore: Sendable {
       guard !failed else { return waiting }
       entry.waiting = []
       entry.since = time
-      entry.answer = answer.body.count <= Self.mostBytes / 2 ? answer : Self.tooLarge
+      entry.answer = answer.body.count <= Self.mostBytes - 1024 ? answer : Self.tooLarge
       state.keep(key, entry)
       while state.bytes > Self.mostBytes { state.forgetOldest() }
       return waiting

@@ -1,0 +1,66 @@
+import Contrastive
+import JSON
+import Safetensors
+import SimilarityCore
+
+/// Why a batch in files cannot be scored.
+public struct LossCommandError: Error, CustomStringConvertible {
+  public let description: String
+}
+
+/// What `/loss` does, for tensors in safetensors files and without a service.
+public struct LossCommand: Sendable {
+  /// Names of the tensors that can be given; `queue` holds further negatives, oldest first.
+  public static let tensors = LossInputs.tensors + ["queue"]
+  /// Names of the options that can be given.
+  public static let options = ["objective", "temperature", "normalize", "in_batch_negatives", "bias", "return"]
+
+  /// The answer of `/loss` as JSON.
+  public let json: [UInt8]
+  /// The answer with gradients as safetensors; nil when it was not asked for.
+  public let archive: [UInt8]?
+
+  /// Scores the batch.
+  ///
+  /// - Parameters:
+  ///   - files: for each tensor of ``tensors`` that is given the path of a safetensors file. It has a tensor of that
+  ///     name, or a single one.
+  ///   - options: by their names in the interface, each value as JSON text or a bare word.
+  ///   - archives: also make ``archive``.
+  /// - Throws: ``LossCommandError`` naming the field, and the row where one is to blame.
+  public init(files: [String: String], options: [String: String], threads: Int, archives: Bool) throws(LossCommandError)
+  {
+    do {
+      var limits = Limits()
+      // The files are the caller's own.
+      limits.maxInputs = .max
+      limits.maxDimension = .max
+      var found: [String: TensorView] = [:]
+      for (name, path) in files { found[name] = try Self.tensor(name, path) }
+      var options = options
+      // Stands for the tensor: an objective that uses no queue refuses it, one that needs a queue has it.
+      if found["queue"] != nil { options["queue"] = "\"tensor\"" }
+      let inputs = try LossInputs(limits) { found[$0] }
+      let request = try LossRequest(inputs, options: options, limits)
+      var input = inputs.resolved(nil)
+      var unused = EmbeddedRows(nil)
+      input.queue = try LossRows(found["queue"], "queue", limits)?.matrix(&unused)
+      let answer = try request.evaluate(input, threads: threads, withGradients: archives)
+      json = try answer.json(withGradients: request.options.wantsGradients)
+      archive = archives ? try answer.archive() : nil
+    } catch let error as SafetensorsError {
+      throw LossCommandError(description: error.message)
+    } catch {
+      let problem = Problem(describing: error)
+      throw LossCommandError(description: problem.param.map { "\($0): \(problem.detail)" } ?? problem.detail)
+    }
+  }
+
+  private static func tensor(_ name: String, _ path: String) throws -> TensorView {
+    let archive = try SafetensorsArchive(memoryMapping: path)
+    let only = archive.names.count == 1 ? archive.names.first : nil
+    if let tensor = archive.tensor(name) ?? only.flatMap(archive.tensor) { return tensor }
+    throw SafetensorsError(
+      message: "\(path) has no tensor '\(name)' and not a single one; it has: \(archive.names.joined(separator: ", "))")
+  }
+}
