@@ -12,6 +12,8 @@ let package = Package(
     // Rank 4: programs.
     .executableTarget(name: "nearfar", dependencies: ["Service", "HTTPServer"]),
     .executableTarget(name: "http-echo", dependencies: ["HTTPServer", "HTTP1"]),
+    .executableTarget(
+      name: "loss-bench", dependencies: ["Contrastive", "SimilarityCore"], path: "Benchmarks/LossBench"),
 
     // Rank 3: where sockets' messages and mathematics meet.
     .target(

@@ -10,4 +10,6 @@ echo "==> bench: GET /livez beside nginx"
 Benchmarks/livez.py --server "$binary serve --port 0" || status=1
 echo "==> bench: POST /embed beside ONNX Runtime"
 Benchmarks/embed.py --binary "$binary" || status=1
+echo "==> bench: losses beside PyTorch"
+Benchmarks/loss.py --binary "$binary" --loss-bench "$(dirname "$binary")/loss-bench" || status=1
 exit "$status"

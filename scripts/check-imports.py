@@ -19,6 +19,7 @@ import sys
 RANKS = {
     "nearfar": 4,
     "http-echo": 4,
+    "loss-bench": 4,
     "Service": 3,
     "HTTPServer": 2,
     "VectorStore": 2,

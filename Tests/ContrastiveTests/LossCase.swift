@@ -88,69 +88,71 @@ extension LossCase {
   /// Every objective and option, in batches that the core treats apart: few rows, and many with all edges of its tiles.
   static let all: [LossCase] = oneWay + twoWay + [.simsiam, .byol].flatMap(regression)
 
-  private static let oneWay: [LossCase] = [Objective.infonce, .dcl].flatMap { objective in
-    [
-      LossCase(objective),
-      LossCase(objective) { $0.temperature = 0.01 },
-      LossCase(objective) { $0.normalize = false },
-      LossCase(objective) { $0.keys = 11 },
-      LossCase(objective) { $0.shared = 5 },
-      LossCase(objective) { $0.paired = 3 },
-      LossCase(objective) { $0.queue = 7 },
-      LossCase(objective) { ($0.shared, $0.inBatch) = (5, false) },
-      LossCase(objective) { ($0.paired, $0.inBatch, $0.normalize) = (3, false, false) },
-      LossCase(objective) { ($0.keys, $0.paired, $0.queue) = (9, 2, 4) },
-      LossCase(objective) { ($0.keys, $0.inBatch, $0.queue) = (9, false, 4) },
-      LossCase(objective) { ($0.rows, $0.dimension) = (70, 5) },
-      LossCase(objective) { ($0.rows, $0.dimension, $0.temperature) = (64, 33, 0.02) },
-      LossCase(objective) { ($0.rows, $0.dimension, $0.normalize) = (130, 33, false) },
-      LossCase(objective) { ($0.rows, $0.dimension, $0.temperature) = (100, 384, 0.05) },
-      LossCase(objective) { ($0.rows, $0.keys, $0.dimension) = (70, 600, 33) },
-      LossCase(objective) { ($0.rows, $0.shared, $0.dimension) = (66, 530, 5) },
-      LossCase(objective) { ($0.rows, $0.paired, $0.dimension) = (70, 3, 33) },
-      LossCase(objective) { ($0.rows, $0.paired, $0.dimension, $0.inBatch) = (70, 520, 5, false) },
-      LossCase(objective) { ($0.rows, $0.keys, $0.paired, $0.queue, $0.dimension) = (80, 90, 2, 520, 5) },
-      LossCase(objective) { ($0.rows, $0.dimension, $0.threads) = (260, 5, 2) },
+  private static let oneWay: [LossCase] =
+    [Objective.infonce, .dcl].flatMap { objective in
+      [
+        LossCase(objective),
+        LossCase(objective) { $0.temperature = 0.01 },
+        LossCase(objective) { $0.normalize = false },
+        LossCase(objective) { $0.keys = 11 },
+        LossCase(objective) { $0.shared = 5 },
+        LossCase(objective) { $0.paired = 3 },
+        LossCase(objective) { $0.queue = 7 },
+        LossCase(objective) { ($0.shared, $0.inBatch) = (5, false) },
+        LossCase(objective) { ($0.paired, $0.inBatch, $0.normalize) = (3, false, false) },
+        LossCase(objective) { ($0.keys, $0.paired, $0.queue) = (9, 2, 4) },
+        LossCase(objective) { ($0.keys, $0.inBatch, $0.queue) = (9, false, 4) },
+        LossCase(objective) { ($0.rows, $0.dimension) = (70, 5) },
+        LossCase(objective) { ($0.rows, $0.dimension, $0.temperature) = (64, 33, 0.02) },
+        LossCase(objective) { ($0.rows, $0.dimension, $0.normalize) = (130, 33, false) },
+        LossCase(objective) { ($0.rows, $0.dimension, $0.temperature) = (100, 384, 0.05) },
+        LossCase(objective) { ($0.rows, $0.keys, $0.dimension) = (70, 600, 33) },
+        LossCase(objective) { ($0.rows, $0.shared, $0.dimension) = (66, 530, 5) },
+        LossCase(objective) { ($0.rows, $0.paired, $0.dimension) = (70, 3, 33) },
+        LossCase(objective) { ($0.rows, $0.paired, $0.dimension, $0.inBatch) = (70, 520, 5, false) },
+        LossCase(objective) { ($0.rows, $0.keys, $0.paired, $0.queue, $0.dimension) = (80, 90, 2, 520, 5) },
+        LossCase(objective) { ($0.rows, $0.dimension, $0.threads) = (260, 5, 2) },
+      ]
+    } + [
+      LossCase(.infonce) { $0.rows = 1 },
+      LossCase(.infonce) { ($0.rows, $0.paired, $0.inBatch) = (1, 4, false) },
+      LossCase(.infonce) { $0.inBatch = false },
+      LossCase(.infonce) { ($0.rows, $0.inBatch) = (70, false) },
+      LossCase(.dcl) { ($0.rows, $0.keys) = (1, 3) },
+      LossCase(.moco) { $0.queue = 9 },
+      LossCase(.moco) { ($0.queue, $0.normalize) = (9, false) },
+      LossCase(.moco) { ($0.queue, $0.shared, $0.keys) = (4, 3, 8) },
+      LossCase(.moco) { ($0.queue, $0.paired) = (4, 3) },
+      LossCase(.moco) { ($0.queue, $0.rows) = (4, 1) },
+      LossCase(.moco) { ($0.queue, $0.rows, $0.dimension, $0.temperature) = (530, 70, 33, 0.07) },
     ]
-  } + [
-    LossCase(.infonce) { $0.rows = 1 },
-    LossCase(.infonce) { ($0.rows, $0.paired, $0.inBatch) = (1, 4, false) },
-    LossCase(.infonce) { $0.inBatch = false },
-    LossCase(.infonce) { ($0.rows, $0.inBatch) = (70, false) },
-    LossCase(.dcl) { ($0.rows, $0.keys) = (1, 3) },
-    LossCase(.moco) { $0.queue = 9 },
-    LossCase(.moco) { ($0.queue, $0.normalize) = (9, false) },
-    LossCase(.moco) { ($0.queue, $0.shared, $0.keys) = (4, 3, 8) },
-    LossCase(.moco) { ($0.queue, $0.paired) = (4, 3) },
-    LossCase(.moco) { ($0.queue, $0.rows) = (4, 1) },
-    LossCase(.moco) { ($0.queue, $0.rows, $0.dimension, $0.temperature) = (530, 70, 33, 0.07) },
-  ]
 
-  private static let twoWay: [LossCase] = [Objective.symmetric, .ntXent, .supcon, .sigmoid].flatMap { objective in
-    [
-      LossCase(objective),
-      LossCase(objective) { $0.temperature = 0.01 },
-      LossCase(objective) { $0.normalize = false },
-      LossCase(objective) { ($0.rows, $0.dimension) = (31, 5) },
-      LossCase(objective) { ($0.rows, $0.dimension) = (40, 5) },
-      LossCase(objective) { ($0.rows, $0.dimension) = (70, 33) },
-      LossCase(objective) { ($0.rows, $0.dimension, $0.temperature) = (64, 5, 0.02) },
-      LossCase(objective) { ($0.rows, $0.dimension, $0.normalize) = (130, 5, false) },
-      LossCase(objective) { ($0.rows, $0.dimension, $0.temperature) = (70, 384, 0.05) },
-      LossCase(objective) { ($0.rows, $0.dimension, $0.threads) = (290, 5, 2) },
+  private static let twoWay: [LossCase] =
+    [Objective.symmetric, .ntXent, .supcon, .sigmoid].flatMap { objective in
+      [
+        LossCase(objective),
+        LossCase(objective) { $0.temperature = 0.01 },
+        LossCase(objective) { $0.normalize = false },
+        LossCase(objective) { ($0.rows, $0.dimension) = (31, 5) },
+        LossCase(objective) { ($0.rows, $0.dimension) = (40, 5) },
+        LossCase(objective) { ($0.rows, $0.dimension) = (70, 33) },
+        LossCase(objective) { ($0.rows, $0.dimension, $0.temperature) = (64, 5, 0.02) },
+        LossCase(objective) { ($0.rows, $0.dimension, $0.normalize) = (130, 5, false) },
+        LossCase(objective) { ($0.rows, $0.dimension, $0.temperature) = (70, 384, 0.05) },
+        LossCase(objective) { ($0.rows, $0.dimension, $0.threads) = (290, 5, 2) },
+      ]
+    } + [
+      LossCase(.symmetric) { $0.rows = 1 },
+      LossCase(.ntXent) { $0.rows = 1 },
+      LossCase(.sigmoid) { $0.rows = 1 },
+      LossCase(.sigmoid) { $0.bias = 0.5 },
+      LossCase(.sigmoid) { ($0.bias, $0.rows, $0.temperature) = (2, 70, 1) },
+      LossCase(.supcon) { $0.hasSecondView = false },
+      LossCase(.supcon) { ($0.hasSecondView, $0.normalize, $0.classes) = (false, false, 2) },
+      LossCase(.supcon) { ($0.hasSecondView, $0.rows, $0.classes) = (false, 70, 30) },
+      LossCase(.supcon) { ($0.hasSecondView, $0.rows, $0.dimension) = (false, 530, 5) },
+      LossCase(.supcon) { ($0.rows, $0.classes) = (1, 1) },
     ]
-  } + [
-    LossCase(.symmetric) { $0.rows = 1 },
-    LossCase(.ntXent) { $0.rows = 1 },
-    LossCase(.sigmoid) { $0.rows = 1 },
-    LossCase(.sigmoid) { $0.bias = 0.5 },
-    LossCase(.sigmoid) { ($0.bias, $0.rows, $0.temperature) = (2, 70, 1) },
-    LossCase(.supcon) { $0.hasSecondView = false },
-    LossCase(.supcon) { ($0.hasSecondView, $0.normalize, $0.classes) = (false, false, 2) },
-    LossCase(.supcon) { ($0.hasSecondView, $0.rows, $0.classes) = (false, 70, 30) },
-    LossCase(.supcon) { ($0.hasSecondView, $0.rows, $0.dimension) = (false, 530, 5) },
-    LossCase(.supcon) { ($0.rows, $0.classes) = (1, 1) },
-  ]
 
   private static func regression(_ objective: Objective) -> [LossCase] {
     [

@@ -1,0 +1,110 @@
+import Contrastive
+import SimilarityCore
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// One job with its inputs in memory.
+struct Workload {
+  private let job: Job
+  private let input: LossInput
+  private let options: LossOptions
+  /// A round repeats short work until this time has passed.
+  private let leastSeconds = 0.1
+
+  init(_ job: Job) {
+    self.job = job
+    var state: UInt64 = 0x9E37_79B9_7F4A_7C15
+    // Xorshift, top 24 bits: values between -1 and 1, written in place so that nothing else is ever in memory.
+    func next() -> Float {
+      state ^= state << 13
+      state ^= state >> 7
+      state ^= state << 17
+      return Float(state >> 40) * 0x1p-23 - 1
+    }
+    let queries = Matrix(rows: job.rows, columns: job.dimension) { out in
+      for index in out.indices { out[index] = next() }
+    }
+    let keys = Matrix(rows: job.rows, columns: job.dimension) { out in
+      for index in out.indices { out[index] = next() + 0.3 * queries.values[index] }
+    }
+    input = LossInput(queries: queries, keys: keys)
+    var options = LossOptions(.infonce)
+    options.wantsGradients = job.mode == .gradients || job.mode == .diagnostics
+    options.wantsDiagnostics = job.mode == .diagnostics
+    options.threads = job.threads
+    self.options = options
+  }
+
+  /// Peak memory of the first evaluation of the process, above inputs and outputs.
+  func memoryLine() throws -> String {
+    let before = ResidentMemory.resetPeak()
+    guard job.mode != .product else {
+      try product()
+      return #"{"extra_bytes":0,"loss":0}"#
+    }
+    let result = try ContrastiveLoss.evaluate(input, options)
+    let peak = ResidentMemory.peak()
+    let outputs =
+      result.perRow.count + (result.gradients?.queries.values.count ?? 0) + (result.gradients?.keys?.values.count ?? 0)
+    let extra = max(0, peak - before - outputs * MemoryLayout<Float>.stride)
+    return #"{"extra_bytes":\#(extra),"loss":\#(result.loss)}"#
+  }
+
+  func roundLine() throws -> String {
+    var count = 0
+    let start = Self.seconds()
+    var passed = 0.0
+    repeat {
+      if job.mode == .product { try product() } else { _ = try ContrastiveLoss.evaluate(input, options) }
+      count += 1
+      passed = Self.seconds() - start
+    } while passed < leastSeconds
+    return #"{"seconds":\#(passed / Double(count)),"repeats":\#(count)}"#
+  }
+
+  /// The product of all queries with all keys, tile by tile into scratch that stays in cache.
+  private func product() throws {
+    guard let keys = input.keys else { return }
+    let loop = ParallelLoop(threads: job.threads)
+    let height = 128
+    let width = PackedRows.rowsPerTile
+    let packed = PackedRows(keys, leftRows: height, stride: width, loop: loop)
+    let inner = job.dimension
+    try loop.forEach((job.rows + height - 1) / height) { piece in
+      let top = piece * height
+      let count = min(height, job.rows - top)
+      let products = FloatBuffer(height * width)
+      return input.queries.values.withUnsafeBufferPointer { queries in
+        keys.values.withUnsafeBufferPointer { all in
+          guard let query = queries.baseAddress, let key = all.baseAddress else { return false }
+          // SAFETY: both stretches lie in their matrices, and a tile fits in the scratch.
+          for left in stride(from: 0, to: job.rows, by: width) {
+            let columns = min(width, job.rows - left)
+            if let packed, count == height, columns == width {
+              guard packed.product(tile: left / width, query + top * inner, into: products.start) else { return false }
+            } else {
+              guard
+                Product.ofRows(
+                  query + top * inner, rows: count, key + left * inner, columns: columns, inner: inner,
+                  into: products.start, stride: width)
+              else { return false }
+            }
+          }
+          return true
+        }
+      }
+    }
+  }
+
+  private static func seconds() -> Double {
+    var now = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &now)
+    return Double(now.tv_sec) + Double(now.tv_nsec) * 1e-9
+  }
+}
