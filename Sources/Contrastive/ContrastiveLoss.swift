@@ -15,6 +15,12 @@ public enum ContrastiveLoss {
     _ input: LossInput, _ options: LossOptions, kernels: Kernels = .active
   ) throws -> LossResult {
     try input.check(options)
+    var result = try dispatch(input, options, kernels)
+    result.diagnostics?.keepNumbers()
+    return result
+  }
+
+  private static func dispatch(_ input: LossInput, _ options: LossOptions, _ kernels: Kernels) throws -> LossResult {
     let scoring = Scoring(options, kernels)
     if options.objective == .supcon { return try scoring.supervised(input, input.labels ?? []) }
     guard let keys = input.keys else { throw ContrastiveError(field: "keys", reason: "is required") }

@@ -51,4 +51,14 @@ public struct LossDiagnostics: Sendable {
   public var likelyFalseNegatives: [[Int]]?
 
   public init() {}
+
+  /// A figure that is no number is not defined: rows far beyond the usual (not normalised, near the end of f32) have such.
+  mutating func keepNumbers() {
+    let figures: [WritableKeyPath<LossDiagnostics, Double?>] = [
+      \.accuracyTop1, \.accuracyTop5, \.meanReciprocalRank, \.mutualInformationBound, \.alignment, \.uniformityQueries,
+      \.uniformityKeys, \.positiveSimilarity, \.negativeSimilarity, \.hardestNegativeSimilarity, \.softmaxEntropy,
+      \.perplexity,
+    ]
+    for figure in figures where self[keyPath: figure]?.isFinite == false { self[keyPath: figure] = nil }
+  }
 }

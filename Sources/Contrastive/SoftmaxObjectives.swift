@@ -34,14 +34,18 @@ extension Scoring {
     let n = queries.count
     if options.wantsGradients {
       let scale = scale(rows: n)
-      let sharedNegatives = isPaired ? nil : output.candidates.last { !$0.isEmpty }
+      // Blocks without rows are none.
+      let block = inBatch ? 1 : 0
+      let hasShared = !isPaired && (negatives?.count ?? 0) > 0
+      let negativeSums =
+        isPaired ? take(&output.ownNegatives) : hasShared ? take(&output.candidates[block]) : []
       result.gradients = LossGradients(
         queries: try gradient(take(&output.anchors), of: queries, scale: scale, field: "queries"),
         keys: try gradient(
           inBatch ? take(&output.candidates[0]) : take(&output.ownPositives), of: keyRows, scale: scale, field: "keys"),
         negatives: try negatives.map { rows in
           try gradient(
-            isPaired ? take(&output.ownNegatives) : sharedNegatives ?? [], of: rows, scale: scale, field: "negatives")
+            negativeSums, of: rows, scale: scale, field: "negatives")
         },
         temperature: temperatureGradient(output.weightedLogits, rows: n))
     }
