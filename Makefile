@@ -31,6 +31,7 @@ run: deps model build ## set up what is missing, then serve on HOST:PORT
 	@exec $(BINARY) serve --host $(HOST) --port $(PORT) --model $(MODEL) $(ARGS)
 
 test: deps model ## set up what is missing, then run every test
+	@scripts/deps.sh page
 	@scripts/test.sh
 
 smoke: deps model ## try the deployment: the runtime file system by chroot (as root), two replicas behind HAProxy

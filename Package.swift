@@ -47,7 +47,7 @@ let package = Package(
     .target(name: "COpenSSL", linkerSettings: [.linkedLibrary("crypto")]),
     .target(name: "CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
     .target(name: "CLinux"),
-    .target(name: "CAssets", exclude: ["index.html"]),
+    .target(name: "CAssets", exclude: ["index.html", "playground"]),
 
     // Tests.
     .target(name: "TestSupport", dependencies: ["SimilarityCore"], path: "Tests/TestSupport"),

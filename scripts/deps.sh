@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that are missing, and only those: when nothing is missing no network is used.
-#   scripts/deps.sh GROUP...     GROUP is a file of scripts/packages/ without its .txt (build, lint, smoke, bench)
+#   scripts/deps.sh GROUP...     GROUP is a file of scripts/packages/ without its .txt (build, page, lint, smoke, bench)
 set -eu
 
 cd "$(dirname "$0")/.."

@@ -16,3 +16,60 @@ size_t nearfar_openapi_yaml_length(void) { return sizeof openapi_yaml; }
 
 const unsigned char *nearfar_index_html(void) { return index_html; }
 size_t nearfar_index_html_length(void) { return sizeof index_html; }
+
+/* The parts of the page at /playground. */
+static const unsigned char playground_index_html[] = {
+#embed "playground/index.html"
+};
+static const unsigned char playground_css[] = {
+#embed "playground/playground.css"
+};
+static const unsigned char playground_js[] = {
+#embed "playground/playground.js"
+};
+static const unsigned char playground_score_js[] = {
+#embed "playground/score.js"
+};
+static const unsigned char playground_search_js[] = {
+#embed "playground/search.js"
+};
+static const unsigned char playground_results_js[] = {
+#embed "playground/results.js"
+};
+static const unsigned char playground_heatmap_js[] = {
+#embed "playground/heatmap.js"
+};
+static const unsigned char playground_temperature_js[] = {
+#embed "playground/temperature.js"
+};
+static const unsigned char playground_contrastive_js[] = {
+#embed "playground/contrastive.js"
+};
+static const unsigned char playground_rows_js[] = {
+#embed "playground/rows.js"
+};
+static const unsigned char playground_service_js[] = {
+#embed "playground/service.js"
+};
+static const unsigned char playground_elements_js[] = {
+#embed "playground/elements.js"
+};
+
+#define PART(file, bytes) {file, bytes, sizeof bytes}
+static const nearfar_part parts[] = {
+    PART("index.html", playground_index_html),
+    PART("playground.css", playground_css),
+    PART("playground.js", playground_js),
+    PART("score.js", playground_score_js),
+    PART("search.js", playground_search_js),
+    PART("results.js", playground_results_js),
+    PART("heatmap.js", playground_heatmap_js),
+    PART("temperature.js", playground_temperature_js),
+    PART("contrastive.js", playground_contrastive_js),
+    PART("rows.js", playground_rows_js),
+    PART("service.js", playground_service_js),
+    PART("elements.js", playground_elements_js),
+};
+
+size_t nearfar_playground_count(void) { return sizeof parts / sizeof parts[0]; }
+nearfar_part nearfar_playground_part(size_t index) { return parts[index < nearfar_playground_count() ? index : 0]; }

@@ -7,6 +7,7 @@ enum Routes {
     loss: LossEndpoint, collections: CollectionsEndpoint, points: PointsEndpoint, neighbors: NeighborsEndpoint,
     queues: QueuesEndpoint, operation: OperationEndpoint
   ) -> [Route] {
+    let playground = PlaygroundEndpoint()
     let root = RootEndpoint(embed: embed, similarity: similarity)
     let rows: [(String, [(HTTPMethod, Action)])] = [
       ("/", [(.get, .immediate(operation.page)), (.post, .queued(root.run))]),
@@ -40,6 +41,8 @@ enum Routes {
       ("/info", [(.get, .immediate(operation.info))]),
       ("/metrics", [(.get, .queued(operation.metrics))]),
       ("/openapi.yaml", [(.get, .immediate(operation.openapi))]),
+      ("/playground", [(.get, .immediate(playground.page))]),
+      ("/playground/{file}", [(.get, .immediate(playground.part))]),
     ]
     return rows.map { template, actions in
       Route(

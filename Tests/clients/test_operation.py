@@ -123,7 +123,7 @@ def test_every_route_of_the_specification_answers(server, method, path, operatio
     bodies = [content["example"]] if "example" in content else []
     bodies += [example["value"] for example in content.get("examples", {}).values()]
     for body in bodies or [None]:
-        url = path.replace("{name}", name).replace("{id}", "a")
+        url = path.replace("{name}", name).replace("{id}", "a").replace("{file}", "playground.js")
         if operation["operationId"] == "neighbors":
             body = {**body, "collection": name} if "inputs" not in body else body
         if operation["operationId"] == "upsertPoints" and "text" in body["points"][0]:

@@ -16,4 +16,15 @@ size_t nearfar_openapi_yaml_length(void);
 const unsigned char *_Nonnull nearfar_index_html(void);
 size_t nearfar_index_html_length(void);
 
+/* A file of playground/ beside assets.c: what GET /playground and GET /playground/{name} answer. */
+typedef struct {
+  const char *_Nonnull name;
+  const unsigned char *_Nonnull bytes;
+  size_t length;
+} nearfar_part;
+
+/* The files of the page, index.html the first. An index beyond the last gives the first. */
+size_t nearfar_playground_count(void);
+nearfar_part nearfar_playground_part(size_t index);
+
 #endif

@@ -1,0 +1,47 @@
+// The temperature as a slider on a logarithmic scale and as a number; each follows the other.
+
+import { byId, setError } from "./elements.js";
+
+const LOWEST = 0.005;
+const HIGHEST = 1;
+const STEPS = 1000;
+
+/** τ of a place on the slider. */
+function temperatureAt(step) {
+  return Number((LOWEST * (HIGHEST / LOWEST) ** (step / STEPS)).toPrecision(3));
+}
+
+function stepOf(temperature) {
+  return Math.round((STEPS * Math.log(temperature / LOWEST)) / Math.log(HIGHEST / LOWEST));
+}
+
+/** Joins the two controls; `onChange(τ)` is called for every valid change. Returns a function that gives the current τ. */
+export function temperatureControl(onChange) {
+  const slider = byId("tau-slider");
+  const field = byId("tau");
+  let current = Number(field.value);
+
+  function take(temperature) {
+    current = temperature;
+    slider.setAttribute("aria-valuetext", String(temperature));
+    setError("tau-error", null, field);
+    onChange(temperature);
+  }
+  slider.addEventListener("input", () => {
+    const temperature = temperatureAt(Number(slider.value));
+    field.value = String(temperature);
+    take(temperature);
+  });
+  field.addEventListener("input", () => {
+    const temperature = field.valueAsNumber;
+    if (!(temperature >= LOWEST && temperature <= HIGHEST)) {
+      setError("tau-error", `τ is a number from ${LOWEST} to ${HIGHEST}; the results are still those of ${current}.`, field);
+      return;
+    }
+    slider.value = String(stepOf(temperature));
+    take(temperature);
+  });
+  slider.value = String(stepOf(current));
+  slider.setAttribute("aria-valuetext", String(current));
+  return () => current;
+}

@@ -1,0 +1,53 @@
+import CAssets
+import HTTP1
+
+/// `GET /playground`: a page to try the service with, and its parts, as they stood when the program was built.
+struct PlaygroundEndpoint: Sendable {
+  private let files: [String: Response]
+
+  init() {
+    var files: [String: Response] = [:]
+    for index in 0..<nearfar_playground_count() {
+      let file = nearfar_playground_part(index)
+      let name = String(cString: file.name)
+      // SAFETY: the file is a constant array of `length` bytes in the program.
+      let body = Array(UnsafeBufferPointer(start: file.bytes, count: file.length))
+      files[name] = Response(status: 200, fields: Self.fields(of: name), body: body)
+    }
+    self.files = files
+  }
+
+  func page(_ call: Call) throws { try answer(call, "index.html") }
+
+  func part(_ call: Call) throws {
+    let name = call.parameters.first ?? ""
+    // The page has one address.
+    guard name != "index.html" else { throw Self.missing(name) }
+    try answer(call, name)
+  }
+
+  private func answer(_ call: Call, _ name: String) throws {
+    guard let file = files[name] else { throw Self.missing(name) }
+    call.answer(file)
+  }
+
+  private static func missing(_ name: String) -> Problem { Problem(404, "the playground has no file '\(name)'") }
+
+  /// The page runs its own scripts, speaks to its own server, and is shown in no frame. Text never becomes markup or code.
+  private static let policy =
+    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none'; "
+    + "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+
+  private static func fields(of name: String) -> HTTPFields {
+    HTTPFields([
+      ("Content-Type", type(of: name)), ("Cache-Control", "no-cache"), ("Content-Security-Policy", policy),
+      ("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"),
+    ])
+  }
+
+  private static func type(of name: String) -> String {
+    if name.hasSuffix(".html") { return "text/html; charset=utf-8" }
+    if name.hasSuffix(".css") { return "text/css; charset=utf-8" }
+    return "text/javascript; charset=utf-8"
+  }
+}
