@@ -1,0 +1,51 @@
+#!/bin/sh
+# Runs the tests of clients/python against a built server: Tests/python-client/run.sh NEARFAR [HTTP-ECHO] [pytest arguments]
+# Ends with a line "N passed, M failed". The Python packages go to .build/python-client-venv and are installed only when the
+# requirements have changed; the client itself is built and installed anew on every run, as a user would, without a network.
+#
+# PyTorch: its usual wheel for Linux brings gigabytes of CUDA, too much for a run of tests. So pip is asked for the CPU build
+# only, which it has where a folder or an index with such builds is configured. Where it has none, nearfar.torch is tested
+# beside a stand-in (clients/python/tests/stand_in), and the comparisons with PyTorch itself and the training example are left
+# out, which the first lines say. PyTorch that is put into the environment by hand is used too.
+set -eu
+
+if [ "$#" -lt 1 ]; then
+  echo "usage: $0 NEARFAR [HTTP-ECHO] [pytest arguments]" >&2
+  exit 2
+fi
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+root=$(CDPATH='' cd -- "$here/../.." && pwd)
+binary=$(CDPATH='' cd -- "$(dirname -- "$1")" && pwd)/$(basename -- "$1")
+shift
+# Every runner is given both programs; this one has no use for the second.
+case "${1:-}" in */http-echo) shift ;; esac
+if [ ! -x "$binary" ]; then
+  echo "$binary is not there: build it first (make build)" >&2
+  exit 2
+fi
+
+venv=$root/.build/python-client-venv
+pip() { "$venv/bin/python" -m pip --quiet --disable-pip-version-check --no-input "$@"; }
+wanted=$(cat "$here/requirements.txt" "$here/torch-requirements.txt")
+if [ "$(cat "$venv/installed.txt" 2>/dev/null)" != "$wanted" ]; then
+  echo "installing what the tests need into .build/python-client-venv"
+  rm -rf "$venv"
+  python3 -m venv "$venv"
+  pip install --requirement "$here/requirements.txt"
+  pip install --only-binary :all: --requirement "$here/torch-requirements.txt" 2>/dev/null || true
+  printf '%s\n' "$wanted" >"$venv/installed.txt"
+fi
+pip install --no-index --no-deps --no-build-isolation --force-reinstall "$root/clients/python"
+if ! "$venv/bin/python" -c 'import torch; print("beside PyTorch", torch.__version__)' 2>/dev/null; then
+  echo "beside a stand-in for PyTorch: pip has no CPU build of it here"
+fi
+
+results=$root/.build/python-client-results.xml
+rm -f "$results"
+status=0
+(
+  cd "$root/clients/python"
+  NEARFAR_TEST_BINARY=$binary PYTHONDONTWRITEBYTECODE=1 "$venv/bin/python" -m pytest -p no:cacheprovider --junit-xml "$results" "$@"
+) || status=$?
+python3 "$root/scripts/count-tests.py" "$results" || status=1
+exit "$status"
