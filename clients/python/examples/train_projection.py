@@ -86,7 +86,7 @@ def plot(rows, settings, path):
     import matplotlib
 
     matplotlib.use("Agg")
-    import matplotlib.pyplot as pyplot
+    from matplotlib import pyplot
 
     steps, training, held, recalls = zip(*rows)
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(10, 4), layout="constrained")

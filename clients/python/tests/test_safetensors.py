@@ -86,7 +86,9 @@ HOSTILE = {
     "no UTF-8": file(b'{"\xff":1}'),
     "deep nesting": file(b'{"a":' + b"[" * 200_000),
     "a number of 5,000 digits": file(b'{"a":' + b"9" * 5000 + b"}"),
-    "a name twice": file(b'{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}'),
+    "a name twice": file(
+        b'{"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]},"a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}}'
+    ),
     "shape twice": file(b'{"a":{"dtype":"U8","shape":[0],"shape":[0],"data_offsets":[0,0]}}'),
     "metadata of numbers": file({"__metadata__": {"a": 1}}),
     "metadata that is a list": file({"__metadata__": []}),

@@ -99,7 +99,11 @@ def test_without_normalisation_and_in_half_precision(client):
 
 
 def test_a_loss_of_texts_is_that_of_their_embeddings(client):
-    queries, keys, negatives = ["a cat", "fast cars"], ["a small feline", "racing automobiles"], [["rain", "tea"], ["sun", "ice"]]
+    queries, keys, negatives = (
+        ["a cat", "fast cars"],
+        ["a small feline", "racing automobiles"],
+        [["rain", "tea"], ["sun", "ice"]],
+    )
     vectors = client.embed(queries), client.embed(keys), np.stack([client.embed(texts) for texts in negatives])
     expected, _, gradients = infonce(*vectors[:2], 0.07, vectors[2])
     result = client.loss(queries, keys, negatives, gradients=True)
@@ -162,7 +166,9 @@ def test_points_and_neighbors(client):
     client.create_collection("points", 3)
     ids = sorted(["..", ".", "a/b", "ü ?#%41", "plain"], key=str.encode)
     vectors = rows(5, 3)
-    written = client.upsert(ids, vectors, texts=["t", None, None, None, None], metadata=[{"x": 1}, *[None] * 4], collection="points")
+    written = client.upsert(
+        ids, vectors, texts=["t", None, None, None, None], metadata=[{"x": 1}, *[None] * 4], collection="points"
+    )
     assert written.upserted == 5
     assert [point.id for point in client.points("points", page_size=2)] == ids
     assert [point.id for point in client.points("points", after=ids[1])] == ids[2:]
@@ -234,4 +240,3 @@ def test_connections_are_kept(service):
         for _ in range(5):
             connected.info()
         assert accepted(connected) == before
-

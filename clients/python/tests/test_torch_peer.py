@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-import torch.nn.functional as functional
+from torch.nn import functional
 from nearfar.torch import contrastive_loss, info_nce
 from reference import assert_close
 

@@ -152,8 +152,12 @@ def test_a_refused_connection_is_tried_again_for_every_call(call, waits):
     assert len(script.requests) == 3 and waits == [0.1, 0.2]
 
 
-@pytest.mark.parametrize("failure", [BUSY, httpx.ReadError("broke"), httpx.WriteError("broke"), httpx.RemoteProtocolError("gone")])
-@pytest.mark.parametrize("options", [{"idempotency_key": "k"}, {"queue": {"name": "q", "update": False}}], ids=["keyed", "reads"])
+@pytest.mark.parametrize(
+    "failure", [BUSY, httpx.ReadError("broke"), httpx.WriteError("broke"), httpx.RemoteProtocolError("gone")]
+)
+@pytest.mark.parametrize(
+    "options", [{"idempotency_key": "k"}, {"queue": {"name": "q", "update": False}}], ids=["keyed", "reads"]
+)
 def test_a_loss_that_may_be_repeated(options, failure):
     client, script = scripted(failure, httpx.Response(200, content=LOSS))
     assert client.loss([[1.0, 2.0]], [[1.0, 2.0]], **{"queue": "q", **options}).loss == 0.5

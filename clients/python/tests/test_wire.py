@@ -24,7 +24,9 @@ def sent():
             return httpx.Response(200, content=encode({"embeddings": np.full((count, 2), len(requests), "f4")}))
         if request.url.path == "/loss":
             return httpx.Response(200, content=LOSS)
-        return httpx.Response(200, json={"version": 1, "upserted": 1, "deleted": 1, "collection": "c", "mode": "exact", "results": []})
+        return httpx.Response(
+            200, json={"version": 1, "upserted": 1, "deleted": 1, "collection": "c", "mode": "exact", "results": []}
+        )
 
     return Client("http://service", transport=httpx.MockTransport(answer)), requests
 
