@@ -305,15 +305,15 @@ def judge(table: dict[tuple[int, int], Figures], options: argparse.Namespace) ->
         for mode, large in [("forward", 3.5), ("gradients", 2.5)]:
             ratio = figures.peer[mode] / figures.ours[mode]
             if rows >= 4096:
-                thresholds.at_least(f"{name}, {mode}, in process / PyTorch", ratio, large)
+                thresholds.at_least(f"{name}, {mode}, in process, times as fast as PyTorch", ratio, large)
             elif rows == 256:
-                thresholds.at_least(f"{name}, {mode}, in process / PyTorch", ratio, 1.0)
+                thresholds.at_least(f"{name}, {mode}, in process, times as fast as PyTorch", ratio, 1.0)
         if rows == 4096:
             if "forward" in figures.http:
                 ratio = figures.peer["forward"] / figures.http["forward"]
-                thresholds.at_least(f"{name}, forward, HTTP / PyTorch in process", ratio, 2.0)
+                thresholds.at_least(f"{name}, forward, HTTP, times as fast as PyTorch in process", ratio, 2.0)
             cost = figures.ours["diagnostics"] / figures.ours["gradients"]
-            thresholds.at_most(f"{name}, gradients, with diagnostics / without", cost, 1.3)
+            thresholds.at_most(f"{name}, gradients, diagnostics take it times as long", cost, 1.3)
         if rows == 16384:
             for mode in ["forward", "gradients"]:
                 thresholds.at_most(f"{name}, {mode}, peak MiB above inputs and outputs", figures.extra[mode] / 2**20, 64)

@@ -26,9 +26,9 @@ import Testing
 
     var deviation = Deviation(temperature: options.temperature)
     compare(gradients.queries, reference, \.queries.values, "queries", &deviation)
-    if let keys = gradients.keys { compare(keys, reference, \.keys!.values, "keys", &deviation) }
+    if let keys = gradients.keys { compare(keys, reference, \.keyValues, "keys", &deviation) }
     if let negatives = gradients.negatives {
-      compare(negatives, reference, \.negatives!.values, "negatives", &deviation)
+      compare(negatives, reference, \.negativeValues, "negatives", &deviation)
     }
     if let temperature = gradients.temperature {
       let wanted = slope(1e-4 * reference.temperature) { step in
@@ -100,5 +100,18 @@ import Testing
   /// The derivative at 0 by central differences of fourth order; its error is f⁽⁵⁾·step⁴/30.
   private func slope(_ step: Double, _ f: (Double) -> Double) -> Double {
     (8 * (f(step) - f(-step)) - (f(2 * step) - f(-2 * step))) / (12 * step)
+  }
+}
+
+extension Reference {
+  /// Empty where there are none.
+  fileprivate var keyValues: [Double] {
+    get { keys?.values ?? [] }
+    set { keys?.values = newValue }
+  }
+
+  fileprivate var negativeValues: [Double] {
+    get { negatives?.values ?? [] }
+    set { negatives?.values = newValue }
   }
 }
