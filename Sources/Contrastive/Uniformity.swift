@@ -20,7 +20,8 @@ extension Scoring {
     let sample = try Self.sample(rows)
     let count = sample.rows
     guard count > 1 else { return nil }
-    let squares = sample.norms(kernels: kernels).map { $0 * $0 }
+    let isUnit = rows.factors != nil
+    let halfSquares = sample.norms(kernels: kernels).map { Float($0 * $0 / 2) }
     let blockRows = 128
     var sums = [LogSumExp](repeating: LogSumExp(), count: count)
     try sums.withUnsafeMutableBufferPointer { sums in
@@ -43,19 +44,21 @@ extension Scoring {
               let first = max(0, top + index + 1 - left)
               guard first < width else { continue }
               let part = products[index * width + first..<(index + 1) * width]
-              for offset in part.indices {
-                let other = squares[left + first + offset]
-                part[offset] = Float(4 * Double(part[offset]) - 2 * other - 2 * squares[top + index])
+              // Of unit rows every square is 1: −2‖x − y‖² = 4·x·y − 4.
+              if !isUnit {
+                for offset in part.indices {
+                  part[offset] -= halfSquares[left + first + offset] + halfSquares[top + index]
+                }
               }
               sums[top + index].extend(
-                by: UnsafeBufferPointer(part), scale: 1, columns: 0..<part.count, of: nil, kernels)
+                by: UnsafeBufferPointer(part), scale: 4, columns: 0..<part.count, of: nil, kernels)
             }
           }
           return true
         }
       }
     }
-    let logs = sums.dropLast().map(\.value)
+    let logs = sums.dropLast().map { $0.value - (isUnit ? 4 : 0) }
     let largest = logs.max() ?? 0
     let total = logs.reduce(0) { $0 + exp($1 - largest) }
     return largest + log(total) - log(Double(count) * Double(count - 1) / 2)
