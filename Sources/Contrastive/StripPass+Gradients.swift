@@ -7,6 +7,9 @@ extension StripPass {
     _ candidateGradients: inout [[Float]], _ ownPositives: inout [Float], _ ownNegatives: inout [Float]
   ) throws {
     scaleAnchors(rows, into: scaled)
+    // The whole side of candidates passes by once for each piece: taller ones read it less often, but there must be enough
+    // of them for every thread.
+    let rowsPerProduct = rows.count >= 512 ? 128 : 64
     let rowPieces = (rows.count + rowsPerProduct - 1) / rowsPerProduct
     let tiles = candidates.tiles.filter { candidates.blocks[$0.block].wantsGradient }
     // Pointers are taken on this thread; every piece writes to rows of its own.
@@ -14,10 +17,12 @@ extension StripPass {
       try ownNegatives.withUnsafeMutableBufferPointer { ownNegatives in
         try withPointers(&candidateGradients) { candidateGradients in
           try loop.forEach(tiles.count + rowPieces) { piece in
-            if piece < tiles.count {
-              return addToCandidates(tiles[piece], rows, strip, scaled, candidateGradients[tiles[piece].block])
+            // The large pieces first, so that the small ones fill up what is left at the end.
+            guard piece < rowPieces else {
+              let tile = tiles[piece - rowPieces]
+              return addToCandidates(tile, rows, strip, scaled, candidateGradients[tile.block])
             }
-            let first = (piece - tiles.count) * rowsPerProduct
+            let first = piece * rowsPerProduct
             let part = first..<min(first + rowsPerProduct, rows.count)
             return addToAnchors(part, rows, strip, scaled, anchorGradients, ownNegatives)
           }
@@ -26,8 +31,6 @@ extension StripPass {
     }
     addToOwnPositives(rows, strip, scaled, &ownPositives)
   }
-
-  private var rowsPerProduct: Int { 64 }
 
   /// scaledᵢ = sᵢ·qᵢ for the strip's rows.
   private func scaleAnchors(_ rows: Range<Int>, into scaled: FloatBuffer) {

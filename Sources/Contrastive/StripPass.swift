@@ -32,7 +32,7 @@ struct StripPass {
 
   /// - Throws: `ProductFailure` when the matrix library fails.
   func run() throws -> StripOutput {
-    let rowsPerStrip = min(anchors.count, max(64, min(256, Self.mostLogits / max(1, stride))))
+    let rowsPerStrip = min(anchors.count, max(64, min(512, Self.mostLogits / max(1, stride))))
     let packed =
       isExact ? [] : candidates.packed(forRows: rowsPerStrip, of: anchors.count, stride: stride, loop)
     let strip = FloatBuffer(rowsPerStrip * stride)
