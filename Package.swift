@@ -25,7 +25,8 @@ let package = Package(
 
     // Rank 2.
     .target(name: "HTTPServer", dependencies: ["HTTP1", "CLinux"]),
-    .target(name: "VectorStore", dependencies: ["VectorIndex", "SimilarityCore"]),
+    .target(
+      name: "VectorStore", dependencies: ["VectorIndex", "SimilarityCore", "Safetensors", "JSON", "CSQLite"]),
     .target(
       name: "SentenceEncoder",
       dependencies: ["SimilarityCore", "Tokenization", "Safetensors", "JSON", "COneDNN", "COpenSSL"]),
@@ -46,6 +47,7 @@ let package = Package(
     .target(name: "COneDNN", linkerSettings: [.linkedLibrary("dnnl")]),
     .target(name: "COpenSSL", linkerSettings: [.linkedLibrary("crypto")]),
     .target(name: "CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
+    .target(name: "CSQLite", linkerSettings: [.linkedLibrary("sqlite3")]),
     .target(name: "CLinux"),
     .target(name: "CAssets", exclude: ["index.html", "playground"]),
 
@@ -63,7 +65,7 @@ let package = Package(
       exclude: ["Fixtures", "generate_fixtures.py"]),
     .testTarget(
       name: "VectorIndexTests", dependencies: ["VectorIndex", "SimilarityCore", "TestSupport"]),
-    .testTarget(name: "VectorStoreTests", dependencies: ["VectorStore", "TestSupport"]),
+    .testTarget(name: "VectorStoreTests", dependencies: ["VectorStore", "VectorIndex", "JSON", "TestSupport"]),
     .testTarget(
       name: "SentenceEncoderTests", dependencies: ["SentenceEncoder", "SimilarityCore", "TestSupport"],
       exclude: ["Fixtures", "generate_fixtures.py"]),

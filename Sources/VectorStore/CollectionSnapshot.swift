@@ -1,3 +1,4 @@
+import SimilarityCore
 import VectorIndex
 
 /// One version of a collection, consistent in itself.
@@ -6,19 +7,22 @@ public struct CollectionSnapshot: Sendable {
   public private(set) var version = 0
   /// The fingerprint of the model that embedded the collection's texts; nil while it has only seen vectors.
   public private(set) var model: String?
-  private var index: ExactIndex
-  private var records = BlockArray<Record>()
+  private let index: VectorIndex
+  private var vectors: IndexSnapshot
+  /// By slot.
+  private var records: [Int: Record] = [:]
   private var positions: [String: Int] = [:]
 
   init(dimension: Int) {
-    index = ExactIndex(dimension: dimension)
+    index = VectorIndex(dimension: dimension, metric: .cosine)
+    vectors = index.snapshot
   }
 
   public var count: Int { records.count }
 
   /// The point with this id.
   public func point(_ id: String) -> Point? {
-    positions[id].map { point(at: $0) }
+    positions[id].flatMap { point(at: $0) }
   }
 
   /// At most `limit` points whose ids come after `after`, in the order of their ids' bytes.
@@ -41,23 +45,29 @@ public struct CollectionSnapshot: Sendable {
   public func nearest(
     to query: ArraySlice<Float>, row: Int, k: Int, excluding: String? = nil
   ) throws(StoreError) -> [Neighbor] {
+    guard let queries = Matrix(rows: 1, columns: query.count, values: Array(query)) else { return [] }
+    var options = SearchOptions(k: k)
+    if let slot = excluding.flatMap({ positions[$0] }) { options.excluded = [slot] }
+    let records = records
     do throws(IndexError) {
-      let found = try index.nearest(to: query, k: k, excluding: excluding.flatMap { positions[$0] }) {
-        Self.precedes(records[$0].id, records[$1].id)
+      let found = try vectors.nearest(to: queries, options) {
+        Self.precedes(records[$0]?.id ?? "", records[$1]?.id ?? "")
       }
-      return found.map { Neighbor(point: point(at: $0.position), score: $0.score) }
+      return found.neighbors[0].compactMap { candidate in
+        point(at: candidate.position).map { Neighbor(point: $0, score: candidate.score) }
+      }
     } catch {
       switch error {
-      case .dimension(let expected, let found): throw .dimension(row: row, expected: expected, found: found)
-      case .zeroVector: throw .zeroVector(row: row)
+      case .dimension(_, let expected, let found): throw .dimension(row: row, expected: expected, found: found)
+      case .zeroVector, .outOfMemory: throw .zeroVector(row: row)
       }
     }
   }
 
-  private func point(at position: Int) -> Point {
-    let record = records[position]
-    return Point(
-      id: record.id, vector: Array(index.vector(at: position)), text: record.text, metadata: record.metadata)
+  private func point(at slot: Int) -> Point? {
+    records[slot].map {
+      Point(id: $0.id, vector: vectors.vector(at: slot), text: $0.text, metadata: $0.metadata)
+    }
   }
 
   /// Order of UTF-8 bytes: the same everywhere, whatever the locale.
@@ -67,31 +77,25 @@ public struct CollectionSnapshot: Sendable {
 
   /// `upserts` have been checked: dimension right, not zero, no id twice.
   mutating func apply(upserts: [Point], model: String?) -> Int {
-    for point in upserts {
-      let record = Record(id: point.id, text: point.text, metadata: point.metadata)
-      if let position = positions[point.id] {
-        guard (try? index.replace(at: position, with: point.vector[...])) != nil else { continue }
-        records[position] = record
-      } else {
-        guard (try? index.append(point.vector[...])) != nil else { continue }
-        positions[point.id] = records.count
-        records.append(record)
-      }
+    let slots = try? index.apply(
+      removing: upserts.compactMap { positions[$0.id] }, adding: upserts.flatMap(\.vector))
+    for (point, slot) in zip(upserts, slots ?? []) {
+      if let old = positions[point.id] { records[old] = nil }
+      records[slot] = Record(id: point.id, text: point.text, metadata: point.metadata)
+      positions[point.id] = slot
     }
+    vectors = index.snapshot
     if let model { self.model = model }
     version += 1
     return version
   }
 
   mutating func apply(deletes ids: [String]) -> (version: Int, deleted: Int) {
-    var deleted = 0
-    for id in ids {
-      guard let position = positions.removeValue(forKey: id) else { continue }
-      index.remove(at: position)
-      records.swapRemove(at: position)
-      if position < records.count { positions[records[position].id] = position }
-      deleted += 1
-    }
+    let removed = ids.compactMap { positions.removeValue(forKey: $0) }
+    for slot in removed { records[slot] = nil }
+    _ = try? index.apply(removing: removed, adding: [])
+    vectors = index.snapshot
+    let deleted = removed.count
     if deleted > 0 { version += 1 }
     return (version, deleted)
   }

@@ -1,0 +1,3 @@
+#include "csqlite.h"
+
+sqlite3_destructor_type nf_sqlite_transient(void) { return SQLITE_TRANSIENT; }

@@ -1,0 +1,37 @@
+import SimilarityCore
+
+/// How a batch of queries is to be searched.
+public struct SearchOptions: Sendable {
+  public enum Mode: Sendable, Equatable {
+    /// The graph where there is one and it pays, the exact search elsewhere.
+    case automatic
+    case exact
+    /// The graph with a pool of this many candidates, or its own choice.
+    case graph(ef: Int?)
+  }
+
+  /// Neighbours of each query.
+  public var k: Int
+  public var mode = Mode.automatic
+  /// Only these slots are found; nil for all.
+  public var allowed: SlotSet?
+  /// For each query a slot to leave out; empty when there is none.
+  public var excluded: [Int?] = []
+  /// The threads that share the queries.
+  public var loop = ParallelLoop(threads: 1)
+
+  public init(k: Int) { self.k = k }
+}
+
+/// What a search found.
+public struct SearchResult: Sendable {
+  /// For each query its neighbours, best first; ties in the order that the caller gave.
+  public var neighbors: [[Candidate]]
+  /// How they were found.
+  public var usedGraph: Bool
+
+  public init(neighbors: [[Candidate]], usedGraph: Bool) {
+    self.neighbors = neighbors
+    self.usedGraph = usedGraph
+  }
+}

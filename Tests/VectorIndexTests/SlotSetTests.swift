@@ -1,0 +1,25 @@
+import Testing
+import VectorIndex
+
+@Suite("Sets of slots")
+struct SlotSetTests {
+  @Test("hold what was put in, and combine like sets")
+  func algebra() {
+    var set = SlotSet(below: 70)
+    #expect(set.count == 70)
+    set.remove(3)
+    set.insert(200)
+    var seen: [Int] = []
+    set.forEach { seen.append($0) }
+    #expect(seen == Array(0..<3) + Array(4..<70) + [200])
+    var other = SlotSet()
+    for slot in [3, 4, 200, 300] { other.insert(slot) }
+    var common = set
+    common.formIntersection(other)
+    #expect(common.count == 2 && common.contains(4) && common.contains(200))
+    set.subtract(other)
+    #expect(set.count == 68 && !set.contains(200))
+    set.formUnion(other)
+    #expect(set.count == 72 && set.contains(300))
+  }
+}
