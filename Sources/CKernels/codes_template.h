@@ -45,6 +45,29 @@ static void NF(code_keys)(const nf_codes *codes, const nf_code_query *query, con
     keys[i] = NF(code_key)(codes, codes->base + slots[i] * codes->stride, query);
 }
 
+static void NF(code_distances)(const nf_codes *codes, uint32_t slot, const uint32_t *slots, size_t count,
+                               int euclidean, float *distances) {
+  // The stored row as a signed query, piece by piece: rows are short enough for the stack, and longer ones go in pieces.
+  int8_t signed_codes[8192];
+  const uint8_t *record = codes->base + slot * codes->stride;
+  const nf_code_header *header = (const nf_code_header *)(record + codes->padded);
+  const size_t padded = codes->padded < sizeof signed_codes ? codes->padded : sizeof signed_codes;
+  int32_t sum = 0;
+  for (size_t i = 0; i < padded; i++) {
+    signed_codes[i] = (int8_t)(record[i] ^ 0x80);
+    sum += signed_codes[i];
+  }
+  const float step = header->a * (euclidean ? 0.5f : 1.0f);
+  for (size_t i = 0; i < count; i++) {
+    const uint8_t *other = codes->base + slots[i] * codes->stride;
+    const nf_code_header *its = (const nf_code_header *)(other + codes->padded);
+    if (i + 1 < count) __builtin_prefetch(codes->base + slots[i + 1] * codes->stride);
+    const float key =
+        its->a * (step * (float)(NF(code_product)(other, signed_codes, padded) - 128 * sum)) + its->b;
+    distances[i] = euclidean ? -header->b - key : 2.0f - 2.0f * key;
+  }
+}
+
 static size_t NF(code_neighbors)(const nf_codes *codes, const nf_code_query *query, uint32_t slot, uint64_t *visited,
                                  uint32_t *slots, float *keys) {
   const uint32_t *list = nf_list(codes, slot);

@@ -61,6 +61,10 @@ typedef struct nf_kernels {
   // The keys of `count` slots (codes.h).
   void (*code_keys)(const nf_codes *codes, const nf_code_query *query, const uint32_t *slots, size_t count, float *keys);
 
+  // Squared distances of `count` slots from row `slot`, by their codes; of directions unless `euclidean`.
+  void (*code_distances)(const nf_codes *codes, uint32_t slot, const uint32_t *slots, size_t count, int euclidean,
+                         float *distances);
+
   // The neighbours of `slot` that `visited` (a bit a slot) does not have yet, which it has then, and their keys; both
   // outputs have room for `capacity`. Returns how many.
   size_t (*code_neighbors)(const nf_codes *codes, const nf_code_query *query, uint32_t slot, uint64_t *visited,

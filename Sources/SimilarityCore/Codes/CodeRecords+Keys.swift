@@ -3,15 +3,6 @@ import CKernels
 /// A row that a scan could not rule out: its key lies within `width` of `key`.
 public typealias CodeHit = nf_code_hit
 
-/// A stored row in the form of a query, for comparing rows with each other.
-public struct CodePivot {
-  var codes: [Int8]
-  var scale: Float
-  var bias: Int32
-  /// ‖x‖², or 1 under the cosine.
-  public var square: Float
-}
-
 extension CodeRecords {
   /// The keys of `slots` for `query`, from its coarse codes.
   public func keys(
@@ -46,35 +37,14 @@ extension CodeRecords {
     }
   }
 
-  /// Row `slot` as a query.
-  public func pivot(_ slot: Int) -> CodePivot {
-    let record = raw.base + slot * stride
-    var codes = [Int8](repeating: 0, count: padded)
-    for index in 0..<dimension { codes[index] = Int8(truncatingIfNeeded: Int(record[index]) - 128) }
-    guard let header = nf_header(&raw, slot)?.pointee else {
-      return CodePivot(codes: codes, scale: 0, bias: 0, square: 0)
-    }
-    let half: Float = metric == .euclidean ? 0.5 : 1
-    return CodePivot(
-      codes: codes, scale: header.a * half, bias: 128 * codes.reduce(0) { $0 + Int32($1) },
-      square: metric == .euclidean ? -header.b : 1)
-  }
-
-  /// Squared distances of `slots` from a row, by their codes.
+  /// Squared distances of `slots` from row `slot`, by their codes; under the cosine those of directions.
+  // SAFETY: slots are of this object; `distances` has room for as many.
   public func distances(
-    of slots: UnsafeBufferPointer<UInt32>, from pivot: CodePivot, into distances: UnsafeMutablePointer<Float>,
-    _ kernels: Kernels
+    of slots: UnsafeBufferPointer<UInt32>, from slot: Int, into distances: UnsafeMutablePointer<Float>, _ kernels: Kernels
   ) {
     guard let first = slots.baseAddress else { return }
-    pivot.codes.withUnsafeBufferPointer { codes in
-      var query = nf_code_query(
-        high: codes.baseAddress, low: nil, high_step: pivot.scale, low_step: 0, high_bias: pivot.bias, low_bias: 0,
-        norm: 0, error: 0)
-      kernels.table.pointee.code_keys(&raw, &query, first, slots.count, distances)
-    }
-    for index in slots.indices {
-      distances[index] = metric == .euclidean ? pivot.square - distances[index] : 2 - 2 * distances[index]
-    }
+    kernels.table.pointee.code_distances(
+      &raw, UInt32(slot), first, slots.count, metric == .euclidean ? 1 : 0, distances)
   }
 }
 
