@@ -1,23 +1,30 @@
 // Loops over int8 codes; part of template.h.
 
-// Σ stored·query over `count` bytes, a multiple of 64; exact.
-NF_INLINE int32_t NF(code_product)(const uint8_t *stored, const int8_t *query, size_t count) {
+// Σ h·query and, when asked for, Σ l·query over the two planes of nibbles; exact. `count` is a multiple of 128.
+NF_INLINE int32_t NF(nibble_product)(const uint8_t *plane, const int8_t *query, size_t count) {
 #if defined(NF_VNNI)
+  const __m512i mask = _mm512_set1_epi8(15);
   __m512i even = _mm512_setzero_si512(), odd = _mm512_setzero_si512();
-  size_t i = 0;
-  for (; i + 128 <= count; i += 128) {
-    even = _mm512_dpbusd_epi32(even, _mm512_loadu_si512(stored + i), _mm512_loadu_si512(query + i));
-    odd = _mm512_dpbusd_epi32(odd, _mm512_loadu_si512(stored + i + 64), _mm512_loadu_si512(query + i + 64));
+  for (size_t i = 0; i < count; i += 128) {
+    const __m512i packed = _mm512_loadu_si512(plane + i / 2);
+    even = _mm512_dpbusd_epi32(even, _mm512_and_si512(packed, mask), _mm512_loadu_si512(query + i));
+    odd = _mm512_dpbusd_epi32(odd, _mm512_and_si512(_mm512_srli_epi16(packed, 4), mask),
+                              _mm512_loadu_si512(query + i + 64));
   }
-  if (i < count) even = _mm512_dpbusd_epi32(even, _mm512_loadu_si512(stored + i), _mm512_loadu_si512(query + i));
   return _mm512_reduce_add_epi32(_mm512_add_epi32(even, odd));
 #elif defined(NF_MADD256)
+  const __m256i mask = _mm256_set1_epi8(15), ones = _mm256_set1_epi16(1);
   __m256i sum = _mm256_setzero_si256();
-  for (size_t i = 0; i < count; i += 16) {
-    // In 16 bits: the byte product of AVX2 saturates.
-    __m256i a = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *)(stored + i)));
-    __m256i b = _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *)(query + i)));
-    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(a, b));
+  for (size_t i = 0; i < count; i += 128) {
+    for (size_t half = 0; half < 64; half += 32) {
+      const __m256i packed = _mm256_loadu_si256((const __m256i *)(plane + i / 2 + half));
+      // Two products of a nibble and a signed byte stay below 2¹²: 16 bits hold them.
+      const __m256i low = _mm256_maddubs_epi16(_mm256_and_si256(packed, mask),
+                                               _mm256_loadu_si256((const __m256i *)(query + i + half)));
+      const __m256i high = _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(packed, 4), mask),
+                                                _mm256_loadu_si256((const __m256i *)(query + i + 64 + half)));
+      sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_add_epi16(low, high), ones));
+    }
   }
   int32_t lane[8], total = 0;
   _mm256_storeu_si256((__m256i *)lane, sum);
@@ -25,9 +32,19 @@ NF_INLINE int32_t NF(code_product)(const uint8_t *stored, const int8_t *query, s
   return total;
 #else
   int32_t sum = 0;
-  for (size_t i = 0; i < count; i++) sum += (int32_t)stored[i] * (int32_t)query[i];
+  for (size_t i = 0; i < count; i += 128) {
+    for (size_t j = 0; j < 64; j++) {
+      const uint8_t packed = plane[i / 2 + j];
+      sum += (int32_t)(packed & 15) * query[i + j] + (int32_t)(packed >> 4) * query[i + 64 + j];
+    }
+  }
   return sum;
 #endif
+}
+
+// Σ stored·query over both planes; exact.
+NF_INLINE int32_t NF(code_product)(const uint8_t *record, const int8_t *query, size_t count) {
+  return 16 * NF(nibble_product)(record, query, count) + NF(nibble_product)(record + count / 2, query, count);
 }
 
 NF_INLINE float NF(code_key)(const nf_codes *codes, const uint8_t *record, const nf_code_query *query) {
@@ -39,10 +56,31 @@ NF_INLINE float NF(code_key)(const nf_codes *codes, const uint8_t *record, const
   return header->a * product + header->b;
 }
 
+// From the upper plane alone, whose nibbles stand for the middle of what they leave open.
+NF_INLINE float NF(rough_key)(const nf_codes *codes, const uint8_t *record, const nf_code_query *query) {
+  // 128·Σ is the bias, so 8·Σ is a sixteenth of it.
+  const int32_t product = 16 * NF(nibble_product)(record, query->high, codes->padded) + query->high_bias / 16;
+  const float value = query->high_step * (float)(product - query->high_bias);
+  if (codes->step > 0) return codes->step * value;
+  const nf_code_header *header = (const nf_code_header *)(record + codes->padded);
+  return header->a * value + header->b;
+}
+
 static void NF(code_keys)(const nf_codes *codes, const nf_code_query *query, const uint32_t *slots, size_t count,
                           float *keys) {
   for (size_t i = 0; i < count; i++)
     keys[i] = NF(code_key)(codes, codes->base + slots[i] * codes->stride, query);
+}
+
+static void NF(code_unpack)(const uint8_t *record, size_t count, uint8_t *out) {
+  const uint8_t *high = record, *low = record + count / 2;
+  for (size_t i = 0; i < count; i += 128) {
+    for (size_t j = 0; j < 64; j++) {
+      const uint8_t h = high[i / 2 + j], l = low[i / 2 + j];
+      out[i + j] = (uint8_t)((h & 15) << 4 | (l & 15));
+      out[i + 64 + j] = (uint8_t)((h & 240) | l >> 4);
+    }
+  }
 }
 
 static void NF(code_distances)(const nf_codes *codes, uint32_t slot, const uint32_t *slots, size_t count,
@@ -53,8 +91,9 @@ static void NF(code_distances)(const nf_codes *codes, uint32_t slot, const uint3
   const nf_code_header *header = (const nf_code_header *)(record + codes->padded);
   const size_t padded = codes->padded < sizeof signed_codes ? codes->padded : sizeof signed_codes;
   int32_t sum = 0;
+  NF(code_unpack)(record, padded, (uint8_t *)signed_codes);
   for (size_t i = 0; i < padded; i++) {
-    signed_codes[i] = (int8_t)(record[i] ^ 0x80);
+    signed_codes[i] = (int8_t)((uint8_t)signed_codes[i] ^ 0x80);
     sum += signed_codes[i];
   }
   const float step = header->a * (euclidean ? 0.5f : 1.0f);
@@ -81,17 +120,10 @@ static size_t NF(code_neighbors)(const nf_codes *codes, const nf_code_query *que
     *word |= bit;
     slots[count++] = id;
     const uint8_t *record = codes->base + id * codes->stride;
-    __builtin_prefetch(record);
-    __builtin_prefetch(record + codes->padded);
+    for (size_t line = 0; line < codes->padded / 2; line += 64) __builtin_prefetch(record + line);
+    if (!(codes->step > 0)) __builtin_prefetch(record + codes->padded);
   }
-  // The second pass asks for the rest of a record shortly before it is needed.
-  const size_t ahead = 3;
-  for (size_t i = 0; i < count + ahead; i++) {
-    if (i < count)
-      for (size_t line = 64; line < codes->padded; line += 64)
-        __builtin_prefetch(codes->base + slots[i] * codes->stride + line);
-    if (i >= ahead) keys[i - ahead] = NF(code_key)(codes, codes->base + slots[i - ahead] * codes->stride, query);
-  }
+  for (size_t i = 0; i < count; i++) keys[i] = NF(rough_key)(codes, codes->base + slots[i] * codes->stride, query);
   return count;
 }
 
@@ -173,7 +205,7 @@ static void NF(code_rotate)(float *x, size_t count, const float *signs, size_t r
   }
 }
 
-static float NF(code_quantize)(const float *x, size_t count, float step, uint8_t zero, uint8_t *out) {
+static float NF(code_quantize)(const float *x, size_t count, float step, int8_t *out) {
   double square = 0;
   const float inverse = step > 0 ? 1.0f / step : 0.0f;
   for (size_t i = 0; i < count; i++) {
@@ -181,9 +213,20 @@ static float NF(code_quantize)(const float *x, size_t count, float step, uint8_t
     value = value > 127.0f ? 127.0f : value < -127.0f ? -127.0f : value;
     const double error = (double)x[i] - (double)step * (double)value;
     square += error * error;
-    out[i] = (uint8_t)((int)value + zero);
+    out[i] = (int8_t)value;
   }
   return (float)sqrt(square);
+}
+
+static void NF(code_pack)(const int8_t *values, size_t count, uint8_t *record) {
+  uint8_t *high = record, *low = record + count / 2;
+  for (size_t i = 0; i < count; i += 128) {
+    for (size_t j = 0; j < 64; j++) {
+      const uint8_t a = (uint8_t)values[i + j] ^ 0x80, b = (uint8_t)values[i + 64 + j] ^ 0x80;
+      high[i / 2 + j] = (uint8_t)(a >> 4 | (b & 240));
+      low[i / 2 + j] = (uint8_t)((a & 15) | b << 4);
+    }
+  }
 }
 
 static double NF(distance_f64)(const float *a, const float *b, size_t count) {

@@ -231,4 +231,6 @@ const nf_kernels NF(nf_kernels) = {
     .code_select = NF(code_select),
     .code_rotate = NF(code_rotate),
     .code_quantize = NF(code_quantize),
+    .code_pack = NF(code_pack),
+    .code_unpack = NF(code_unpack),
 };

@@ -68,12 +68,8 @@ struct BatchSearch {
         let pool = walk.run(
           codes, entries: snapshot.graph?.entries ?? [], ef: ef, count: records.slots, scratch)
         // The codes' order is almost the true one: a few more than k are scored.
-        let most = options.k + max(10, options.k / 2)
-        var slots: [UInt32] = []
-        slots.reserveCapacity(most)
-        for index in 0..<pool where slots.count < most {
-          let slot = scratch.slots[index] & ~GraphWalk.expanded
-          if allowed.contains(Int(slot)), excluded(row) != Int(slot) { slots.append(slot) }
+        let slots = walk.refined(codes, pool: pool, most: options.k + max(10, options.k / 2), scratch) {
+          allowed.contains($0) && excluded(row) != $0
         }
         return scored.best(options.k, of: slots, tiePrecedes: tiePrecedes)
       }

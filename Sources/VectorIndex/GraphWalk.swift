@@ -56,6 +56,28 @@ struct GraphWalk {
     return pool
   }
 
+  /// Of the pool's slots that `include` lets through, the `most` best by all bits of their codes.
+  func refined(
+    _ query: CodeQuery, pool: Int, most: Int, _ scratch: WalkScratch, where include: (Int) -> Bool
+  ) -> [UInt32] {
+    var kept = 0
+    for index in 0..<pool {
+      let slot = scratch.slots[index] & ~Self.expanded
+      guard include(Int(slot)) else { continue }
+      scratch.slots[kept] = slot
+      kept += 1
+    }
+    let candidates = UnsafeBufferPointer(start: scratch.slots, count: kept)
+    guard kept > most else { return Array(candidates) }
+    records.keys(of: candidates, for: query, into: scratch.keys, kernels)
+    scratch.reserveSeen(most + 1, keeping: 0)
+    var count = 0
+    for index in 0..<kept where count < most || scratch.keys[index] > scratch.seenKeys[count - 1] {
+      _ = Self.insert(candidates[index], scratch.keys[index], scratch.seen, scratch.seenKeys, &count, most)
+    }
+    return Array(UnsafeBufferPointer(start: scratch.seen, count: count))
+  }
+
   /// Puts a slot in its place in the pool; the last one falls out of a full one.
   @inline(__always)
   private static func insert(

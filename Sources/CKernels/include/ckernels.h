@@ -65,8 +65,8 @@ typedef struct nf_kernels {
   void (*code_distances)(const nf_codes *codes, uint32_t slot, const uint32_t *slots, size_t count, int euclidean,
                          float *distances);
 
-  // The neighbours of `slot` that `visited` (a bit a slot) does not have yet, which it has then, and their keys; both
-  // outputs have room for `capacity`. Returns how many.
+  // The neighbours of `slot` that `visited` (a bit a slot) does not have yet, which it has then, and their rough keys,
+  // from the upper plane alone; both outputs have room for `capacity`. Returns how many.
   size_t (*code_neighbors)(const nf_codes *codes, const nf_code_query *query, uint32_t slot, uint64_t *visited,
                            uint32_t *slots, float *keys);
 
@@ -84,9 +84,12 @@ typedef struct nf_kernels {
   // largest power of two.
   void (*code_rotate)(float *x, size_t count, const float *signs, size_t rounds);
 
-  // out[i] = round(x[i] / step) + zero within ±127; returns ‖x − step·rounded‖. `zero` is 128 for stored codes, 0 for
-  // queries (signed bytes).
-  float (*code_quantize)(const float *x, size_t count, float step, uint8_t zero, uint8_t *out);
+  // out[i] = round(x[i] / step) within ±127; returns ‖x − step·rounded‖.
+  float (*code_quantize)(const float *x, size_t count, float step, int8_t *out);
+
+  // Signed values into a record's two planes (`count` is a multiple of 128), and back as value + 128.
+  void (*code_pack)(const int8_t *values, size_t count, uint8_t *record);
+  void (*code_unpack)(const uint8_t *record, size_t count, uint8_t *out);
 } nf_kernels;
 
 // The best variant that this processor runs. Never NULL.

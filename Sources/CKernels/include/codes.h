@@ -5,8 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// A record is: `padded` code bytes (a multiple of 64; value + 128, so that unsigned×signed products apply), this header,
-// the number of neighbours, and the neighbours' slots.
+// A record is: `padded` codes (a multiple of 128) of 8 bits, value + 128, so that unsigned×signed products apply; this
+// header; the number of neighbours, and the neighbours' slots. The codes' upper nibbles come first, then the lower ones: a
+// walk over a graph reads the upper half alone. Byte j of each 64 of a plane holds the nibbles of values j and j + 64.
 //
 // The key of a row for a query is a·(query·code) + b; its true key lies within e·‖query‖ + n·(the query's error) of it.
 typedef struct nf_code_header {
@@ -17,6 +18,7 @@ typedef struct nf_codes {
   uint8_t *base;
   size_t stride;  // bytes of a record, a multiple of 64
   size_t padded;
+  float step;  // `a` of every record, where it is one and b is 0; else 0
   size_t capacity;  // neighbours that a record has room for
 } nf_codes;
 

@@ -29,7 +29,7 @@ public final class CodeBatch: @unchecked Sendable {
     }
     guard
       let made = nf_code_batch_create(
-        codes, Int64(queries.count), Int64(records.padded), Int64(Self.rowsPerTile), Int64(records.stride))
+        codes, Int64(queries.count), Int64(records.padded), Int64(Self.rowsPerTile), Int64(records.padded))
     else { return nil }
     batch = made
   }
@@ -50,7 +50,15 @@ public final class CodeBatch: @unchecked Sendable {
     into hits: UnsafeMutablePointer<CodeHit>, _ kernels: Kernels
   ) -> Int? {
     guard first >= 0, first % Self.rowsPerTile == 0, first + Self.rowsPerTile <= records.slots else { return nil }
-    guard nf_code_batch_product(batch, records.raw.base + first * records.stride, products) == 0 else { return nil }
+    let isDone = withUnsafeTemporaryAllocation(byteCount: Self.rowsPerTile * records.padded, alignment: 64) { tile in
+      guard let rows = tile.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return false }
+      for row in 0..<Self.rowsPerTile where live >> UInt64(row) & 1 == 1 {
+        kernels.table.pointee.code_unpack(
+          records.raw.base + (first + row) * records.stride, records.padded, rows + row * records.padded)
+      }
+      return nf_code_batch_product(batch, rows, products) == 0
+    }
+    guard isDone else { return nil }
     var live = live
     return steps.withUnsafeBufferPointer { steps in
       norms.withUnsafeBufferPointer { norms in

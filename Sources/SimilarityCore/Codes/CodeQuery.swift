@@ -55,14 +55,12 @@ public final class CodeQuery: @unchecked Sendable {
     values.reduce(0) { max($0, abs($1)) } / 127
   }
 
-  // SAFETY: `out` has room for the values; signed and unsigned bytes have one layout.
+  // SAFETY: `out` has room for the values.
   private static func quantize(
     _ values: UnsafeMutableBufferPointer<Float>, step: Float, into out: UnsafeMutablePointer<Int8>, _ kernels: Kernels
   ) -> Float {
     guard let x = values.baseAddress else { return 0 }
-    return UnsafeMutableRawPointer(out).withMemoryRebound(to: UInt8.self, capacity: values.count) {
-      kernels.table.pointee.code_quantize(x, values.count, step, 0, $0)
-    }
+    return kernels.table.pointee.code_quantize(x, values.count, step, out)
   }
 
   /// 128·Σ, which the stored codes' offset adds to every product.

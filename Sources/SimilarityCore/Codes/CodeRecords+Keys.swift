@@ -12,7 +12,7 @@ extension CodeRecords {
     withUnsafePointer(to: query.coarse) { kernels.table.pointee.code_keys(&raw, $0, first, slots.count, keys) }
   }
 
-  /// The neighbours of `slot` that are not in `visited` yet, and their keys.
+  /// The neighbours of `slot` that are not in `visited` yet, and their rough keys, from half of the codes' bits.
   ///
   /// - Parameter visited: a bit for every slot; gets those that are returned.
   // SAFETY: lists hold slots of this object only; the outputs have room for mostNeighbors.

@@ -43,7 +43,7 @@ public final class CodeRecords: @unchecked Sendable {
     self.dimension = dimension
     self.metric = metric
     self.rotation = rotation
-    padded = (dimension + 63) / 64 * 64
+    padded = (dimension + 127) / 128 * 128
     let head = padded + MemoryLayout<nf_code_header>.size + 4
     let stride = (head + 4 * neighbors + 63) / 64 * 64
     mostNeighbors = (stride - head) / 4
@@ -60,7 +60,8 @@ public final class CodeRecords: @unchecked Sendable {
       madvise(memory, size, MADV_HUGEPAGE)
     #endif
     raw = nf_codes(
-      base: memory.assumingMemoryBound(to: UInt8.self), stride: stride, padded: padded, capacity: mostNeighbors)
+      base: memory.assumingMemoryBound(to: UInt8.self), stride: stride, padded: padded,
+      step: metric == .cosine ? Self.commonStep(dimension) : 0, capacity: mostNeighbors)
   }
 
   deinit { munmap(raw.base, bytes) }
@@ -78,25 +79,42 @@ public final class CodeRecords: @unchecked Sendable {
     guard slot >= 0, slot < slots, row.count == dimension else { return }
     let record = raw.base + slot * stride
     let header = nf_header(&raw, slot)
-    record.update(repeating: 128, count: padded)
     nf_list_write(&raw, slot, nil, 0)
     let scale = metric == .cosine ? 1 : norm
-    guard norm > 0, scale == 1 || (1e-15...1e15).contains(norm) else {
-      let bound: Float = norm > 0 ? .infinity : 0
-      header?.pointee = nf_code_header(a: 0, b: 0, e: bound, n: bound)
-      return
+    withUnsafeTemporaryAllocation(of: Int8.self, capacity: padded) { codes in
+      guard let first = codes.baseAddress else { return }
+      codes.initialize(repeating: 0)
+      defer { kernels.table.pointee.code_pack(first, padded, record) }
+      guard norm > 0, scale == 1 || (1e-15...1e15).contains(norm) else {
+        let bound: Float = norm > 0 ? .infinity : 0
+        header?.pointee = nf_code_header(a: 0, b: 0, e: bound, n: bound)
+        return
+      }
+      header?.pointee = quantize(row, norm: norm, scale: scale, into: first, kernels)
     }
+  }
+
+  /// Under the cosine all records have one step, so that a walk need not read it: rotated directions have values around
+  /// 1/√dimension, and what is cut off at four times that is part of the record's error.
+  private static func commonStep(_ dimension: Int) -> Float {
+    Float(min(1, 4 / Double(dimension).squareRoot())) / 127
+  }
+
+  private func quantize(
+    _ row: UnsafeBufferPointer<Float>, norm: Double, scale: Double, into codes: UnsafeMutablePointer<Int8>,
+    _ kernels: Kernels
+  ) -> nf_code_header {
     var unit = row.map { Float(Double($0) / norm) }
     let (step, rounding) = unit.withUnsafeMutableBufferPointer { unit -> (Float, Float) in
       rotation.apply(unit, kernels)
-      let step = unit.reduce(0) { max($0, abs($1)) } / 127
+      let step = raw.step > 0 ? raw.step : unit.reduce(0) { max($0, abs($1)) } / 127
       guard let x = unit.baseAddress else { return (0, 0) }
-      return (step, kernels.table.pointee.code_quantize(x, dimension, step, 128, record))
+      return (step, kernels.table.pointee.code_quantize(x, dimension, step, codes))
     }
     let factor = metric == .euclidean ? 2 * scale : scale
     // 1e-6: what f32 loses when a key is put together from integers.
     let error = (Double(rounding) + Rotation.rounding) * 1.0001 + 1e-6
-    header?.pointee = nf_code_header(
+    return nf_code_header(
       a: Float(Double(step) * factor), b: metric == .euclidean ? Float(-norm * norm) : 0, e: Float(error * factor),
       n: Float((1 + error) * factor))
   }
