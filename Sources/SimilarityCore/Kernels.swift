@@ -49,6 +49,11 @@ public struct Kernels: @unchecked Sendable {
     return table.pointee.distance_f64(a0, b0, min(a.count, b.count))
   }
 
+  /// Asks for values that will be read soon.
+  public func prefetch(_ values: UnsafeBufferPointer<Float>) {
+    if let first = values.baseAddress { nf_prefetch(first, 4 * values.count) }
+  }
+
   /// Extends a running log-sum-exp by `products[j]·scale·columnScale[j]` (arXiv 1805.02867).
   ///
   /// - Parameter columnScale: one factor a column, or nil for ones; as long as `products`.

@@ -48,7 +48,9 @@ struct GraphWalk {
         current, for: pointer, visited: visited, slots: newSlots, keys: newKeys, kernels)
       for index in 0..<found {
         if pool == ef, !(newKeys[index] > keys[ef - 1]) { continue }
-        next = min(next, Self.insert(newSlots[index], newKeys[index], slots, keys, &pool, ef))
+        let place = Self.insert(newSlots[index], newKeys[index], slots, keys, &pool, ef)
+        if place <= next + 1 { records.prefetchNeighbors(of: newSlots[index]) }
+        next = min(next, place)
       }
       seen += found
     }

@@ -35,7 +35,13 @@ struct ScoredQuery {
 
   /// The `k` best of `slots`, best first.
   func best(_ k: Int, of slots: [UInt32], tiePrecedes: (Int, Int) -> Bool) -> [Candidate] {
-    var found = slots.map { Candidate(position: Int($0), score: score(Int($0))) }
+    var found: [Candidate] = []
+    found.reserveCapacity(slots.count)
+    for (index, slot) in slots.enumerated() {
+      // Rows lie anywhere: the next ones are on their way while this one is summed.
+      if index + 2 < slots.count { kernels.prefetch(rows.row(Int(slots[index + 2]))) }
+      found.append(Candidate(position: Int(slot), score: score(Int(slot))))
+    }
     found.sort { a, b in a.score != b.score ? a.score > b.score : tiePrecedes(a.position, b.position) }
     return Array(found.prefix(k))
   }

@@ -53,6 +53,11 @@ static inline uint32_t *nf_list(const nf_codes *codes, size_t slot) {
   return (uint32_t *)(codes->base + slot * codes->stride + codes->padded + sizeof(nf_code_header));
 }
 
+// Asks for memory that will be read soon.
+static inline void nf_prefetch(const void *start, size_t bytes) {
+  for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch((const char *)start + i);
+}
+
 // Copies the list of `slot` to `out`, which has room for `capacity` slots; returns how many there are.
 size_t nf_list_read(const nf_codes *codes, size_t slot, uint32_t *out);
 // Replaces the list; entries become visible before their number does.

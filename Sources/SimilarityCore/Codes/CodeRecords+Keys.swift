@@ -24,6 +24,14 @@ extension CodeRecords {
     kernels.table.pointee.code_neighbors(&raw, query.pointer, slot, visited, slots, keys)
   }
 
+  /// Asks for the list of `slot`, which will be expanded soon.
+  // SAFETY: a prefetch reads nothing; lists and pools hold slots of this object only.
+  @inline(__always)
+  public func prefetchNeighbors(of slot: UInt32) {
+    let offset = Int(slot) * raw.stride + padded
+    nf_prefetch(raw.base + offset, raw.stride - padded)
+  }
+
   /// Of the live slots from `first`, a multiple of 64, on: those whose key may reach `threshold`.
   ///
   /// - Parameter hits: room for one hit a live bit.
