@@ -10,7 +10,7 @@ let package = Package(
   ],
   targets: [
     // Rank 4: programs.
-    .executableTarget(name: "nearfar", dependencies: ["Service", "HTTPServer"]),
+    .executableTarget(name: "nearfar", dependencies: ["Service", "HTTPServer", "HTTPClient", "Safetensors", "JSON"]),
     .executableTarget(name: "http-echo", dependencies: ["HTTPServer", "HTTP1"]),
     .executableTarget(
       name: "loss-bench", dependencies: ["Contrastive", "SimilarityCore"], path: "Benchmarks/LossBench"),
@@ -35,6 +35,7 @@ let package = Package(
     .target(name: "Contrastive", dependencies: ["SimilarityCore"]),
     .target(name: "VectorIndex", dependencies: ["SimilarityCore"]),
     .target(name: "HTTP1"),
+    .target(name: "HTTPClient"),
     .target(name: "Tokenization", dependencies: ["JSON"]),
     .target(name: "Safetensors", dependencies: ["JSON"]),
 
@@ -59,6 +60,7 @@ let package = Package(
     .testTarget(
       name: "TokenizationTests", dependencies: ["Tokenization", "JSON"], exclude: ["Fixtures"]),
     .testTarget(name: "HTTP1Tests", dependencies: ["HTTP1"]),
+    .testTarget(name: "HTTPClientTests", dependencies: ["HTTPClient"]),
     .testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer", "HTTP1"]),
     .testTarget(
       name: "ContrastiveTests", dependencies: ["Contrastive", "SimilarityCore", "TestSupport"],

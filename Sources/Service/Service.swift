@@ -29,6 +29,7 @@ public final class Service: RequestHandler {
     // An empty store has no collection that this one could conflict with.
     _ = try? store.create("default", dimension: encoder.dimension)
     let negatives = QueueRegistry(work: queues)
+    let idempotency = IdempotencyStore(work: queues, now: configuration.clock)
     operation = OperationEndpoint(
       texts: texts, store: store, queues: negatives, configuration: configuration, metrics: metrics)
     router = Router(
@@ -38,10 +39,10 @@ public final class Service: RequestHandler {
         tokenize: TokenizeEndpoint(texts: texts, limits: limits),
         similarity: SimilarityEndpoint(texts: texts, limits: limits),
         loss: LossEndpoint(
-          texts: texts, queues: negatives, idempotency: IdempotencyStore(work: queues, now: configuration.clock),
-          limits: limits, threads: configuration.threads),
+          texts: texts, queues: negatives, idempotency: idempotency, limits: limits, threads: configuration.threads),
         collections: CollectionsEndpoint(store: store, limits: limits),
-        points: PointsEndpoint(store: store, texts: texts, limits: limits),
+        points: PointsEndpoint(store: store, texts: texts, idempotency: idempotency, limits: limits),
+        export: ExportEndpoint(store: store),
         neighbors: NeighborsEndpoint(store: store, texts: texts, limits: limits),
         queues: QueuesEndpoint(queues: negatives, limits: limits), operation: operation))
     admittance = Admittance(maxBodyBytes: limits.maxBodyBytes)

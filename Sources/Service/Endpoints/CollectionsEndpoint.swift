@@ -55,7 +55,11 @@ struct CollectionsEndpoint: Sendable {
   }
 
   private static func describe(_ collection: Collection, to writer: inout JSONWriter) {
-    let snapshot = collection.snapshot
+    describe(collection, collection.snapshot, to: &writer)
+  }
+
+  /// The collection as `snapshot` has it.
+  static func describe(_ collection: Collection, _ snapshot: CollectionSnapshot, to writer: inout JSONWriter) {
     writer.beginObject()
     writer.member("name", collection.name)
     writer.member("count", snapshot.count)

@@ -1,5 +1,6 @@
 import HTTP1
 import JSON
+import Safetensors
 import SimilarityCore
 import VectorStore
 
@@ -7,19 +8,32 @@ import VectorStore
 struct PointsEndpoint: Sendable {
   let store: CollectionStore
   let texts: TextEncoder
+  let idempotency: IdempotencyStore
   let limits: Limits
 
   private static let mostListed = 10_000
 
   func upsert(_ call: Call) throws {
+    let isFirst = try idempotency.admit(call) { call.perform { try upsert(call) } }
+    guard isFirst else { return }
     let collection = try store.collection(try CollectionsEndpoint.name(call))
-    let request = try PointsRequest(try call.json(limits), limits)
+    let request =
+      call.bodyType == .safetensors
+      ? try PointsRequest(try SafetensorsArchive(call.takeBody()), limits)
+      : try PointsRequest(try call.json(limits), limits)
+    if let model = request.model, let known = collection.snapshot.model, model != known {
+      throw Problem(409, "the collection's texts were embedded by another model, \(known)", param: "collection.model")
+    }
     let embedded = request.texts
     guard !embedded.isEmpty else { return try apply(request, [:], collection, call) }
-    try texts.check(collection, field: "points[\(embedded[0].row)].text")
+    try texts.check(collection, field: request.textField(embedded[0].row))
     var sequences: [[Int32]] = []
     for (row, text) in embedded {
-      sequences += try texts.sequences(of: [text], field: "points[\(row)].text", for: call)
+      do throws(Problem) {
+        sequences += try texts.sequences(of: [text], field: "", for: call)
+      } catch {
+        throw Problem(error.status, error.detail, param: request.textField(row))
+      }
     }
     texts.encode(sequences, for: call) { pooled in
       let rows = texts.encoder.normalizes ? try pooled.normalized() : pooled
@@ -38,9 +52,9 @@ struct PointsEndpoint: Sendable {
     }
     let version: Int
     do {
-      version = try collection.upsert(points, model: embedded.isEmpty ? nil : texts.encoder.fingerprint)
+      version = try collection.upsert(points, model: embedded.isEmpty ? request.model : texts.encoder.fingerprint)
     } catch {
-      throw Problem(error, points: "points")
+      throw request.problem(error)
     }
     call.answer { writer in
       writer.beginObject()
@@ -88,6 +102,8 @@ struct PointsEndpoint: Sendable {
   }
 
   func delete(_ call: Call) throws {
+    let isFirst = try idempotency.admit(call) { call.perform { try delete(call) } }
+    guard isFirst else { return }
     let collection = try store.collection(try CollectionsEndpoint.name(call))
     var fields = try Fields(try call.json(limits))
     try fields.refuse("filter", "deleting by filter is not served by this version")
