@@ -45,17 +45,17 @@ struct NeighborsEndpoint: Sendable {
     excluding: [String]? = nil, field: String, _ call: Call
   ) throws {
     let began = MonotonicClock.now
-    var results: [[CollectionSnapshot.Neighbor]] = []
+    var search = NeighborSearch(k: request.k)
+    search.excluding = excluding ?? []
+    let result: NeighborResult
+    do {
+      result = try snapshot.nearest(to: queries, search)
+    } catch {
+      throw Problem(error, points: field)
+    }
+    var results: [[Neighbor]] = []
     var reasons: [String?] = []
-    for row in 0..<queries.rows {
-      // Nobody waits: the rest would be work for nothing.
-      if call.isAbandoned { break }
-      let found: [CollectionSnapshot.Neighbor]
-      do {
-        found = try snapshot.nearest(to: queries.row(row), row: row, k: request.k, excluding: excluding?[row])
-      } catch {
-        throw Problem(error, points: field)
-      }
+    for found in result.neighbors {
       let kept = request.scoreThreshold.map { least in found.filter { $0.score >= least } } ?? found
       results.append(kept)
       reasons.append(Self.shortReason(kept.count, found.count, request, snapshot, excludesOne: excluding != nil))
@@ -75,7 +75,7 @@ struct NeighborsEndpoint: Sendable {
   }
 
   private func answer(
-    _ request: NeighborsRequest, _ name: String, _ version: Int, _ results: [[CollectionSnapshot.Neighbor]],
+    _ request: NeighborsRequest, _ name: String, _ version: Int, _ results: [[Neighbor]],
     _ reasons: [String?], _ call: Call
   ) {
     call.answer(reserving: 1024) { writer in
@@ -89,10 +89,10 @@ struct NeighborsEndpoint: Sendable {
         writer.beginArray()
         for neighbor in neighbors {
           writer.beginObject()
-          writer.member("id", neighbor.point.id)
+          writer.member("id", neighbor.id)
           writer.member("score", neighbor.score)
           writer.content(
-            of: neighbor.point, vector: request.includesVector, text: request.includesText,
+            of: neighbor.point(withVector: request.includesVector), vector: request.includesVector, text: request.includesText,
             metadata: request.includesMetadata)
           writer.endObject()
         }

@@ -36,17 +36,19 @@ struct PointsEndpoint: Sendable {
       Point(
         id: draft.id, vector: draft.vector ?? embedded[row] ?? [], text: draft.text, metadata: draft.metadata)
     }
-    let version: Int
-    do {
-      version = try collection.upsert(points, model: embedded.isEmpty ? nil : texts.encoder.fingerprint)
-    } catch {
-      throw Problem(error, points: "points")
-    }
-    call.answer { writer in
-      writer.beginObject()
-      writer.member("version", version)
-      writer.member("upserted", points.count)
-      writer.endObject()
+    let count = points.count
+    // Requests that come together are stored together: this queue does not wait for the disk.
+    collection.upsert(points, model: embedded.isEmpty ? nil : texts.encoder.fingerprint) { result in
+      switch result {
+      case .failure(let error): call.fail(Problem(error, points: "points"))
+      case .success(let version):
+        call.answer { writer in
+          writer.beginObject()
+          writer.member("version", version)
+          writer.member("upserted", count)
+          writer.endObject()
+        }
+      }
     }
   }
 
@@ -93,12 +95,17 @@ struct PointsEndpoint: Sendable {
     try fields.refuse("filter", "deleting by filter is not served by this version")
     let ids = try limits.texts(try fields.required("ids"), field: "ids")
     try fields.finish()
-    let (version, deleted) = collection.delete(ids)
-    call.answer { writer in
-      writer.beginObject()
-      writer.member("version", version)
-      writer.member("deleted", deleted)
-      writer.endObject()
+    collection.delete(ids) { result in
+      switch result {
+      case .failure(let error): call.fail(Problem(error, points: "ids"))
+      case .success(let (version, deleted)):
+        call.answer { writer in
+          writer.beginObject()
+          writer.member("version", version)
+          writer.member("deleted", deleted)
+          writer.endObject()
+        }
+      }
     }
   }
 }
