@@ -10,7 +10,9 @@ let package = Package(
   ],
   targets: [
     // Rank 4: programs.
-    .executableTarget(name: "nearfar", dependencies: ["Service", "HTTPServer", "HTTPClient", "Safetensors", "JSON"]),
+    .executableTarget(
+      name: "nearfar",
+      dependencies: ["Service", "HTTPServer", "HTTPClient", "VectorStore", "Safetensors", "JSON"]),
     .executableTarget(name: "http-echo", dependencies: ["HTTPServer", "HTTP1"]),
     .executableTarget(
       name: "loss-bench", dependencies: ["Contrastive", "SimilarityCore"], path: "Benchmarks/LossBench"),
@@ -20,7 +22,7 @@ let package = Package(
       name: "Service",
       dependencies: [
         "HTTP1", "JSON", "Safetensors", "Tokenization", "SentenceEncoder", "Contrastive", "VectorStore",
-        "SimilarityCore", "CAssets",
+        "VectorIndex", "SimilarityCore", "CAssets",
       ]),
 
     // Rank 2.
@@ -67,7 +69,7 @@ let package = Package(
       exclude: ["Fixtures", "generate_fixtures.py"]),
     .testTarget(
       name: "VectorIndexTests", dependencies: ["VectorIndex", "SimilarityCore", "TestSupport"]),
-    .testTarget(name: "VectorStoreTests", dependencies: ["VectorStore", "VectorIndex", "JSON", "TestSupport"]),
+    .testTarget(name: "VectorStoreTests", dependencies: ["VectorStore", "VectorIndex", "SimilarityCore", "JSON", "CSQLite", "TestSupport"]),
     .testTarget(
       name: "SentenceEncoderTests", dependencies: ["SentenceEncoder", "SimilarityCore", "TestSupport"],
       exclude: ["Fixtures", "generate_fixtures.py"]),

@@ -19,6 +19,8 @@ enum Nearfar {
            nearfar index [flags]      embed and store the lines of a file in a collection of a running service
            nearfar export [flags]     write a collection of a running service to a safetensors file
            nearfar import [flags]     store the vectors of a safetensors file in a collection of a running service
+           nearfar backup --data DIR --output FILE
+                                      copy a data folder's records to a new file, also while a service writes them
            nearfar health [--url U]   exit 0 when the service at U (http://127.0.0.1:8080) is ready
            nearfar version
 
@@ -26,7 +28,7 @@ enum Nearfar {
       --host ADDRESS          address to listen on (127.0.0.1)
       --port N                port to listen on, 0 for a free one (8080)
       --model DIR             model folder in the Hugging Face layout (models/all-MiniLM-L6-v2)
-      --data :memory:         this version keeps nothing
+      --data DIR              folder that keeps collections; one process at a time (:memory:, which keeps nothing)
       --precision auto|f32    number format of the encoder (auto)
       --threads N             work queues (the cores that the process may use)
       --max-connections N     connections at once (1024)
@@ -70,6 +72,8 @@ enum Nearfar {
   static func main() {
     // Whoever reads our standard output may leave: that is no reason to die.
     signal(SIGPIPE, SIG_IGN)
+    // A limit on file sizes is an error of the write that meets it.
+    signal(SIGXFSZ, SIG_IGN)
     let arguments = CommandLine.arguments.dropFirst()
     do throws(UsageError) {
       exit(try run(arguments.first ?? "", arguments.dropFirst()))
@@ -94,6 +98,8 @@ enum Nearfar {
       return try Export.run(try Options(arguments, known: Export.flags, environment: environment(["url"])))
     case "import":
       return try Import.run(try Options(arguments, known: Import.flags, environment: environment(["url"])))
+    case "backup":
+      return try BackUp.run(try Options(arguments, known: BackUp.flags, environment: [:]))
     case "health":
       let options = try Options(arguments, known: ["url"], environment: environment())
       let port = try options.integer("port", default: 8080, in: 0...65_535)

@@ -229,8 +229,6 @@ def test_unknown_collections_and_points_are_404(server, name):
         ({"dim": 2.5}, "dim"),
         ({"dim": "3"}, "dim"),
         ({"dim": None}, "dim"),
-        ({"dim": 3, "metric": "dot"}, "metric"),
-        ({"dim": 3, "metric": "euclidean"}, "metric"),
         ({"dim": 3, "metric": "manhattan"}, "metric"),
         ({"dim": 3, "metric": 1}, "metric"),
         ({"dim": 3, "shards": 2}, "shards"),

@@ -50,17 +50,12 @@ struct PointsEndpoint: Sendable {
       Point(
         id: draft.id, vector: draft.vector ?? embedded[row] ?? [], text: draft.text, metadata: draft.metadata)
     }
-    let version: Int
-    do {
-      version = try collection.upsert(points, model: embedded.isEmpty ? request.model : texts.encoder.fingerprint)
-    } catch {
-      throw request.problem(error)
-    }
-    call.answer { writer in
-      writer.beginObject()
-      writer.member("version", version)
-      writer.member("upserted", points.count)
-      writer.endObject()
+    // Requests that come together are stored together: this queue does not wait for the disk.
+    collection.upsert(points, model: embedded.isEmpty ? request.model : texts.encoder.fingerprint) { result in
+      switch result {
+      case .failure(let error): call.fail(request.problem(error))
+      case .success(let version): Self.answer(version, "upserted", request.drafts.count, call)
+      }
     }
   }
 
@@ -106,14 +101,29 @@ struct PointsEndpoint: Sendable {
     guard isFirst else { return }
     let collection = try store.collection(try CollectionsEndpoint.name(call))
     var fields = try Fields(try call.json(limits))
-    try fields.refuse("filter", "deleting by filter is not served by this version")
-    let ids = try limits.texts(try fields.required("ids"), field: "ids")
+    let filter = try fields.filter("filter")
+    let ids = try fields.take("ids").map { value throws(Problem) in try limits.texts(value, field: "ids") }
     try fields.finish()
-    let (version, deleted) = collection.delete(ids)
+    let answer = { @Sendable (result: Result<(version: Int, deleted: Int), StoreError>) in
+      switch result {
+      case .failure(let error): call.fail(Problem(error, points: "ids"))
+      case .success(let (version, deleted)): Self.answer(version, "deleted", deleted, call)
+      }
+    }
+    switch (ids, filter) {
+    case (let ids?, nil): collection.delete(ids, completion: answer)
+    case (nil, let filter?): collection.delete(where: filter, completion: answer)
+    default:
+      throw Problem.invalid(
+        ids == nil ? "ids" : "filter", "exactly one of ids and filter is needed, not \(ids == nil ? "none" : "both")")
+    }
+  }
+
+  private static func answer(_ version: Int, _ what: String, _ count: Int, _ call: Call) {
     call.answer { writer in
       writer.beginObject()
       writer.member("version", version)
-      writer.member("deleted", deleted)
+      writer.member(what, count)
       writer.endObject()
     }
   }

@@ -1,0 +1,3 @@
+/// A condition on points' metadata.
+public struct Filter: Sendable {
+}
