@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import zlib
 from urllib.parse import quote
 
 import golden
@@ -10,15 +9,6 @@ import numpy as np
 import pytest
 from golden import BY_TEXT, assert_vectors
 from problems import problem
-
-
-@pytest.fixture
-def name(server, request):
-    """A collection name of this test's own, free before and after."""
-    made = f"t.{zlib.crc32(request.node.name.encode()):08x}"
-    server.delete(f"/collections/{made}")
-    yield made
-    server.delete(f"/collections/{made}")
 
 
 def create(server, name, dim=3):
@@ -251,7 +241,8 @@ def test_bad_names(server, bad):
         ({"ids": []}, "ids"),
         ({"ids": "a"}, "ids"),
         ({"ids": [1]}, "ids"),
-        ({"filter": {"a": 1}}, "filter"),
+        ({"filter": 5}, "filter"),
+        ({"ids": ["a"], "filter": {"a": 1}}, "filter"),
         ({"ids": ["a"], "all": True}, "all"),
     ],
 )
