@@ -41,8 +41,8 @@ struct RemoteCollection {
   /// - Returns: the version that holds them.
   func upsert(_ body: [UInt8], type: String) throws(RemoteFailure) -> Int {
     let request = ClientRequest("PUT", path + "/points", fields: [(name: "Content-Type", value: type)], body: body)
-    let answer = try? JSONDocument(try service.send(request).body).root
-    return answer?["version"]?.integer ?? 0
+    let response = try service.send(request)
+    return (try? JSONDocument(response.body).root)?["version"]?.integer ?? 0
   }
 
   private static func description(_ value: JSONValue) -> Description? {
