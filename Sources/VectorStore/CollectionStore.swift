@@ -42,7 +42,7 @@ public final class CollectionStore: Sendable {
       records = try SQLiteRecords(path: ":memory:")
     case .folder(let path):
       let opened = try DataFolder(path)
-      records = try SQLiteRecords(path: opened.database, vfs: vfs)
+      records = try SQLiteRecords(path: opened.database, vfs: vfs, creates: !opened.isMarked)
       opened.markUsed()
       folder = Mutex(opened)
     }

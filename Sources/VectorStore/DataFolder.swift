@@ -35,11 +35,6 @@ final class DataFolder: Sendable {
       }
       throw OpenError("the folder \(path) is in use: another process holds \(path)/lock")
     }
-    if isMarked, Self.size(database) == 0 {
-      close(descriptor)
-      throw OpenError(
-        "\(database) is missing or empty, though the folder was in use; restore it, or remove \(path)/lock to begin anew")
-    }
   }
 
   deinit { close(descriptor) }
@@ -56,15 +51,10 @@ final class DataFolder: Sendable {
     close(folder)
   }
 
-  private var isMarked: Bool {
+  /// Whether a database was made here before.
+  var isMarked: Bool {
     var bytes = [UInt8](repeating: 0, count: Self.mark.utf8.count)
     return pread(descriptor, &bytes, bytes.count, 0) == bytes.count && bytes == Array(Self.mark.utf8)
-  }
-
-  /// 0 when there is no such file.
-  private static func size(_ path: String) -> Int {
-    var status = stat()
-    return stat(path, &status) == 0 ? Int(status.st_size) : 0
   }
 
   private static func failure(_ what: String) -> OpenError {

@@ -46,7 +46,9 @@ final class Database {
   func error(_ code: Int32) -> SQLiteError { Self.error(handle, code) }
 
   private static func error(_ handle: OpaquePointer, _ code: Int32) -> SQLiteError {
-    SQLiteError(
-      code: code, systemCode: sqlite3_system_errno(handle), message: String(cString: sqlite3_errmsg(handle)))
+    let isWrite = code == SQLITE_IOERR | 3 << 8  // SQLITE_IOERR_WRITE, a macro that Swift does not import.
+    return SQLiteError(
+      code: code, systemCode: isWrite ? nf_sqlite_write_errno(handle) : sqlite3_system_errno(handle),
+      message: String(cString: sqlite3_errmsg(handle)))
   }
 }

@@ -18,16 +18,17 @@ final class SQLiteRecords: Records, @unchecked Sendable {
 
   /// - Parameter path: a file, or `:memory:`.
   /// - Parameter vfs: a registered file system of SQLite's; nil for its own.
-  init(path: String, vfs: String? = nil) throws(OpenError) {
+  /// - Parameter creates: whether to make new records where there are none.
+  init(path: String, vfs: String? = nil, creates: Bool = true) throws(OpenError) {
     self.path = path
     let opened: Database
     do throws(SQLiteError) {
-      opened = try Database(path: path, vfs: vfs)
+      opened = try Database(path: path, vfs: vfs, creates: creates)
       try opened.run("PRAGMA cell_size_check = ON")
     } catch {
-      throw OpenError("\(path) cannot be opened: \(error.message)")
+      throw OpenError("\(path) cannot be opened: \(error.message)\(creates ? "" : ", though the folder was in use")")
     }
-    try Schema.prepare(opened, path: path)
+    try Schema.prepare(opened, path: path, creates: creates)
     do throws(SQLiteError) {
       let mode = try opened.value("PRAGMA journal_mode = WAL")
       guard mode == "wal" || path == ":memory:" else {

@@ -36,12 +36,14 @@ enum Schema {
   /// Makes a new file ours, or checks that it is.
   ///
   /// - Parameter path: for messages.
-  static func prepare(_ database: Database, path: String) throws(OpenError) {
+  /// - Parameter creates: whether an empty file may be a new one.
+  static func prepare(_ database: Database, path: String, creates: Bool) throws(OpenError) {
     do throws(SQLiteError) {
       let application = try database.value("PRAGMA application_id") ?? ""
       let format = try database.value("PRAGMA user_version") ?? ""
       let held = try database.value("SELECT count(*) FROM sqlite_master") ?? ""
       if (application, format, held) == ("0", "0", "0") {
+        guard creates else { throw SQLiteError(code: 0, message: "it is empty, though the folder was in use") }
         try create(database)
         return
       }
