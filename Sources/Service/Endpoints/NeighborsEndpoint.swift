@@ -10,6 +10,8 @@ struct NeighborsEndpoint: Sendable {
   let limits: Limits
   let threads: Int
 
+  private static let fewQueries = 32
+
   func run(_ call: Call) throws {
     let request =
       call.bodyType == .safetensors
@@ -55,7 +57,8 @@ struct NeighborsEndpoint: Sendable {
     search.mode = request.mode
     search.filter = request.filter
     search.excluding = excluding
-    search.loop = ParallelLoop(threads: queries.rows > 1 ? threads : 1)
+    // A few queries are done sooner than shared out; other requests use the other cores.
+    search.loop = ParallelLoop(threads: queries.rows > Self.fewQueries ? threads : 1)
     let found: NeighborResult
     do {
       found = try snapshot.nearest(to: queries, search)

@@ -27,7 +27,7 @@ struct IndexProgress: Equatable {
     guard let file = try? SystemFile.reading(path), let bytes = try? file.read(most: 65_536),
       let root = try? JSONDocument(bytes).root,
       let identity = root["identity"]?.string, let offset = root["offset"]?.integer, offset >= 0,
-      let lines = root["lines"]?.integer, lines >= 0, let hash = root["hash"]?.string,
+      let lines = root["lines"]?.integer, (0...offset).contains(lines), let hash = root["hash"]?.string,
       let version = root["version"]?.integer
     else { return nil }
     return IndexProgress(identity: identity, offset: offset, lines: lines, hash: hash, version: version)
