@@ -1,3 +1,0 @@
-/// A condition on points' metadata.
-public struct Filter: Sendable {
-}
