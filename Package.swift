@@ -16,6 +16,8 @@ let package = Package(
     .executableTarget(name: "http-echo", dependencies: ["HTTPServer", "HTTP1"]),
     .executableTarget(
       name: "loss-bench", dependencies: ["Contrastive", "SimilarityCore"], path: "Benchmarks/LossBench"),
+    .executableTarget(
+      name: "index-bench", dependencies: ["VectorIndex", "SimilarityCore", "Safetensors"], path: "Benchmarks/IndexBench"),
 
     // Rank 3: where sockets' messages and mathematics meet.
     .target(

@@ -4,7 +4,7 @@
 #include "ckernels.h"
 
 #if defined(__x86_64__)
-extern const nf_kernels nf_kernels_baseline, nf_kernels_avx2, nf_kernels_avx512;
+extern const nf_kernels nf_kernels_baseline, nf_kernels_avx2, nf_kernels_avx512, nf_kernels_avx512_vnni;
 
 static int runs_avx2(void) {
   __builtin_cpu_init();
@@ -17,14 +17,21 @@ static int runs_avx512(void) {
          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
 }
 
+static int runs_avx512_vnni(void) {
+  __builtin_cpu_init();
+  return runs_avx512() && __builtin_cpu_supports("avx512vnni");
+}
+
 const nf_kernels *nf_kernels_named(const char *name) {
   if (strcmp(name, "baseline") == 0) return &nf_kernels_baseline;
   if (strcmp(name, "avx2") == 0 && runs_avx2()) return &nf_kernels_avx2;
   if (strcmp(name, "avx512") == 0 && runs_avx512()) return &nf_kernels_avx512;
+  if (strcmp(name, "avx512_vnni") == 0 && runs_avx512_vnni()) return &nf_kernels_avx512_vnni;
   return NULL;
 }
 
 const nf_kernels *nf_kernels_active(void) {
+  if (runs_avx512_vnni()) return &nf_kernels_avx512_vnni;
   if (runs_avx512()) return &nf_kernels_avx512;
   if (runs_avx2()) return &nf_kernels_avx2;
   return &nf_kernels_baseline;

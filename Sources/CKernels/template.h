@@ -206,6 +206,7 @@ static void NF(max_rows)(const float *x, size_t rows, size_t width, float *out) 
 }
 
 #include "attention.h"
+#include "codes_template.h"
 #include "rows.h"
 
 const nf_kernels NF(nf_kernels) = {
@@ -222,4 +223,12 @@ const nf_kernels NF(nf_kernels) = {
     .attention = NF(attention),
     .mean_rows = NF(mean_rows),
     .max_rows = NF(max_rows),
+    .distance_f64 = NF(distance_f64),
+    .code_keys = NF(code_keys),
+    .code_distances = NF(code_distances),
+    .code_neighbors = NF(code_neighbors),
+    .code_scan = NF(code_scan),
+    .code_select = NF(code_select),
+    .code_rotate = NF(code_rotate),
+    .code_quantize = NF(code_quantize),
 };

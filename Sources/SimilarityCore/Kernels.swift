@@ -11,7 +11,7 @@ public struct Kernels: @unchecked Sendable {
   public static let active = Kernels(table: nf_kernels_active())
 
   /// Every name that a build may know, best last.
-  public static let names = ["baseline", "neon", "avx2", "avx512"]
+  public static let names = ["baseline", "neon", "avx2", "avx512", "avx512_vnni"]
 
   private init(table: UnsafePointer<nf_kernels>) {
     self.table = table
@@ -23,7 +23,7 @@ public struct Kernels: @unchecked Sendable {
     self.table = table
   }
 
-  /// `baseline`, `avx2`, `avx512` or `neon`.
+  /// `baseline`, `avx2`, `avx512`, `avx512_vnni` or `neon`.
   public var name: String { String(cString: table.pointee.name) }
 
   /// Σ aᵢ·bᵢ over the shorter of both, each product and the sum in f64.
@@ -41,6 +41,12 @@ public struct Kernels: @unchecked Sendable {
       matrix.count >= out.count * query.count
     else { return }
     table.pointee.dots_f64(q, m, out.count, query.count, o)
+  }
+
+  /// Σ (aᵢ − bᵢ)² over the shorter of both, in f64.
+  public func squaredDistance(_ a: UnsafeBufferPointer<Float>, _ b: UnsafeBufferPointer<Float>) -> Double {
+    guard let a0 = a.baseAddress, let b0 = b.baseAddress else { return 0 }
+    return table.pointee.distance_f64(a0, b0, min(a.count, b.count))
   }
 
   /// Extends a running log-sum-exp by `products[j]·scale·columnScale[j]` (arXiv 1805.02867).

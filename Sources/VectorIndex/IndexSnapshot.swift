@@ -4,22 +4,42 @@ import SimilarityCore
 public final class IndexSnapshot: Sendable {
   public let dimension: Int
   public let metric: Metric
-  let rows: [Float]
-  let live: SlotSet
+  /// The vectors that this state has.
+  public let live: SlotSet
+  /// What the graph is, or nil while there is none.
+  public let graph: GraphState?
+  let version: Int
+  let records: CodeRecords?
+  let rows: RowBlocks
+  private let scratch: WalkScratchPool
+  private let registry: VersionRegistry
+  let kernels: Kernels
 
-  init(dimension: Int, metric: Metric, rows: [Float], live: SlotSet) {
+  init(
+    dimension: Int, metric: Metric, live: SlotSet, graph: GraphState?, version: Int, records: CodeRecords?,
+    rows: RowBlocks, scratch: WalkScratchPool, registry: VersionRegistry, kernels: Kernels
+  ) {
     self.dimension = dimension
     self.metric = metric
-    self.rows = rows
     self.live = live
+    self.graph = graph
+    self.version = version
+    self.records = records
+    self.rows = rows
+    self.scratch = scratch
+    self.registry = registry
+    self.kernels = kernels
+    registry.began(version)
   }
+
+  deinit { registry.ended(version) }
 
   /// Vectors held.
   public var count: Int { live.count }
 
   /// The vector in `slot` as it was stored; empty when there is none.
   public func vector(at slot: Int) -> [Float] {
-    live.contains(slot) ? Array(rows[slot * dimension..<(slot + 1) * dimension]) : []
+    live.contains(slot) ? Array(rows.row(slot)) : []
   }
 
   /// The `options.k` nearest vectors of each row of `queries`. A query's answer has the same bytes alone and in any batch.
@@ -32,39 +52,19 @@ public final class IndexSnapshot: Sendable {
     guard queries.columns == dimension else {
       throw .dimension(row: 0, expected: dimension, found: queries.columns)
     }
-    var all: [[Candidate]] = []
-    for row in 0..<queries.rows {
-      let query = queries.row(row)
-      let norm = Self.dot(query, query).squareRoot()
-      guard metric != .cosine || norm > 0 else { throw .zeroVector(row: row) }
-      var best = TopK(capacity: min(options.k, count)) { a, b in
-        a.score != b.score ? a.score > b.score : tiePrecedes(a.position, b.position)
-      }
-      live.forEach { slot in
-        guard options.allowed?.contains(slot) ?? true else { return }
-        guard options.excluded.isEmpty || options.excluded[row] != slot else { return }
-        let vector = rows[slot * dimension..<(slot + 1) * dimension]
-        best.insert(Candidate(position: slot, score: score(query, norm, vector)))
-      }
-      all.append(best.sorted())
+    if metric == .cosine {
+      for row in 0..<queries.rows where queries.row(row).allSatisfy({ $0 == 0 }) { throw .zeroVector(row: row) }
     }
-    return SearchResult(neighbors: all, usedGraph: false)
-  }
-
-  private func score(_ query: ArraySlice<Float>, _ norm: Double, _ vector: ArraySlice<Float>) -> Double {
-    switch metric {
-    case .dot: return Self.dot(query, vector)
-    case .cosine: return Self.dot(query, vector) / (norm * Self.dot(vector, vector).squareRoot())
-    case .euclidean:
-      let squares = zip(query, vector).reduce(0.0) { sum, pair in
-        let difference = Double(pair.0) - Double(pair.1)
-        return sum + difference * difference
-      }
-      return -squares.squareRoot()
+    var allowed = live
+    if let filter = options.allowed { allowed.formIntersection(filter) }
+    let plan = SearchPlan(options, live: live.count, allowed: allowed.count, graph: graph)
+    guard let records, !allowed.isEmpty, options.k > 0 else {
+      return SearchResult(neighbors: queries.values.isEmpty ? [] : .init(repeating: [], count: queries.rows), usedGraph: false)
     }
-  }
-
-  private static func dot(_ a: ArraySlice<Float>, _ b: ArraySlice<Float>) -> Double {
-    a.withUnsafeBufferPointer { a in b.withUnsafeBufferPointer { b in Kernels.active.dot(a, b) } }
+    let search = BatchSearch(
+      queries: queries, options: options, plan: plan, allowed: allowed, records: records, snapshot: self,
+      scratch: scratch, tiePrecedes: tiePrecedes)
+    guard let neighbors = search.run() else { throw .outOfMemory }
+    return SearchResult(neighbors: neighbors, usedGraph: plan.ef != nil)
   }
 }

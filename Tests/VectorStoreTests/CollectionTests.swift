@@ -82,6 +82,30 @@ import VectorStore
     #expect(throws: StoreError.notFinite(row: 0)) { try collection.upsert([Point(id: "n", vector: [.nan, 1])]) }
   }
 
+  @Test func filtersSearchAndDelete() throws {
+    let collection = try collection()
+    _ = try collection.upsert(
+      (0..<60).map { number in
+        Point(
+          id: "p\(number)", vector: [Float(number), 10],
+          metadata: number % 6 == 0 ? nil : Array(#"{"n":\#(number % 3)}"#.utf8))
+      })
+    var search = NeighborSearch(k: 3)
+    search.filter = .anyOf(field: "n", values: [.number(1)])
+    let query = try #require(Matrix(rows: 1, columns: 2, values: [1, 0]))
+    let found = try collection.snapshot.nearest(to: query, search)
+    #expect(found.matching == 20)
+    #expect(found.neighbors[0].map(\.id) == ["p58", "p55", "p52"])
+    _ = try collection.upsert([Point(id: "p58", vector: [58, 10], metadata: Array(#"{"n":2}"#.utf8))])
+    #expect(try collection.snapshot.nearest(to: query, search).neighbors[0].map(\.id) == ["p55", "p52", "p49"])
+    #expect(try collection.delete(where: .anyOf(field: "n", values: [.number(1)])) == (3, 19))
+    #expect(collection.snapshot.count == 41)
+    #expect(try collection.snapshot.nearest(to: query, search).neighbors.map(\.count) == [0])
+    #expect(try collection.delete(where: .anyOf(field: "n", values: [.number(1)])) == (3, 0))
+    #expect(try collection.delete(where: .not(.exists(field: "n"))) == (4, 10))
+    #expect(collection.snapshot.count == 31)
+  }
+
   @Test func listsInTheOrderOfIDs() throws {
     let collection = try collection()
     _ = try collection.upsert(["b", "ä", "a", "c"].map { Point(id: $0, vector: [1, 2]) })

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "codes.h"
+
 typedef struct nf_kernels {
   const char *name;  // "baseline", "avx2", "avx512", "neon"
 
@@ -52,6 +54,39 @@ typedef struct nf_kernels {
   // out[c] = mean over `rows` rows of x[r, c], and the maximum likewise.
   void (*mean_rows)(const float *x, size_t rows, size_t width, float *out);
   void (*max_rows)(const float *x, size_t rows, size_t width, float *out);
+
+  // Σ (a[i] − b[i])² in f64.
+  double (*distance_f64)(const float *a, const float *b, size_t count);
+
+  // The keys of `count` slots (codes.h).
+  void (*code_keys)(const nf_codes *codes, const nf_code_query *query, const uint32_t *slots, size_t count, float *keys);
+
+  // Squared distances of `count` slots from row `slot`, by their codes; of directions unless `euclidean`.
+  void (*code_distances)(const nf_codes *codes, uint32_t slot, const uint32_t *slots, size_t count, int euclidean,
+                         float *distances);
+
+  // The neighbours of `slot` that `visited` (a bit a slot) does not have yet, which it has then, and their keys; both
+  // outputs have room for `capacity`. Returns how many.
+  size_t (*code_neighbors)(const nf_codes *codes, const nf_code_query *query, uint32_t slot, uint64_t *visited,
+                           uint32_t *slots, float *keys);
+
+  // Of the slots whose bits are set in 64·`words` bits from slot `first` on, those whose key may reach `threshold`;
+  // `hits` has room for all. Returns how many.
+  size_t (*code_scan)(const nf_codes *codes, const nf_code_query *query, const uint64_t *live, size_t words,
+                      uint32_t first, float threshold, nf_code_hit *hits);
+
+  // The same for a tile: products[row·stride + j] = Σ code·query j of `rows` slots from `first` on, a multiple of 64.
+  // `hits` has room for rows·queries.
+  size_t (*code_select)(const nf_codes *codes, uint32_t first, const uint64_t *live, size_t rows,
+                        const int32_t *products, size_t stride, const nf_tile_queries *queries, nf_code_hit *hits);
+
+  // A fixed rotation in place: `rounds` times signs (count values of ±1 each) and a Walsh–Hadamard transform of the
+  // largest power of two.
+  void (*code_rotate)(float *x, size_t count, const float *signs, size_t rounds);
+
+  // out[i] = round(x[i] / step) + zero within ±127; returns ‖x − step·rounded‖. `zero` is 128 for stored codes, 0 for
+  // queries (signed bytes).
+  float (*code_quantize)(const float *x, size_t count, float step, uint8_t zero, uint8_t *out);
 } nf_kernels;
 
 // The best variant that this processor runs. Never NULL.

@@ -49,6 +49,15 @@ int nf_product_accumulate(const float *weights, int64_t count, int64_t stride, c
 int nf_product_transposed_accumulate(const float *weights, int64_t count, int64_t stride, const float *rows,
                                      int64_t inner, int64_t columns, float *out);
 
+// A batch of `count` queries of `inner` signed bytes, repacked for products with tiles of `rows` rows of unsigned bytes that
+// lie `row_stride` bytes apart. NULL on failure.
+typedef struct nf_code_batch nf_code_batch;
+nf_code_batch *nf_code_batch_create(const int8_t *queries, int64_t count, int64_t inner, int64_t rows,
+                                    int64_t row_stride);
+void nf_code_batch_destroy(nf_code_batch *batch);
+// products[i·count + j] = Σ_d rows[i, d]·queries[j, d], exact; any number of threads at once. 0 on success.
+int nf_code_batch_product(const nf_code_batch *batch, const uint8_t *rows, int32_t *products);
+
 // "2.6.3 avx512_core_bf16": the library's version and the best instruction set that it found.
 const char *nf_onednn_description(void);
 

@@ -1,0 +1,111 @@
+import Safetensors
+import SimilarityCore
+import VectorIndex
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+struct UsageError: Error {}
+
+/// An index over a file's vectors, and the file's queries.
+struct Workload {
+  let index: VectorIndex
+  let queries: Matrix
+  let built: String
+
+  init(_ arguments: [String]) throws {
+    guard arguments.count >= 4, let metric = Metric(rawValue: arguments[2]), let threads = Int(arguments[3]) else {
+      throw UsageError()
+    }
+    var options = IndexOptions()
+    options.threads = threads
+    if arguments.count > 4, let degree = Int(arguments[4]) { options.degree = degree }
+    if arguments.count > 5, let ef = Int(arguments[5]) { options.efConstruction = ef }
+    let archive = try SafetensorsArchive(memoryMapping: arguments[1])
+    let vectors = try Self.matrix(archive, "vectors")
+    queries = try Self.matrix(archive, "queries")
+    index = VectorIndex(dimension: vectors.columns, metric: metric, options: options)
+    let before = Self.resident()
+    let start = Self.now()
+    _ = try index.apply(removing: [], adding: vectors.values)
+    let seconds = Self.now() - start
+    let report = index.validate()
+    let graph = index.snapshot.graph
+    built = """
+      {"seconds":\(seconds),"bytes":\(Self.resident() - before),"edges":\(report.edges),"sound":\(report.isSound),\
+      "ef":\(graph?.ef ?? 0),"sampled":\(graph?.sampledRecall ?? 0),"vectors":\(vectors.rows)}
+      """
+  }
+
+  func run(_ words: [String]) throws -> String {
+    guard words.count >= 3 else { throw UsageError() }
+    var options = SearchOptions(k: 10)
+    let snapshot = index.snapshot
+    var found: [[Candidate]] = []
+    let start: Double
+    switch words[0] {
+    case "graph":
+      options.mode = .graph(ef: Int(words[1]))
+      options.loop = ParallelLoop(threads: Int(words[2]) ?? 1)
+      start = Self.now()
+      found = try snapshot.nearest(to: queries, options, tiePrecedes: <).neighbors
+    case "exact":
+      options.mode = .exact
+      options.loop = ParallelLoop(threads: Int(words[1]) ?? 1)
+      let single = (0..<min(queries.rows, Int(words.last ?? "") ?? 200)).compactMap {
+        Matrix(rows: 1, columns: queries.columns, values: Array(queries.row($0)))
+      }
+      start = Self.now()
+      for query in single { found += try snapshot.nearest(to: query, options, tiePrecedes: <).neighbors }
+    default:
+      options.mode = .exact
+      options.loop = ParallelLoop(threads: Int(words[1]) ?? 1)
+      start = Self.now()
+      found = try snapshot.nearest(to: queries, options, tiePrecedes: <).neighbors
+    }
+    let seconds = Self.now() - start
+    try Self.save(found, to: words[0] == "graph" ? words[3] : words[2])
+    return "{\"seconds\":\(seconds),\"queries\":\(found.count)}"
+  }
+
+  private static func save(_ found: [[Candidate]], to path: String) throws {
+    var bytes: [UInt8] = []
+    for neighbors in found {
+      for rank in 0..<10 {
+        let slot = rank < neighbors.count ? Int32(truncatingIfNeeded: neighbors[rank].position) : -1
+        withUnsafeBytes(of: slot.littleEndian) { bytes += $0 }
+      }
+    }
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
+    guard descriptor >= 0, write(descriptor, bytes, bytes.count) == bytes.count else { throw UsageError() }
+    close(descriptor)
+  }
+
+  private static func matrix(_ archive: SafetensorsArchive, _ name: String) throws -> Matrix {
+    guard let tensor = archive.tensor(name), tensor.shape.count == 2,
+      let matrix = Matrix(rows: tensor.shape[0], columns: tensor.shape[1], values: try tensor.floats())
+    else { throw UsageError() }
+    return matrix
+  }
+
+  private static func now() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+  }
+
+  private static func resident() -> Int {
+    guard let file = fopen("/proc/self/statm", "r") else { return 0 }
+    defer { fclose(file) }
+    var text = [CChar](repeating: 0, count: 128)
+    guard fgets(&text, 128, file) != nil else { return 0 }
+    let fields = String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+      .split(separator: " ")
+    return fields.count > 1 ? (Int(fields[1]) ?? 0) * 4096 : 0
+  }
+}

@@ -1,0 +1,31 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+// index-bench FILE METRIC THREADS [DEGREE EF_CONSTRUCTION]
+//
+// FILE is safetensors with `vectors` and `queries`. Prints the time and the memory that the index took, then does one
+// measurement for each line of standard input, so that peers can take turns:
+//   graph EF THREADS OUT     every query by the graph, one after another on each thread
+//   exact THREADS OUT N      N queries by the exact search, one at a time
+//   batch THREADS OUT        all queries by the exact search at once
+// and prints {"seconds", "queries"}; OUT gets the slots found, ten a query, as little-endian 32-bit integers.
+
+/// Writes a line at once: whoever waits for it has no other sign that a round is over.
+func write(_ line: String, to descriptor: Int32 = 1) {
+  let bytes = Array((line + "\n").utf8)
+  _ = write(descriptor, bytes, bytes.count)
+}
+
+do {
+  let workload = try Workload(CommandLine.arguments)
+  write(workload.built)
+  while let line = readLine() { write(try workload.run(line.split(separator: " ").map(String.init))) }
+} catch {
+  write("index-bench: \(error)", to: 2)
+  exit(2)
+}

@@ -1,0 +1,12 @@
+// 512-bit vectors with byte products (VNNI).
+#if defined(__x86_64__)
+#include <immintrin.h>
+#pragma clang attribute push( \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma"))), apply_to = function)
+#define NF_WIDTH 16
+#define NF_VNNI
+#define NF_VARIANT avx512_vnni
+#define NF_NAME "avx512_vnni"
+#include "template.h"
+#pragma clang attribute pop
+#endif

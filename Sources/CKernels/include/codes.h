@@ -1,0 +1,61 @@
+// Vectors as int8 codes, each with its bounds and its list of neighbours in one record.
+#ifndef NEARFAR_CODES_H
+#define NEARFAR_CODES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// A record is: `padded` code bytes (a multiple of 64; value + 128, so that unsigned×signed products apply), this header,
+// the number of neighbours, and the neighbours' slots.
+//
+// The key of a row for a query is a·(query·code) + b; its true key lies within e·‖query‖ + n·(the query's error) of it.
+typedef struct nf_code_header {
+  float a, b, e, n;
+} nf_code_header;
+
+typedef struct nf_codes {
+  uint8_t *base;
+  size_t stride;  // bytes of a record, a multiple of 64
+  size_t padded;
+  size_t capacity;  // neighbours that a record has room for
+} nf_codes;
+
+// query ≈ high_step·high + low_step·low; values after the dimension are 0. `low` may be NULL.
+typedef struct nf_code_query {
+  const int8_t *high, *low;
+  float high_step, low_step;
+  int32_t high_bias, low_bias;  // 128·Σ values
+  float norm, error;
+} nf_code_query;
+
+// A row that a scan cannot rule out.
+typedef struct nf_code_hit {
+  uint32_t slot;   // or row of a tile
+  uint32_t query;  // of a tile
+  float key, width;
+} nf_code_hit;
+
+// What a tile of products is compared with, one value a query.
+typedef struct nf_tile_queries {
+  const float *steps, *norms, *errors, *thresholds;
+  const int32_t *biases;
+  size_t count;
+} nf_tile_queries;
+
+static inline nf_code_header *nf_header(const nf_codes *codes, size_t slot) {
+  return (nf_code_header *)(codes->base + slot * codes->stride + codes->padded);
+}
+
+// The list of neighbours: [0] is their number. Read and written atomically, since searches go on while it changes.
+static inline uint32_t *nf_list(const nf_codes *codes, size_t slot) {
+  return (uint32_t *)(codes->base + slot * codes->stride + codes->padded + sizeof(nf_code_header));
+}
+
+// Copies the list of `slot` to `out`, which has room for `capacity` slots; returns how many there are.
+size_t nf_list_read(const nf_codes *codes, size_t slot, uint32_t *out);
+// Replaces the list; entries become visible before their number does.
+void nf_list_write(const nf_codes *codes, size_t slot, const uint32_t *neighbors, size_t count);
+// Adds one neighbour when there is room; returns 0 when there is not.
+int nf_list_append(const nf_codes *codes, size_t slot, uint32_t neighbor);
+
+#endif

@@ -1,0 +1,85 @@
+import SimilarityCore
+
+/// One call of a search: every query on its way to its neighbours.
+struct BatchSearch {
+  /// Queries from which on the matrix unit pays.
+  private static let fewestForProducts = 24
+
+  let queries: Matrix
+  let options: SearchOptions
+  let plan: SearchPlan
+  let allowed: SlotSet
+  let records: CodeRecords
+  let snapshot: IndexSnapshot
+  let scratch: WalkScratchPool
+  let tiePrecedes: @Sendable (Int, Int) -> Bool
+
+  private var kernels: Kernels { snapshot.kernels }
+
+  /// - Returns: nil when a library fails.
+  func run() -> [[Candidate]]? {
+    if let ef = plan.ef {
+      return Results.of(queries.rows, options.loop) { row in walk(row, ef) }
+    }
+    if queries.rows >= Self.fewestForProducts, options.k <= 1024 { return products() }
+    return (0..<queries.rows).map { stream($0) }
+  }
+
+  private var exact: ExactSearch {
+    ExactSearch(
+      records: records, rows: snapshot.rows, metric: snapshot.metric, live: allowed.words, kernels: kernels)
+  }
+
+  private func excluded(_ row: Int) -> Int? { row < options.excluded.count ? options.excluded[row] : nil }
+
+  private func with<Result>(_ row: Int, _ body: (ScoredQuery, CodeQuery) -> Result) -> Result {
+    queries.withRow(row) { values in
+      let scored = ScoredQuery(values, metric: snapshot.metric, rows: snapshot.rows, kernels: kernels)
+      return body(scored, CodeQuery(values, norm: scored.norm, for: records, kernels))
+    }
+  }
+
+  private func stream(_ row: Int) -> [Candidate] {
+    with(row) { scored, codes in
+      let slots = exact.survivors(of: codes, k: options.k, excluding: excluded(row), options.loop)
+      return scored.best(options.k, of: slots, tiePrecedes: tiePrecedes)
+    }
+  }
+
+  private func products() -> [[Candidate]]? {
+    let batches = ExactSearch.batches(of: queries.rows, threads: options.loop.threads)
+    let exact = exact
+    let found = Results.of(batches.count, options.loop) { index -> [[Candidate]]? in
+      let batch = batches[index]
+      let codes = batch.map { row in with(row) { $1 } }
+      let excluded: [Int?] = options.excluded.isEmpty ? [] : batch.map { self.excluded($0) }
+      guard let survivors = exact.survivors(of: codes[...], k: options.k, excluding: excluded[...]) else { return nil }
+      return zip(batch, survivors).map { row, slots in
+        with(row) { scored, _ in scored.best(options.k, of: slots, tiePrecedes: tiePrecedes) }
+      }
+    }
+    return found?.flatMap { $0 }
+  }
+
+  private func walk(_ row: Int, _ ef: Int) -> [Candidate] {
+    let found = with(row) { scored, codes in
+      scratch.with { scratch in
+        let walk = GraphWalk(records: records, kernels: kernels)
+        let pool = walk.run(
+          codes, entries: snapshot.graph?.entries ?? [], ef: ef, count: records.slots, scratch)
+        // The codes' order is almost the true one: a few more than k are scored.
+        let most = options.k + max(10, options.k / 2)
+        var slots: [UInt32] = []
+        slots.reserveCapacity(most)
+        for index in 0..<pool where slots.count < most {
+          let slot = scratch.slots[index] & ~GraphWalk.expanded
+          if allowed.contains(Int(slot)), excluded(row) != Int(slot) { slots.append(slot) }
+        }
+        return scored.best(options.k, of: slots, tiePrecedes: tiePrecedes)
+      }
+    }
+    let reachable = allowed.count - (excluded(row).map(allowed.contains) == true ? 1 : 0)
+    // The promise is k results when k match.
+    return found.count < min(options.k, reachable) ? stream(row) : found
+  }
+}

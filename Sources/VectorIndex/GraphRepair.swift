@@ -1,0 +1,81 @@
+import SimilarityCore
+
+/// Keeps a graph whole: dead slots are taken out of lists, and every slot stays reachable.
+struct GraphRepair {
+  let records: CodeRecords
+  let pruning: Pruning
+  let loop: ParallelLoop
+
+  /// Takes `dead` out of the lists of `members`: each list that names one gets the dead one's own neighbours as candidates
+  /// (Singh et al. 2021, "FreshDiskANN", algorithm 4), so that the ways through it stay.
+  ///
+  /// Lists of the dead are left as they are, for walks that are on them.
+  func unlink(_ dead: SlotSet, members: SlotSet) throws(ProductFailure) {
+    let words = members.words
+    try loop.forEach(words.count) { word in
+      var rest = words[word]
+      while rest != 0 {
+        let slot = word * 64 + rest.trailingZeroBitCount
+        rest &= rest - 1
+        mend(slot, dead)
+      }
+      return true
+    }
+  }
+
+  private func mend(_ slot: Int, _ dead: SlotSet) {
+    let list = records.neighbors(of: slot)
+    guard list.contains(where: { dead.contains(Int($0)) }) else { return }
+    var candidates: [UInt32] = []
+    for neighbor in list {
+      candidates += dead.contains(Int(neighbor)) ? records.neighbors(of: Int(neighbor)) : [neighbor]
+    }
+    var known: Set<UInt32> = [UInt32(slot)]
+    candidates = candidates.filter { !dead.contains(Int($0)) && known.insert($0).inserted }
+    let chosen = candidates.count <= pruning.degree ? candidates : pruning.choose(for: slot, from: candidates)
+    chosen.withUnsafeBufferPointer { records.setNeighbors(of: slot, to: $0) }
+  }
+
+  /// The slots that cannot be reached from `entries`.
+  func unreachable(_ members: SlotSet, from entries: [UInt32]) -> SlotSet {
+    var rest = members
+    var front = entries
+    for entry in entries { rest.remove(Int(entry)) }
+    while let slot = front.popLast() {
+      for neighbor in records.neighbors(of: Int(slot)) where rest.contains(Int(neighbor)) {
+        rest.remove(Int(neighbor))
+        front.append(neighbor)
+      }
+    }
+    return rest
+  }
+
+  /// Gives every unreachable slot an edge from a neighbour of its own that can be reached, or makes it an entry.
+  ///
+  /// - Returns: entries, more than before where a slot has no such neighbour.
+  func reconnect(_ members: SlotSet, entries: [UInt32]) -> [UInt32] {
+    var entries = entries
+    var lost = unreachable(members, from: entries)
+    while let first = Self.first(of: lost) {
+      let bridge = records.neighbors(of: first).first {
+        members.contains(Int($0)) && !lost.contains(Int($0)) && records.addNeighbor(UInt32(first), to: Int($0))
+      }
+      if bridge == nil { entries.append(UInt32(first)) }
+      // What hangs on it is reachable now as well.
+      var front = [UInt32(first)]
+      lost.remove(first)
+      while let slot = front.popLast() {
+        for neighbor in records.neighbors(of: Int(slot)) where lost.contains(Int(neighbor)) {
+          lost.remove(Int(neighbor))
+          front.append(neighbor)
+        }
+      }
+    }
+    return entries
+  }
+
+  private static func first(of set: SlotSet) -> Int? {
+    guard let word = set.words.firstIndex(where: { $0 != 0 }) else { return nil }
+    return word * 64 + set.words[word].trailingZeroBitCount
+  }
+}

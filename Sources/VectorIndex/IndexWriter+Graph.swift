@@ -1,0 +1,113 @@
+import SimilarityCore
+
+extension IndexWriter {
+  private func pruning(_ records: CodeRecords) -> Pruning {
+    Pruning(records: records, degree: options.degree, kernels: kernels)
+  }
+
+  private func repair(_ records: CodeRecords) -> GraphRepair {
+    GraphRepair(records: records, pruning: pruning(records), loop: loop)
+  }
+
+  /// Adds new slots to the graph, or makes one of all when it is time.
+  mutating func addToGraph(_ slots: [Int]) throws(IndexError) {
+    guard let records, metric != .dot, !slots.isEmpty else { return }
+    var added = slots
+    if !hasGraph {
+      guard live.count >= options.graphThreshold else { return }
+      added = []
+      live.forEach { added.append($0) }
+      for slot in added { records.setNeighbors(of: slot, to: UnsafeBufferPointer(start: nil, count: 0)) }
+      entries = []
+    }
+    let builder = GraphBuilder(
+      records: records, rows: rows, pruning: pruning(records), efConstruction: options.efConstruction, scratch: scratch,
+      loop: loop, kernels: kernels)
+    do {
+      try builder.add(
+        added, size: hasGraph ? live.count + dead.count - added.count : 0, count: records.slots, entries: &entries)
+    } catch {
+      throw .outOfMemory
+    }
+    hasGraph = true
+    unchecked += added.count
+  }
+
+  /// Housekeeping after a write was published: dead slots leave the lists, lost ones are found again, the pool is measured.
+  ///
+  /// - Returns: whether there is something to publish.
+  mutating func settle() -> Bool {
+    guard hasGraph, let records else { return false }
+    guard !live.isEmpty else {
+      // Nothing is left to search: the next graph starts anew.
+      retired.append((version + 1, dead.all))
+      (hasGraph, entries, dead, sampledCount) = (false, [], SlotSet(), 0)
+      version += 1
+      return true
+    }
+    var changed = false
+    if dead.count > max(256, live.count / 10) {
+      unlinkDead(records)
+      changed = true
+    }
+    if unchecked > max(1024, live.count / 20) {
+      reconnect(records)
+      changed = true
+    }
+    if live.count > sampledCount + sampledCount / 2 || sampledRecall == nil {
+      measure()
+      changed = true
+    }
+    if changed { version += 1 }
+    return changed
+  }
+
+  private mutating func unlinkDead(_ records: CodeRecords) {
+    // A failure leaves lists as they were, which is sound; the dead stay.
+    guard (try? repair(records).unlink(dead, members: live)) != nil else { return }
+    entries = entries.filter { !dead.contains(Int($0)) }
+    if entries.isEmpty, let first = live.first { entries = [UInt32(first)] }
+    // The next version is the first whose readers cannot meet them.
+    retired.append((version + 1, dead.all))
+    dead = SlotSet()
+    reconnect(records)
+  }
+
+  private mutating func reconnect(_ records: CodeRecords) {
+    var members = live
+    members.formUnion(dead)
+    entries = repair(records).reconnect(members, entries: entries)
+    unchecked = 0
+  }
+
+  func validate() -> GraphReport {
+    var report = GraphReport()
+    guard hasGraph, let records else { return report }
+    var members = live
+    members.formUnion(dead)
+    report.nodes = members.count
+    members.forEach { slot in
+      let list = records.neighbors(of: slot)
+      report.edges += list.count
+      report.dangling += list.reduce(0) { $0 + (members.contains(Int($1)) ? 0 : 1) }
+      if Set(list).count != list.count || list.contains(UInt32(slot)) { report.repeated += 1 }
+    }
+    report.unreachable = repair(records).unreachable(members, from: entries).count
+    return report
+  }
+}
+
+extension SlotSet {
+  /// Every slot, smallest first.
+  public var all: [Int] {
+    var slots: [Int] = []
+    slots.reserveCapacity(count)
+    forEach { slots.append($0) }
+    return slots
+  }
+
+  /// The smallest slot.
+  public var first: Int? {
+    words.firstIndex { $0 != 0 }.map { $0 * 64 + words[$0].trailingZeroBitCount }
+  }
+}

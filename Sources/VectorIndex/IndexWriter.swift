@@ -1,0 +1,150 @@
+import SimilarityCore
+
+/// The side of an index that changes: one caller at a time.
+struct IndexWriter: ~Copyable {
+  let dimension: Int
+  let metric: Metric
+  let options: IndexOptions
+  let kernels: Kernels
+  let scratch = WalkScratchPool()
+  let registry = VersionRegistry()
+  let rotation: Rotation
+  var version = 0
+  var records: CodeRecords?
+  var rows: RowBlocks
+  var live = SlotSet()
+  /// Slots that were ever used: 0 ..< used.
+  var used = 0
+  /// Slots that hold nothing and that nobody reads, largest first.
+  var free: [Int] = []
+  /// Slots that hold nothing, and the version from which on nobody sees them.
+  var retired: [(version: Int, slots: [Int])] = []
+  /// Removed slots that lists still name.
+  var dead = SlotSet()
+  var entries: [UInt32] = []
+  var hasGraph = false
+  var ef = 64
+  var sampledRecall: Double?
+  /// Vectors when the sample was taken.
+  var sampledCount = 0
+  /// Slots added since all were last known to be reachable.
+  var unchecked = 0
+
+  init(dimension: Int, metric: Metric, options: IndexOptions, kernels: Kernels) {
+    self.dimension = dimension
+    self.metric = metric
+    self.options = options
+    self.kernels = kernels
+    rotation = Rotation(dimension: dimension)
+    rows = RowBlocks(dimension: dimension)
+  }
+
+  var loop: ParallelLoop { ParallelLoop(threads: options.threads) }
+
+  func snapshot() -> IndexSnapshot {
+    let graph = hasGraph
+      ? GraphState(entries: entries, size: live.count + dead.count, ef: ef, sampledRecall: sampledRecall) : nil
+    return IndexSnapshot(
+      dimension: dimension, metric: metric, live: live, graph: graph, version: version, records: records, rows: rows,
+      scratch: scratch, registry: registry, kernels: kernels)
+  }
+
+  mutating func apply(removing removed: [Int], adding values: [Float]) throws(IndexError) -> [Int] {
+    let (count, rest) = values.count.quotientAndRemainder(dividingBy: dimension)
+    guard rest == 0 else { throw .dimension(row: count, expected: dimension, found: rest) }
+    let norms = try self.norms(values, count)
+    reclaim()
+    try grow(by: count - free.count)
+    guard let records = records ?? nil else {
+      version += 1
+      return []
+    }
+    let slots = take(count)
+    values.withUnsafeBufferPointer { values in
+      for (index, slot) in slots.enumerated() {
+        let row = UnsafeBufferPointer(rebasing: values[index * dimension..<(index + 1) * dimension])
+        rows.write(row, norm: norms[index], to: slot)
+        records.write(row, norm: norms[index], to: slot, kernels)
+      }
+    }
+    version += 1
+    remove(removed)
+    for slot in slots { live.insert(slot) }
+    try addToGraph(slots)
+    return slots
+  }
+
+  private func norms(_ values: [Float], _ count: Int) throws(IndexError) -> [Double] {
+    let norms = values.withUnsafeBufferPointer { values in
+      (0..<count).map { row in
+        let row = UnsafeBufferPointer(rebasing: values[row * dimension..<(row + 1) * dimension])
+        return kernels.dot(row, row).squareRoot()
+      }
+    }
+    if metric == .cosine, let row = norms.firstIndex(where: { !($0 > 0) }) { throw .zeroVector(row: row) }
+    return norms
+  }
+
+  /// Slots that nobody sees any more become free.
+  private mutating func reclaim() {
+    guard !retired.isEmpty else { return }
+    // The version that is published is always read.
+    let oldest = registry.oldest ?? version
+    let first = retired.firstIndex { $0.version > oldest } ?? retired.count
+    guard first > 0 else { return }
+    for entry in retired[..<first] { free += entry.slots }
+    retired.removeFirst(first)
+    free.sort(by: >)
+  }
+
+  private mutating func grow(by count: Int) throws(IndexError) {
+    guard count > 0 else { return }
+    let needed = used + count
+    rows.reserve(needed)
+    let room = records?.slots ?? 0
+    guard needed > room else { return }
+    // Half as much again: the old records are freed when their last reader is done.
+    guard
+      let larger = CodeRecords(
+        dimension: dimension, metric: metric.ofCodes, slots: max(1024, needed, room + room / 2),
+        neighbors: metric == .dot ? 0 : options.degree + options.degree / 4, rotation: rotation)
+    else { throw .outOfMemory }
+    if let records { larger.copy(used, from: records) }
+    records = larger
+  }
+
+  private mutating func take(_ count: Int) -> [Int] {
+    var slots: [Int] = []
+    slots.reserveCapacity(count)
+    while slots.count < count {
+      if let slot = free.popLast() {
+        slots.append(slot)
+      } else {
+        slots.append(used)
+        used += 1
+      }
+    }
+    return slots
+  }
+
+  private mutating func remove(_ removed: [Int]) {
+    let gone = removed.filter { live.contains($0) }
+    for slot in gone { live.remove(slot) }
+    guard !gone.isEmpty else { return }
+    if hasGraph {
+      for slot in gone { dead.insert(slot) }
+    } else {
+      retired.append((version, gone))
+    }
+  }
+}
+
+extension Metric {
+  var ofCodes: CodeMetric {
+    switch self {
+    case .cosine: .cosine
+    case .dot: .dot
+    case .euclidean: .euclidean
+    }
+  }
+}

@@ -1,0 +1,42 @@
+import SimilarityCore
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// A query, and the only function that gives a final score, whatever path found the candidate: f64 sums over stored rows.
+struct ScoredQuery {
+  let values: UnsafeBufferPointer<Float>
+  /// ‖query‖.
+  let norm: Double
+  let metric: Metric
+  let rows: RowBlocks
+  let kernels: Kernels
+
+  init(_ values: UnsafeBufferPointer<Float>, metric: Metric, rows: RowBlocks, kernels: Kernels) {
+    self.values = values
+    self.metric = metric
+    self.rows = rows
+    self.kernels = kernels
+    norm = kernels.dot(values, values).squareRoot()
+  }
+
+  func score(_ slot: Int) -> Double {
+    switch metric {
+    case .cosine: kernels.dot(values, rows.row(slot)) / (norm * rows.norm(slot))
+    case .dot: kernels.dot(values, rows.row(slot))
+    case .euclidean: -kernels.squaredDistance(values, rows.row(slot)).squareRoot()
+    }
+  }
+
+  /// The `k` best of `slots`, best first.
+  func best(_ k: Int, of slots: [UInt32], tiePrecedes: (Int, Int) -> Bool) -> [Candidate] {
+    var found = slots.map { Candidate(position: Int($0), score: score(Int($0))) }
+    found.sort { a, b in a.score != b.score ? a.score > b.score : tiePrecedes(a.position, b.position) }
+    return Array(found.prefix(k))
+  }
+}

@@ -1,0 +1,86 @@
+import SimilarityCore
+import Synchronization
+
+/// What one walk over a graph needs, kept from walk to walk.
+// SAFETY: used by one walk at a time; the pool below hands it out.
+final class WalkScratch: @unchecked Sendable {
+  /// A bit for every slot; all zero between walks.
+  private(set) var visited: UnsafeMutablePointer<UInt64>
+  private var words: Int
+  /// Every slot that the walk has seen, and its key.
+  private(set) var seen: UnsafeMutablePointer<UInt32>
+  private(set) var seenKeys: UnsafeMutablePointer<Float>
+  private var seenRoom: Int
+  /// The pool: the best candidates so far, best first; the top bit of a slot says that it has been expanded.
+  private(set) var slots: UnsafeMutablePointer<UInt32>
+  private(set) var keys: UnsafeMutablePointer<Float>
+  private var poolRoom: Int
+
+  init() {
+    words = 1
+    seenRoom = 1
+    poolRoom = 1
+    visited = .allocate(capacity: 1)
+    visited.initialize(to: 0)
+    seen = .allocate(capacity: 1)
+    seenKeys = .allocate(capacity: 1)
+    slots = .allocate(capacity: 1)
+    keys = .allocate(capacity: 1)
+  }
+
+  deinit {
+    visited.deallocate()
+    seen.deallocate()
+    seenKeys.deallocate()
+    slots.deallocate()
+    keys.deallocate()
+  }
+
+  /// Makes room for a graph of `count` slots and a pool of `ef`.
+  func prepare(count: Int, ef: Int, step: Int) {
+    if words * 64 < count {
+      visited.deallocate()
+      words = (count + 63) / 64 * 2
+      visited = .allocate(capacity: words)
+      visited.initialize(repeating: 0, count: words)
+    }
+    if poolRoom < ef + 1 {
+      slots.deallocate()
+      keys.deallocate()
+      poolRoom = 2 * ef + 1
+      slots = .allocate(capacity: poolRoom)
+      keys = .allocate(capacity: poolRoom)
+    }
+    reserveSeen(4 * step, keeping: 0)
+  }
+
+  /// Makes room for `count` seen slots, of which the first `kept` are kept.
+  func reserveSeen(_ count: Int, keeping kept: Int) {
+    guard seenRoom < count else { return }
+    let room = 2 * count
+    let (newSeen, newKeys) = (
+      UnsafeMutablePointer<UInt32>.allocate(capacity: room), UnsafeMutablePointer<Float>.allocate(capacity: room)
+    )
+    newSeen.update(from: seen, count: kept)
+    newKeys.update(from: seenKeys, count: kept)
+    seen.deallocate()
+    seenKeys.deallocate()
+    (seen, seenKeys, seenRoom) = (newSeen, newKeys, room)
+  }
+
+  /// Ends a walk that saw `count` slots.
+  func clear(_ count: Int) {
+    for index in 0..<count { visited[Int(seen[index] / 64)] = 0 }
+  }
+}
+
+/// Scratch that no walk uses at the moment.
+final class WalkScratchPool: Sendable {
+  private let idle = Mutex<[WalkScratch]>([])
+
+  func with<Result>(_ body: (WalkScratch) -> Result) -> Result {
+    let scratch = idle.withLock { $0.popLast() } ?? WalkScratch()
+    defer { idle.withLock { $0.append(scratch) } }
+    return body(scratch)
+  }
+}
