@@ -10,7 +10,9 @@ let package = Package(
   ],
   targets: [
     // Rank 4: programs.
-    .executableTarget(name: "nearfar", dependencies: ["Service", "HTTPServer"]),
+    .executableTarget(
+      name: "nearfar",
+      dependencies: ["Service", "HTTPServer", "HTTPClient", "VectorStore", "Safetensors", "JSON"]),
     .executableTarget(name: "http-echo", dependencies: ["HTTPServer", "HTTP1"]),
     .executableTarget(
       name: "loss-bench", dependencies: ["Contrastive", "SimilarityCore"], path: "Benchmarks/LossBench"),
@@ -22,7 +24,7 @@ let package = Package(
       name: "Service",
       dependencies: [
         "HTTP1", "JSON", "Safetensors", "Tokenization", "SentenceEncoder", "Contrastive", "VectorStore",
-        "SimilarityCore", "CAssets",
+        "VectorIndex", "SimilarityCore", "CAssets",
       ]),
 
     // Rank 2.
@@ -37,6 +39,7 @@ let package = Package(
     .target(name: "Contrastive", dependencies: ["SimilarityCore"]),
     .target(name: "VectorIndex", dependencies: ["SimilarityCore"]),
     .target(name: "HTTP1"),
+    .target(name: "HTTPClient"),
     .target(name: "Tokenization", dependencies: ["JSON"]),
     .target(name: "Safetensors", dependencies: ["JSON"]),
 
@@ -61,13 +64,14 @@ let package = Package(
     .testTarget(
       name: "TokenizationTests", dependencies: ["Tokenization", "JSON"], exclude: ["Fixtures"]),
     .testTarget(name: "HTTP1Tests", dependencies: ["HTTP1"]),
+    .testTarget(name: "HTTPClientTests", dependencies: ["HTTPClient"]),
     .testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer", "HTTP1"]),
     .testTarget(
       name: "ContrastiveTests", dependencies: ["Contrastive", "SimilarityCore", "TestSupport"],
       exclude: ["Fixtures", "generate_fixtures.py"]),
     .testTarget(
       name: "VectorIndexTests", dependencies: ["VectorIndex", "SimilarityCore", "TestSupport"]),
-    .testTarget(name: "VectorStoreTests", dependencies: ["VectorStore", "VectorIndex", "JSON", "TestSupport"]),
+    .testTarget(name: "VectorStoreTests", dependencies: ["VectorStore", "VectorIndex", "SimilarityCore", "JSON", "CSQLite", "TestSupport"]),
     .testTarget(
       name: "SentenceEncoderTests", dependencies: ["SentenceEncoder", "SimilarityCore", "TestSupport"],
       exclude: ["Fixtures", "generate_fixtures.py"]),

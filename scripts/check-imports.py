@@ -27,6 +27,7 @@ RANKS = {
     "Contrastive": 1,
     "VectorIndex": 1,
     "HTTP1": 1,
+    "HTTPClient": 1,
     "Tokenization": 1,
     "Safetensors": 1,
     "SimilarityCore": 0,
@@ -55,6 +56,7 @@ TOOLCHAIN = {"Swift", "Dispatch", "Synchronization", "Glibc", "Musl", "Darwin"} 
 # Their work is on bytes and floats, and Foundation's Data, Date and String paths cost more than that work.
 WITHOUT_FOUNDATION = {
     "HTTP1",
+    "HTTPClient",
     "HTTPServer",
     "SimilarityCore",
     "Contrastive",

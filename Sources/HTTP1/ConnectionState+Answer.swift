@@ -72,5 +72,7 @@ extension ConnectionState {
     phase = closes ? .closing : .head
     since = now
     if closes { body = [] }
+    // A stream without a first piece leaves its head alone to send; nothing may follow that.
+    if output.isBroken { phase = .closing }
   }
 }

@@ -35,6 +35,7 @@ extension ConnectionState {
   public mutating func sent(_ count: Int, now: UInt64) {
     output.drop(count)
     outputPace.moved(count, now: now)
+    if output.isBroken, !hasOutput { phase = .closed }
   }
 
   /// No keep-alive from now on; what is in flight is finished.

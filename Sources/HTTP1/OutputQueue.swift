@@ -5,14 +5,23 @@ public struct OutputQueue: Sendable {
   private var body: [UInt8] = []
   /// Bytes of the part in turn that are sent.
   private var sent = 0
+  /// Makes the pieces that follow `body`.
+  private var stream: BodyStream?
+  /// Bytes that the stream still owes.
+  private var owed = 0
+  /// A stream ended before its time: what was promised to the client cannot be kept.
+  private(set) var isBroken = false
 
   init() {}
 
-  /// Bytes waiting.
+  /// Bytes waiting; pieces that a stream has not made yet do not count.
   public var count: Int { bytes.count &+ body.count &- sent }
 
   /// True while a long body waits: nothing may be put behind it.
-  var isBlocked: Bool { !body.isEmpty }
+  var isBlocked: Bool { !body.isEmpty || stream != nil }
+
+  /// True while a stream has pieces to make.
+  public var isStreaming: Bool { stream != nil }
 
   mutating func append(body: [UInt8], inlineLimit: Int) {
     if body.count <= inlineLimit {
@@ -20,6 +29,13 @@ public struct OutputQueue: Sendable {
     } else {
       self.body = body
     }
+  }
+
+  mutating func append(stream: BodyStream) {
+    guard stream.count > 0 else { return }
+    self.stream = stream
+    owed = stream.count
+    body = nextPiece()
   }
 
   /// Lends the two parts that are to be sent next, in order; either may be empty.
@@ -33,8 +49,20 @@ public struct OutputQueue: Sendable {
     sent &+= amount
     guard sent >= bytes.count &+ body.count else { return }
     sent = 0
+    // The old piece goes before the new one comes.
     body = []
+    body = nextPiece()
     // One unusually long run must not be kept for the life of an idle connection.
     bytes.removeAll(keepingCapacity: bytes.capacity <= 65_536)
+  }
+
+  private mutating func nextPiece() -> [UInt8] {
+    guard let stream else { return [] }
+    var piece = stream.next()
+    if piece.count > owed { piece.removeLast(piece.count &- owed) }
+    owed &-= piece.count
+    if owed == 0 || piece.isEmpty { self.stream = nil }
+    if piece.isEmpty { isBroken = true }
+    return piece
   }
 }

@@ -39,11 +39,13 @@ public struct ResponseSerializer: Sendable {
   /// Appends head and body to `output`.
   public func write(_ response: Response, _ context: Context, to output: inout OutputQueue) {
     writeHead(response, context, to: &output.bytes)
-    guard !context.isHead, Self.mayHaveBody(response.status), !response.body.isEmpty else { return }
+    guard !context.isHead, Self.mayHaveBody(response.status) else { return }
+    if let stream = response.stream { return output.append(stream: stream) }
+    guard !response.body.isEmpty else { return }
     output.append(body: response.body, inlineLimit: Self.inlineBodyBytes)
   }
 
-  /// The whole message as one array.
+  /// The whole message as one array, for a body that is not a stream.
   public func bytes(_ response: Response, _ context: Context) -> [UInt8] {
     var output: [UInt8] = []
     writeHead(response, context, to: &output)
@@ -66,7 +68,7 @@ public struct ResponseSerializer: Sendable {
     // 204 has no Content-Length (RFC 9110, 8.6); 304's would describe another representation.
     if Self.mayHaveBody(response.status) {
       output.append("Content-Length: ")
-      output.append(decimal: response.body.count)
+      output.append(decimal: response.stream?.count ?? response.body.count)
       output.append("\r\n")
     }
     if context.closes {

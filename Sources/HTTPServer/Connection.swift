@@ -18,6 +18,8 @@ final class Connection {
   var isQueued = false
   /// In the loop's list of connections that have used up their read budget.
   var isUnread = false
+  /// In the loop's list of connections whose streamed body goes on in the next pass.
+  var isPostponed = false
   /// Number of the request in progress.
   var sequence: UInt64 = 0
   /// Earliest entry of the deadline queue that names this connection.

@@ -5,6 +5,8 @@ import HTTP1
 extension EventLoop {
   /// Bytes one connection may receive before the others get their turn.
   private static let readBudget = 1 << 20
+  /// Bytes of a streamed body one client may take before the others get their turn.
+  private static let streamBudget = 1 << 20
 
   /// Reads what there is, within the budget, and acts on it.
   func serve(_ connection: Connection) {
@@ -48,9 +50,16 @@ extension EventLoop {
 
   /// Sends until all is sent or the kernel has no room.
   func flush(_ connection: Connection) {
+    var budget = Self.streamBudget
     while connection.isOpen, connection.isWritable, connection.state.hasOutput {
+      if budget <= 0, connection.state.output.isStreaming {
+        if !connection.isPostponed { postponed.append(connection) }
+        connection.isPostponed = true
+        break
+      }
       switch connection.state.output.withParts(connection.socket.send) {
       case .bytes(let count):
+        budget -= count
         counters.bytesSent.add(count)
         connection.state.sent(count, now: now)
       case .blocked, .end:

@@ -26,6 +26,8 @@ final class EventLoop {
   var unsent: [Connection] = []
   /// Connections that used up their read budget.
   var unread: [Connection] = []
+  /// Connections that have had their share of this pass for a streamed body.
+  var postponed: [Connection] = []
   private var replies: [Reply] = []
   /// Requests handed to the handler in this pass.
   var handedOver = 0
@@ -60,6 +62,8 @@ final class EventLoop {
     serializer.renew(unixSeconds: Clock.unixSeconds())
     let waiting = unread
     unread.removeAll(keepingCapacity: true)
+    let streaming = postponed
+    postponed.removeAll(keepingCapacity: true)
     for index in 0..<count {
       let event = poller[index]
       switch event.token {
@@ -73,9 +77,13 @@ final class EventLoop {
       connection.isUnread = false
       serve(connection)
     }
+    for connection in streaming where connection.isOpen {
+      connection.isPostponed = false
+      queueOutput(connection)
+    }
     expireDeadlines()
     finishPass()
-    return count > 0 || !waiting.isEmpty
+    return count > 0 || !waiting.isEmpty || !streaming.isEmpty
   }
 
   /// Settles, and tells the handler when it has been handed requests: again and again, since an answer given at the end
@@ -159,7 +167,7 @@ final class EventLoop {
   }
 
   private func sleepMilliseconds(latest: UInt64?) -> Int32 {
-    guard unread.isEmpty, mailbox.prepareToSleep() else { return 0 }
+    guard unread.isEmpty, postponed.isEmpty, mailbox.prepareToSleep() else { return 0 }
     let next = min(deadlines.earliest ?? .max, latest ?? .max)
     guard next != .max else { return -1 }
     let clock = Clock.monotonic()

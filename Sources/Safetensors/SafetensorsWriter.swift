@@ -1,5 +1,3 @@
-import JSON
-
 /// Collects tensors and writes them as one safetensors body.
 public struct SafetensorsWriter: Sendable {
   private struct Part: Sendable {
@@ -68,43 +66,9 @@ public struct SafetensorsWriter: Sendable {
   /// metadata is sorted, so that the same content gives the same bytes.
   public func serialize(metadata: [String: String] = [:]) -> [UInt8] {
     let ordered = parts.sorted { ($1.dtype.size, $0.name) < ($0.dtype.size, $1.name) }
-    var header = JSONWriter(reserving: 128 + 128 * parts.count)
-    header.beginObject()
-    if !metadata.isEmpty {
-      header.key("__metadata__")
-      header.beginObject()
-      for (key, value) in metadata.sorted(by: { $0.key < $1.key }) {
-        header.key(key)
-        header.string(value)
-      }
-      header.endObject()
-    }
-    var offset = 0
-    for part in ordered {
-      header.key(part.name)
-      header.beginObject()
-      header.key("dtype")
-      header.string(part.dtype.rawValue)
-      header.key("shape")
-      header.beginArray()
-      for extent in part.shape { header.integer(extent) }
-      header.endArray()
-      header.key("data_offsets")
-      header.beginArray()
-      header.integer(offset)
-      offset += part.count
-      header.integer(offset)
-      header.endArray()
-      header.endObject()
-    }
-    header.endObject()
-    let padding = (8 - header.bytes.count % 8) % 8
-    let length = UInt64(header.bytes.count + padding)
-    var body: [UInt8] = []
-    body.reserveCapacity(8 + Int(length) + offset)
-    withUnsafeBytes(of: length.littleEndian) { body.append(contentsOf: $0) }
-    body.append(contentsOf: header.bytes)
-    body.append(contentsOf: repeatElement(0x20, count: padding))
+    var body = SafetensorsHead.bytes(
+      of: ordered.map { (name: $0.name, dtype: $0.dtype, shape: $0.shape, count: $0.count) }, metadata: metadata,
+      reserving: ordered.reduce(0) { $0 + $1.count })
     for part in ordered { part.content.withBytes { body.append(contentsOf: $0) } }
     return body
   }

@@ -4,8 +4,8 @@ import HTTP1
 enum Routes {
   static func table(
     embed: EmbedEndpoint, openAI: OpenAIEndpoint, tokenize: TokenizeEndpoint, similarity: SimilarityEndpoint,
-    loss: LossEndpoint, collections: CollectionsEndpoint, points: PointsEndpoint, neighbors: NeighborsEndpoint,
-    queues: QueuesEndpoint, operation: OperationEndpoint
+    loss: LossEndpoint, collections: CollectionsEndpoint, points: PointsEndpoint, export: ExportEndpoint,
+    neighbors: NeighborsEndpoint, queues: QueuesEndpoint, operation: OperationEndpoint
   ) -> [Route] {
     let playground = PlaygroundEndpoint()
     let root = RootEndpoint(embed: embed, similarity: similarity)
@@ -28,6 +28,7 @@ enum Routes {
         ]
       ),
       ("/collections/{name}/points", [(.get, .queued(points.list)), (.put, .queued(points.upsert))]),
+      ("/collections/{name}/export", [(.get, .queued(export.run))]),
       ("/collections/{name}/points/delete", [(.post, .queued(points.delete))]),
       ("/collections/{name}/points/{id}", [(.get, .queued(points.get))]),
       ("/queues", [(.get, .queued(queues.list))]),
@@ -47,7 +48,8 @@ enum Routes {
     return rows.map { template, actions in
       Route(
         template: template, actions: actions.map { (method: $0.0, action: $0.1) },
-        takes: template == "/loss" ? [.json, .safetensors] : [.json],
+        takes: ["/loss", "/neighbors", "/collections/{name}/points"].contains(template)
+          ? [.json, .safetensors] : [.json],
         gives: ["/loss", "/embed"].contains(template) ? [.json, .safetensors] : [.json])
     }
   }

@@ -15,20 +15,26 @@ public final class Service: RequestHandler {
   ///
   /// - Throws: `EncoderError` naming the file and key at fault.
   public convenience init(model folder: String, configuration: ServiceConfiguration) throws {
-    self.init(encoder: try SentenceEncoder(folder: folder), configuration: configuration)
+    try self.init(encoder: try SentenceEncoder(folder: folder), configuration: configuration)
   }
 
   /// A service around a loaded encoder.
-  public init(encoder: SentenceEncoder, configuration: ServiceConfiguration) {
+  ///
+  /// - Throws: `OpenError` or `StoreError` when the collections cannot be used.
+  public init(encoder: SentenceEncoder, configuration: ServiceConfiguration) throws {
     let limits = configuration.limits
     queues = WorkQueues(count: configuration.threads)
     metrics = Metrics()
     let texts = TextEncoder(
       encoder: encoder, batcher: Batcher(encoder: encoder, queues: queues, metrics: metrics))
-    let store = CollectionStore()
-    // An empty store has no collection that this one could conflict with.
-    _ = try? store.create("default", dimension: encoder.dimension)
+    let store = try configuration.store ?? CollectionStore()
+    do {
+      _ = try store.create("default", dimension: encoder.dimension)
+    } catch StoreError.conflict {
+      // It was made for a model of another dimension, and its points stay; the texts of this one are refused by name.
+    }
     let negatives = QueueRegistry(work: queues)
+    let idempotency = IdempotencyStore(work: queues, now: configuration.clock)
     operation = OperationEndpoint(
       texts: texts, store: store, queues: negatives, configuration: configuration, metrics: metrics)
     router = Router(
@@ -38,11 +44,11 @@ public final class Service: RequestHandler {
         tokenize: TokenizeEndpoint(texts: texts, limits: limits),
         similarity: SimilarityEndpoint(texts: texts, limits: limits),
         loss: LossEndpoint(
-          texts: texts, queues: negatives, idempotency: IdempotencyStore(work: queues, now: configuration.clock),
-          limits: limits, threads: configuration.threads),
+          texts: texts, queues: negatives, idempotency: idempotency, limits: limits, threads: configuration.threads),
         collections: CollectionsEndpoint(store: store, limits: limits),
-        points: PointsEndpoint(store: store, texts: texts, limits: limits),
-        neighbors: NeighborsEndpoint(store: store, texts: texts, limits: limits),
+        points: PointsEndpoint(store: store, texts: texts, idempotency: idempotency, limits: limits),
+        export: ExportEndpoint(store: store),
+        neighbors: NeighborsEndpoint(store: store, texts: texts, limits: limits, threads: configuration.threads),
         queues: QueuesEndpoint(queues: negatives, limits: limits), operation: operation))
     admittance = Admittance(maxBodyBytes: limits.maxBodyBytes)
   }

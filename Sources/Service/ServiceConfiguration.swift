@@ -1,8 +1,12 @@
+import VectorStore
+
 /// What a service is started with.
 public struct ServiceConfiguration: Sendable {
   /// Work queues, and so cores that encode, score and search at the same time.
   public var threads: Int
   public var limits: Limits
+  /// The opened collections; nil for new ones in memory.
+  public var store: CollectionStore?
   /// Monotonic nanoseconds, by which answers under an `Idempotency-Key` expire.
   public var clock: @Sendable () -> UInt64
 

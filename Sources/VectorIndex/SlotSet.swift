@@ -6,6 +6,12 @@ public struct SlotSet: Sendable, Equatable {
 
   public init() { words = [] }
 
+  /// The slots whose bits are set: bit s % 64 of word s / 64 is slot s.
+  public init(words: [UInt64]) {
+    self.words = words
+    recount()
+  }
+
   /// The slots 0 ..< `bound`.
   public init(below bound: Int) {
     let bound = max(0, bound)

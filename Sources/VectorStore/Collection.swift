@@ -1,43 +1,177 @@
 import Synchronization
 import VectorIndex
 
-/// A named set of points with one dimension, searchable by cosine similarity. Everything is in memory.
+/// A named set of points with one dimension and one metric.
 ///
-/// Searches work on a snapshot: they never wait for a write to finish and never see half a batch.
+/// Searches work on a snapshot: they never wait for a write to finish and never see half a batch. When a write is answered it
+/// is durable, and every snapshot taken from then on has it.
 public final class Collection: Sendable {
   public let name: String
   public let dimension: Int
-  private let state: Mutex<CollectionSnapshot>
+  public let metric: Metric
+  let id: Int64
+  let index: VectorIndex
+  private let state: Mutex<State>
+  private let writer: Writer
 
-  init(name: String, dimension: Int) {
-    self.name = name
-    self.dimension = dimension
-    state = Mutex(CollectionSnapshot(dimension: dimension))
+  private struct State {
+    var snapshot: CollectionSnapshot
+    /// Why memory is behind the records; nil while it is not.
+    var stale: StoreError?
+  }
+
+  init(_ stored: StoredCollection, index: VectorIndex, snapshot: CollectionSnapshot, writer: Writer) {
+    name = stored.name
+    dimension = stored.dimension
+    metric = stored.metric
+    id = stored.id
+    self.index = index
+    self.writer = writer
+    state = Mutex(State(snapshot: snapshot))
   }
 
   /// The collection as it stands now; later writes do not touch it.
-  public var snapshot: CollectionSnapshot { state.withLock { $0 } }
+  public var snapshot: CollectionSnapshot { state.withLock { $0.snapshot } }
 
-  /// Inserts `points`, replacing those with the same id; all of them or none.
+  /// Inserts `points`, replacing those with the same id; all of them or none. Waits until they are durable.
   ///
   /// - Parameter model: the fingerprint of the model that embedded texts of this batch, remembered by the collection.
   /// - Returns: the version that holds them.
-  /// - Throws: ``StoreError`` naming the first point that cannot be stored.
+  /// - Throws: ``StoreError``, naming the first point that cannot be stored where that is why.
   public func upsert(_ points: [Point], model: String? = nil) throws(StoreError) -> Int {
-    var seen: Set<String> = []
-    seen.reserveCapacity(points.count)
+    try check(points)
+    return try writer.perform(upserting(points, model), for: self).batch.version
+  }
+
+  /// As ``upsert(_:model:)``, without waiting.
+  ///
+  /// - Parameter completion: called once, on this thread or on the writer's, which it must not keep.
+  public func upsert(
+    _ points: [Point], model: String? = nil, completion: @escaping @Sendable (Result<Int, StoreError>) -> Void
+  ) {
+    do throws(StoreError) {
+      try check(points)
+    } catch {
+      return completion(.failure(error))
+    }
+    writer.submit(
+      Writer.Pending(change: upserting(points, model), collection: self) { completion($0.map(\.batch.version)) })
+  }
+
+  /// Removes the points with these ids; ids that are not there are passed over. Waits until that is durable.
+  public func delete(_ ids: [String]) throws(StoreError) -> (version: Int, deleted: Int) {
+    if let stale { throw stale }
+    let done = try writer.perform(.record(.delete(collection: id, ids: ids)), for: self).batch
+    return (done.version, done.points)
+  }
+
+  /// As ``delete(_:)``, without waiting; `completion` as in ``upsert(_:model:completion:)``.
+  public func delete(
+    _ ids: [String], completion: @escaping @Sendable (Result<(version: Int, deleted: Int), StoreError>) -> Void
+  ) {
+    submit(.record(.delete(collection: id, ids: ids)), completion)
+  }
+
+  /// Removes the points whose metadata `filter` matches. Waits until that is durable.
+  public func delete(where filter: Filter) throws(StoreError) -> (version: Int, deleted: Int) {
+    if let stale { throw stale }
+    let done = try writer.perform(.deleteMatching(filter), for: self).batch
+    return (done.version, done.points)
+  }
+
+  /// As ``delete(where:)``, without waiting; `completion` as in ``upsert(_:model:completion:)``.
+  public func delete(
+    where filter: Filter, completion: @escaping @Sendable (Result<(version: Int, deleted: Int), StoreError>) -> Void
+  ) {
+    submit(.deleteMatching(filter), completion)
+  }
+
+  private func submit(
+    _ change: Writer.Change, _ completion: @escaping @Sendable (Result<(version: Int, deleted: Int), StoreError>) -> Void
+  ) {
+    if let stale { return completion(.failure(stale)) }
+    writer.submit(
+      Writer.Pending(change: change, collection: self) { completion($0.map { ($0.batch.version, $0.batch.points) }) })
+  }
+
+  /// What changed after `version`, in whole batches and their order: applied to a copy of that version, page after page, it
+  /// makes the copy identical.
+  ///
+  /// - Parameter limit: points and deletions after which a page ends.
+  public func changes(after version: Int, limit: Int) throws(StoreError) -> ChangePage {
+    let id = id
+    let page = writer.exclusively { records -> Result<ChangePage, StoreError> in
+      do throws(StoreError) {
+        return .success(try records.changes(of: id, after: version, limit: limit))
+      } catch {
+        return .failure(error)
+      }
+    }
+    return try page.get()
+  }
+
+  private var stale: StoreError? { state.withLock { $0.stale } }
+
+  private func upserting(_ points: [Point], _ model: String?) -> Writer.Change {
+    .record(.upsert(collection: id, points: points, model: model))
+  }
+
+  private func check(_ points: [Point]) throws(StoreError) {
+    if let stale { throw stale }
     for (row, point) in points.enumerated() {
       guard point.vector.count == dimension else {
         throw .dimension(row: row, expected: dimension, found: point.vector.count)
       }
-      guard point.vector.contains(where: { $0 != 0 }) else { throw .zeroVector(row: row) }
-      guard seen.insert(point.id).inserted else { throw .duplicateID(row: row) }
+      guard point.vector.allSatisfy(\.isFinite) else { throw .notFinite(row: row) }
+      guard metric != .cosine || point.vector.contains(where: { $0 != 0 }) else { throw .zeroVector(row: row) }
     }
-    return state.withLock { $0.apply(upserts: points, model: model) }
+    if let row = IDBytes.firstRepeated(points.count, id: { points[$0].id }) { throw .duplicateID(row: row) }
+  }
+}
+
+extension Collection {
+  /// Batches on their way from the records into memory. On the writer's queue.
+  struct Changing {
+    let collection: Collection
+    private var snapshot: CollectionSnapshot
+    /// Why memory does not have the batches.
+    private(set) var failure: StoreError?
+
+    fileprivate init(_ collection: Collection) {
+      self.collection = collection
+      snapshot = collection.snapshot
+      failure = collection.stale
+    }
+
+    mutating func apply(_ change: RecordChange, _ done: Committed) {
+      guard failure == nil, case .changed(let version, _, let model) = done, version != snapshot.version else { return }
+      do throws(IndexError) {
+        switch change {
+        case .upsert(_, let points, _): try snapshot.insert(points, into: collection.index)
+        case .delete(_, let ids): try snapshot.remove(ids, from: collection.index)
+        case .create, .drop: return
+        }
+        snapshot.version = version
+        snapshot.model = model
+      } catch {
+        // The records have it and memory cannot: what is published stays right for its version, and nothing may follow.
+        failure = .unavailable("the collection needs a restart: a stored batch did not fit into memory (\(error))")
+      }
+    }
+
+    func publish() {
+      collection.state.withLock { state in
+        if failure == nil { state.snapshot = snapshot } else { state.stale = failure }
+      }
+    }
   }
 
-  /// Removes the points with these ids; ids that are not there are passed over.
-  public func delete(_ ids: [String]) -> (version: Int, deleted: Int) {
-    state.withLock { $0.apply(deletes: ids) }
+  func beginChange() -> Changing { Changing(self) }
+}
+
+extension Committed {
+  fileprivate var batch: (version: Int, points: Int) {
+    if case .changed(let version, let points, _) = self { return (version, points) }
+    return (0, 0)
   }
 }

@@ -1,26 +1,89 @@
 import Synchronization
+import VectorIndex
 
 /// All collections of the process, by name.
 public final class CollectionStore: Sendable {
-  private let collections = Mutex<[String: Collection]>([:])
+  /// Where collections are kept.
+  public enum Location: Sendable, Equatable, CustomStringConvertible {
+    /// Nowhere: they end with the process.
+    case memory
+    /// A folder, made if there is none.
+    case folder(String)
 
-  public init() {}
+    public var description: String {
+      switch self {
+      case .memory: ":memory:"
+      case .folder(let path): path
+      }
+    }
+  }
+
+  public let location: Location
+  private let collections = Mutex<[String: Collection]>([:])
+  private let writer: Writer
+  private let records: SQLiteRecords
+  /// Locked while it lives.
+  private let folder: Mutex<DataFolder?>
+
+  /// Opens what is there and loads it into memory.
+  ///
+  /// - Parameter progress: gets a line now and then.
+  /// - Throws: ``OpenError`` naming the path: a folder that is in use or cannot be written, a newer or foreign file, damage.
+  public convenience init(data: Location = .memory, progress: (String) -> Void = { _ in }) throws(OpenError) {
+    try self.init(data: data, vfs: nil, progress: progress)
+  }
+
+  /// - Parameter vfs: a registered file system of SQLite's.
+  package init(data: Location, vfs: String?, progress: (String) -> Void = { _ in }) throws(OpenError) {
+    location = data
+    switch data {
+    case .memory:
+      folder = Mutex(nil)
+      records = try SQLiteRecords(path: ":memory:")
+    case .folder(let path):
+      let opened = try DataFolder(path)
+      records = try SQLiteRecords(path: opened.database, vfs: vfs, creates: !opened.isMarked)
+      opened.markUsed()
+      folder = Mutex(opened)
+    }
+    writer = Writer(records: records)
+    let stored: [StoredCollection]
+    do throws(StoreError) { stored = try records.collections() } catch { throw OpenError("\(data): \(error)") }
+    for row in stored {
+      let (index, snapshot) = try Loading.load(row, from: records, progress: progress)
+      collections.withLock { $0[row.name] = Collection(row, index: index, snapshot: snapshot, writer: writer) }
+    }
+  }
 
   /// Makes a collection, or finds the one that is alike.
   ///
   /// - Returns: the collection, and whether it is new.
-  /// - Throws: ``StoreError/conflict(_:)`` when one of that name has another dimension.
-  public func create(_ name: String, dimension: Int) throws(StoreError) -> (collection: Collection, created: Bool) {
-    let existing = collections.withLock { all -> Collection? in
-      if let existing = all[name] { return existing }
-      all[name] = Collection(name: name, dimension: dimension)
-      return nil
+  /// - Throws: ``StoreError/conflict(_:)`` when one of that name has another dimension or metric.
+  public func create(
+    _ name: String, dimension: Int, metric: Metric = .cosine
+  ) throws(StoreError) -> (collection: Collection, created: Bool) {
+    if let existing = collections.withLock({ $0[name] }) {
+      guard existing.dimension == dimension, existing.metric == metric else {
+        throw .conflict(
+          "collection '\(name)' exists with dimension \(existing.dimension) and metric \(existing.metric.rawValue)")
+      }
+      return (existing, false)
     }
-    guard let existing else { return (try collection(name), true) }
-    guard existing.dimension == dimension else {
-      throw .conflict("collection '\(name)' exists with dimension \(existing.dimension)")
+    do throws(StoreError) {
+      _ = try writer.perform(.record(.create(name: name, dimension: dimension, metric: metric)), for: nil) {
+        [self] result in
+        guard case .success(.created(let stored)) = result else { return }
+        let index = VectorIndex(dimension: stored.dimension, metric: stored.metric)
+        let snapshot = CollectionSnapshot(version: 0, model: nil, vectors: index.snapshot)
+        let made = Collection(stored, index: index, snapshot: snapshot, writer: writer)
+        collections.withLock { $0[name] = made }
+      }
+    } catch {
+      // Another caller was first: the answer is about what it made.
+      guard case .conflict = error, collections.withLock({ $0[name] != nil }) else { throw error }
+      return try create(name, dimension: dimension, metric: metric)
     }
-    return (existing, false)
+    return (try collection(name), true)
   }
 
   public func collection(_ name: String) throws(StoreError) -> Collection {
@@ -33,7 +96,29 @@ public final class CollectionStore: Sendable {
     collections.withLock { Array($0.values) }.sorted { $0.name < $1.name }
   }
 
+  /// Deletes a collection and its points. Waits until that is durable.
   public func delete(_ name: String) throws(StoreError) {
-    guard collections.withLock({ $0.removeValue(forKey: name) }) != nil else { throw .unknownCollection(name) }
+    let found = try collection(name)
+    do throws(StoreError) {
+      _ = try writer.perform(.record(.drop(collection: found.id)), for: nil) { [self] result in
+        guard case .success = result else { return }
+        collections.withLock { $0[name] = nil }
+      }
+    } catch {
+      if case .unknownCollection = error { throw .unknownCollection(name) }
+      throw error
+    }
   }
+
+  /// Finishes what waits, flushes and closes; later writes fail, reads go on.
+  public func close() {
+    writer.exclusively { $0.close() }
+    folder.withLock { $0 = nil }
+  }
+
+  /// Transactions that were committed since the store was opened.
+  public var commits: Int { records.commits.load(ordering: .relaxed) }
+
+  /// Lets writes gather while `body` runs, so that they go into one transaction.
+  package func holdingWrites(_ body: () -> Void) { writer.holding(body) }
 }

@@ -1,6 +1,6 @@
 /// One stored record.
 public struct Point: Sendable, Equatable {
-  /// Non-empty, at most 512 bytes of UTF-8, unique in its collection.
+  /// Non-empty, at most 512 bytes of UTF-8, unique in its collection. Two ids are the same when their bytes are.
   public let id: String
   /// As many values as the collection's dimension.
   public let vector: [Float]

@@ -16,6 +16,11 @@ enum Nearfar {
 
     usage: nearfar serve [flags]      run the service
            nearfar loss [flags]       score a batch in safetensors files and print what POST /loss answers
+           nearfar index [flags]      embed and store the lines of a file in a collection of a running service
+           nearfar export [flags]     write a collection of a running service to a safetensors file
+           nearfar import [flags]     store the vectors of a safetensors file in a collection of a running service
+           nearfar backup --data DIR --output FILE
+                                      copy a data folder's records to a new file, also while a service writes them
            nearfar health [--url U]   exit 0 when the service at U (http://127.0.0.1:8080) is ready
            nearfar version
 
@@ -23,7 +28,7 @@ enum Nearfar {
       --host ADDRESS          address to listen on (127.0.0.1)
       --port N                port to listen on, 0 for a free one (8080)
       --model DIR             model folder in the Hugging Face layout (models/all-MiniLM-L6-v2)
-      --data :memory:         this version keeps nothing
+      --data DIR              folder that keeps collections; one process at a time (:memory:, which keeps nothing)
       --precision auto|f32    number format of the encoder (auto)
       --threads N             work queues (the cores that the process may use)
       --max-connections N     connections at once (1024)
@@ -43,11 +48,32 @@ enum Nearfar {
       --return A,B            of loss, per_row, gradients, diagnostics (loss)
       --output FILE           write loss and gradients as safetensors
       --threads N             threads that share the work (the cores that the process may use)
+
+    flags of index, export and import:
+      --url U                 where the service is (http://127.0.0.1:8080, or NEARFAR_URL)
+      --collection NAME       index and import make one that is not there
+      --retry S               seconds to keep trying while the service is away or busy (60)
+    flags of index, which goes on where an interrupted run stopped:
+      --input FILE            one JSON object a line; - reads standard input
+      --text-field NAME       the field to embed
+      --id-field NAME         the field with a point's id (the line's number)
+      --metadata-fields A,B   the fields to keep (all others)
+      --batch N               points a request (64)
+      --skip-bad              pass over lines that cannot be stored, where the run would stop
+    flags of export:
+      --output FILE           - writes to standard output
+      --after ID, --limit N   a part, in the order of ids
+    flags of import:
+      --input FILE            as export writes it, or with a tensor alone: then ids are row numbers
+      --metric NAME           of a new collection: cosine, dot, euclidean (the file's, or cosine)
+      --batch N               points a request (1000)
     """
 
   static func main() {
     // Whoever reads our standard output may leave: that is no reason to die.
     signal(SIGPIPE, SIG_IGN)
+    // A limit on file sizes is an error of the write that meets it.
+    signal(SIGXFSZ, SIG_IGN)
     let arguments = CommandLine.arguments.dropFirst()
     do throws(UsageError) {
       exit(try run(arguments.first ?? "", arguments.dropFirst()))
@@ -64,6 +90,16 @@ enum Nearfar {
       return Serve.run(try ServeOptions(options))
     case "loss":
       return try Loss.run(try Options(arguments, known: Loss.flags, environment: [:]))
+    case "index":
+      return try Index.run(
+        try Options(
+          arguments, known: IndexOptions.flags, switches: IndexOptions.switches, environment: environment(["url"])))
+    case "export":
+      return try Export.run(try Options(arguments, known: Export.flags, environment: environment(["url"])))
+    case "import":
+      return try Import.run(try Options(arguments, known: Import.flags, environment: environment(["url"])))
+    case "backup":
+      return try BackUp.run(try Options(arguments, known: BackUp.flags, environment: [:]))
     case "health":
       let options = try Options(arguments, known: ["url"], environment: environment())
       let port = try options.integer("port", default: 8080, in: 0...65_535)
@@ -83,9 +119,9 @@ enum Nearfar {
   }
 
   /// Variables of the environment that concern the program.
-  private static func environment() -> [String: String] {
+  private static func environment(_ flags: [String] = ServeOptions.flags + ["url"]) -> [String: String] {
     var variables: [String: String] = [:]
-    for name in ServeOptions.flags + ["url"] {
+    for name in flags {
       let variable = Options.variable(name)
       if let value = getenv(variable) { variables[variable] = String(cString: value) }
     }

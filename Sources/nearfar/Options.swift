@@ -10,8 +10,12 @@ struct Options {
 
   /// Reads `--flag value` and `--flag=value`.
   ///
-  /// - Parameter known: the flags of the command, without dashes.
-  init(_ arguments: ArraySlice<String>, known: [String], environment: [String: String]) throws(UsageError) {
+  /// - Parameters:
+  ///   - known: the flags of the command, without dashes.
+  ///   - switches: those that mean true when they stand alone.
+  init(
+    _ arguments: ArraySlice<String>, known: [String], switches: [String] = [], environment: [String: String]
+  ) throws(UsageError) {
     self.environment = environment
     var rest = arguments
     while let argument = rest.popFirst() {
@@ -21,6 +25,8 @@ struct Options {
       guard known.contains(name) else { throw UsageError(description: "unknown flag --\(name)") }
       if parts.count == 2 {
         values[name] = String(parts[1])
+      } else if switches.contains(name) {
+        values[name] = "true"
       } else if let value = rest.popFirst() {
         values[name] = value
       } else {
@@ -36,6 +42,11 @@ struct Options {
 
   func string(_ name: String) -> String? {
     values[name] ?? environment[Self.variable(name)]
+  }
+
+  func required(_ name: String) throws(UsageError) -> String {
+    guard let text = string(name), !text.isEmpty else { throw UsageError(description: "--\(name) is required") }
+    return text
   }
 
   func integer(_ name: String, default fallback: Int, in range: ClosedRange<Int>) throws(UsageError) -> Int {

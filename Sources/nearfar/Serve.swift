@@ -1,6 +1,7 @@
 import Dispatch
 import HTTPServer
 import Service
+import VectorStore
 
 #if canImport(Glibc)
   import Glibc
@@ -19,9 +20,27 @@ enum Serve {
     let termination = Termination(log)
     let service: Service
     let server: HTTPServer
+    let store: CollectionStore
+    do {
+      log.info(
+        options.data == .memory
+          ? "collections are in memory: nothing is kept (--data DIR keeps them)"
+          : "collections are kept in \(options.data)")
+      store = try CollectionStore(data: options.data) { log.info($0) }
+    } catch {
+      log.error("cannot start: --data: \(error)")
+      return 1
+    }
+    // Whatever ends the run: the log is folded into the database, so that the next start is quick.
+    defer { store.close() }
     do {
       log.info("loading the model from \(options.model)")
-      service = try Service(model: options.model, configuration: options.service)
+      var configuration = options.service
+      configuration.store = store
+      service = try Service(model: options.model, configuration: configuration)
+    } catch let error as StoreError {
+      log.error("cannot start: --data \(options.data): \(error)")
+      return 1
     } catch {
       log.error("cannot start: --model \(options.model): \(error)")
       return 1

@@ -1,11 +1,13 @@
 import HTTPServer
 import Service
+import VectorStore
 
 /// Everything that `nearfar serve` can be told.
 struct ServeOptions {
   let model: String
   let server: ServerConfiguration
   let service: ServiceConfiguration
+  let data: CollectionStore.Location
   let log: Log
 
   static let flags = [
@@ -18,9 +20,9 @@ struct ServeOptions {
     model = options.string("model") ?? "models/all-MiniLM-L6-v2"
     log = Log(json: try options.choice("log-format", of: ["text", "json"]) == "json")
     for flag in ["api-key-file", "tls-cert", "tls-key"] { try options.refuse(flag) }
-    if let data = options.string("data"), data != ":memory:" {
-      throw UsageError(description: "--data must be :memory: in this version, which keeps nothing, not '\(data)'")
-    }
+    let folder = options.string("data") ?? ":memory:"
+    guard !folder.isEmpty else { throw UsageError(description: "--data must be a folder or :memory:") }
+    data = folder == ":memory:" ? .memory : .folder(folder)
     let precision = try options.choice("precision", of: ["auto", "f32", "bf16", "int8"])
     guard ["auto", "f32"].contains(precision) else {
       throw UsageError(description: "--precision '\(precision)' is not served by this version; f32 is")

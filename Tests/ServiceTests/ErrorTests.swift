@@ -64,7 +64,7 @@ import Testing
     Case("/neighbors", "{}", 422, "inputs"),
     Case("/neighbors", "{\"inputs\": \"a\", \"ids\": [\"b\"]}", 422, "ids"),
     Case("/neighbors", "{\"inputs\": \"a\", \"k\": 0}", 422, "k"),
-    Case("/neighbors", "{\"inputs\": \"a\", \"filter\": {\"a\": 1}}", 422, "filter"),
+    Case("/neighbors", "{\"inputs\": \"a\", \"filter\": {\"a\": {\"b\": 1}}}", 422, "filter.a.b"),
     Case("/neighbors", "{\"vectors\": [[1,2]]}", 422, "vectors[0]"),
     Case("/neighbors", "{\"ids\": [\"nobody\"]}", 404, "ids[0]"),
     Case("/nowhere", "{}", 404),

@@ -1,6 +1,8 @@
+import SimilarityCore
 import Synchronization
 import TestSupport
 import Testing
+import VectorIndex
 import VectorStore
 
 @Suite struct CollectionTests {
@@ -35,7 +37,7 @@ import VectorStore
   @Test func deletesKeepTheOthersFindable() throws {
     let collection = try collection()
     _ = try collection.upsert((1...50).map { Point(id: "p\($0)", vector: [Float($0), 1]) })
-    let (version, deleted) = collection.delete(["p1", "p50", "p7", "unknown", "p7"])
+    let (version, deleted) = try collection.delete(["p1", "p50", "p7", "unknown", "p7"])
     #expect(version == 2)
     #expect(deleted == 3)
     let snapshot = collection.snapshot
@@ -45,7 +47,7 @@ import VectorStore
       #expect(snapshot.point("p\(number)")?.vector == expected)
     }
     // Nothing removed, nothing counted.
-    #expect(collection.delete(["p1"]) == (2, 0))
+    #expect(try collection.delete(["p1"]) == (2, 0))
   }
 
   @Test func nearestByCosineWithTiesByID() throws {
@@ -55,12 +57,53 @@ import VectorStore
       Point(id: "b", vector: [1, 1]),
     ])
     let snapshot = collection.snapshot
-    let found = try snapshot.nearest(to: [3, 0], row: 0, k: 4)
-    #expect(found.map(\.point.id) == ["a", "c", "b", "d"])
-    #expect(found[0].score == 1)
-    #expect(abs(found[2].score - 0.5.squareRoot()) < 1e-12)
-    #expect(try snapshot.nearest(to: [3, 0], row: 0, k: 2, excluding: "a").map(\.point.id) == ["c", "b"])
-    #expect(throws: StoreError.zeroVector(row: 4)) { try snapshot.nearest(to: [0, 0], row: 4, k: 1) }
+    func found(_ queries: [Float], k: Int, excluding: [String?] = []) throws -> [[Neighbor]] {
+      var search = NeighborSearch(k: k)
+      search.excluding = excluding
+      let matrix = try #require(Matrix(rows: queries.count / 2, columns: 2, values: queries))
+      return try snapshot.nearest(to: matrix, search).neighbors
+    }
+    let all = try found([3, 0, 0, 1], k: 4)
+    #expect(all.map { $0.map(\.id) } == [["a", "c", "b", "d"], ["d", "b", "a", "c"]])
+    #expect(all[0][0].score == 1)
+    #expect(all[0][0].vector == [5, 0])
+    #expect(abs(all[0][2].score - 0.5.squareRoot()) < 1e-12)
+    #expect(try found([3, 0, 3, 0], k: 2, excluding: ["a", nil]).map { $0.map(\.id) } == [["c", "b"], ["a", "c"]])
+    #expect(throws: StoreError.zeroVector(row: 1)) { try found([1, 0, 0, 0], k: 1) }
+  }
+
+  @Test(arguments: [Metric.dot, .euclidean]) func otherMetricsTakeAVectorOfZeros(metric: Metric) throws {
+    let collection = try CollectionStore().create("c", dimension: 2, metric: metric).collection
+    _ = try collection.upsert([Point(id: "o", vector: [0, 0]), Point(id: "a", vector: [3, 4])])
+    let query = try #require(Matrix(rows: 1, columns: 2, values: [3, 0]))
+    let found = try collection.snapshot.nearest(to: query, NeighborSearch(k: 2)).neighbors[0]
+    #expect(found.map(\.score) == (metric == .dot ? [9, 0] : [-3, -4]))
+    #expect(found.map(\.id) == (metric == .dot ? ["a", "o"] : ["o", "a"]))
+    #expect(throws: StoreError.notFinite(row: 0)) { try collection.upsert([Point(id: "n", vector: [.nan, 1])]) }
+  }
+
+  @Test func filtersSearchAndDelete() throws {
+    let collection = try collection()
+    _ = try collection.upsert(
+      (0..<60).map { number in
+        Point(
+          id: "p\(number)", vector: [Float(number), 10],
+          metadata: number % 6 == 0 ? nil : Array(#"{"n":\#(number % 3)}"#.utf8))
+      })
+    var search = NeighborSearch(k: 3)
+    search.filter = .anyOf(field: "n", values: [.number(1)])
+    let query = try #require(Matrix(rows: 1, columns: 2, values: [1, 0]))
+    let found = try collection.snapshot.nearest(to: query, search)
+    #expect(found.matching == 20)
+    #expect(found.neighbors[0].map(\.id) == ["p58", "p55", "p52"])
+    _ = try collection.upsert([Point(id: "p58", vector: [58, 10], metadata: Array(#"{"n":2}"#.utf8))])
+    #expect(try collection.snapshot.nearest(to: query, search).neighbors[0].map(\.id) == ["p55", "p52", "p49"])
+    #expect(try collection.delete(where: .anyOf(field: "n", values: [.number(1)])) == (3, 19))
+    #expect(collection.snapshot.count == 41)
+    #expect(try collection.snapshot.nearest(to: query, search).neighbors.map(\.count) == [0])
+    #expect(try collection.delete(where: .anyOf(field: "n", values: [.number(1)])) == (3, 0))
+    #expect(try collection.delete(where: .not(.exists(field: "n"))) == (4, 10))
+    #expect(collection.snapshot.count == 31)
   }
 
   @Test func listsInTheOrderOfIDs() throws {
@@ -99,12 +142,15 @@ import VectorStore
 
 @Suite struct CollectionStoreTests {
   @Test func makesFindsAndDeletes() throws {
-    let store = CollectionStore()
+    let store = try CollectionStore()
     #expect(try store.create("b", dimension: 3).created)
     #expect(try store.create("a", dimension: 4).created)
     #expect(try !store.create("b", dimension: 3).created)
-    #expect(throws: StoreError.conflict("collection 'b' exists with dimension 3")) {
+    #expect(throws: StoreError.conflict("collection 'b' exists with dimension 3 and metric cosine")) {
       try store.create("b", dimension: 4)
+    }
+    #expect(throws: StoreError.conflict("collection 'b' exists with dimension 3 and metric cosine")) {
+      try store.create("b", dimension: 3, metric: .dot)
     }
     #expect(store.all.map(\.name) == ["a", "b"])
     try store.delete("a")

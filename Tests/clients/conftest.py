@@ -1,5 +1,7 @@
 """One server for all tests that do not need one of their own."""
 
+import zlib
+
 import pytest
 from process import Server
 
@@ -17,3 +19,12 @@ def alive(server):
     assert server.process.poll() is None, server.errors()[-2000:]
     assert server.get("/livez").status_code == 200
     assert server.ask("/loss", {"queries": [[1, 0]], "keys": [[1, 0]]})["loss"] == 0
+
+
+@pytest.fixture
+def name(server, request):
+    """A collection name of this test's own, free before and after."""
+    made = f"t.{zlib.crc32(request.node.name.encode()):08x}"
+    server.delete(f"/collections/{made}")
+    yield made
+    server.delete(f"/collections/{made}")

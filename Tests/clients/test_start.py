@@ -57,7 +57,6 @@ def test_a_flag_without_its_value():
 @pytest.mark.parametrize(
     "flag, value",
     [
-        ("--data", "/tmp"),
         ("--precision", "bf16"),
         ("--precision", "int8"),
         ("--api-key-file", "/dev/null"),

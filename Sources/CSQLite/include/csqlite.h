@@ -2,5 +2,11 @@
 #pragma once
 #include <sqlite3.h>
 
+#include "faults.h"
+
 // SQLITE_TRANSIENT is a cast in a macro, which Swift does not import.
 sqlite3_destructor_type nf_sqlite_transient(void);
+
+// The operating system's number of the last write that failed, to the log or else to the database; 0 when there is none. The
+// number that SQLite keeps for the connection may be that of a later call.
+int nf_sqlite_write_errno(sqlite3 *db);

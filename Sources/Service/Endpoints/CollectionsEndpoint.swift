@@ -1,5 +1,6 @@
 import HTTP1
 import JSON
+import VectorIndex
 import VectorStore
 
 /// `/collections` and `/collections/{name}`: making, listing, describing and deleting collections.
@@ -13,12 +14,9 @@ struct CollectionsEndpoint: Sendable {
     guard let dimension = try fields.integer("dim", in: 1...limits.maxDimension) else {
       throw Problem.invalid("dim", "is required")
     }
-    let metric = try fields.choice("metric", of: ["cosine", "dot", "euclidean"])
-    guard metric == "cosine" else {
-      throw Problem.notServed("metric", "'\(metric)' is not served by this version; cosine is")
-    }
+    let metric = Metric(rawValue: try fields.choice("metric", of: Metric.allCases.map(\.rawValue))) ?? .cosine
     try fields.finish()
-    let (collection, created) = try store.create(name, dimension: dimension)
+    let (collection, created) = try store.create(name, dimension: dimension, metric: metric)
     call.answer(status: created ? 201 : 200) { Self.describe(collection, to: &$0) }
   }
 
@@ -55,12 +53,16 @@ struct CollectionsEndpoint: Sendable {
   }
 
   private static func describe(_ collection: Collection, to writer: inout JSONWriter) {
-    let snapshot = collection.snapshot
+    describe(collection, collection.snapshot, to: &writer)
+  }
+
+  /// The collection as `snapshot` has it.
+  static func describe(_ collection: Collection, _ snapshot: CollectionSnapshot, to writer: inout JSONWriter) {
     writer.beginObject()
     writer.member("name", collection.name)
     writer.member("count", snapshot.count)
     writer.member("dim", collection.dimension)
-    writer.member("metric", "cosine")
+    writer.member("metric", collection.metric.rawValue)
     writer.member("version", snapshot.version)
     writer.member("model", orNull: snapshot.model)
     writer.endObject()

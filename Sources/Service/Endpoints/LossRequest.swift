@@ -29,7 +29,7 @@ struct LossRequest: Sendable {
 
   /// From rows and options, each by its name in the interface with JSON text or a bare word as its value.
   init(_ inputs: LossInputs, options: [String: String], _ limits: Limits) throws {
-    var fields = try Fields(try Self.options(options, limits))
+    var fields = try Fields(try MetadataOptions.object(options, limits))
     try self.init(inputs, &fields)
   }
 
@@ -104,23 +104,5 @@ struct LossRequest: Sendable {
       throw .invalid("return", "'\(name)' is unknown; known: loss, per_row, gradients, diagnostics")
     }
     return names
-  }
-
-  /// The metadata as a JSON object: each value is JSON text, and what is none is taken as that string.
-  private static func options(_ metadata: [String: String], _ limits: Limits) throws -> JSONValue {
-    var writer = JSONWriter()
-    writer.beginObject()
-    // `format` says which library wrote the file.
-    for (name, text) in metadata.sorted(by: { $0.key < $1.key }) where name != "format" {
-      writer.key(name)
-      let bytes = Array(text.utf8)
-      if (try? JSONDocument(bytes, maxDepth: limits.maxJSONDepth)) != nil {
-        writer.raw(bytes)
-      } else {
-        writer.string(text)
-      }
-    }
-    writer.endObject()
-    return try JSONDocument(writer.bytes, maxDepth: limits.maxJSONDepth + 1).root
   }
 }

@@ -1,4 +1,5 @@
 import JSON
+import Safetensors
 import SimilarityCore
 import VectorStore
 
@@ -7,9 +8,15 @@ struct NeighborsEndpoint: Sendable {
   let store: CollectionStore
   let texts: TextEncoder
   let limits: Limits
+  let threads: Int
+
+  private static let fewQueries = 32
 
   func run(_ call: Call) throws {
-    let request = try NeighborsRequest(try call.json(limits), limits)
+    let request =
+      call.bodyType == .safetensors
+      ? try NeighborsRequest(try SafetensorsArchive(call.takeBody()), limits)
+      : try NeighborsRequest(try call.json(limits), limits)
     let collection = try store.collection(request.collection)
     switch request.query {
     case .vectors(let matrix):
@@ -22,8 +29,9 @@ struct NeighborsEndpoint: Sendable {
       try texts.check(collection, field: "inputs")
       let sequences = try texts.sequences(of: inputs, field: "inputs", for: call)
       texts.encode(sequences, for: call) { pooled in
+        let rows = texts.encoder.normalizes ? try pooled.normalized() : pooled
         // A write that was answered while these texts were embedded is seen.
-        try search(request, collection, collection.snapshot, pooled, field: "inputs", call)
+        try search(request, collection, collection.snapshot, rows, field: "inputs", call)
       }
     }
   }
@@ -42,70 +50,24 @@ struct NeighborsEndpoint: Sendable {
 
   private func search(
     _ request: NeighborsRequest, _ collection: Collection, _ snapshot: CollectionSnapshot, _ queries: Matrix,
-    excluding: [String]? = nil, field: String, _ call: Call
+    excluding: [String] = [], field: String, _ call: Call
   ) throws {
     let began = MonotonicClock.now
-    var results: [[CollectionSnapshot.Neighbor]] = []
-    var reasons: [String?] = []
-    for row in 0..<queries.rows {
-      // Nobody waits: the rest would be work for nothing.
-      if call.isAbandoned { break }
-      let found: [CollectionSnapshot.Neighbor]
-      do {
-        found = try snapshot.nearest(to: queries.row(row), row: row, k: request.k, excluding: excluding?[row])
-      } catch {
-        throw Problem(error, points: field)
-      }
-      let kept = request.scoreThreshold.map { least in found.filter { $0.score >= least } } ?? found
-      results.append(kept)
-      reasons.append(Self.shortReason(kept.count, found.count, request, snapshot, excludesOne: excluding != nil))
+    var search = NeighborSearch(k: request.k)
+    search.mode = request.mode
+    search.filter = request.filter
+    search.excluding = excluding
+    // A few queries are done sooner than shared out; other requests use the other cores.
+    search.loop = ParallelLoop(threads: queries.rows > Self.fewQueries ? threads : 1)
+    let found: NeighborResult
+    do {
+      found = try snapshot.nearest(to: queries, search)
+    } catch {
+      throw Problem(error, points: field)
     }
     call.add(.search, since: began)
-    answer(request, collection.name, snapshot.version, results, reasons, call)
-  }
-
-  /// Why a query got fewer than k; nil when it did not.
-  private static func shortReason(
-    _ kept: Int, _ found: Int, _ request: NeighborsRequest, _ snapshot: CollectionSnapshot, excludesOne: Bool
-  ) -> String? {
-    guard kept < request.k else { return nil }
-    if kept < found { return "score_threshold left out the others" }
-    let others = excludesOne ? " beside the query itself" : ""
-    return "the collection holds \(found) points\(others)"
-  }
-
-  private func answer(
-    _ request: NeighborsRequest, _ name: String, _ version: Int, _ results: [[CollectionSnapshot.Neighbor]],
-    _ reasons: [String?], _ call: Call
-  ) {
-    call.answer(reserving: 1024) { writer in
-      writer.beginObject()
-      writer.member("collection", name)
-      writer.member("version", version)
-      writer.member("mode", "exact")
-      writer.key("results")
-      writer.beginArray()
-      for neighbors in results {
-        writer.beginArray()
-        for neighbor in neighbors {
-          writer.beginObject()
-          writer.member("id", neighbor.point.id)
-          writer.member("score", neighbor.score)
-          writer.content(
-            of: neighbor.point, vector: request.includesVector, text: request.includesText,
-            metadata: request.includesMetadata)
-          writer.endObject()
-        }
-        writer.endArray()
-      }
-      writer.endArray()
-      if reasons.contains(where: { $0 != nil }) {
-        writer.key("short_reasons")
-        writer.beginArray()
-        for reason in reasons { writer.string(orNull: reason) }
-        writer.endArray()
-      }
-      writer.endObject()
-    }
+    let answer = NeighborsAnswer(
+      request: request, collection: collection.name, version: snapshot.version, count: snapshot.count, found: found)
+    call.answer(reserving: 1024) { answer.write(to: &$0) }
   }
 }

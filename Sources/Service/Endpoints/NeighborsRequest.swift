@@ -1,7 +1,10 @@
 import JSON
+import Safetensors
 import SimilarityCore
+import VectorIndex
+import VectorStore
 
-/// The body of `POST /neighbors`.
+/// The body of `POST /neighbors`, in either format.
 struct NeighborsRequest: Sendable {
   enum Query: Sendable {
     case texts([String])
@@ -10,24 +13,44 @@ struct NeighborsRequest: Sendable {
     case ids([String])
   }
 
+  /// The largest `ef`.
+  static let longestPool = 10_000
+
   let collection: String
   let query: Query
   let k: Int
+  /// How to search.
+  let mode: SearchOptions.Mode
+  /// Only points that it matches.
+  let filter: Filter?
   /// Only neighbours with at least this score.
   let scoreThreshold: Double?
   let includesMetadata: Bool
   let includesText: Bool
   let includesVector: Bool
 
+  /// From a JSON body.
   init(_ root: JSONValue, _ limits: Limits) throws(Problem) {
     var fields = try Fields(root)
+    try self.init(&fields, vectors: nil, limits)
+  }
+
+  /// From a safetensors body: tensor `vectors`, or none; the options stand in its metadata.
+  init(_ archive: SafetensorsArchive, _ limits: Limits) throws {
+    if let unknown = archive.names.first(where: { $0 != "vectors" }) {
+      throw Problem.invalid(unknown, "unknown tensor '\(unknown)'; known: vectors")
+    }
+    let vectors = try archive.tensor("vectors").map { try limits.matrix($0, field: "vectors") }
+    var fields = try Fields(try MetadataOptions.object(archive.metadata, limits))
+    try self.init(&fields, vectors: vectors, limits)
+  }
+
+  private init(_ fields: inout Fields, vectors: Matrix?, _ limits: Limits) throws(Problem) {
     collection = try fields.string("collection") ?? "default"
-    query = try Self.query(&fields, limits)
+    query = try Self.query(&fields, vectors, limits)
     k = try fields.integer("k", in: 1...limits.maxNeighbors) ?? 10
-    // Every search of this version is exact.
-    _ = try fields.bool("exact", default: false)
-    try fields.refuse("ef", "graph search is not served by this version; every search is exact")
-    try fields.refuse("filter", "filters are not served by this version")
+    mode = try Self.mode(&fields)
+    filter = try fields.filter("filter")
     scoreThreshold = try fields.number("score_threshold")
     let include = try Self.include(&fields)
     includesMetadata = include.contains("metadata")
@@ -36,13 +59,23 @@ struct NeighborsRequest: Sendable {
     try fields.finish()
   }
 
-  private static func query(_ fields: inout Fields, _ limits: Limits) throws(Problem) -> Query {
+  /// `exact`, or `ef` for the graph; otherwise what pays.
+  private static func mode(_ fields: inout Fields) throws(Problem) -> SearchOptions.Mode {
+    let exact = try fields.bool("exact", default: false)
+    let ef = try fields.integer("ef", in: 1...longestPool)
+    guard let ef else { return exact ? .exact : .automatic }
+    guard !exact else { throw .invalid("ef", "an exact search does not use it") }
+    return .graph(ef: ef)
+  }
+
+  private static func query(_ fields: inout Fields, _ vectors: Matrix?, _ limits: Limits) throws(Problem) -> Query {
     let names = ["inputs", "vectors", "ids"]
     var given: [(name: String, value: JSONValue)] = []
     for name in names {
       if let value = fields.take(name) { given.append((name, value)) }
     }
-    guard let (name, value) = given.first, given.count == 1 else {
+    if let vectors, given.isEmpty { return .vectors(vectors) }
+    guard let (name, value) = given.first, given.count == 1, vectors == nil else {
       let found = given.isEmpty ? "none" : given.map(\.name).joined(separator: " and ")
       throw .invalid(given.last?.name ?? "inputs", "exactly one of inputs, vectors and ids is needed, not \(found)")
     }

@@ -84,7 +84,11 @@ final class OperationEndpoint: Sendable {
       writer.member("kernels", Kernels.active.name)
       writer.member("onednn", ProductTiles.libraryDescription)
       writer.endObject()
-      writer.member("data", ":memory:")
+      writer.member("data", store.location.description)
+      writer.key("collections")
+      writer.beginObject()
+      for collection in store.all { writer.member(collection.name, collection.snapshot.count) }
+      writer.endObject()
       writer.key("limits")
       writer.limits(configuration.limits)
       writer.endObject()
@@ -102,6 +106,9 @@ final class OperationEndpoint: Sendable {
     for collection in store.all {
       text.sample("nearfar_collection_points", [("collection", collection.name)], Double(collection.snapshot.count))
     }
+    text.family("nearfar_store_commits_total", "counter", "Transactions that stored batches of points.")
+    text.sample(
+      "nearfar_store_commits_total", [("data", store.location == .memory ? "memory" : "folder")], Double(store.commits))
     text.family("nearfar_queue_rows", "gauge", "Rows that a queue of negatives holds.")
     let held = queues.all.map { (labels: [("queue", $0.name)], counts: $0.counts) }
     for queue in held { text.sample("nearfar_queue_rows", queue.labels, Double(queue.counts.held)) }

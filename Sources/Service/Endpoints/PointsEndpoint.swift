@@ -1,5 +1,6 @@
 import HTTP1
 import JSON
+import Safetensors
 import SimilarityCore
 import VectorStore
 
@@ -7,19 +8,32 @@ import VectorStore
 struct PointsEndpoint: Sendable {
   let store: CollectionStore
   let texts: TextEncoder
+  let idempotency: IdempotencyStore
   let limits: Limits
 
   private static let mostListed = 10_000
 
   func upsert(_ call: Call) throws {
+    let isFirst = try idempotency.admit(call) { call.perform { try upsert(call) } }
+    guard isFirst else { return }
     let collection = try store.collection(try CollectionsEndpoint.name(call))
-    let request = try PointsRequest(try call.json(limits), limits)
+    let request =
+      call.bodyType == .safetensors
+      ? try PointsRequest(try SafetensorsArchive(call.takeBody()), limits)
+      : try PointsRequest(try call.json(limits), limits)
+    if let model = request.model, let known = collection.snapshot.model, model != known {
+      throw Problem(409, "the collection's texts were embedded by another model, \(known)", param: "collection.model")
+    }
     let embedded = request.texts
     guard !embedded.isEmpty else { return try apply(request, [:], collection, call) }
-    try texts.check(collection, field: "points[\(embedded[0].row)].text")
+    try texts.check(collection, field: request.textField(embedded[0].row))
     var sequences: [[Int32]] = []
     for (row, text) in embedded {
-      sequences += try texts.sequences(of: [text], field: "points[\(row)].text", for: call)
+      do throws(Problem) {
+        sequences += try texts.sequences(of: [text], field: "", for: call)
+      } catch {
+        throw Problem(error.status, error.detail, param: request.textField(row))
+      }
     }
     texts.encode(sequences, for: call) { pooled in
       let rows = texts.encoder.normalizes ? try pooled.normalized() : pooled
@@ -36,17 +50,12 @@ struct PointsEndpoint: Sendable {
       Point(
         id: draft.id, vector: draft.vector ?? embedded[row] ?? [], text: draft.text, metadata: draft.metadata)
     }
-    let version: Int
-    do {
-      version = try collection.upsert(points, model: embedded.isEmpty ? nil : texts.encoder.fingerprint)
-    } catch {
-      throw Problem(error, points: "points")
-    }
-    call.answer { writer in
-      writer.beginObject()
-      writer.member("version", version)
-      writer.member("upserted", points.count)
-      writer.endObject()
+    // Requests that come together are stored together: this queue does not wait for the disk.
+    collection.upsert(points, model: embedded.isEmpty ? request.model : texts.encoder.fingerprint) { result in
+      switch result {
+      case .failure(let error): call.fail(request.problem(error))
+      case .success(let version): Self.answer(version, "upserted", request.drafts.count, call)
+      }
     }
   }
 
@@ -88,16 +97,33 @@ struct PointsEndpoint: Sendable {
   }
 
   func delete(_ call: Call) throws {
+    let isFirst = try idempotency.admit(call) { call.perform { try delete(call) } }
+    guard isFirst else { return }
     let collection = try store.collection(try CollectionsEndpoint.name(call))
     var fields = try Fields(try call.json(limits))
-    try fields.refuse("filter", "deleting by filter is not served by this version")
-    let ids = try limits.texts(try fields.required("ids"), field: "ids")
+    let filter = try fields.filter("filter")
+    let ids = try fields.take("ids").map { value throws(Problem) in try limits.texts(value, field: "ids") }
     try fields.finish()
-    let (version, deleted) = collection.delete(ids)
+    let answer = { @Sendable (result: Result<(version: Int, deleted: Int), StoreError>) in
+      switch result {
+      case .failure(let error): call.fail(Problem(error, points: "ids"))
+      case .success(let (version, deleted)): Self.answer(version, "deleted", deleted, call)
+      }
+    }
+    switch (ids, filter) {
+    case (let ids?, nil): collection.delete(ids, completion: answer)
+    case (nil, let filter?): collection.delete(where: filter, completion: answer)
+    default:
+      throw Problem.invalid(
+        ids == nil ? "ids" : "filter", "exactly one of ids and filter is needed, not \(ids == nil ? "none" : "both")")
+    }
+  }
+
+  private static func answer(_ version: Int, _ what: String, _ count: Int, _ call: Call) {
     call.answer { writer in
       writer.beginObject()
       writer.member("version", version)
-      writer.member("deleted", deleted)
+      writer.member(what, count)
       writer.endObject()
     }
   }

@@ -1,7 +1,8 @@
 import JSON
+import Safetensors
 import VectorStore
 
-/// The body of `PUT /collections/{name}/points`: points as sent, texts not embedded yet.
+/// The body of `PUT /collections/{name}/points`: points as sent, in either format, texts not embedded yet.
 struct PointsRequest: Sendable {
   struct Draft: Sendable {
     let id: String
@@ -14,6 +15,10 @@ struct PointsRequest: Sendable {
   static let longestID = 512
 
   let drafts: [Draft]
+  /// The model that embedded what the body brings along, as an export states it.
+  let model: String?
+  /// The body is a list of points; otherwise its parts stand in lists of their own.
+  private let isList: Bool
 
   init(_ root: JSONValue, _ limits: Limits) throws(Problem) {
     var fields = try Fields(root)
@@ -25,6 +30,48 @@ struct PointsRequest: Sendable {
     drafts.reserveCapacity(entries.count)
     for (row, entry) in entries.enumerated() { drafts.append(try Self.draft(entry, "points[\(row)]", limits)) }
     self.drafts = drafts
+    model = nil
+    isList = true
+  }
+
+  /// From a safetensors body: tensor `vectors`, lists `ids`, `metadata` and `texts` in its metadata.
+  init(_ archive: SafetensorsArchive, _ limits: Limits) throws {
+    let lists = try PointsArchive(archive, limits)
+    let vectors = try archive.tensor("vectors").map { try limits.matrix($0, field: "vectors") }
+    if let vectors, vectors.rows != lists.ids.count {
+      throw Problem.invalid("ids", "has \(lists.ids.count) entries where vectors has \(vectors.rows) rows")
+    }
+    var drafts: [Draft] = []
+    drafts.reserveCapacity(lists.ids.count)
+    for (row, id) in lists.ids.enumerated() {
+      try Self.check(id, "ids[\(row)]")
+      let text = try lists.text(row, limits)
+      guard vectors != nil || text != nil else {
+        throw Problem.invalid("texts[\(row)]", "a point needs a vector or a text")
+      }
+      drafts.append(
+        Draft(id: id, vector: vectors.map { Array($0.row(row)) }, text: text, metadata: try lists.metadata(row)))
+    }
+    self.drafts = drafts
+    model = lists.model
+    isList = false
+  }
+
+  /// What a store's error about a row of this body means to its sender.
+  func problem(_ error: StoreError) -> Problem {
+    if !isList, case .duplicateID(let row) = error {
+      return .invalid("ids[\(row)]", "the id stands twice in the batch")
+    }
+    return Problem(error, points: isList ? "points" : "vectors")
+  }
+
+  /// The name of a row's text.
+  func textField(_ row: Int) -> String { isList ? "points[\(row)].text" : "texts[\(row)]" }
+
+  private static func check(_ id: String, _ field: String) throws(Problem) {
+    guard (1...longestID).contains(id.utf8.count) else {
+      throw .invalid(field, "must have 1 to \(longestID) bytes")
+    }
   }
 
   /// The texts to embed, with the rows of their points.
@@ -37,9 +84,7 @@ struct PointsRequest: Sendable {
   private static func draft(_ value: JSONValue, _ place: String, _ limits: Limits) throws(Problem) -> Draft {
     var fields = try Fields(value, at: place)
     guard let id = try fields.string("id") else { throw .invalid("\(place).id", "is required") }
-    guard (1...longestID).contains(id.utf8.count) else {
-      throw .invalid("\(place).id", "must have 1 to \(longestID) bytes")
-    }
+    try check(id, "\(place).id")
     let vector = try fields.take("vector").map { value throws(Problem) in
       try Self.vector(value, "\(place).vector", limits)
     }

@@ -53,6 +53,12 @@ extension Problem {
       self = .invalid("\(points)[\(row)]", "a vector of zeros has no direction")
     case .duplicateID(let row):
       self = .invalid("\(points)[\(row)].id", "the id stands twice in the batch")
+    case .notFinite(let row):
+      self = .invalid("\(points)[\(row)]", "holds a value that is not finite in f32")
+    case .full:
+      self.init(507, "there is no room to store it; nothing has changed")
+    case .unavailable(let reason):
+      self.init(503, reason)
     case .unknownPoint(let row, let id):
       self.init(404, "there is no point '\(id)'", param: "\(points)[\(row)]")
     }

@@ -48,8 +48,7 @@ extension Problem {
       writer.member("detail", detail)
       writer.member("param", orNull: param)
       writer.endObject()
-      return Response(
-        status: status, fields: HTTPFields([("Content-Type", "application/problem+json")]), body: writer.bytes)
+      return Response(status: status, fields: Self.fields(status, "application/problem+json"), body: writer.bytes)
     case .openAI:
       let status = self.status == 422 ? 400 : self.status
       writer.key("error")
@@ -61,8 +60,13 @@ extension Problem {
       writer.null()
       writer.endObject()
       writer.endObject()
-      return Response(status: status, fields: HTTPFields([("Content-Type", "application/json")]), body: writer.bytes)
+      return Response(status: status, fields: Self.fields(status, "application/json"), body: writer.bytes)
     }
+  }
+
+  /// What is unavailable now is worth another attempt soon.
+  private static func fields(_ status: Int, _ type: String) -> HTTPFields {
+    HTTPFields([("Content-Type", type)] + (status == 503 ? [("Retry-After", "1")] : []))
   }
 
   /// Reason phrases of RFC 9110, section 15.
@@ -86,6 +90,7 @@ extension Problem {
     case 501: "Not Implemented"
     case 503: "Service Unavailable"
     case 505: "HTTP Version Not Supported"
+    case 507: "Insufficient Storage"
     default: "Error"
     }
   }

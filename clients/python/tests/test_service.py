@@ -240,3 +240,21 @@ def test_connections_are_kept(service):
         for _ in range(5):
             connected.info()
         assert accepted(connected) == before
+
+
+def test_an_export_and_writes_that_are_repeated(client):
+    client.create_collection("exported", 3, "euclidean")
+    vectors = rows(4, 3)
+    metadata = [{"n": 1}, None, {"n": 3}, {"n": 4}]
+    first = client.upsert(list("badc"), vectors, metadata=metadata, collection="exported", idempotency_key="put-1")
+    assert client.delete_points(["a"], collection="exported", idempotency_key="del-1").deleted == 1
+    again = client.upsert(list("badc"), vectors, metadata=metadata, collection="exported", idempotency_key="put-1")
+    assert again == first
+    found = client.export("exported")
+    assert found.ids == list("bcd")
+    assert np.array_equal(found.vectors, vectors[[0, 3, 2]]) and found.vectors.dtype == np.float32
+    assert found.metadata == [{"n": 1}, {"n": 4}, {"n": 3}] and found.texts == [None] * 3
+    assert found.collection == client.collection("exported") and found.collection.metric == "euclidean"
+    assert client.export("exported", after="b", limit=1).ids == ["c"]
+    assert client.delete_points(filter={"n": {"$gt": 3}}, collection="exported").deleted == 1
+    client.delete_collection("exported")

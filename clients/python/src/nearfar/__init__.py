@@ -11,13 +11,14 @@
 
 from .client import Client
 from .errors import NearfarError, UnreachableError
-from .results import Collection, Deleted, LossResult, Neighbor, Neighbors, Point, Queue, Upserted
+from .results import Collection, Deleted, Exported, LossResult, Neighbor, Neighbors, Point, Queue, Upserted
 from .safetensors import SafetensorsError
 
 __all__ = [
     "Client",
     "Collection",
     "Deleted",
+    "Exported",
     "LossResult",
     "NearfarError",
     "Neighbor",

@@ -9,7 +9,7 @@ import httpx
 import numpy as np
 
 from .errors import NearfarError
-from .results import Collection, Deleted, LossResult, Neighbors, Point, Queue, Upserted
+from .results import Collection, Deleted, Exported, LossResult, Neighbors, Point, Queue, Upserted
 from .safetensors import Tensors, decode
 from .transport import Transport, unreadable
 from .wire import JSON, SAFETENSORS, json_body, loss_body, numbers
@@ -180,10 +180,12 @@ class Client:
         texts: Optional[Sequence[Optional[str]]] = None,
         metadata: Optional[Sequence[Optional[Mapping[str, Any]]]] = None,
         collection: str = "default",
+        idempotency_key: Optional[str] = None,
     ) -> Upserted:
         """Inserts or replaces points, all of them or none. A text without vectors is embedded, else only kept.
 
         vectors [n, dim], texts and metadata stand in the order of the ids; a text or metadata may be None.
+        idempotency_key: a repetition with the same key is answered from the service's memory and changes nothing.
         """
         columns = {"vector": None if vectors is None else numbers(vectors).tolist(), "text": texts, "metadata": metadata}
         points: List[Dict[str, Any]] = [{"id": name} for name in ids]
@@ -196,7 +198,9 @@ class Client:
                 if value is not None:
                     point[field] = value
         path = f"/collections/{segment(collection)}/points"
-        answer = self._transport.json("PUT", path, pure=False, content=json_body(points=points), headers=_JSON)
+        headers = _keyed(idempotency_key)
+        once = idempotency_key is not None
+        answer = self._transport.json("PUT", path, pure=once, content=json_body(points=points), headers=headers)
         return Upserted(answer["version"], answer["upserted"])
 
     def point(self, id: str, collection: str = "default") -> Point:
@@ -214,17 +218,34 @@ class Client:
                 return
             after = page[-1]["id"]
 
+    def export(
+        self, collection: str = "default", *, after: Optional[str] = None, limit: Optional[int] = None
+    ) -> Exported:
+        """The collection with its vectors as one array: a version as it stood, whatever is written meanwhile.
+
+        after, limit: a part in the order of ids, for a collection whose ids and metadata are more than one file holds.
+        """
+        params = {name: value for name, value in (("after", after), ("limit", limit)) if value is not None}
+        path = f"/collections/{segment(collection)}/export"
+        response = self._transport.send("GET", path, pure=True, params=params)
+        try:
+            return Exported.read(*decode(response.content))
+        except (KeyError, ValueError, TypeError) as error:
+            raise unreadable(response, f"not the safetensors that were due: {error}") from error
+
     def delete_points(
         self,
         ids: Optional[Sequence[str]] = None,
         *,
         filter: Optional[Mapping[str, Any]] = None,
         collection: str = "default",
+        idempotency_key: Optional[str] = None,
     ) -> Deleted:
-        """Deletes points by id or by filter; ids that are not there are passed over."""
+        """Deletes points by id or by filter; ids that are not there are passed over. idempotency_key as in upsert."""
         body = json_body(ids=None if ids is None else list(ids), filter=filter)
         path = f"/collections/{segment(collection)}/points/delete"
-        answer = self._transport.json("POST", path, pure=False, content=body, headers=_JSON)
+        headers = _keyed(idempotency_key)
+        answer = self._transport.json("POST", path, pure=idempotency_key is not None, content=body, headers=headers)
         return Deleted(answer["version"], answer["deleted"])
 
     def neighbors(
@@ -295,6 +316,10 @@ class Client:
             return read(*decode(response.content))
         except (KeyError, ValueError) as error:
             raise unreadable(response, f"not the safetensors that were due: {error}") from error
+
+
+def _keyed(idempotency_key: Optional[str]) -> Dict[str, str]:
+    return _JSON if idempotency_key is None else {**_JSON, "Idempotency-Key": idempotency_key}
 
 
 def segment(name: str) -> str:

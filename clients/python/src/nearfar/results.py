@@ -127,6 +127,28 @@ class Collection:
 
 
 @dataclass(frozen=True)
+class Exported:
+    """One version of a collection, or a part of it, in the order of ids.
+
+    vectors: float32 [n, dim]. metadata, texts: None where a point has none.
+    """
+
+    collection: Collection
+    ids: List[str]
+    vectors: "np.ndarray[Any, Any]" = field(repr=False)
+    metadata: List[Optional[Dict[str, Any]]] = field(repr=False)
+    texts: List[Optional[str]] = field(repr=False)
+
+    @classmethod
+    def read(cls, tensors: Tensors, metadata: Mapping[str, str]) -> "Exported":
+        """From a safetensors answer; KeyError or ValueError when it is none."""
+        said = {name: json.loads(metadata[name]) for name in ("collection", "ids", "metadata", "texts")}
+        return cls(
+            Collection.read(said["collection"]), said["ids"], tensors["vectors"], said["metadata"], said["texts"]
+        )
+
+
+@dataclass(frozen=True)
 class Queue:
     """A queue of negatives: `count` rows of at most `capacity`, `appended` since it was made."""
 

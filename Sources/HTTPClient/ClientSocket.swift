@@ -1,0 +1,100 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// One connected stream socket that blocks, with a time-out on every call.
+final class ClientSocket {
+  private let descriptor: Int32
+  /// The addresses tried in the order of the resolver, the first that answers is taken.
+  ///
+  /// - Parameter timeout: seconds that one call may wait.
+  init(_ url: ServiceURL, timeout: Int) throws(ClientError) {
+    var hints = addrinfo()
+    #if canImport(Glibc)
+      hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+    #else
+      hints.ai_socktype = SOCK_STREAM
+    #endif
+    var list: UnsafeMutablePointer<addrinfo>?
+    guard getaddrinfo(url.host, String(url.port), &hints, &list) == 0 else {
+      throw ClientError(.unreachable, "cannot resolve '\(url.host)'")
+    }
+    defer { freeaddrinfo(list) }
+    var failure = ClientError(.unreachable, "'\(url.host)' has no address")
+    var next = list
+    while let address = next?.pointee {
+      next = address.ai_next
+      let made = socket(address.ai_family, address.ai_socktype, address.ai_protocol)
+      guard made >= 0 else {
+        failure = ClientError(.unreachable, "cannot make a socket: \(Self.reason)")
+        continue
+      }
+      Self.prepare(made, timeout)
+      if connect(made, address.ai_addr, address.ai_addrlen) == 0 {
+        descriptor = made
+        return
+      }
+      failure = ClientError(.unreachable, "cannot connect to \(url.authority): \(Self.reason)")
+      close(made)
+    }
+    throw failure
+  }
+
+  deinit { close(descriptor) }
+
+  private static func prepare(_ descriptor: Int32, _ timeout: Int) {
+    var limit = timeval(tv_sec: max(1, timeout), tv_usec: 0)
+    for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
+      setsockopt(descriptor, SOL_SOCKET, option, &limit, socklen_t(MemoryLayout<timeval>.size))
+    }
+    var on: Int32 = 1
+    setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+    #if canImport(Darwin)
+      setsockopt(descriptor, SOL_SOCKET, SO_NOSIGPIPE, &on, socklen_t(MemoryLayout<Int32>.size))
+    #endif
+    _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+  }
+
+  /// Sends all of `bytes`.
+  func send(_ bytes: [UInt8]) throws(ClientError) {
+    var sent = 0
+    while sent < bytes.count {
+      // SAFETY: the pointer is to the part that is not sent yet, alive for the call.
+      let count = bytes[sent...].withUnsafeBytes { Self.send(descriptor, $0) }
+      guard count > 0 || errno == EINTR else { throw ClientError(.interrupted, "cannot send: \(Self.reason)") }
+      sent += max(0, count)
+    }
+  }
+
+  /// What comes next, at most `most` bytes; nothing at the end.
+  func receive(most: Int) throws(ClientError) -> [UInt8] {
+    while true {
+      var count = 0
+      let bytes = [UInt8](unsafeUninitializedCapacity: most) { room, filled in
+        // SAFETY: the kernel writes at most `room.count` bytes.
+        count = recv(descriptor, room.baseAddress, room.count, 0)
+        filled = max(0, count)
+      }
+      if count >= 0 { return bytes }
+      if errno == EINTR { continue }
+      let isLate = errno == EAGAIN || errno == EWOULDBLOCK
+      throw ClientError(.interrupted, isLate ? "no answer came in time" : "cannot receive: \(Self.reason)")
+    }
+  }
+
+  private static func send(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Int {
+    #if canImport(Glibc)
+      Glibc.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
+    #elseif canImport(Musl)
+      Musl.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
+    #else
+      Darwin.send(descriptor, bytes.baseAddress, bytes.count, 0)
+    #endif
+  }
+
+  private static var reason: String { String(cString: strerror(errno)) }
+}

@@ -1,0 +1,44 @@
+/// Where a service answers: `http://host[:port][/prefix]`.
+public struct ServiceURL: Sendable, Equatable, CustomStringConvertible {
+  /// Without the brackets of an IPv6 address.
+  public let host: String
+  public let port: UInt16
+  /// Comes before every path; empty, or begins with a slash and does not end with one.
+  public let prefix: String
+
+  /// - Throws: ``ClientError`` of kind `url`.
+  public init(_ text: String) throws(ClientError) {
+    let scheme = "http://"
+    guard text.hasPrefix(scheme) else { throw ClientError(.url, "must begin with http://, not '\(text)'") }
+    let bad = ClientError(.url, "must be http://host:port, not '\(text)'")
+    // A control character or a space would end the request line early.
+    guard text.utf8.allSatisfy({ (0x21...0x7E).contains($0) }), !text.contains(where: { "?#@".contains($0) }) else {
+      throw bad
+    }
+    let rest = text.dropFirst(scheme.count)
+    let authority = rest.prefix { $0 != "/" }
+    var path = rest.dropFirst(authority.count)
+    while path.hasSuffix("/") { path.removeLast() }
+    prefix = String(path)
+    let after: Substring
+    if authority.hasPrefix("["), let end = authority.firstIndex(of: "]") {
+      host = String(authority[..<end].dropFirst())
+      after = authority[end...].dropFirst()
+    } else {
+      host = String(authority.prefix { $0 != ":" })
+      after = authority.dropFirst(host.count)
+    }
+    guard !host.isEmpty else { throw bad }
+    guard after.isEmpty || after.hasPrefix(":") else { throw bad }
+    let digits = after.dropFirst()
+    guard after.isEmpty || digits.allSatisfy(\.isWholeNumber), let port = UInt16(after.isEmpty ? "80" : digits) else {
+      throw bad
+    }
+    self.port = port
+  }
+
+  /// The Host field (RFC 9110, 7.2).
+  public var authority: String { (host.contains(":") ? "[\(host)]" : host) + ":\(port)" }
+
+  public var description: String { "http://\(authority)\(prefix)" }
+}

@@ -1,0 +1,56 @@
+import VectorIndex
+
+/// Brings a stored collection into memory.
+///
+/// The rows come in the order of their versions. A saved state of the index would give the slots of its ids up to its own
+/// version here, and the loop would go on from there.
+enum Loading {
+  /// Values that are handed to the index at once: 32 MB.
+  private static let valuesPerBatch = 8 << 20
+  private static let pointsPerReport: Int64 = 100_000
+
+  /// - Parameter progress: gets a line now and then.
+  /// - Throws: ``OpenError`` naming what is damaged.
+  static func load(
+    _ stored: StoredCollection, from records: any Records, progress: (String) -> Void
+  ) throws(OpenError) -> (index: VectorIndex, snapshot: CollectionSnapshot) {
+    let index = VectorIndex(dimension: stored.dimension, metric: stored.metric)
+    var snapshot = CollectionSnapshot(version: Int(stored.version), model: stored.model, vectors: index.snapshot)
+    var slots: [Int] = []
+    var pending: [Record] = []
+    var rows: [Float] = []
+    func flush() throws(OpenError) {
+      let given: [Int]
+      do throws(IndexError) {
+        given = try index.apply(removing: [], adding: rows)
+      } catch {
+        throw OpenError("collection '\(stored.name)' cannot be loaded: \(StoreError(error))")
+      }
+      for (record, slot) in zip(pending, given) {
+        snapshot.records.set(slot, record)
+        snapshot.metadata.insert(slot: slot, metadata: record.metadata)
+        snapshot.live.insert(slot)
+      }
+      slots.append(contentsOf: given)
+      pending.removeAll(keepingCapacity: true)
+      rows.removeAll(keepingCapacity: true)
+    }
+    var read: Int64 = 0
+    try records.load(stored) { point throws(OpenError) in
+      rows.append(contentsOf: point.vector)
+      pending.append(Record(id: point.id, text: point.text, metadata: point.metadata))
+      if rows.count >= valuesPerBatch { try flush() }
+      read += 1
+      if read % pointsPerReport == 0 {
+        progress("loading collection '\(stored.name)': \(read) of \(stored.count) points")
+      }
+    }
+    if !pending.isEmpty { try flush() }
+    let all = snapshot.records
+    snapshot.order = IDOrder(
+      sorted: slots.sorted { IDBytes.precedes(all[$0]?.id ?? "", all[$1]?.id ?? "") })
+    snapshot.vectors = index.snapshot
+    progress("loaded collection '\(stored.name)': \(snapshot.count) points, version \(stored.version)")
+    return (index, snapshot)
+  }
+}

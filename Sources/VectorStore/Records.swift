@@ -1,0 +1,81 @@
+import VectorIndex
+
+/// Where collections are kept: what is durable of them, behind an interface that is narrow enough for a server of records
+/// (PostgreSQL, say) that several replicas follow.
+///
+/// A collection's versions are dense and in commit order: 1 for its first batch, one more for each further one. From any
+/// version on, ``changes(of:after:limit:)`` tells what is different; whoever applies the pages in order has an identical
+/// collection. One caller at a time.
+protocol Records: Sendable {
+  /// Every collection.
+  func collections() throws(StoreError) -> [StoredCollection]
+
+  /// Commits `group` in one transaction, in order; when this returns it is durable. A change that is refused leaves nothing
+  /// behind and does not touch the others.
+  ///
+  /// - Returns: for each change what became of it.
+  /// - Throws: when nothing of the group was stored.
+  func commit(_ group: [RecordChange]) throws(StoreError) -> [Result<Committed, StoreError>]
+
+  /// Calls `body` with every point of a collection, in the order of their versions; checks that nothing is damaged.
+  ///
+  /// - Throws: ``OpenError`` naming what is damaged.
+  func load(_ collection: StoredCollection, _ body: (Point) throws(OpenError) -> Void) throws(OpenError)
+
+  /// What changed after `version`, at least one whole batch and no more once `limit` points are reached.
+  func changes(of collection: Int64, after version: Int, limit: Int) throws(StoreError) -> ChangePage
+
+  /// Flushes and closes; later calls fail.
+  func close()
+}
+
+/// A collection as it is kept.
+struct StoredCollection: Sendable, Equatable {
+  /// Never used again for another collection.
+  let id: Int64
+  let name: String
+  let dimension: Int
+  let metric: Metric
+  var model: String?
+  var version: Int64 = 0
+  var count: Int64 = 0
+  /// The sum of its rows' checksums, modulo 2^64: a row that is lost, doubled or old is found by it.
+  var digest: Int64 = 0
+}
+
+/// One change that a caller wants stored.
+enum RecordChange: Sendable {
+  case create(name: String, dimension: Int, metric: Metric)
+  case drop(collection: Int64)
+  /// Checked points; `model` is what embedded texts of the batch.
+  case upsert(collection: Int64, points: [Point], model: String?)
+  case delete(collection: Int64, ids: [String])
+}
+
+/// What became of a change.
+enum Committed: Sendable {
+  case created(StoredCollection)
+  case dropped
+  /// The version that holds the batch, or the current one when it changed nothing; the points it changed; the model.
+  case changed(version: Int, points: Int, model: String?)
+}
+
+/// What changed in a collection from one version to another. A point that changed several times stands here once, as it is at
+/// the end, in the batch that changed it last.
+public struct ChangePage: Sendable, Equatable {
+  /// One batch, as far as later ones have left it.
+  public struct Batch: Sendable, Equatable {
+    public let version: Int
+    public internal(set) var upserts: [Point] = []
+    public internal(set) var deletes: [String] = []
+  }
+
+  /// In the order of their versions; versions of which nothing is left are passed over.
+  public let batches: [Batch]
+  /// The version that whoever has applied the page may go on from.
+  public let through: Int
+  /// Whether that is the collection's newest.
+  public let isComplete: Bool
+  /// The model of the collection's newest version.
+  public let model: String?
+}

@@ -1,0 +1,34 @@
+/// What the `checksum` column of each table is over.
+enum RowChecksum {
+  static func of(_ point: Point, collection: Int64, version: Int64) -> Int64 {
+    var sum = Checksum(1)
+    sum.add(collection)
+    sum.add(version)
+    sum.add(point.id)
+    sum.add(point.vector)
+    sum.add(point.text)
+    sum.add(point.metadata)
+    return sum.value
+  }
+
+  static func ofTombstone(_ id: String, collection: Int64, version: Int64) -> Int64 {
+    var sum = Checksum(2)
+    sum.add(collection)
+    sum.add(version)
+    sum.add(id)
+    return sum.value
+  }
+
+  static func of(_ collection: StoredCollection) -> Int64 {
+    var sum = Checksum(3)
+    sum.add(collection.id)
+    sum.add(collection.name)
+    sum.add(Int64(collection.dimension))
+    sum.add(collection.metric.rawValue)
+    sum.add(collection.model)
+    sum.add(collection.version)
+    sum.add(collection.count)
+    sum.add(collection.digest)
+    return sum.value
+  }
+}

@@ -1,0 +1,160 @@
+import CSQLite
+import VectorIndex
+
+/// The statements that read and write rows, compiled once.
+final class RowStatements {
+  private let insertCollection: Statement
+  private let updateCollection: Statement
+  private let selectCollections: Statement
+  private let selectChecksum: Statement
+  private let upsertPoint: Statement
+  private let deletePoint: Statement
+  private let insertTombstone: Statement
+  private let deleteTombstone: Statement
+  private let drops: [Statement]
+  let selectPoints: Statement
+  let selectTombstones: Statement
+  private let database: Database
+
+  init(_ database: Database) throws(SQLiteError) {
+    self.database = database
+    insertCollection = try Statement(
+      database,
+      "INSERT INTO collections (name, dim, metric, version, count, digest, checksum) VALUES (?, ?, ?, 0, 0, 0, 0) RETURNING id")
+    updateCollection = try Statement(
+      database, "UPDATE collections SET model = ?, version = ?, count = ?, digest = ?, checksum = ? WHERE id = ?")
+    selectCollections = try Statement(
+      database, "SELECT id, name, dim, metric, model, version, count, digest, checksum FROM collections ORDER BY id")
+    selectChecksum = try Statement(database, "SELECT checksum FROM points WHERE collection = ? AND id = ?")
+    upsertPoint = try Statement(
+      database,
+      """
+      INSERT INTO points (collection, id, vector, text, metadata, version, checksum) VALUES (?, ?, ?, ?, ?, ?, ?)
+      ON CONFLICT (collection, id) DO UPDATE SET vector = excluded.vector, text = excluded.text,
+      metadata = excluded.metadata, version = excluded.version, checksum = excluded.checksum
+      """)
+    deletePoint = try Statement(
+      database, "DELETE FROM points WHERE collection = ? AND id = ? RETURNING checksum")
+    insertTombstone = try Statement(
+      database, "INSERT INTO tombstones (collection, id, version, checksum) VALUES (?, ?, ?, ?)")
+    deleteTombstone = try Statement(
+      database, "DELETE FROM tombstones WHERE collection = ? AND id = ? RETURNING checksum")
+    drops = [
+      try Statement(database, "DELETE FROM points WHERE collection = ?"),
+      try Statement(database, "DELETE FROM tombstones WHERE collection = ?"),
+      try Statement(database, "DELETE FROM collections WHERE id = ?"),
+    ]
+    selectPoints = try Statement(
+      database,
+      """
+      SELECT id, vector, text, metadata, version, checksum FROM points WHERE collection = ? AND version > ?
+      ORDER BY version, rowid
+      """)
+    selectTombstones = try Statement(
+      database,
+      "SELECT id, version, checksum FROM tombstones WHERE collection = ? AND version > ? ORDER BY version, id")
+  }
+
+  /// Stores one change within a transaction, and brings `state` up to date.
+  func write(
+    _ change: RecordChange, _ state: inout [Int64: StoredCollection]
+  ) throws(SQLiteError) -> Result<Committed, StoreError> {
+    switch change {
+    case .create(let name, let dimension, let metric):
+      if state.values.contains(where: { $0.name == name }) { return .failure(.conflict("collection '\(name)' exists")) }
+      let id = try insertCollection.first(
+        .text(name), .integer(Int64(dimension)), .text(metric.rawValue)
+      ) { $0.integer(0) }
+      guard let id else { throw SQLiteError(code: SQLITE_INTERNAL, message: "no id for a new collection") }
+      let made = StoredCollection(id: id, name: name, dimension: dimension, metric: metric)
+      try update(made)
+      state[id] = made
+      return .success(.created(made))
+    case .drop(let id):
+      guard state.removeValue(forKey: id) != nil else { return .failure(.unknownCollection("\(id)")) }
+      for statement in drops { try statement.run(.integer(id)) }
+      return .success(.dropped)
+    case .upsert(let id, let points, let model):
+      guard var collection = state[id] else { return .failure(.unknownCollection("\(id)")) }
+      if let model {
+        if let held = collection.model, held != model {
+          return .failure(.conflict("the collection's texts were embedded by another model, \(held)"))
+        }
+        collection.model = model
+      }
+      if !points.isEmpty {
+        collection.version += 1
+        for point in points { try upsert(point, &collection) }
+        try update(collection)
+        state[id] = collection
+      }
+      return .success(.changed(version: Int(collection.version), points: points.count, model: collection.model))
+    case .delete(let id, let ids):
+      guard var collection = state[id] else { return .failure(.unknownCollection("\(id)")) }
+      collection.version += 1
+      var deleted = 0
+      for id in ids where try delete(id, &collection) { deleted += 1 }
+      // Nothing removed, nothing counted.
+      guard deleted > 0 else {
+        return .success(.changed(version: Int(collection.version - 1), points: 0, model: collection.model))
+      }
+      try update(collection)
+      state[id] = collection
+      return .success(.changed(version: Int(collection.version), points: deleted, model: collection.model))
+    }
+  }
+
+  private func upsert(_ point: Point, _ collection: inout StoredCollection) throws(SQLiteError) {
+    let key = (Statement.Value.integer(collection.id), Statement.Value.text(point.id))
+    if let replaced = try selectChecksum.first(key.0, key.1, read: { $0.integer(0) }) {
+      collection.digest &-= replaced
+    } else {
+      collection.count += 1
+      if let erased = try deleteTombstone.first(key.0, key.1, read: { $0.integer(0) }) {
+        collection.digest &-= erased
+      }
+    }
+    let checksum = RowChecksum.of(point, collection: collection.id, version: collection.version)
+    try upsertPoint.run(
+      key.0, key.1, .floats(point.vector), .text(point.text), .utf8(point.metadata), .integer(collection.version),
+      .integer(checksum))
+    collection.digest &+= checksum
+  }
+
+  /// - Returns: whether there was such a point.
+  private func delete(_ id: String, _ collection: inout StoredCollection) throws(SQLiteError) -> Bool {
+    let removed = try deletePoint.first(.integer(collection.id), .text(id)) { $0.integer(0) }
+    guard let removed else { return false }
+    let checksum = RowChecksum.ofTombstone(id, collection: collection.id, version: collection.version)
+    try insertTombstone.run(
+      .integer(collection.id), .text(id), .integer(collection.version), .integer(checksum))
+    collection.digest = collection.digest &- removed &+ checksum
+    collection.count -= 1
+    return true
+  }
+
+  private func update(_ collection: StoredCollection) throws(SQLiteError) {
+    try updateCollection.run(
+      .text(collection.model), .integer(collection.version), .integer(collection.count), .integer(collection.digest),
+      .integer(RowChecksum.of(collection)), .integer(collection.id))
+  }
+
+  /// - Throws: for a row that is not as it was written.
+  func readCollections() throws(SQLiteError) -> [StoredCollection] {
+    var all: [StoredCollection] = []
+    try selectCollections.forEach(failure: { $0 }) { row throws(SQLiteError) in
+      guard let name = row.text(1), let metric = Metric(rawValue: row.text(3) ?? ""),
+        let dimension = Int(exactly: row.integer(2)), dimension > 0
+      else { throw SQLiteError(code: SQLITE_CORRUPT, message: "it is damaged: a collection is not as it was written") }
+      let collection = StoredCollection(
+        id: row.integer(0), name: name, dimension: dimension, metric: metric, model: row.text(4),
+        version: row.integer(5), count: row.integer(6), digest: row.integer(7))
+      guard RowChecksum.of(collection) == row.integer(8), collection.version >= 0, collection.count >= 0 else {
+        throw SQLiteError(code: SQLITE_CORRUPT, message: "it is damaged: collection '\(name)' is not as it was written")
+      }
+      all.append(collection)
+      return true
+    }
+    return all
+  }
+}

@@ -1,0 +1,102 @@
+import CSQLite
+import Synchronization
+import VectorIndex
+
+/// The records in one SQLite file, or in memory.
+///
+/// The write-ahead log with `synchronous=FULL` makes a commit durable with one flush of the log.
+// SAFETY: @unchecked because a connection belongs to one thread at a time; the writer's serial queue is the only caller once
+// the store is open, and before that its opener.
+final class SQLiteRecords: Records, @unchecked Sendable {
+  private var database: Database?
+  private var rows: RowStatements?
+  /// As committed.
+  var catalog: [Int64: StoredCollection] = [:]
+  let path: String
+  /// Transactions that were committed.
+  let commits = Atomic(0)
+
+  /// - Parameter path: a file, or `:memory:`.
+  /// - Parameter vfs: a registered file system of SQLite's; nil for its own.
+  /// - Parameter creates: whether to make new records where there are none.
+  init(path: String, vfs: String? = nil, creates: Bool = true) throws(OpenError) {
+    self.path = path
+    let opened: Database
+    do throws(SQLiteError) {
+      opened = try Database(path: path, vfs: vfs, creates: creates)
+      try opened.run("PRAGMA cell_size_check = ON")
+    } catch {
+      throw OpenError("\(path) cannot be opened: \(error.message)\(creates ? "" : ", though the folder was in use")")
+    }
+    try Schema.prepare(opened, path: path, creates: creates)
+    do throws(SQLiteError) {
+      let mode = try opened.value("PRAGMA journal_mode = WAL")
+      guard mode == "wal" || path == ":memory:" else {
+        throw SQLiteError(code: 0, message: "the folder's file system has no write-ahead log")
+      }
+      try opened.run("PRAGMA synchronous = FULL")
+      try opened.run("PRAGMA wal_autocheckpoint = 2000")
+      let statements = try RowStatements(opened)
+      for collection in try statements.readCollections() { catalog[collection.id] = collection }
+      rows = statements
+    } catch {
+      throw OpenError("\(path) cannot be used: \(error.message)")
+    }
+    database = opened
+  }
+
+  func collections() throws(StoreError) -> [StoredCollection] {
+    catalog.values.sorted { $0.id < $1.id }
+  }
+
+  func close() {
+    // Statements first: a connection with statements stays open.
+    rows = nil
+    database = nil
+  }
+
+  /// The statements, while the file is open.
+  func statements() throws(SQLiteError) -> RowStatements {
+    guard let rows else { throw SQLiteError(code: SQLITE_MISUSE, message: "the store is closed") }
+    return rows
+  }
+
+  func commit(_ group: [RecordChange]) throws(StoreError) -> [Result<Committed, StoreError>] {
+    guard let database else { throw .unavailable("the store is closed") }
+    var state = catalog
+    var results: [Result<Committed, StoreError>] = []
+    do throws(SQLiteError) {
+      try database.run("BEGIN IMMEDIATE")
+      for change in group { results.append(try applied(change, &state, database)) }
+      try database.run("COMMIT")
+    } catch {
+      // Some errors have rolled back already. Where this fails, the next BEGIN says so.
+      if database.isInTransaction { try? database.run("ROLLBACK") }
+      throw error.asStoreError
+    }
+    catalog = state
+    commits.add(1, ordering: .relaxed)
+    return results
+  }
+
+  /// One change within the transaction. What concerns it alone is its result; what stops the group is thrown.
+  private func applied(
+    _ change: RecordChange, _ state: inout [Int64: StoredCollection], _ database: Database
+  ) throws(SQLiteError) -> Result<Committed, StoreError> {
+    let before = state
+    try database.run("SAVEPOINT change")
+    let result: Result<Committed, StoreError>
+    do throws(SQLiteError) {
+      result = try statements().write(change, &state)
+    } catch {
+      guard error.isOfStatement, database.isInTransaction else { throw error }
+      result = .failure(error.asStoreError)
+    }
+    if case .failure = result {
+      state = before
+      try database.run("ROLLBACK TO change")
+    }
+    try database.run("RELEASE change")
+    return result
+  }
+}

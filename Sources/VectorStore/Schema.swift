@@ -1,0 +1,86 @@
+/// The data format in SQLite.
+enum Schema {
+  /// "NEAR": what `PRAGMA application_id` says of a file of ours.
+  static let applicationID = 0x4E45_4152
+  /// What `PRAGMA user_version` says; raised with every change of the tables or of what is in them.
+  static let format = 1
+
+  /// Name and statement of every table and index.
+  static let objects: [(name: String, sql: String)] = [
+    (
+      "collections",
+      """
+      CREATE TABLE collections (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, dim INTEGER NOT NULL, \
+      metric TEXT NOT NULL, model TEXT, version INTEGER NOT NULL, count INTEGER NOT NULL, digest INTEGER NOT NULL, \
+      checksum INTEGER NOT NULL) STRICT
+      """
+    ),
+    (
+      "points",
+      """
+      CREATE TABLE points (collection INTEGER NOT NULL, id TEXT NOT NULL, vector BLOB NOT NULL, text TEXT, metadata TEXT, \
+      version INTEGER NOT NULL, checksum INTEGER NOT NULL, UNIQUE (collection, id)) STRICT
+      """
+    ),
+    ("points_by_version", "CREATE INDEX points_by_version ON points (collection, version)"),
+    (
+      "tombstones",
+      """
+      CREATE TABLE tombstones (collection INTEGER NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL, \
+      checksum INTEGER NOT NULL, PRIMARY KEY (collection, id)) STRICT, WITHOUT ROWID
+      """
+    ),
+    ("tombstones_by_version", "CREATE INDEX tombstones_by_version ON tombstones (collection, version)"),
+  ]
+
+  /// Makes a new file ours, or checks that it is.
+  ///
+  /// - Parameter path: for messages.
+  /// - Parameter creates: whether an empty file may be a new one.
+  static func prepare(_ database: Database, path: String, creates: Bool) throws(OpenError) {
+    do throws(SQLiteError) {
+      let application = try database.value("PRAGMA application_id") ?? ""
+      let format = try database.value("PRAGMA user_version") ?? ""
+      let held = try database.value("SELECT count(*) FROM sqlite_master") ?? ""
+      if (application, format, held) == ("0", "0", "0") {
+        guard creates else { throw SQLiteError(code: 0, message: "it is empty, though the folder was in use") }
+        try create(database)
+        return
+      }
+      guard application == "\(applicationID)" else {
+        throw SQLiteError(code: 0, message: "it is a database of another program")
+      }
+      guard format == "\(self.format)" else {
+        let age = Int(format).map { $0 > self.format } ?? false ? "a newer version of nearfar" : "another version"
+        throw SQLiteError(
+          code: 0, message: "its data format is \(format), written by \(age); this one reads \(self.format)")
+      }
+      try check(database)
+    } catch {
+      throw OpenError("\(path) cannot be used: \(error.message)")
+    }
+  }
+
+  private static func create(_ database: Database) throws(SQLiteError) {
+    // Some five rows of 384 values to a page. To be said before the first page is written.
+    try database.run("PRAGMA page_size = 8192")
+    try database.run("BEGIN IMMEDIATE")
+    for object in objects { try database.run(object.sql) }
+    try database.run("PRAGMA application_id = \(applicationID)")
+    try database.run("PRAGMA user_version = \(format)")
+    try database.run("COMMIT")
+  }
+
+  /// The file's structure, and that its tables are as ``create(_:)`` made them.
+  private static func check(_ database: Database) throws(SQLiteError) {
+    let damage = try database.value("PRAGMA integrity_check(1)") ?? "no answer"
+    guard damage == "ok" else { throw SQLiteError(code: 0, message: "it is damaged: \(damage)") }
+    for object in objects {
+      let statement = try Statement(database, "SELECT sql FROM sqlite_master WHERE name = ?")
+      let found = try statement.first(.text(object.name)) { $0.text(0) } ?? nil
+      guard found == object.sql else {
+        throw SQLiteError(code: 0, message: "it is damaged: '\(object.name)' is not as it was made")
+      }
+    }
+  }
+}

@@ -1,0 +1,108 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// An open file; closed when it is let go.
+final class SystemFile: Sendable {
+  let path: String
+  private let descriptor: Int32
+  private let isOwned: Bool
+
+  private init(_ path: String, _ descriptor: Int32, isOwned: Bool = true) {
+    self.path = path
+    self.descriptor = descriptor
+    self.isOwned = isOwned
+  }
+
+  deinit { if isOwned { close(descriptor) } }
+
+  static let standardInput = SystemFile("standard input", STDIN_FILENO, isOwned: false)
+  static let standardOutput = SystemFile("standard output", STDOUT_FILENO, isOwned: false)
+  static let standardError = SystemFile("standard error", STDERR_FILENO, isOwned: false)
+
+  static func reading(_ path: String) throws(CommandError) -> SystemFile {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw failure("cannot open", path) }
+    return SystemFile(path, descriptor)
+  }
+
+  /// A new, empty file in the place of one that may be there.
+  static func writing(_ path: String) throws(CommandError) -> SystemFile {
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+    guard descriptor >= 0 else { throw failure("cannot write", path) }
+    return SystemFile(path, descriptor)
+  }
+
+  /// Bytes of the file; nil for what is none, such as a pipe.
+  var size: Int? {
+    var status = stat()
+    guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
+    return Int(status.st_size)
+  }
+
+  /// What comes next, at most `most` bytes; nothing at the end.
+  func read(most: Int) throws(CommandError) -> [UInt8] {
+    while true {
+      var count = 0
+      let bytes = [UInt8](unsafeUninitializedCapacity: most) { room, filled in
+        // SAFETY: the kernel writes at most `room.count` bytes.
+        count = unsafeRead(descriptor, room)
+        filled = max(0, count)
+      }
+      if count >= 0 { return bytes }
+      guard errno == EINTR else { throw Self.failure("cannot read", path) }
+    }
+  }
+
+  func write(_ bytes: ArraySlice<UInt8>) throws(CommandError) {
+    var rest = bytes
+    while !rest.isEmpty {
+      // SAFETY: the pointer is to the part that is not written yet, alive for the call.
+      let count = rest.withUnsafeBytes { unsafeWrite(descriptor, $0) }
+      guard count > 0 || errno == EINTR else { throw Self.failure("cannot write", path) }
+      rest = rest.dropFirst(max(0, count))
+    }
+  }
+
+  /// Forgets what was written.
+  func clear() throws(CommandError) {
+    guard ftruncate(descriptor, 0) == 0, lseek(descriptor, 0, Int32(SEEK_SET)) == 0 else {
+      throw Self.failure("cannot write", path)
+    }
+  }
+
+  /// Puts the written file on the disk and in the place of `target`, at once for whoever looks there.
+  func publish(as target: String) throws(CommandError) {
+    guard fsync(descriptor) == 0, rename(path, target) == 0 else { throw Self.failure("cannot write", target) }
+  }
+
+  static func remove(_ path: String) { unlink(path) }
+
+  private func unsafeRead(_ descriptor: Int32, _ room: UnsafeMutableBufferPointer<UInt8>) -> Int {
+    #if canImport(Glibc)
+      Glibc.read(descriptor, room.baseAddress, room.count)
+    #elseif canImport(Musl)
+      Musl.read(descriptor, room.baseAddress, room.count)
+    #else
+      Darwin.read(descriptor, room.baseAddress, room.count)
+    #endif
+  }
+
+  private func unsafeWrite(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Int {
+    #if canImport(Glibc)
+      Glibc.write(descriptor, bytes.baseAddress, bytes.count)
+    #elseif canImport(Musl)
+      Musl.write(descriptor, bytes.baseAddress, bytes.count)
+    #else
+      Darwin.write(descriptor, bytes.baseAddress, bytes.count)
+    #endif
+  }
+
+  private static func failure(_ what: String, _ path: String) -> CommandError {
+    CommandError("\(what) \(path): \(String(cString: strerror(errno)))")
+  }
+}

@@ -1,0 +1,105 @@
+import HTTP1
+import Synchronization
+import Testing
+
+@Suite("Body stream")
+struct BodyStreamTests {
+  /// Gives out pieces and counts the calls; empty when there is none left.
+  private final class Source: Sendable {
+    private let state: Mutex<(pieces: [String], calls: Int)>
+
+    init(_ pieces: [String]) { state = Mutex((pieces, 0)) }
+
+    var calls: Int { state.withLock { $0.calls } }
+
+    func next() -> [UInt8] {
+      state.withLock { state in
+        state.calls += 1
+        return state.pieces.isEmpty ? [] : Array(state.pieces.removeFirst().utf8)
+      }
+    }
+
+    func stream(_ count: Int) -> BodyStream { BodyStream(count: count) { self.next() } }
+  }
+
+  private func script() -> Script {
+    var script = Script()
+    script.answers = false
+    script.takesOutput = false
+    return script
+  }
+
+  @Test("Pieces follow one another, and the next request is answered behind them")
+  func whole() {
+    let source = Source(["abc", "de", "f"])
+    var script = script()
+    script.feed(RawCase.get("") + RawCase.get(""))
+    script.answer(Response(status: 200, stream: source.stream(6)))
+    while script.state.hasOutput { script.take(1) }
+    #expect(script.text.contains("Content-Length: 6\r\n"))
+    #expect(script.text.hasSuffix("\r\n\r\nabcdef"))
+    #expect(source.calls == 3)
+    script.answer(Response(status: 201))
+    while script.state.hasOutput { script.take(1000) }
+    #expect(script.text.contains("abcdefHTTP/1.1 201 Created\r\n"))
+  }
+
+  @Test("A piece is asked for only when the one before has gone")
+  func backpressure() {
+    let source = Source(["abc", "def"])
+    var script = script()
+    script.feed(RawCase.get(""))
+    script.answer(Response(status: 200, stream: source.stream(6)))
+    #expect(source.calls == 1)
+    script.take(script.state.output.count - 1)
+    #expect(source.calls == 1)
+    script.take(1)
+    #expect(source.calls == 2)
+    #expect(script.state.isBusy)
+    script.take(3)
+    #expect(script.text.hasSuffix("abcdef"))
+    #expect(!script.state.isBusy)
+  }
+
+  @Test("What comes beyond the stated length is cut off")
+  func tooLong() {
+    var script = script()
+    script.feed(RawCase.get(""))
+    script.answer(Response(status: 200, stream: Source(["abcd", "ef"]).stream(5)))
+    while script.state.hasOutput { script.take(100) }
+    #expect(script.text.hasSuffix("\r\n\r\nabcde"))
+    #expect(!script.isClosed)
+  }
+
+  @Test("A stream that ends too early drops the connection", arguments: [[], ["ab"]])
+  func tooShort(_ pieces: [String]) {
+    var script = script()
+    script.feed(RawCase.get("") + RawCase.get(""))
+    script.answer(Response(status: 200, stream: Source(pieces).stream(5)))
+    while script.state.hasOutput { script.take(100) }
+    #expect(script.isClosed)
+    #expect(script.requests.count == 1)
+  }
+
+  @Test("HEAD states the length and asks for nothing")
+  func head() {
+    let source = Source(["abc"])
+    var script = script()
+    script.feed("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n")
+    script.answer(Response(status: 200, stream: source.stream(3)))
+    while script.state.hasOutput { script.take(100) }
+    #expect(script.text.hasSuffix("Content-Length: 3\r\n\r\n"))
+    #expect(source.calls == 0)
+    #expect(!script.isClosed)
+  }
+
+  @Test("A client that takes nothing meets the write deadline")
+  func stalled() {
+    var script = script()
+    script.feed(RawCase.get(""))
+    script.answer(Response(status: 200, stream: Source(["abc", "def"]).stream(6)))
+    script.take(script.state.output.count)
+    script.pass(to: script.state.deadline)
+    #expect(script.isClosed)
+  }
+}

@@ -1,0 +1,34 @@
+import HTTPClient
+import Testing
+
+@Suite("Client: addresses")
+struct ServiceURLTests {
+  @Test(
+    "Host, port and prefix",
+    arguments: [
+      ("http://a", "a:80", ""), ("http://a:8080/", "a:8080", ""), ("http://a:1/x/y/", "a:1", "/x/y"),
+      ("http://[::1]:9", "[::1]:9", ""), ("http://[::1]", "[::1]:80", ""),
+    ])
+  func parts(_ text: String, _ authority: String, _ prefix: String) throws {
+    let url = try ServiceURL(text)
+    #expect(url.authority == authority)
+    #expect(url.prefix == prefix)
+  }
+
+  @Test(
+    "What is none",
+    arguments: [
+      "", "a:80", "https://a", "http://", "http://:80", "http://a:", "http://a:x", "http://a:70000", "http://a:-1",
+      "http://a b", "http://a\r\nX: y", "http://u@a", "http://a/?q", "http://[::1", "http://[]",
+    ])
+  func refused(_ text: String) {
+    #expect(throws: ClientError.self) { try ServiceURL(text) }
+  }
+
+  @Test("Segments of a path keep nothing that has a meaning there")
+  func segments() {
+    #expect("a-b_c.d~1".pathSegment == "a-b_c.d~1")
+    #expect("a/b ü".pathSegment == "a%2Fb%20%C3%BC")
+    #expect("..".pathSegment == "%2E%2E")
+  }
+}

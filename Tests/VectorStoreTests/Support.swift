@@ -1,0 +1,54 @@
+import Foundation
+import TestSupport
+import VectorStore
+
+/// A folder of a test's own, gone with it.
+final class TemporaryFolder {
+  let path: String
+  var database: String { path + "/nearfar.sqlite" }
+
+  init() throws {
+    let url = FileManager.default.temporaryDirectory.appendingPathComponent("nearfar-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+    path = url.path
+  }
+
+  deinit { try? FileManager.default.removeItem(atPath: path) }
+
+  func open(vfs: String? = nil) throws -> CollectionStore { try CollectionStore(data: .folder(path), vfs: vfs) }
+}
+
+extension CollectionSnapshot {
+  var all: [Point] { points(after: nil, limit: .max) }
+}
+
+extension Seeded {
+  /// A point with a text and metadata every few times.
+  mutating func point(_ id: String, dimension: Int = 4) -> Point {
+    let kind = next() % 4
+    return Point(
+      id: id, vector: floats(dimension), text: kind == 1 ? "text of \(id)" : nil,
+      metadata: kind >= 2 ? Array(#"{"n":\#(next() % 100)}"#.utf8) : nil)
+  }
+}
+
+/// What a collection must hold, kept beside it.
+struct Model: Equatable {
+  var points: [String: Point] = [:]
+  var version = 0
+
+  var sorted: [Point] { points.values.sorted { $0.id.utf8.lexicographicallyPrecedes($1.id.utf8) } }
+
+  mutating func upsert(_ batch: [Point]) {
+    for point in batch { points[point.id] = point }
+    version += 1
+  }
+
+  mutating func delete(_ ids: [String]) {
+    let before = points.count
+    for id in ids { points[id] = nil }
+    if points.count != before { version += 1 }
+  }
+
+  func matches(_ snapshot: CollectionSnapshot) -> Bool { snapshot.version == version && snapshot.all == sorted }
+}

@@ -1,0 +1,103 @@
+"""A collection that is large enough for a graph, beside an exact search in numpy."""
+
+import json
+
+import numpy as np
+import pytest
+from tensors import pack
+
+COUNT, DIM = 12_000, 32
+RANDOM = np.random.default_rng(41)
+CENTRES = RANDOM.standard_normal((60, DIM))
+ROWS = (CENTRES[RANDOM.integers(0, 60, COUNT)] + 0.4 * RANDOM.standard_normal((COUNT, DIM))).astype("<f4")
+QUERIES = (CENTRES[RANDOM.integers(0, 60, 50)] + 0.4 * RANDOM.standard_normal((50, DIM))).astype("<f4")
+IDS = [f"{number:05d}" for number in range(COUNT)]
+NAME = "graph-test"
+
+
+@pytest.fixture(scope="module")
+def collection(server):
+    server.delete(f"/collections/{NAME}")
+    assert server.put(f"/collections/{NAME}", {"dim": DIM, "metric": "euclidean"}).status_code == 201
+    for start in range(0, COUNT, 4000):
+        part = slice(start, start + 4000)
+        metadata = [{"n": number, "part": number % 100} for number in range(COUNT)[part]]
+        body = pack({"vectors": ROWS[part]}, {"ids": json.dumps(IDS[part]), "metadata": json.dumps(metadata)})
+        kind = {"Content-Type": "application/x-safetensors"}
+        response = server.request("PUT", f"/collections/{NAME}/points", data=body, headers=kind)
+        assert response.status_code == 200, response.text
+    yield NAME
+    server.delete(f"/collections/{NAME}")
+
+
+def search(server, **options):
+    return server.ask("/neighbors", {"collection": NAME, "vectors": QUERIES.tolist(), "k": 10, **options})
+
+
+def best_of(places):
+    """The ten nearest of these rows for each query, in order."""
+    rows = ROWS[places].astype("f8")
+    found = []
+    for query in QUERIES.astype("f8"):
+        order = np.argsort(np.linalg.norm(rows - query, axis=1), kind="stable")[:10]
+        found.append([IDS[places[index]] for index in order])
+    return found
+
+
+def ids_of(answer):
+    return [[item["id"] for item in found] for found in answer["results"]]
+
+
+def recall(found, expected):
+    return np.mean([len(set(one) & set(other)) / len(other) for one, other in zip(found, expected, strict=True)])
+
+
+EVERY = np.arange(COUNT)
+
+
+def test_exact(server, collection):
+    answer = search(server, exact=True)
+    assert answer["mode"] == "exact"
+    assert ids_of(answer) == best_of(EVERY)
+
+
+def test_the_graph(server, collection):
+    answer = search(server, ef=200)
+    assert answer["mode"] == "graph"
+    assert recall(ids_of(answer), best_of(EVERY)) >= 0.95
+    # The scores of what was found are those of the exact search to the last bit.
+    exact = {item["id"]: item["score"] for item in search(server, exact=True, k=100)["results"][0]}
+    assert all(exact[item["id"]] == item["score"] for item in answer["results"][0])
+
+
+def test_more_candidates_find_no_less(server, collection):
+    expected = best_of(EVERY)
+    assert recall(ids_of(search(server, ef=10_000)), expected) >= recall(ids_of(search(server, ef=10)), expected)
+
+
+def test_a_batch_answers_as_its_queries_alone(server, collection):
+    together = search(server, ef=64)["results"]
+    for row in range(5):
+        body = {"collection": NAME, "vectors": [QUERIES[row].tolist()], "k": 10, "ef": 64}
+        assert server.ask("/neighbors", body)["results"][0] == together[row]
+
+
+@pytest.mark.parametrize("condition, keeps", [({"part": 7}, EVERY % 100 == 7), ({"n": {"$lt": 6000}}, EVERY < 6000)])
+@pytest.mark.parametrize("options", [{"exact": True}, {"ef": 200}, {}], ids=str)
+def test_filters(server, collection, condition, keeps, options):
+    answer = search(server, filter=condition, **options)
+    places = EVERY[keeps]
+    allowed = {IDS[place] for place in places}
+    assert all(len(found) == 10 and set(found) <= allowed for found in ids_of(answer))
+    found, expected = ids_of(answer), best_of(places)
+    if answer["mode"] == "exact":
+        assert found == expected
+    else:
+        assert recall(found, expected) >= 0.95
+
+
+def test_deleted_points_are_not_found(server, collection):
+    gone = {found[0] for found in best_of(EVERY)}
+    assert server.ask(f"/collections/{NAME}/points/delete", {"ids": sorted(gone)})["deleted"] == len(gone)
+    for options in ({"ef": 200}, {"exact": True}):
+        assert not gone & {identity for found in ids_of(search(server, **options)) for identity in found}

@@ -1,0 +1,188 @@
+"""`nearfar index`: a file of JSON lines into a collection."""
+
+import json
+import time
+
+import pytest
+from commands import run
+from golden import BY_TEXT, assert_vectors
+from scripted_service import ScriptedService
+
+TEXTS = ["The cat sits on the mat.", "Interest rates rose by 0.25 percentage points in June.", "a"]
+
+
+def write(path, lines):
+    path.write_text("".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines))
+    return path
+
+
+def index(url, path, *more, collection="c", stdin=None):
+    return run(
+        "index", "--input", path, "--collection", collection, "--text-field", "body", "--url", url, *more, stdin=stdin
+    )
+
+
+def points_of(server, name):
+    return server.get(f"/collections/{name}/points", params={"limit": 10000}).json()["points"]
+
+
+def test_a_file(server, name, tmp_path):
+    lines = [{"key": f"k{i}", "body": text, "lang": "en", "deep": {"n": [i, 2.5]}} for i, text in enumerate(TEXTS)]
+    path = write(tmp_path / "docs.jsonl", [lines[0], "", lines[1], "  ", lines[2]])
+    done = index(server.url, path, "--id-field", "key", "--batch", 2, collection=name)
+    assert done.returncode == 0, done.stderr
+    assert b"indexed 3 points" in done.stderr and done.stdout == b""
+    described = server.get(f"/collections/{name}").json()
+    assert (described["dim"], described["metric"], described["count"]) == (384, "cosine", 3)
+    assert described["model"] == server.get("/info").json()["model"]["fingerprint"]
+    for number, (text, point) in enumerate(zip(TEXTS, points_of(server, name), strict=True)):
+        assert point["id"] == f"k{number}" and point["text"] == text
+        assert point["metadata"] == {"lang": "en", "deep": {"n": [number, 2.5]}}
+        assert_vectors(point["vector"], BY_TEXT[text])
+    assert [entry.name for entry in tmp_path.iterdir()] == ["docs.jsonl"]
+
+
+def test_line_numbers_as_ids_and_chosen_metadata(server, name, tmp_path):
+    path = write(tmp_path / "d", [{"body": "a", "x": 1, "y": 2}, "", {"body": "a", "z": 3}])
+    for _ in range(2):
+        done = index(server.url, path, "--metadata-fields", "x,z", collection=name)
+        assert done.returncode == 0, done.stderr
+    points = points_of(server, name)
+    assert [(point["id"], point["metadata"]) for point in points] == [("1", {"x": 1}), ("3", {"z": 3})]
+
+
+def test_standard_input_without_a_last_line_end(server, name):
+    text = b"\xef\xbb\xbf" + b'{"body":"a","id":7}\r\n{"body":"a","id":"x"}'
+    done = index(server.url, "-", "--id-field", "id", collection=name, stdin=text)
+    assert done.returncode == 0, done.stderr
+    assert [point["id"] for point in points_of(server, name)] == ["7", "x"]
+
+
+def test_an_id_that_comes_again_replaces(server, name, tmp_path):
+    path = write(tmp_path / "d", [{"id": "a", "body": "first"}, {"id": "b", "body": "a"}, {"id": "a", "body": "last"}])
+    done = index(server.url, path, "--id-field", "id", collection=name)
+    assert done.returncode == 0, done.stderr
+    assert [(point["id"], point["text"]) for point in points_of(server, name)] == [("a", "last"), ("b", "a")]
+
+
+@pytest.mark.parametrize(
+    "bad, cause",
+    [
+        ("{", "JSON"),
+        ("[1]", "object"),
+        ({"id": "x"}, "body"),
+        ({"id": "x", "body": 5}, "body"),
+        ({"body": "a"}, "id"),
+        ({"id": 1.5, "body": "a"}, "id"),
+        ({"id": "", "body": "a"}, "id"),
+        ({"id": "é" * 300, "body": "a"}, "id"),
+        # The service's own refusal is led back to its line.
+        ({"id": "x", "body": "a" * 1_000_001}, "limit"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_a_bad_line_stops_or_is_skipped(server, name, tmp_path, bad, cause):
+    good = [{"id": f"g{number}", "body": "a"} for number in range(4)]
+    path = write(tmp_path / "d", [*good[:2], bad, *good[2:]])
+    done = index(server.url, path, "--id-field", "id", collection=name)
+    assert done.returncode == 1
+    assert "line 3: " in done.stderr.decode() and cause in done.stderr.decode(), done.stderr
+    assert [point["id"] for point in points_of(server, name)] == ["g0", "g1"]
+    skipped = index(server.url, path, "--id-field", "id", "--skip-bad", collection=name)
+    assert skipped.returncode == 0, skipped.stderr
+    assert "line 3: " in skipped.stderr.decode() and "1 lines were skipped" in skipped.stderr.decode()
+    assert [point["id"] for point in points_of(server, name)] == ["g0", "g1", "g2", "g3"]
+
+
+LINES = [{"body": f"text {number}"} for number in range(100)]
+ALL = [str(number + 1) for number in range(100)]
+
+
+def test_it_goes_on_where_it_stopped(tmp_path):
+    path = write(tmp_path / "d", LINES)
+    with ScriptedService([200, 200, 200, 400]) as service:
+        done = index(service.url, path, "--batch", 10)
+        assert done.returncode == 1
+        assert "lines 31 to 40" in done.stderr.decode() and "scripted" in done.stderr.decode()
+        assert service.ids == ALL[:30]
+        assert (tmp_path / "d.nearfar-progress").exists()
+        done = index(service.url, path, "--batch", 10)
+        assert done.returncode == 0, done.stderr
+        assert b"behind line 30" in done.stderr
+        assert service.ids == ALL
+        assert not (tmp_path / "d.nearfar-progress").exists()
+
+
+def stopped_after_thirty(path, service):
+    service.script = [200, 200, 200, 400]
+    assert index(service.url, path, "--batch", 10).returncode == 1
+    service.ids.clear()
+
+
+def test_an_input_that_grew_is_gone_on_with(tmp_path):
+    path = write(tmp_path / "d", LINES[:50])
+    with ScriptedService() as service:
+        stopped_after_thirty(path, service)
+        write(path, LINES)
+        assert index(service.url, path).returncode == 0
+        assert service.ids == ALL[30:]
+
+
+@pytest.mark.parametrize("change", ["input", "shorter", "flags", "collection", "progress"])
+def test_a_change_starts_over(tmp_path, change):
+    path = write(tmp_path / "d", LINES)
+    with ScriptedService() as service:
+        stopped_after_thirty(path, service)
+        expected, more = ALL, []
+        if change == "input":
+            write(path, [{"body": "another"}, *LINES[1:]])
+        elif change == "shorter":
+            write(path, LINES[:3])
+            expected = ALL[:3]
+        elif change == "flags":
+            more = ["--metadata-fields", "a"]
+        elif change == "collection":
+            service.version = 0
+        else:
+            (tmp_path / "d.nearfar-progress").write_bytes(b"\x00{")
+        done = index(service.url, path, *more)
+        assert done.returncode == 0, done.stderr
+        assert service.ids == expected
+
+
+def test_a_service_that_is_busy_or_away_for_a_while(tmp_path):
+    path = write(tmp_path / "d", LINES)
+    script = [200, 503, "drop", "drop", (503, [("Retry-After", "2")]), 502, 200]
+    with ScriptedService(script) as service:
+        began = time.monotonic()
+        done = index(service.url, path, "--batch", 20)
+        assert done.returncode == 0, done.stderr
+        assert time.monotonic() - began >= 2
+        assert service.ids == ALL
+
+
+def test_patience_ends(tmp_path):
+    path = write(tmp_path / "d", LINES)
+    with ScriptedService([503] * 100) as service:
+        began = time.monotonic()
+        done = index(service.url, path, "--retry", 1)
+        assert done.returncode == 1 and b"503" in done.stderr
+        assert 0.9 < time.monotonic() - began < 20
+        assert service.ids == []
+    done = index("http://127.0.0.1:9", path, "--retry", 0)
+    assert done.returncode == 1 and b"connect" in done.stderr
+
+
+def test_usage(tmp_path):
+    path = write(tmp_path / "d", LINES[:1])
+    for arguments, status, cause in [
+        (["--collection", "c", "--text-field", "b"], 2, "--input"),
+        (["--input", path, "--text-field", "b"], 2, "--collection"),
+        (["--input", path, "--collection", "c"], 2, "--text-field"),
+        (["--input", path, "--collection", "c", "--text-field", "b", "--batch", 0], 2, "--batch"),
+        (["--input", path, "--collection", "c", "--text-field", "b", "--url", "ftp://x"], 2, "--url"),
+        (["--input", path, "--collection", "c", "--text-field", "b", "--what", 1], 2, "--what"),
+        (["--input", tmp_path / "none", "--collection", "c", "--text-field", "b"], 1, "none"),
+    ]:
+        done = run("index", *arguments)
+        assert done.returncode == status and cause in done.stderr.decode(), done

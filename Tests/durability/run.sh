@@ -1,0 +1,15 @@
+#!/bin/sh
+# Kills a writing server at random moments and looks at what is left: Tests/durability/run.sh NEARFAR [HTTP-ECHO] [flags]
+# Ends with a line "N passed, M failed". Flags: --rounds N (12), --seed N.
+set -eu
+
+if [ "$#" -lt 1 ]; then
+  echo "usage: $0 NEARFAR [HTTP-ECHO] [--rounds N] [--seed N]" >&2
+  exit 2
+fi
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+binary=$1
+shift
+# Every runner is given both programs; this one has no use for the second.
+case "${1:-}" in */http-echo) shift ;; esac
+exec python3 "$here/durability.py" "$binary" "$@"
