@@ -39,7 +39,7 @@ def read(path: Path) -> tuple[numpy.ndarray, numpy.ndarray]:
     for name in ["vectors", "queries"]:
         start, stop = header[name]["data_offsets"]
         found.append(data[8 + length + start : 8 + length + stop].view("<f4").reshape(header[name]["shape"]))
-    return numpy.ascontiguousarray(found[0]), numpy.ascontiguousarray(found[1])
+    return numpy.array(found[0]), numpy.array(found[1])
 
 
 def wordnet(binary: Path, model: Path, threads: int) -> Path:
