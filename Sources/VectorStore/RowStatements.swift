@@ -20,7 +20,8 @@ final class RowStatements {
     self.database = database
     insertCollection = try Statement(
       database,
-      "INSERT INTO collections (name, dim, metric, version, count, digest, checksum) VALUES (?, ?, ?, 0, 0, 0, 0) RETURNING id")
+      "INSERT INTO collections (name, dim, metric, version, count, digest, checksum) VALUES (?, ?, ?, 0, 0, 0, 0) RETURNING id"
+    )
     updateCollection = try Statement(
       database, "UPDATE collections SET model = ?, version = ?, count = ?, digest = ?, checksum = ? WHERE id = ?")
     selectCollections = try Statement(

@@ -24,7 +24,8 @@ enum Serve {
     do {
       log.info(
         options.data == .memory
-          ? "collections are in memory: nothing is kept (--data DIR keeps them)" : "collections are kept in \(options.data)")
+          ? "collections are in memory: nothing is kept (--data DIR keeps them)"
+          : "collections are kept in \(options.data)")
       store = try CollectionStore(data: options.data) { log.info($0) }
     } catch {
       log.error("cannot start: --data: \(error)")

@@ -92,7 +92,8 @@ struct NeighborsEndpoint: Sendable {
           writer.member("id", neighbor.id)
           writer.member("score", neighbor.score)
           writer.content(
-            of: neighbor.point(withVector: request.includesVector), vector: request.includesVector, text: request.includesText,
+            of: neighbor.point(withVector: request.includesVector), vector: request.includesVector,
+            text: request.includesText,
             metadata: request.includesMetadata)
           writer.endObject()
         }
