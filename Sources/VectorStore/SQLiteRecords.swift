@@ -38,6 +38,8 @@ final class SQLiteRecords: Records, @unchecked Sendable {
       }
       try opened.run("PRAGMA synchronous = FULL")
       try opened.run("PRAGMA wal_autocheckpoint = 2000")
+      // What a savepoint needs to go back must not depend on another disk.
+      try opened.run("PRAGMA temp_store = MEMORY")
       let statements = try RowStatements(opened)
       for collection in try statements.readCollections() { catalog[collection.id] = collection }
       rows = statements
