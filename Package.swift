@@ -17,7 +17,8 @@ let package = Package(
     .executableTarget(
       name: "loss-bench", dependencies: ["Contrastive", "SimilarityCore"], path: "Benchmarks/LossBench"),
     .executableTarget(
-      name: "index-bench", dependencies: ["VectorIndex", "SimilarityCore", "Safetensors"], path: "Benchmarks/IndexBench"),
+      name: "index-bench", dependencies: ["VectorIndex", "SimilarityCore", "Safetensors"], path: "Benchmarks/IndexBench"
+    ),
 
     // Rank 3: where sockets' messages and mathematics meet.
     .target(
@@ -71,7 +72,9 @@ let package = Package(
       exclude: ["Fixtures", "generate_fixtures.py"]),
     .testTarget(
       name: "VectorIndexTests", dependencies: ["VectorIndex", "SimilarityCore", "TestSupport"]),
-    .testTarget(name: "VectorStoreTests", dependencies: ["VectorStore", "VectorIndex", "SimilarityCore", "JSON", "CSQLite", "TestSupport"]),
+    .testTarget(
+      name: "VectorStoreTests",
+      dependencies: ["VectorStore", "VectorIndex", "SimilarityCore", "JSON", "CSQLite", "TestSupport"]),
     .testTarget(
       name: "SentenceEncoderTests", dependencies: ["SentenceEncoder", "SimilarityCore", "TestSupport"],
       exclude: ["Fixtures", "generate_fixtures.py"]),

@@ -20,6 +20,7 @@ RANKS = {
     "nearfar": 4,
     "http-echo": 4,
     "loss-bench": 4,
+    "index-bench": 4,
     "Service": 3,
     "HTTPServer": 2,
     "VectorStore": 2,

@@ -87,7 +87,8 @@ public final class Collection: Sendable {
   }
 
   private func submit(
-    _ change: Writer.Change, _ completion: @escaping @Sendable (Result<(version: Int, deleted: Int), StoreError>) -> Void
+    _ change: Writer.Change,
+    _ completion: @escaping @Sendable (Result<(version: Int, deleted: Int), StoreError>) -> Void
   ) {
     if let stale { return completion(.failure(stale)) }
     writer.submit(

@@ -35,9 +35,10 @@ public struct CollectionSnapshot: Sendable {
   /// The ids of the points that `filter` matches, in order.
   func ids(matching filter: Filter) -> [String] {
     var ids: [String] = []
-    metadata.matches(filter, among: live).forEach { slot in
+    func take(_ slot: Int) {
       if let record = records[slot] { ids.append(record.id) }
     }
+    metadata.matches(filter, among: live).forEach(take)
     return ids.sorted(by: IDBytes.precedes)
   }
 

@@ -42,6 +42,7 @@ public final class CollectionStore: Sendable {
       records = try SQLiteRecords(path: ":memory:")
     case .folder(let path):
       let opened = try DataFolder(path)
+      try LogCheck.check("\(opened.database)-wal")
       records = try SQLiteRecords(path: opened.database, vfs: vfs, creates: !opened.isMarked)
       opened.markUsed()
       folder = Mutex(opened)

@@ -20,7 +20,8 @@ final class RowStatements {
     self.database = database
     insertCollection = try Statement(
       database,
-      "INSERT INTO collections (name, dim, metric, version, count, digest, checksum) VALUES (?, ?, ?, 0, 0, 0, 0) RETURNING id")
+      "INSERT INTO collections (name, dim, metric, version, count, digest, checksum) VALUES (?, ?, ?, 0, 0, 0, 0) RETURNING id"
+    )
     updateCollection = try Statement(
       database, "UPDATE collections SET model = ?, version = ?, count = ?, digest = ?, checksum = ? WHERE id = ?")
     selectCollections = try Statement(
@@ -142,7 +143,7 @@ final class RowStatements {
   /// - Throws: for a row that is not as it was written.
   func readCollections() throws(SQLiteError) -> [StoredCollection] {
     var all: [StoredCollection] = []
-    try selectCollections.forEach(failure: { $0 }) { row throws(SQLiteError) in
+    func read(_ row: Statement) throws(SQLiteError) -> Bool {
       guard let name = row.text(1), let metric = Metric(rawValue: row.text(3) ?? ""),
         let dimension = Int(exactly: row.integer(2)), dimension > 0
       else { throw SQLiteError(code: SQLITE_CORRUPT, message: "it is damaged: a collection is not as it was written") }
@@ -155,6 +156,7 @@ final class RowStatements {
       all.append(collection)
       return true
     }
+    try selectCollections.forEach(failure: { $0 }, read: read)
     return all
   }
 }

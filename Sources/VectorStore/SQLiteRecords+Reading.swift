@@ -38,17 +38,18 @@ extension SQLiteRecords {
     let rows: RowStatements
     do throws(SQLiteError) { rows = try statements() } catch { throw error.asStoreError }
     var merge = ChangeMerge(limit: limit)
-    try rows.selectPoints.forEach(
-      .integer(collection), .integer(after), failure: { $0.asStoreError }
-    ) { row throws(StoreError) in
+    func addPoint(_ row: Statement) throws(StoreError) -> Bool {
       guard let point = Self.point(row, dimension: stored.dimension),
         RowChecksum.of(point, collection: collection, version: row.integer(4)) == row.integer(5)
       else { throw .unavailable("a stored point is damaged") }
       return merge.add(point, version: Int(row.integer(4)))
     }
-    try rows.selectTombstones.forEach(
-      .integer(collection), .integer(after), failure: { $0.asStoreError }
-    ) { row throws(StoreError) in merge.addDeletion(row.text(0) ?? "", version: Int(row.integer(1))) }
+    func addDeletion(_ row: Statement) throws(StoreError) -> Bool {
+      merge.addDeletion(row.text(0) ?? "", version: Int(row.integer(1)))
+    }
+    let bounds = (Statement.Value.integer(collection), Statement.Value.integer(after))
+    try rows.selectPoints.forEach(bounds.0, bounds.1, failure: \.asStoreError, read: addPoint)
+    try rows.selectTombstones.forEach(bounds.0, bounds.1, failure: \.asStoreError, read: addDeletion)
     return merge.page(newest: max(version, Int(stored.version)), model: stored.model)
   }
 

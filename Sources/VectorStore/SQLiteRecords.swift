@@ -10,6 +10,8 @@ import VectorIndex
 final class SQLiteRecords: Records, @unchecked Sendable {
   private var database: Database?
   private var rows: RowStatements?
+  /// A failed transaction may have left frames in the log.
+  private var hasRemains = false
   /// As committed.
   var catalog: [Int64: StoredCollection] = [:]
   let path: String
@@ -36,6 +38,8 @@ final class SQLiteRecords: Records, @unchecked Sendable {
       }
       try opened.run("PRAGMA synchronous = FULL")
       try opened.run("PRAGMA wal_autocheckpoint = 2000")
+      // What a savepoint needs to go back must not depend on another disk.
+      try opened.run("PRAGMA temp_store = MEMORY")
       let statements = try RowStatements(opened)
       for collection in try statements.readCollections() { catalog[collection.id] = collection }
       rows = statements
@@ -66,17 +70,28 @@ final class SQLiteRecords: Records, @unchecked Sendable {
     var state = catalog
     var results: [Result<Committed, StoreError>] = []
     do throws(SQLiteError) {
+      if hasRemains { try clearLog(database) }
       try database.run("BEGIN IMMEDIATE")
       for change in group { results.append(try applied(change, &state, database)) }
       try database.run("COMMIT")
     } catch {
       // Some errors have rolled back already. Where this fails, the next BEGIN says so.
       if database.isInTransaction { try? database.run("ROLLBACK") }
+      hasRemains = true
       throw error.asStoreError
     }
     catalog = state
     commits.add(1, ordering: .relaxed)
     return results
+  }
+
+  /// Folds the log into the database and empties it. What failed transactions left behind the last commit would look like
+  /// damage (``LogCheck``) once shorter ones have been written over its beginning.
+  private func clearLog(_ database: Database) throws(SQLiteError) {
+    guard try database.value("PRAGMA wal_checkpoint(TRUNCATE)") == "0" else {
+      throw SQLiteError(code: SQLITE_BUSY, message: "another process reads the log")
+    }
+    hasRemains = false
   }
 
   /// One change within the transaction. What concerns it alone is its result; what stops the group is thrown.

@@ -53,7 +53,7 @@ enum Nearfar {
       --url U                 where the service is (http://127.0.0.1:8080, or NEARFAR_URL)
       --collection NAME       index and import make one that is not there
       --retry S               seconds to keep trying while the service is away or busy (60)
-    flags of index, which goes on where an interrupted run stopped:
+    flags of index, which goes on where an interrupted run stopped (it keeps FILE.nearfar-progress until it is done):
       --input FILE            one JSON object a line; - reads standard input
       --text-field NAME       the field to embed
       --id-field NAME         the field with a point's id (the line's number)

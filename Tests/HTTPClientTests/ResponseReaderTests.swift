@@ -50,9 +50,8 @@ struct ResponseReaderTests {
       var rest = Array("HTTP/1.1 \(status) X\r\nContent-Length: 3\r\n\r\nabc".utf8)
       var found: [UInt8] = []
       var reader = ResponseReader()
-      let response = try reader.read(
-        isHead: false, limit: 3, sink: { (piece: ArraySlice<UInt8>) throws(ClientError) in found += piece }
-      ) { () throws(ClientError) -> [UInt8] in
+      let sink = { (piece: ArraySlice<UInt8>) throws(ClientError) in found += piece }
+      let response = try reader.read(isHead: false, limit: 3, sink: sink) { () throws(ClientError) -> [UInt8] in
         defer { rest = [] }
         return rest
       }

@@ -123,8 +123,10 @@ import VectorStore
     var version = 0
     for _ in 0..<6 {
       for _ in 0..<10 {
-        let batch = Dictionary((0..<4).map { _ in random.point("p\(random.next() % 40)") }.map { ($0.id, $0) }) { a, _ in a }
-          .values.sorted { $0.id < $1.id }
+        let batch = Dictionary((0..<4).map { _ in random.point("p\(random.next() % 40)") }.map { ($0.id, $0) }) {
+          a, _ in a
+        }
+        .values.sorted { $0.id < $1.id }
         _ = try collection.upsert(batch)
         model.upsert(batch)
         let gone = (0..<2).map { _ in "p\(random.next() % 40)" }

@@ -1,11 +1,13 @@
 """`nearfar index`: a file of JSON lines into a collection."""
 
 import json
+import subprocess
 import time
 
 import pytest
 from commands import run
 from golden import BY_TEXT, assert_vectors
+from process import BINARY, clean_environment, wait_until
 from scripted_service import ScriptedService
 
 TEXTS = ["The cat sits on the mat.", "Interest rates rose by 0.25 percentage points in June.", "a"]
@@ -111,6 +113,26 @@ def test_it_goes_on_where_it_stopped(tmp_path):
         assert b"behind line 30" in done.stderr
         assert service.ids == ALL
         assert not (tmp_path / "d.nearfar-progress").exists()
+
+
+def test_killed_at_any_moment(server, name, tmp_path):
+    path = write(tmp_path / "d", [{"body": f"a note about the number {number}"} for number in range(2000)])
+    progress = tmp_path / "d.nearfar-progress"
+    command = [BINARY, "index", "--input", path, "--collection", name, "--text-field", "body", "--url", server.url]
+    for round in range(4):
+        before = progress.read_bytes() if progress.exists() else None
+        running = subprocess.Popen([*command, "--batch", "16"], stderr=subprocess.PIPE, env=clean_environment())
+        assert wait_until(lambda: progress.exists() and progress.read_bytes() != before, 30)
+        running.kill()
+        said = running.communicate()[1]
+        assert round == 0 or b"going on behind line" in said
+        stored = json.loads(progress.read_bytes())["lines"]
+        assert server.get(f"/collections/{name}").json()["count"] >= stored
+    done = index(server.url, path, collection=name)
+    assert done.returncode == 0 and b"going on behind line" in done.stderr
+    points = {point["id"]: point["text"] for point in points_of(server, name)}
+    assert points == {str(number + 1): f"a note about the number {number}" for number in range(2000)}
+    assert not progress.exists()
 
 
 def stopped_after_thirty(path, service):

@@ -70,6 +70,30 @@ def test_what_is_not_built_yet_is_refused_by_its_flag(flag, value):
     assert flag in printed
 
 
+@pytest.mark.parametrize("place", ["no/such/folder", "file"])
+def test_a_data_folder_that_cannot_be_is_named(tmp_path, place):
+    (tmp_path / "file").write_text("")
+    code, printed = run_to_the_end("serve", "--port", "0", "--model", MODEL, "--data", str(tmp_path / place))
+    assert code == 1
+    assert "--data" in printed
+    assert str(tmp_path / place) in printed
+
+
+def test_a_data_folder_keeps_collections(tmp_path):
+    folder = str(tmp_path / "data")
+    with Server("--data", folder) as server:
+        assert server.get("/info").json()["data"] == folder
+        assert server.put("/collections/c", {"dim": 2, "metric": "euclidean"}).status_code == 201
+        points = [{"id": "a", "vector": [0, 0]}, {"id": "b", "vector": [3, 4], "metadata": {"n": 1}}]
+        assert server.put("/collections/c/points", {"points": points}).json() == {"version": 1, "upserted": 2}
+    with Server("--data", folder) as server:
+        described = server.get("/collections/c").json()
+        assert (described["count"], described["version"], described["metric"]) == (2, 1, "euclidean")
+        found = server.ask("/neighbors", {"collection": "c", "vectors": [[3, 0]], "k": 2})
+        assert [(hit["id"], hit["score"]) for hit in found["results"][0]] == [("a", -3), ("b", -4)]
+        assert server.get("/info").json()["collections"] == {"c": 2, "default": 0}
+
+
 def test_an_unknown_command():
     code, printed = run_to_the_end("servve")
     assert code not in (0, -6, -11)

@@ -207,8 +207,10 @@ def backup(binary: str, folder: str, copy: str) -> list[str]:
     if not before <= described["version"] <= after or described["count"] != len(points):
         problems.append(f"the copy is at {described}, taken between {before} and {after}")
     server.stop()
-    again = subprocess.run([binary, "backup", "--data", folder, "--output", f"{copy}/nearfar.sqlite"])
-    if again.returncode != 1:
+    again = subprocess.run(
+        [binary, "backup", "--data", folder, "--output", f"{copy}/nearfar.sqlite"], capture_output=True, text=True
+    )
+    if again.returncode != 1 or f"{copy}/nearfar.sqlite is there already" not in again.stderr:
         problems.append("a backup replaced a file")
     return problems
 

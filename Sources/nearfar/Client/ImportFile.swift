@@ -34,7 +34,7 @@ struct ImportFile {
     let count = rows
     func list(_ name: String) throws(CommandError) -> [JSONValue]? {
       guard let text = archive.metadata[name] else { return nil }
-      guard let value = try? JSONDocument(Array(text.utf8)).root, let elements = value.elements else {
+      guard let value = try? JSONDocument(Array(text.utf8), maxDepth: 1024).root, let elements = value.elements else {
         throw bad("'\(name)' in __metadata__ is not a JSON array")
       }
       guard elements.count == count else { throw bad("'\(name)' has \(elements.count) entries for \(count) rows") }

@@ -17,7 +17,7 @@ struct IndexLine {
     guard bytes.contains(where: { ![0x20, 0x09, 0x0D].contains($0) }) else { return nil }
     let root: JSONValue
     do {
-      root = try JSONDocument(bytes).root
+      root = try JSONDocument(bytes, maxDepth: 1024).root
     } catch {
       throw CommandError("not valid JSON: \(error.message)\(error.byteOffset.map { " at byte \($0)" } ?? "")")
     }

@@ -1,0 +1,98 @@
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// Looks through the write-ahead log that a killed process left behind (https://sqlite.org/fileformat2.html#walformat).
+///
+/// SQLite takes the log as far as its checksums hold and drops the rest, as it must: the last transaction may have been cut by
+/// the crash. A flipped bit in the middle would drop transactions that were answered, too. They are told apart by what follows:
+/// each commit was flushed before the next one began, so a broken frame that two commits follow was whole once.
+struct LogCheck {
+  private static let headerBytes = 32
+  private static let frameHeaderBytes = 24
+
+  private let isBigEndian: Bool
+  private let salts: [UInt8]
+
+  /// - Throws: ``OpenError`` naming `path` when answered transactions would be dropped.
+  static func check(_ path: String) throws(OpenError) {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    // Nothing was left behind, or SQLite will say why it cannot be read.
+    guard descriptor >= 0 else { return }
+    defer { close(descriptor) }
+    let header = bytes(descriptor, at: 0, count: headerBytes)
+    guard bytes(descriptor, at: headerBytes, count: frameHeaderBytes).count == frameHeaderBytes else { return }
+    guard header.count == headerBytes else { return }
+    let pageBytes = Int(word(header, 8))
+    let check = LogCheck(isBigEndian: header[3] & 1 == 1, salts: Array(header[16..<24]))
+    guard word(header, 0) & ~1 == 0x377F_0682, (512...65_536).contains(pageBytes), pageBytes % 8 == 0,
+      check.sums(of: header[0..<24], from: (0, 0)) == (word(header, 24), word(header, 28))
+    else { throw OpenError("\(path) is damaged: its header is not as it was written") }
+    let commits = check.commitsFromBreak(descriptor, pageBytes, first: (word(header, 24), word(header, 28)))
+    guard commits < 2 else {
+      throw OpenError(
+        "\(path) is damaged: \(commits) commits stand in or after what is broken; without this file the records are as before all of its commits"
+      )
+    }
+  }
+
+  /// Commits in the first broken frame and after it.
+  private func commitsFromBreak(_ descriptor: Int32, _ pageBytes: Int, first: (UInt32, UInt32)) -> Int {
+    let frameBytes = Self.frameHeaderBytes + pageBytes
+    var sums = first
+    var isBroken = false
+    var commits = 0
+    var offset = Self.headerBytes
+    while true {
+      let frame = Self.bytes(descriptor, at: offset, count: frameBytes)
+      guard frame.count == frameBytes else { return commits }
+      offset += frameBytes
+      let isOurs = frame[8..<16].elementsEqual(salts)
+      let isCommit = isOurs && Self.word(frame, 4) != 0
+      let stored = (Self.word(frame, 16), Self.word(frame, 20))
+      let found = self.sums(
+        of: frame[Self.frameHeaderBytes...], from: self.sums(of: frame[0..<8], from: sums))
+      let isWhole = isOurs && found == stored
+      if isBroken {
+        if isWhole && isCommit { commits += 1 }
+      } else if !isWhole {
+        isBroken = true
+        if isCommit { commits += 1 }
+      }
+      // Behind a break the next frame still follows from what this one says of itself.
+      sums = stored
+    }
+  }
+
+  /// The log's running checksum over pairs of words.
+  private func sums(of bytes: ArraySlice<UInt8>, from start: (UInt32, UInt32)) -> (UInt32, UInt32) {
+    var (a, b) = start
+    bytes.withUnsafeBytes { raw in
+      // SAFETY: every load is within the buffer's bounds.
+      for offset in stride(from: 0, to: raw.count - 7, by: 8) {
+        let first = raw.loadUnaligned(fromByteOffset: offset, as: UInt32.self)
+        let second = raw.loadUnaligned(fromByteOffset: offset + 4, as: UInt32.self)
+        a = a &+ (isBigEndian ? UInt32(bigEndian: first) : UInt32(littleEndian: first)) &+ b
+        b = b &+ (isBigEndian ? UInt32(bigEndian: second) : UInt32(littleEndian: second)) &+ a
+      }
+    }
+    return (a, b)
+  }
+
+  /// A big-endian word; 0 where there is none.
+  private static func word(_ bytes: [UInt8], _ offset: Int) -> UInt32 {
+    guard offset + 4 <= bytes.count else { return 0 }
+    return bytes[offset..<offset + 4].reduce(0) { $0 << 8 | UInt32($1) }
+  }
+
+  /// Fewer than `count` at the end of the file.
+  private static func bytes(_ descriptor: Int32, at offset: Int, count: Int) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: count)
+    let read = pread(descriptor, &bytes, count, off_t(offset))
+    return read == count ? bytes : Array(bytes.prefix(max(0, read)))
+  }
+}
