@@ -73,7 +73,8 @@ struct GraphBuilder {
     let all = groups
     try loop.forEach((all.count + perPiece - 1) / perPiece) { piece in
       for group in all[piece * perPiece..<min((piece + 1) * perPiece, all.count)] {
-        addEdges(to: Int(edgesBack[group.lowerBound] >> 32), from: edgesBack[group].map { UInt32(truncatingIfNeeded: $0) })
+        addEdges(
+          to: Int(edgesBack[group.lowerBound] >> 32), from: edgesBack[group].map { UInt32(truncatingIfNeeded: $0) })
       }
       return true
     }

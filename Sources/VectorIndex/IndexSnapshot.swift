@@ -59,7 +59,8 @@ public final class IndexSnapshot: Sendable {
     if let filter = options.allowed { allowed.formIntersection(filter) }
     let plan = SearchPlan(options, live: live.count, allowed: allowed.count, graph: graph)
     guard let records, !allowed.isEmpty, options.k > 0 else {
-      return SearchResult(neighbors: queries.values.isEmpty ? [] : .init(repeating: [], count: queries.rows), usedGraph: false)
+      return SearchResult(
+        neighbors: queries.values.isEmpty ? [] : .init(repeating: [], count: queries.rows), usedGraph: false)
     }
     let search = BatchSearch(
       queries: queries, options: options, plan: plan, allowed: allowed, records: records, snapshot: self,

@@ -42,7 +42,8 @@ struct IndexWriter: ~Copyable {
   var loop: ParallelLoop { ParallelLoop(threads: options.threads) }
 
   func snapshot() -> IndexSnapshot {
-    let graph = hasGraph
+    let graph =
+      hasGraph
       ? GraphState(entries: entries, size: live.count + dead.count, ef: ef, sampledRecall: sampledRecall) : nil
     return IndexSnapshot(
       dimension: dimension, metric: metric, live: live, graph: graph, version: version, records: records, rows: rows,

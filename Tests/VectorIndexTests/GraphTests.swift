@@ -78,7 +78,9 @@ struct GraphTests {
       let rows = clustered(100, 32, &random)
       var removed: [Int] = []
       if round > 30 {
-        for _ in 0..<100 where !slots.isEmpty { removed.append(slots.remove(at: Int(random.next() % UInt64(slots.count)))) }
+        for _ in 0..<100 where !slots.isEmpty {
+          removed.append(slots.remove(at: Int(random.next() % UInt64(slots.count))))
+        }
       }
       let added = try index.apply(removing: removed, adding: rows)
       for slot in removed { truth.vectors[slot] = nil }

@@ -6,7 +6,8 @@ public typealias CodeHit = nf_code_hit
 extension CodeRecords {
   /// The keys of `slots` for `query`, from its coarse codes.
   public func keys(
-    of slots: UnsafeBufferPointer<UInt32>, for query: CodeQuery, into keys: UnsafeMutablePointer<Float>, _ kernels: Kernels
+    of slots: UnsafeBufferPointer<UInt32>, for query: CodeQuery, into keys: UnsafeMutablePointer<Float>,
+    _ kernels: Kernels
   ) {
     guard let first = slots.baseAddress else { return }
     withUnsafePointer(to: query.coarse) { kernels.table.pointee.code_keys(&raw, $0, first, slots.count, keys) }
@@ -48,7 +49,8 @@ extension CodeRecords {
   /// Squared distances of `slots` from row `slot`, by their codes; under the cosine those of directions.
   // SAFETY: slots are of this object; `distances` has room for as many.
   public func distances(
-    of slots: UnsafeBufferPointer<UInt32>, from slot: Int, into distances: UnsafeMutablePointer<Float>, _ kernels: Kernels
+    of slots: UnsafeBufferPointer<UInt32>, from slot: Int, into distances: UnsafeMutablePointer<Float>,
+    _ kernels: Kernels
   ) {
     guard let first = slots.baseAddress else { return }
     kernels.table.pointee.code_distances(
