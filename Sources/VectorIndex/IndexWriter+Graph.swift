@@ -15,8 +15,7 @@ extension IndexWriter {
     var added = slots
     if !hasGraph {
       guard live.count >= options.graphThreshold else { return }
-      added = []
-      live.forEach { added.append($0) }
+      added = live.all
       for slot in added { records.setNeighbors(of: slot, to: UnsafeBufferPointer(start: nil, count: 0)) }
       entries = []
     }
@@ -86,7 +85,7 @@ extension IndexWriter {
     var members = live
     members.formUnion(dead)
     report.nodes = members.count
-    members.forEach { slot in
+    for slot in members.all {
       let list = records.neighbors(of: slot)
       report.edges += list.count
       report.dangling += list.reduce(0) { $0 + (members.contains(Int($1)) ? 0 : 1) }
