@@ -19,6 +19,8 @@ public final class CollectionStore: Sendable {
   }
 
   public let location: Location
+  /// How every collection's index is built.
+  private let options: IndexOptions
   private let collections = Mutex<[String: Collection]>([:])
   private let writer: Writer
   private let records: SQLiteRecords
@@ -27,15 +29,24 @@ public final class CollectionStore: Sendable {
 
   /// Opens what is there and loads it into memory.
   ///
-  /// - Parameter progress: gets a line now and then.
+  /// - Parameters:
+  ///   - threads: how many build an index.
+  ///   - progress: gets a line now and then.
   /// - Throws: ``OpenError`` naming the path: a folder that is in use or cannot be written, a newer or foreign file, damage.
-  public convenience init(data: Location = .memory, progress: (String) -> Void = { _ in }) throws(OpenError) {
-    try self.init(data: data, vfs: nil, progress: progress)
+  public convenience init(
+    data: Location = .memory, threads: Int = 1, progress: (String) -> Void = { _ in }
+  ) throws(OpenError) {
+    var options = IndexOptions()
+    options.threads = max(1, threads)
+    try self.init(data: data, index: options, vfs: nil, progress: progress)
   }
 
   /// - Parameter vfs: a registered file system of SQLite's.
-  package init(data: Location, vfs: String?, progress: (String) -> Void = { _ in }) throws(OpenError) {
+  package init(
+    data: Location, index options: IndexOptions = IndexOptions(), vfs: String?, progress: (String) -> Void = { _ in }
+  ) throws(OpenError) {
     location = data
+    self.options = options
     switch data {
     case .memory:
       folder = Mutex(nil)
@@ -51,7 +62,7 @@ public final class CollectionStore: Sendable {
     let stored: [StoredCollection]
     do throws(StoreError) { stored = try records.collections() } catch { throw OpenError("\(data): \(error)") }
     for row in stored {
-      let (index, snapshot) = try Loading.load(row, from: records, progress: progress)
+      let (index, snapshot) = try Loading.load(row, from: records, options, progress: progress)
       collections.withLock { $0[row.name] = Collection(row, index: index, snapshot: snapshot, writer: writer) }
     }
   }
@@ -74,7 +85,7 @@ public final class CollectionStore: Sendable {
       _ = try writer.perform(.record(.create(name: name, dimension: dimension, metric: metric)), for: nil) {
         [self] result in
         guard case .success(.created(let stored)) = result else { return }
-        let index = VectorIndex(dimension: stored.dimension, metric: stored.metric)
+        let index = VectorIndex(dimension: stored.dimension, metric: stored.metric, options: options)
         let snapshot = CollectionSnapshot(version: 0, model: nil, vectors: index.snapshot)
         let made = Collection(stored, index: index, snapshot: snapshot, writer: writer)
         collections.withLock { $0[name] = made }

@@ -12,9 +12,9 @@ enum Loading {
   /// - Parameter progress: gets a line now and then.
   /// - Throws: ``OpenError`` naming what is damaged.
   static func load(
-    _ stored: StoredCollection, from records: any Records, progress: (String) -> Void
+    _ stored: StoredCollection, from records: any Records, _ options: IndexOptions, progress: (String) -> Void
   ) throws(OpenError) -> (index: VectorIndex, snapshot: CollectionSnapshot) {
-    let index = VectorIndex(dimension: stored.dimension, metric: stored.metric)
+    let index = VectorIndex(dimension: stored.dimension, metric: stored.metric, options: options)
     var snapshot = CollectionSnapshot(version: Int(stored.version), model: stored.model, vectors: index.snapshot)
     var slots: [Int] = []
     var pending: [Record] = []
