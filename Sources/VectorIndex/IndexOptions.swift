@@ -3,9 +3,9 @@ public struct IndexOptions: Sendable {
   /// Vectors from which on a graph is kept (docs/benchmarks.md: below, streaming all codes is as fast).
   public var graphThreshold = 10_000
   /// Neighbours that pruning leaves a slot; lists have room for some more before they are pruned.
-  public var degree = 32
+  public var degree = 48
   /// The pool of the search for a new slot's neighbours.
-  public var efConstruction = 96
+  public var efConstruction = 128
   /// Recall@10 that the pool of a search is chosen for.
   public var recallTarget = 0.97
   /// Threads that build.
