@@ -44,23 +44,35 @@ NF_INLINE int32_t NF(nibble_product)(const uint8_t *plane, const int8_t *query, 
 
 // Σ stored·query over both planes; exact.
 NF_INLINE int32_t NF(code_product)(const uint8_t *record, const int8_t *query, size_t count) {
+#if defined(NF_VNNI)
+  const uint8_t *lower = record + count / 2;
+  const __m512i mask = _mm512_set1_epi8(15);
+  __m512i high = _mm512_setzero_si512(), low = _mm512_setzero_si512();
+  for (size_t i = 0; i < count; i += 128) {
+    const __m512i h = _mm512_loadu_si512(record + i / 2), l = _mm512_loadu_si512(lower + i / 2);
+    const __m512i first = _mm512_loadu_si512(query + i), second = _mm512_loadu_si512(query + i + 64);
+    high = _mm512_dpbusd_epi32(high, _mm512_and_si512(h, mask), first);
+    low = _mm512_dpbusd_epi32(low, _mm512_and_si512(l, mask), first);
+    high = _mm512_dpbusd_epi32(high, _mm512_and_si512(_mm512_srli_epi16(h, 4), mask), second);
+    low = _mm512_dpbusd_epi32(low, _mm512_and_si512(_mm512_srli_epi16(l, 4), mask), second);
+  }
+  return _mm512_reduce_add_epi32(_mm512_add_epi32(_mm512_slli_epi32(high, 4), low));
+#else
   return 16 * NF(nibble_product)(record, query, count) + NF(nibble_product)(record + count / 2, query, count);
+#endif
 }
 
 NF_INLINE float NF(code_key)(const nf_codes *codes, const uint8_t *record, const nf_code_query *query) {
   const nf_code_header *header = (const nf_code_header *)(record + codes->padded);
-  float product =
-      query->high_step * (float)(NF(code_product)(record, query->high, codes->padded) - query->high_bias);
-  if (query->low)
-    product += query->low_step * (float)(NF(code_product)(record, query->low, codes->padded) - query->low_bias);
+  const float product = query->step * (float)(NF(code_product)(record, query->codes, codes->padded) - query->bias);
   return header->a * product + header->b;
 }
 
 // From the upper plane alone, whose nibbles stand for the middle of what they leave open.
 NF_INLINE float NF(rough_key)(const nf_codes *codes, const uint8_t *record, const nf_code_query *query) {
   // 128·Σ is the bias, so 8·Σ is a sixteenth of it.
-  const int32_t product = 16 * NF(nibble_product)(record, query->high, codes->padded) + query->high_bias / 16;
-  const float value = query->high_step * (float)(product - query->high_bias);
+  const int32_t product = 16 * NF(nibble_product)(record, query->codes, codes->padded) + query->bias / 16;
+  const float value = query->step * (float)(product - query->bias);
   if (codes->step > 0) return codes->step * value;
   const nf_code_header *header = (const nf_code_header *)(record + codes->padded);
   return header->a * value + header->b;
@@ -135,6 +147,8 @@ static size_t NF(code_scan)(const nf_codes *codes, const nf_code_query *query, c
       const uint32_t slot = first + (uint32_t)(w * 64) + (uint32_t)__builtin_ctzll(rest);
       const uint8_t *record = codes->base + slot * codes->stride;
       const nf_code_header *header = (const nf_code_header *)(record + codes->padded);
+      // Some records ahead, which a prefetch may name even where there are none.
+      nf_prefetch(record + 6 * codes->stride, codes->padded + sizeof *header);
       const float key = NF(code_key)(codes, record, query);
       const float width = header->e * query->norm + header->n * query->error + 4e-7f * fabsf(header->b);
       hits[count] = (nf_code_hit){slot, 0, key, width};

@@ -22,11 +22,11 @@ typedef struct nf_codes {
   size_t capacity;  // neighbours that a record has room for
 } nf_codes;
 
-// query ≈ high_step·high + low_step·low; values after the dimension are 0. `low` may be NULL.
+// query ≈ step·codes; codes after the dimension are 0.
 typedef struct nf_code_query {
-  const int8_t *high, *low;
-  float high_step, low_step;
-  int32_t high_bias, low_bias;  // 128·Σ values
+  const int8_t *codes;
+  float step;
+  int32_t bias;  // 128·Σ codes
   float norm, error;
 } nf_code_query;
 

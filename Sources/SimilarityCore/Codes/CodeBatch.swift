@@ -19,10 +19,10 @@ public final class CodeBatch: @unchecked Sendable {
   public init?(_ queries: [CodeQuery], for records: CodeRecords) {
     count = queries.count
     self.records = records
-    steps = queries.map(\.coarse.high_step)
-    norms = queries.map(\.coarse.norm)
-    errors = queries.map(\.coarse.error)
-    biases = queries.map(\.coarse.high_bias)
+    steps = queries.map(\.raw.step)
+    norms = queries.map(\.raw.norm)
+    errors = queries.map(\.raw.error)
+    biases = queries.map(\.raw.bias)
     var codes = [Int8](repeating: 0, count: queries.count * records.padded)
     for (index, query) in queries.enumerated() {
       for column in 0..<records.padded { codes[index * records.padded + column] = query.codes[column] }

@@ -4,13 +4,13 @@ import CKernels
 public typealias CodeHit = nf_code_hit
 
 extension CodeRecords {
-  /// The keys of `slots` for `query`, from its coarse codes.
+  /// The keys of `slots` for `query`, by all bits of their codes.
   public func keys(
     of slots: UnsafeBufferPointer<UInt32>, for query: CodeQuery, into keys: UnsafeMutablePointer<Float>,
     _ kernels: Kernels
   ) {
     guard let first = slots.baseAddress else { return }
-    withUnsafePointer(to: query.coarse) { kernels.table.pointee.code_keys(&raw, $0, first, slots.count, keys) }
+    withUnsafePointer(to: query.raw) { kernels.table.pointee.code_keys(&raw, $0, first, slots.count, keys) }
   }
 
   /// The neighbours of `slot` that are not in `visited` yet, and their rough keys, from half of the codes' bits.
@@ -58,7 +58,7 @@ extension CodeRecords {
   }
 }
 
-/// A query's coarse form at a fixed address, for as long as a walk lasts.
+/// A query's codes at a fixed address, for as long as a walk lasts.
 public struct QueryPointer: ~Copyable {
   let pointer: UnsafeMutablePointer<nf_code_query>
   private let owner: CodeQuery
@@ -66,7 +66,7 @@ public struct QueryPointer: ~Copyable {
   public init(_ query: CodeQuery) {
     owner = query
     pointer = .allocate(capacity: 1)
-    pointer.initialize(to: query.coarse)
+    pointer.initialize(to: query.raw)
   }
 
   deinit { pointer.deallocate() }
