@@ -148,7 +148,7 @@ static size_t NF(code_scan)(const nf_codes *codes, const nf_code_query *query, c
       const uint8_t *record = codes->base + slot * codes->stride;
       const nf_code_header *header = (const nf_code_header *)(record + codes->padded);
       // Some records ahead, which a prefetch may name even where there are none.
-      nf_prefetch(record + 6 * codes->stride, codes->padded + sizeof *header);
+      nf_prefetch(record + 12 * codes->stride, codes->padded + sizeof *header);
       const float key = NF(code_key)(codes, record, query);
       const float width = header->e * query->norm + header->n * query->error + 4e-7f * fabsf(header->b);
       hits[count] = (nf_code_hit){slot, 0, key, width};

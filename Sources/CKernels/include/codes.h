@@ -1,4 +1,4 @@
-// Vectors as int8 codes, each with its bounds and its list of neighbours in one record.
+// Vectors as int8 codes with their bounds, and lists of neighbours.
 #ifndef NEARFAR_CODES_H
 #define NEARFAR_CODES_H
 
@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 // A record is: `padded` codes (a multiple of 128) of 8 bits, value + 128, so that unsigned×signed products apply; this
-// header; the number of neighbours, and the neighbours' slots. The codes' upper nibbles come first, then the lower ones: a
+// header. Lists of neighbours lie apart, so that a scan of all records reads nothing else. The codes' upper nibbles come first, then the lower ones: a
 // walk over a graph reads the upper half alone. Byte j of each 64 of a plane holds the nibbles of values j and j + 64.
 //
 // The key of a row for a query is a·(query·code) + b; its true key lies within e·‖query‖ + n·(the query's error) of it.
@@ -19,7 +19,9 @@ typedef struct nf_codes {
   size_t stride;  // bytes of a record, a multiple of 64
   size_t padded;
   float step;  // `a` of every record, where it is one and b is 0; else 0
-  size_t capacity;  // neighbours that a record has room for
+  uint32_t *lists;
+  size_t list_stride;  // words of a list: its length, then room for `capacity` slots
+  size_t capacity;
 } nf_codes;
 
 // query ≈ step·codes; codes after the dimension are 0.
@@ -50,7 +52,7 @@ static inline nf_code_header *nf_header(const nf_codes *codes, size_t slot) {
 
 // The list of neighbours: [0] is their number. Read and written atomically, since searches go on while it changes.
 static inline uint32_t *nf_list(const nf_codes *codes, size_t slot) {
-  return (uint32_t *)(codes->base + slot * codes->stride + codes->padded + sizeof(nf_code_header));
+  return codes->lists + slot * codes->list_stride;
 }
 
 // Asks for memory that will be read soon.

@@ -29,8 +29,7 @@ extension CodeRecords {
   // SAFETY: a prefetch reads nothing; lists and pools hold slots of this object only.
   @inline(__always)
   public func prefetchNeighbors(of slot: UInt32) {
-    let offset = Int(slot) * raw.stride + padded
-    nf_prefetch(raw.base + offset, raw.stride - padded)
+    nf_prefetch(raw.lists + Int(slot) * raw.list_stride, 4 * raw.list_stride)
   }
 
   /// Of the live slots from `first`, a multiple of 64, on: those whose key may reach `threshold`.

@@ -18,7 +18,7 @@ public enum CodeMetric: Sendable {
   case euclidean
 }
 
-/// Vectors rounded to bytes, one record a slot: the codes, how far off they may be, and a list of neighbours beside them.
+/// Vectors rounded to bytes, one record a slot: the codes, and how far off they may be. Each slot has a list of neighbours.
 ///
 /// A record's key for a query is off by at most its width, by Cauchy–Schwarz: with x̂ and q̂ what the codes stand for,
 /// |q·x − q̂·x̂| ≤ ‖q‖·‖x − x̂‖ + ‖q − q̂‖·‖x̂‖. All rounding on the way is inside the stored bounds.
@@ -44,13 +44,13 @@ public final class CodeRecords: @unchecked Sendable {
     self.metric = metric
     self.rotation = rotation
     padded = (dimension + 127) / 128 * 128
-    let head = padded + MemoryLayout<nf_code_header>.size + 4
-    let stride = (head + 4 * neighbors + 63) / 64 * 64
-    mostNeighbors = (stride - head) / 4
+    let stride = (padded + MemoryLayout<nf_code_header>.size + 63) / 64 * 64
+    let listStride = (1 + max(0, neighbors) + 15) / 16 * 16
+    mostNeighbors = listStride - 1
     // Whole tiles are read.
     self.slots = (max(1, slots) + 63) / 64 * 64
-    let (size, overflow) = stride.multipliedReportingOverflow(by: self.slots)
-    guard dimension > 0, !overflow, self.slots <= Int(UInt32.max) else { return nil }
+    let (size, overflow) = (stride + 4 * listStride).multipliedReportingOverflow(by: self.slots)
+    guard dimension > 0, !overflow, self.slots <= Int(UInt32.max >> 1) else { return nil }
     bytes = size
     guard let memory = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
       memory != MAP_FAILED
@@ -61,15 +61,18 @@ public final class CodeRecords: @unchecked Sendable {
     #endif
     raw = nf_codes(
       base: memory.assumingMemoryBound(to: UInt8.self), stride: stride, padded: padded,
-      step: metric == .cosine ? Self.commonStep(dimension) : 0, capacity: mostNeighbors)
+      step: metric == .cosine ? Self.commonStep(dimension) : 0,
+      lists: (memory + stride * self.slots).assumingMemoryBound(to: UInt32.self), list_stride: listStride,
+      capacity: mostNeighbors)
   }
 
   deinit { munmap(raw.base, bytes) }
 
   /// Takes over the first `count` records of `other`, which has the same shape.
   public func copy(_ count: Int, from other: CodeRecords) {
-    guard other.stride == stride, count <= min(slots, other.slots) else { return }
+    guard other.stride == stride, other.mostNeighbors == mostNeighbors, count <= min(slots, other.slots) else { return }
     raw.base.update(from: other.raw.base, count: count * stride)
+    raw.lists.update(from: other.raw.lists, count: count * raw.list_stride)
   }
 
   /// Writes the codes of `row` and an empty list to `slot`.
