@@ -20,6 +20,12 @@ public struct CollectionSnapshot: Sendable {
     self.vectors = vectors
   }
 
+  /// The graph that searches go over: its nodes, the pool of a search, and the recall@10 that this pool had on a sample; nil
+  /// while searches are exact.
+  public var graph: (nodes: Int, ef: Int, sampledRecall: Double?)? {
+    vectors.graph.map { ($0.size, $0.ef, $0.sampledRecall) }
+  }
+
   public var count: Int { records.count }
 
   /// The point with this id.

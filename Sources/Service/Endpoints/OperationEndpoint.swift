@@ -89,6 +89,18 @@ final class OperationEndpoint: Sendable {
       writer.beginObject()
       for collection in store.all { writer.member(collection.name, collection.snapshot.count) }
       writer.endObject()
+      writer.key("graphs")
+      writer.beginObject()
+      for collection in store.all {
+        guard let graph = collection.snapshot.graph else { continue }
+        writer.key(collection.name)
+        writer.beginObject()
+        writer.member("nodes", graph.nodes)
+        writer.member("ef", graph.ef)
+        if let recall = graph.sampledRecall { writer.member("sampled_recall", recall) }
+        writer.endObject()
+      }
+      writer.endObject()
       writer.key("limits")
       writer.limits(configuration.limits)
       writer.endObject()
@@ -105,6 +117,11 @@ final class OperationEndpoint: Sendable {
     text.family("nearfar_collection_points", "gauge", "Points of a collection.")
     for collection in store.all {
       text.sample("nearfar_collection_points", [("collection", collection.name)], Double(collection.snapshot.count))
+    }
+    text.family("nearfar_collection_sampled_recall", "gauge", "Recall@10 of the graph on a sample, with its own pool.")
+    for collection in store.all {
+      guard let recall = collection.snapshot.graph?.sampledRecall else { continue }
+      text.sample("nearfar_collection_sampled_recall", [("collection", collection.name)], recall)
     }
     text.family("nearfar_store_commits_total", "counter", "Transactions that stored batches of points.")
     text.sample(
