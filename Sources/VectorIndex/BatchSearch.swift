@@ -19,7 +19,11 @@ struct BatchSearch {
   /// - Returns: nil when a library fails.
   func run() -> [[Candidate]]? {
     if let ef = plan.ef {
-      return Results.of(queries.rows, options.loop) { row in walk(row, ef) }
+      let perPiece = max(1, min(8, queries.rows / (4 * options.loop.threads)))
+      let pieces = (queries.rows + perPiece - 1) / perPiece
+      return Results.of(pieces, options.loop) { piece in
+        (piece * perPiece..<min((piece + 1) * perPiece, queries.rows)).map { walk($0, ef) }
+      }?.flatMap { $0 }
     }
     if queries.rows >= Self.fewestForProducts, options.k <= 1024 { return products() }
     return (0..<queries.rows).map { stream($0) }
