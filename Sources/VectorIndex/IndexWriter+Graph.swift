@@ -1,7 +1,7 @@
 import SimilarityCore
 
 extension IndexWriter {
-  private func pruning(_ records: CodeRecords) -> Pruning {
+  func pruning(_ records: CodeRecords) -> Pruning {
     Pruning(records: records, degree: options.degree, kernels: kernels)
   }
 
@@ -72,7 +72,7 @@ extension IndexWriter {
     reconnect(records)
   }
 
-  private mutating func reconnect(_ records: CodeRecords) {
+  mutating func reconnect(_ records: CodeRecords) {
     var members = live
     members.formUnion(dead)
     entries = repair(records).reconnect(members, entries: entries)

@@ -50,7 +50,9 @@ struct IndexWriter: ~Copyable {
       scratch: scratch, registry: registry, kernels: kernels)
   }
 
-  mutating func apply(removing removed: [Int], adding values: [Float]) throws(IndexError) -> [Int] {
+  mutating func apply(
+    removing removed: [Int], adding values: [Float], buildsGraph: Bool = true
+  ) throws(IndexError) -> [Int] {
     let (count, rest) = values.count.quotientAndRemainder(dividingBy: dimension)
     guard rest == 0 else { throw .dimension(row: count, expected: dimension, found: rest) }
     let norms = try self.norms(values, count)
@@ -71,7 +73,7 @@ struct IndexWriter: ~Copyable {
     version += 1
     remove(removed)
     for slot in slots { live.insert(slot) }
-    try addToGraph(slots)
+    if buildsGraph || hasGraph { try addToGraph(slots) }
     return slots
   }
 

@@ -27,15 +27,49 @@ public final class VectorIndex: Sendable {
 
   /// Removes the vectors at `removed` and adds `rows`, all at once: a snapshot has all of it or nothing.
   ///
-  /// - Parameter rows: [n, dimension] finite values, row after row.
+  /// - Parameters:
+  ///   - rows: [n, dimension] finite values, row after row.
+  ///   - buildsGraph: whether a graph is made when it is time for one; where it is not, ``adopt(_:at:)`` or
+  ///     ``buildGraph()`` follows. A graph that is there goes on all the same.
   /// - Returns: the slots of the added rows, in their order.
   /// - Throws: ``IndexError``; nothing has changed then.
-  public func apply(removing removed: [Int], adding rows: [Float]) throws(IndexError) -> [Int] {
+  public func apply(
+    removing removed: [Int], adding rows: [Float], buildsGraph: Bool = true
+  ) throws(IndexError) -> [Int] {
     try writer.withLock { writer throws(IndexError) in
-      let slots = try writer.apply(removing: removed, adding: rows)
+      let slots = try writer.apply(removing: removed, adding: rows, buildsGraph: buildsGraph)
       publish(writer)
       if writer.settle() { publish(writer) }
       return slots
+    }
+  }
+
+  /// The graph as it stands, to be kept; nil while there is none.
+  public func image() -> GraphImage? { writer.withLock { $0.image() } }
+
+  /// Takes a kept graph for the vectors that are here. Those that it does not know are added to it; a neighbour that is gone
+  /// is replaced by neighbours of its own.
+  ///
+  /// - Parameter places: the slot of each of the image's nodes; -1 for one whose vector is gone.
+  /// - Returns: false when there is a graph already, when anything in the image or the places is wrong, or when it knows less
+  ///   than 70 % of the vectors. Nothing has changed then, and ``buildGraph()`` is what is left.
+  public func adopt(_ image: GraphImage, at places: [Int]) throws(IndexError) -> Bool {
+    try writer.withLock { writer throws(IndexError) in
+      guard try writer.adopt(image, at: places) else { return false }
+      publish(writer)
+      if writer.settle() { publish(writer) }
+      return true
+    }
+  }
+
+  /// Makes the graph if there is none and there are enough vectors for one.
+  public func buildGraph() throws(IndexError) {
+    try writer.withLock { writer throws(IndexError) in
+      guard !writer.hasGraph else { return }
+      writer.version += 1
+      try writer.addToGraph(writer.live.all)
+      publish(writer)
+      if writer.settle() { publish(writer) }
     }
   }
 

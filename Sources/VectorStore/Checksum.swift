@@ -28,7 +28,7 @@ struct Checksum {
   mutating func add(_ values: [Float]) { values.withUnsafeBytes { add($0) } }
 
   // SAFETY: every load is within the buffer's bounds, which are checked.
-  private mutating func add(_ bytes: UnsafeRawBufferPointer) {
+  mutating func add(_ bytes: UnsafeRawBufferPointer) {
     add(UInt64(bytes.count))
     let whole = bytes.count & ~7
     for offset in stride(from: 0, to: whole, by: 8) {

@@ -13,6 +13,8 @@ public final class Collection: Sendable {
   let index: VectorIndex
   private let state: Mutex<State>
   private let writer: Writer
+  private let graphFile: GraphFile?
+  private let saved: Mutex<SavedGraph>
 
   private struct State {
     var snapshot: CollectionSnapshot
@@ -20,13 +22,26 @@ public final class Collection: Sendable {
     var stale: StoreError?
   }
 
-  init(_ stored: StoredCollection, index: VectorIndex, snapshot: CollectionSnapshot, writer: Writer) {
+  private struct SavedGraph {
+    /// The version of the graph in the file; nil when there is none.
+    var version: Int?
+    /// Points that changed since.
+    var changed = 0
+  }
+
+  /// - Parameter savedVersion: the version of the graph in `graphFile`.
+  init(
+    _ stored: StoredCollection, index: VectorIndex, snapshot: CollectionSnapshot, writer: Writer,
+    graphFile: GraphFile? = nil, savedVersion: Int? = nil
+  ) {
     name = stored.name
     dimension = stored.dimension
     metric = stored.metric
     id = stored.id
     self.index = index
     self.writer = writer
+    self.graphFile = graphFile
+    saved = Mutex(SavedGraph(version: savedVersion))
     state = Mutex(State(snapshot: snapshot))
   }
 
@@ -137,6 +152,8 @@ extension Collection {
     private var snapshot: CollectionSnapshot
     /// Why memory does not have the batches.
     private(set) var failure: StoreError?
+    /// Points that changed.
+    private(set) var changed = 0
 
     fileprivate init(_ collection: Collection) {
       self.collection = collection
@@ -145,7 +162,9 @@ extension Collection {
     }
 
     mutating func apply(_ change: RecordChange, _ done: Committed) {
-      guard failure == nil, case .changed(let version, _, let model) = done, version != snapshot.version else { return }
+      guard failure == nil, case .changed(let version, let points, let model) = done, version != snapshot.version else {
+        return
+      }
       do throws(IndexError) {
         switch change {
         case .upsert(_, let points, _): try snapshot.insert(points, into: collection.index)
@@ -154,6 +173,7 @@ extension Collection {
         }
         snapshot.version = version
         snapshot.model = model
+        changed += points
       } catch {
         // The records have it and memory cannot: what is published stays right for its version, and nothing may follow.
         failure = .unavailable("the collection needs a restart: a stored batch did not fit into memory (\(error))")
@@ -168,6 +188,32 @@ extension Collection {
   }
 
   func beginChange() -> Changing { Changing(self) }
+
+  /// Saves the graph when there is one and the file has another version. On the writer's queue, or before there is one.
+  func saveGraph() {
+    let snapshot = snapshot
+    guard let graphFile, stale == nil, saved.withLock({ $0.version != snapshot.version }), let image = index.image()
+    else { return }
+    var keys: [Int64] = []
+    keys.reserveCapacity(image.slots.count)
+    for slot in image.slots {
+      guard let record = snapshot.records[slot] else { return }
+      keys.append(RowChecksum.ofNode(record.id, snapshot.vectors.vector(at: slot)))
+    }
+    let content = GraphFile.Content(version: snapshot.version, keys: keys, image: image)
+    let isWritten = graphFile.write(content, of: (name: name, dimension: dimension, metric: metric))
+    // One that cannot be written is tried again when as much has changed.
+    saved.withLock { $0 = SavedGraph(version: isWritten ? snapshot.version : $0.version) }
+  }
+
+  /// Saves the graph once so much has changed that a kill would cost a long start. On the writer's queue.
+  func saveGraphIfDue(changed: Int) {
+    let total = saved.withLock { saved in
+      saved.changed += changed
+      return saved.changed
+    }
+    if total >= 10_000, total > snapshot.count / 5 { saveGraph() }
+  }
 }
 
 extension Committed {
@@ -175,4 +221,9 @@ extension Committed {
     if case .changed(let version, let points, _) = self { return (version, points) }
     return (0, 0)
   }
+}
+
+extension Collection {
+  /// Whether the search graph is whole.
+  package var graphReport: GraphReport { index.validate() }
 }

@@ -26,6 +26,7 @@ public final class CollectionStore: Sendable {
   private let records: SQLiteRecords
   /// Locked while it lives.
   private let folder: Mutex<DataFolder?>
+  private let progress: @Sendable (String) -> Void
 
   /// Opens what is there and loads it into memory.
   ///
@@ -34,7 +35,7 @@ public final class CollectionStore: Sendable {
   ///   - progress: gets a line now and then.
   /// - Throws: ``OpenError`` naming the path: a folder that is in use or cannot be written, a newer or foreign file, damage.
   public convenience init(
-    data: Location = .memory, threads: Int = 1, progress: (String) -> Void = { _ in }
+    data: Location = .memory, threads: Int = 1, progress: @escaping @Sendable (String) -> Void = { _ in }
   ) throws(OpenError) {
     var options = IndexOptions()
     options.threads = max(1, threads)
@@ -43,10 +44,12 @@ public final class CollectionStore: Sendable {
 
   /// - Parameter vfs: a registered file system of SQLite's.
   package init(
-    data: Location, index options: IndexOptions = IndexOptions(), vfs: String?, progress: (String) -> Void = { _ in }
+    data: Location, index options: IndexOptions = IndexOptions(), vfs: String?,
+    progress: @escaping @Sendable (String) -> Void = { _ in }
   ) throws(OpenError) {
     location = data
     self.options = options
+    self.progress = progress
     switch data {
     case .memory:
       folder = Mutex(nil)
@@ -62,9 +65,20 @@ public final class CollectionStore: Sendable {
     let stored: [StoredCollection]
     do throws(StoreError) { stored = try records.collections() } catch { throw OpenError("\(data): \(error)") }
     for row in stored {
-      let (index, snapshot) = try Loading.load(row, from: records, options, progress: progress)
-      collections.withLock { $0[row.name] = Collection(row, index: index, snapshot: snapshot, writer: writer) }
+      let file = graphFile(row.id)
+      let (index, snapshot, graph) = try Loading.load(row, from: records, options, file, progress: progress)
+      let loaded = Collection(
+        row, index: index, snapshot: snapshot, writer: writer, graphFile: file, savedVersion: graph)
+      // What was long to build is not built again after a kill.
+      if graph == nil { loaded.saveGraph() }
+      collections.withLock { $0[row.name] = loaded }
     }
+    if case .folder(let path) = data { GraphFile.removeOthers(in: path, than: stored.map(\.id)) }
+  }
+
+  private func graphFile(_ id: Int64) -> GraphFile? {
+    guard case .folder(let path) = location else { return nil }
+    return GraphFile(in: path, collection: id, progress: progress)
   }
 
   /// Makes a collection, or finds the one that is alike.
@@ -87,7 +101,7 @@ public final class CollectionStore: Sendable {
         guard case .success(.created(let stored)) = result else { return }
         let index = VectorIndex(dimension: stored.dimension, metric: stored.metric, options: options)
         let snapshot = CollectionSnapshot(version: 0, model: nil, vectors: index.snapshot)
-        let made = Collection(stored, index: index, snapshot: snapshot, writer: writer)
+        let made = Collection(stored, index: index, snapshot: snapshot, writer: writer, graphFile: graphFile(stored.id))
         collections.withLock { $0[name] = made }
       }
     } catch {
@@ -115,6 +129,7 @@ public final class CollectionStore: Sendable {
       _ = try writer.perform(.record(.drop(collection: found.id)), for: nil) { [self] result in
         guard case .success = result else { return }
         collections.withLock { $0[name] = nil }
+        graphFile(found.id)?.remove()
       }
     } catch {
       if case .unknownCollection = error { throw .unknownCollection(name) }
@@ -122,9 +137,13 @@ public final class CollectionStore: Sendable {
     }
   }
 
-  /// Finishes what waits, flushes and closes; later writes fail, reads go on.
+  /// Finishes what waits, saves the graphs, flushes and closes; later writes fail, reads go on.
   public func close() {
-    writer.exclusively { $0.close() }
+    let isOpen = folder.withLock { $0 != nil }
+    writer.exclusively { records in
+      if isOpen { for collection in all { collection.saveGraph() } }
+      records.close()
+    }
     folder.withLock { $0 = nil }
   }
 

@@ -2,27 +2,31 @@ import VectorIndex
 
 /// Brings a stored collection into memory.
 ///
-/// The rows come in the order of their versions. A saved state of the index would give the slots of its ids up to its own
-/// version here, and the loop would go on from there.
+/// The rows come in the order of their versions; the graph follows when all are there.
 enum Loading {
   /// Values that are handed to the index at once: 32 MB.
   private static let valuesPerBatch = 8 << 20
   private static let pointsPerReport: Int64 = 100_000
 
-  /// - Parameter progress: gets a line now and then.
+  /// - Parameters:
+  ///   - file: where the graph may have been saved.
+  ///   - progress: gets a line now and then.
+  /// - Returns: also the version of the saved graph, if it was taken.
   /// - Throws: ``OpenError`` naming what is damaged.
   static func load(
-    _ stored: StoredCollection, from records: any Records, _ options: IndexOptions, progress: (String) -> Void
-  ) throws(OpenError) -> (index: VectorIndex, snapshot: CollectionSnapshot) {
+    _ stored: StoredCollection, from records: any Records, _ options: IndexOptions, _ file: GraphFile?,
+    progress: (String) -> Void
+  ) throws(OpenError) -> (index: VectorIndex, snapshot: CollectionSnapshot, graph: Int?) {
     let index = VectorIndex(dimension: stored.dimension, metric: stored.metric, options: options)
     var snapshot = CollectionSnapshot(version: Int(stored.version), model: stored.model, vectors: index.snapshot)
     var slots: [Int] = []
+    var keys: [Int64] = []
     var pending: [Record] = []
     var rows: [Float] = []
     func flush() throws(OpenError) {
       let given: [Int]
       do throws(IndexError) {
-        given = try index.apply(removing: [], adding: rows)
+        given = try index.apply(removing: [], adding: rows, buildsGraph: false)
       } catch {
         throw OpenError("collection '\(stored.name)' cannot be loaded: \(StoreError(error))")
       }
@@ -38,6 +42,7 @@ enum Loading {
     var read: Int64 = 0
     try records.load(stored) { point throws(OpenError) in
       rows.append(contentsOf: point.vector)
+      keys.append(RowChecksum.ofNode(point.id, point.vector))
       pending.append(Record(id: point.id, text: point.text, metadata: point.metadata))
       if rows.count >= valuesPerBatch { try flush() }
       read += 1
@@ -46,11 +51,17 @@ enum Loading {
       }
     }
     if !pending.isEmpty { try flush() }
+    let graph: Int?
+    do throws(IndexError) {
+      graph = try GraphCatchUp.run(index, stored, keys: keys, slots: slots, options, file, progress: progress)
+    } catch {
+      throw OpenError("collection '\(stored.name)' cannot be loaded: \(StoreError(error))")
+    }
     let all = snapshot.records
     snapshot.order = IDOrder(
       sorted: slots.sorted { IDBytes.precedes(all[$0]?.id ?? "", all[$1]?.id ?? "") })
     snapshot.vectors = index.snapshot
     progress("loaded collection '\(stored.name)': \(snapshot.count) points, version \(stored.version)")
-    return (index, snapshot)
+    return (index, snapshot, graph)
   }
 }

@@ -31,4 +31,12 @@ enum RowChecksum {
     sum.add(collection.digest)
     return sum.value
   }
+
+  /// What a saved graph knows a point by: its place in the graph depends on the vector alone.
+  static func ofNode(_ id: String, _ vector: [Float]) -> Int64 {
+    var sum = Checksum(4)
+    sum.add(id)
+    sum.add(vector)
+    return sum.value
+  }
 }

@@ -1,0 +1,50 @@
+import Safetensors
+import VectorIndex
+
+/// Gives a loaded index its graph: the saved one, caught up from the records, or a new one.
+enum GraphCatchUp {
+  /// From how many points on a new graph is worth a line.
+  private static let large = 10_000
+
+  /// - Parameters:
+  ///   - keys: of the points in `slots`.
+  /// - Returns: the version of the graph that was taken; nil when there is a new one or none.
+  static func run(
+    _ index: VectorIndex, _ stored: StoredCollection, keys: [Int64], slots: [Int], _ options: IndexOptions,
+    _ file: GraphFile?, progress: (String) -> Void
+  ) throws(IndexError) -> Int? {
+    guard slots.count >= options.graphThreshold, stored.metric != .dot else { return nil }
+    if let file, file.exists {
+      do throws(SafetensorsError) {
+        let content = try file.read(for: stored)
+        let slotOfKey = Dictionary(zip(keys, slots), uniquingKeysWith: { first, _ in first })
+        let places = content.keys.map { slotOfKey[$0] ?? -1 }
+        if try adopted(index, content.image, places) {
+          let known = places.reduce(0) { $0 + ($1 >= 0 ? 1 : 0) }
+          progress(
+            "collection '\(stored.name)': read the graph of \(known) points from \(file.path), added \(slots.count - known)"
+          )
+          return content.version
+        }
+        progress("\(file.path) does not fit the records: building the graph anew")
+      } catch {
+        progress("\(file.path) is damaged (\(error.message)): building the graph anew")
+      }
+    } else if slots.count >= large {
+      progress("collection '\(stored.name)': building the graph of \(slots.count) points")
+    }
+    try index.buildGraph()
+    return nil
+  }
+
+  /// What cannot be taken for want of memory is built anew, which says so if it cannot either.
+  private static func adopted(_ index: VectorIndex, _ image: GraphImage, _ places: [Int]) throws(SafetensorsError)
+    -> Bool
+  {
+    do throws(IndexError) {
+      return try index.adopt(image, at: places)
+    } catch {
+      throw SafetensorsError(message: "not enough memory to read it")
+    }
+  }
+}
