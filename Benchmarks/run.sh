@@ -12,4 +12,8 @@ echo "==> bench: POST /embed beside ONNX Runtime"
 Benchmarks/embed.py --binary "$binary" || status=1
 echo "==> bench: losses beside PyTorch"
 Benchmarks/loss.py --binary "$binary" --loss-bench "$(dirname "$binary")/loss-bench" || status=1
+echo "==> bench: the index beside hnswlib, faiss, usearch and SVS"
+Benchmarks/index.py --binary "$binary" --index-bench "$(dirname "$binary")/index-bench" || status=1
+echo "==> bench: the index through HTTP"
+Benchmarks/index_service.py --binary "$binary" --index-bench "$(dirname "$binary")/index-bench" || status=1
 exit "$status"
