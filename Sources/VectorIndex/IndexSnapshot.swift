@@ -57,6 +57,8 @@ public final class IndexSnapshot: Sendable {
     }
     var allowed = live
     if let filter = options.allowed { allowed.formIntersection(filter) }
+    var options = options
+    options.k = min(options.k, allowed.count)
     let plan = SearchPlan(options, live: live.count, allowed: allowed.count, graph: graph)
     guard let records, !allowed.isEmpty, options.k > 0 else {
       return SearchResult(
