@@ -1,6 +1,9 @@
 import SimilarityCore
 
 extension IndexWriter {
+  /// Smaller batches come while others read: they leave half of the cores to the readers.
+  private static let largeBatch = 4096
+
   /// Rows are compared with each other on the stack of a kernel, which has room for so many values.
   static let largestGraphDimension = 8192
 
@@ -24,7 +27,7 @@ extension IndexWriter {
     }
     let builder = GraphBuilder(
       records: records, rows: rows, pruning: pruning(records), efConstruction: options.efConstruction, scratch: scratch,
-      loop: loop, kernels: kernels)
+      loop: added.count < Self.largeBatch ? ParallelLoop(threads: max(1, options.threads / 2)) : loop, kernels: kernels)
     do {
       try builder.add(
         added, size: hasGraph ? live.count + dead.count - added.count : 0, count: records.slots, entries: &entries)
