@@ -100,10 +100,6 @@ NF_INLINE double NF(dot_f64_one)(const float *a, const float *b, size_t count) {
 
 static double NF(dot_f64)(const float *a, const float *b, size_t count) { return NF(dot_f64_one)(a, b, count); }
 
-static void NF(dots_f64)(const float *a, const float *matrix, size_t rows, size_t count, double *out) {
-  for (size_t r = 0; r < rows; r++) out[r] = NF(dot_f64_one)(a, matrix + r * count, count);
-}
-
 static void NF(log_sum_exp_update)(const float *products, const float *column_scale, float scale, size_t count,
                                    double *running_max, double *running_sum) {
   if (count == 0) return;
@@ -212,7 +208,6 @@ static void NF(max_rows)(const float *x, size_t rows, size_t width, float *out) 
 const nf_kernels NF(nf_kernels) = {
     .name = NF_NAME,
     .dot_f64 = NF(dot_f64),
-    .dots_f64 = NF(dots_f64),
     .log_sum_exp_update = NF(log_sum_exp_update),
     .scale_row = NF(scale_row),
     .exponentiate_row = NF(exponentiate_row),

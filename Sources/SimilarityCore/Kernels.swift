@@ -32,17 +32,6 @@ public struct Kernels: @unchecked Sendable {
     return table.pointee.dot_f64(a0, b0, min(a.count, b.count))
   }
 
-  /// `out[r] = Σ query·matrix[r]` in f64 for the `out.count` rows of `matrix`; equal to ``dot`` bit for bit.
-  public func dots(
-    _ query: UnsafeBufferPointer<Float>, _ matrix: UnsafeBufferPointer<Float>,
-    into out: UnsafeMutableBufferPointer<Double>
-  ) {
-    guard let q = query.baseAddress, let m = matrix.baseAddress, let o = out.baseAddress,
-      matrix.count >= out.count * query.count
-    else { return }
-    table.pointee.dots_f64(q, m, out.count, query.count, o)
-  }
-
   /// Σ (aᵢ − bᵢ)² over the shorter of both, in f64.
   public func squaredDistance(_ a: UnsafeBufferPointer<Float>, _ b: UnsafeBufferPointer<Float>) -> Double {
     guard let a0 = a.baseAddress, let b0 = b.baseAddress else { return 0 }

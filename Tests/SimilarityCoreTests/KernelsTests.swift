@@ -28,24 +28,6 @@ import Testing
     }
   }
 
-  @Test(arguments: Kernels.runnable) func dotsAreDotBitForBit(_ kernels: Kernels) throws {
-    var random = Seeded(2)
-    for width in [1, 7, 31, 32, 100, 384] {
-      let matrix = random.matrix(9, width)
-      let query = random.floats(width)
-      var found = [Double](repeating: 0, count: 9)
-      found.withUnsafeMutableBufferPointer { out in
-        query.withUnsafeBufferPointer { q in
-          matrix.values.withUnsafeBufferPointer { kernels.dots(q, $0, into: out) }
-        }
-      }
-      for row in 0..<9 {
-        let alone = query.withUnsafeBufferPointer { q in matrix.withRow(row) { kernels.dot(q, $0) } }
-        #expect(found[row].bitPattern == alone.bitPattern)
-      }
-    }
-  }
-
   @Test(arguments: Kernels.runnable) func logSumExpInOnePieceAndInMany(_ kernels: Kernels) {
     var random = Seeded(3)
     for count in [1, 2, 15, 16, 17, 64, 333] {

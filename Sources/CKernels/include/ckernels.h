@@ -16,9 +16,6 @@ typedef struct nf_kernels {
   // Σ a[i]·b[i], each product and the sum in f64.
   double (*dot_f64)(const float *a, const float *b, size_t count);
 
-  // out[r] = Σ a[i]·rows[r·count + i] in f64 for `rows` rows that lie one after another; equal to dot_f64 bit for bit.
-  void (*dots_f64)(const float *a, const float *matrix, size_t rows, size_t count, double *out);
-
   // The log-sum-exp of one row, fed piece by piece (Milakov & Gimelshein 2018, arXiv 1805.02867):
   // *running_max and *running_sum become those of the row extended by products[j]·scale·column_scale[j], j < count.
   // `column_scale` may be NULL (all ones). The sum is kept in f64 so that its error does not grow with the row.
