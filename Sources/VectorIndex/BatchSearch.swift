@@ -30,8 +30,7 @@ struct BatchSearch {
   }
 
   private var exact: ExactSearch {
-    ExactSearch(
-      records: records, rows: snapshot.rows, metric: snapshot.metric, live: allowed.words, kernels: kernels)
+    ExactSearch(records: records, live: allowed.words, kernels: kernels)
   }
 
   private func excluded(_ row: Int) -> Int? { row < options.excluded.count ? options.excluded[row] : nil }

@@ -10,8 +10,6 @@ struct ExactSearch {
   private static let queriesPerBatch = 512
 
   let records: CodeRecords
-  let rows: RowBlocks
-  let metric: Metric
   /// The slots to be searched, as bits.
   let live: [UInt64]
   let kernels: Kernels

@@ -4,9 +4,6 @@ extension IndexWriter {
   /// Smaller batches come while others read: they leave half of the cores to the readers.
   private static let largeBatch = 4096
 
-  /// Rows are compared with each other on the stack of a kernel, which has room for so many values.
-  static let largestGraphDimension = 8192
-
   func pruning(_ records: CodeRecords) -> Pruning {
     Pruning(records: records, degree: options.degree, kernels: kernels)
   }
@@ -17,7 +14,7 @@ extension IndexWriter {
 
   /// Adds new slots to the graph, or makes one of all when it is time.
   mutating func addToGraph(_ slots: [Int]) throws(IndexError) {
-    guard let records, metric != .dot, dimension <= Self.largestGraphDimension, !slots.isEmpty else { return }
+    guard let records, metric.allowsGraph(dimension: dimension), !slots.isEmpty else { return }
     var added = slots
     if !hasGraph {
       guard live.count >= options.graphThreshold else { return }

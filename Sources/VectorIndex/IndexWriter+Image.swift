@@ -25,7 +25,8 @@ extension IndexWriter {
 
   /// See ``VectorIndex/adopt(_:at:)``. When it returns false nothing has changed.
   mutating func adopt(_ image: GraphImage, at places: [Int]) throws(IndexError) -> Bool {
-    guard !hasGraph, metric != .dot, let records, image.isWhole(nodes: places.count, widest: records.mostNeighbors)
+    guard !hasGraph, metric.allowsGraph(dimension: dimension), let records,
+      image.isWhole(nodes: places.count, widest: records.mostNeighbors)
     else { return false }
     var known = SlotSet()
     for place in places where place >= 0 {

@@ -110,7 +110,8 @@ struct IndexWriter: ~Copyable {
     guard
       let larger = CodeRecords(
         dimension: dimension, metric: metric.ofCodes, slots: max(1024, needed, room + room / 2),
-        neighbors: metric == .dot ? 0 : options.degree + options.degree / 4, rotation: rotation)
+        neighbors: metric.allowsGraph(dimension: dimension) ? options.degree + options.degree / 4 : 0,
+        rotation: rotation)
     else { throw .outOfMemory }
     if let records { larger.copy(used, from: records) }
     records = larger

@@ -6,4 +6,12 @@ public enum Metric: String, Sendable, CaseIterable {
   case dot
   /// −‖q − x‖.
   case euclidean
+
+  /// Rows are compared with each other on the stack of a kernel, which has room for so many values.
+  private static let mostGraphDimensions = 8192
+
+  /// Whether vectors of `dimension` values may have a graph; under the dot product nearness is no distance to prune by.
+  package func allowsGraph(dimension: Int) -> Bool {
+    self != .dot && dimension <= Self.mostGraphDimensions
+  }
 }

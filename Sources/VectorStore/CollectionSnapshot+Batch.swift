@@ -14,7 +14,6 @@ extension CollectionSnapshot {
       records.set(slot, Record(id: point.id, text: point.text, metadata: point.metadata))
       order.insert(slot, in: records)
       metadata.insert(slot: slot, metadata: point.metadata)
-      live.insert(slot)
     }
     vectors = index.snapshot
   }
@@ -36,7 +35,6 @@ extension CollectionSnapshot {
       guard let slot = order.remove(id, in: records) else { continue }
       metadata.remove(slot: slot, metadata: records[slot]?.metadata)
       records.set(slot, nil)
-      live.remove(slot)
       slots.append(slot)
     }
     return slots

@@ -12,7 +12,7 @@ public struct CollectionSnapshot: Sendable {
   var order = IDOrder()
   var metadata = MetadataIndex()
   /// The slots in use.
-  var live = SlotSet()
+  var live: SlotSet { vectors.live }
 
   init(version: Int, model: String?, vectors: IndexSnapshot) {
     self.version = version

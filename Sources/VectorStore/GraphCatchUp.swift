@@ -13,7 +13,9 @@ enum GraphCatchUp {
     _ index: VectorIndex, _ stored: StoredCollection, keys: [Int64], slots: [Int], _ options: IndexOptions,
     _ file: GraphFile?, progress: (String) -> Void
   ) throws(IndexError) -> Int? {
-    guard slots.count >= options.graphThreshold, stored.metric != .dot else { return nil }
+    guard slots.count >= options.graphThreshold, stored.metric.allowsGraph(dimension: stored.dimension) else {
+      return nil
+    }
     if let file, file.exists {
       do throws(SafetensorsError) {
         let content = try file.read(for: stored)

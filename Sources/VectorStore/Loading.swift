@@ -33,7 +33,6 @@ enum Loading {
       for (record, slot) in zip(pending, given) {
         snapshot.records.set(slot, record)
         snapshot.metadata.insert(slot: slot, metadata: record.metadata)
-        snapshot.live.insert(slot)
       }
       slots.append(contentsOf: given)
       pending.removeAll(keepingCapacity: true)
