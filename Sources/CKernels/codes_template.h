@@ -62,26 +62,34 @@ NF_INLINE int32_t NF(code_product)(const uint8_t *record, const int8_t *query, s
 #endif
 }
 
-NF_INLINE float NF(code_key)(const nf_codes *codes, const uint8_t *record, const nf_code_query *query) {
-  const nf_code_header *header = (const nf_code_header *)(record + codes->padded);
+NF_INLINE float NF(code_key)(const nf_codes *codes, uint32_t slot, const nf_code_query *query) {
+  const nf_code_header *header = nf_header(codes, slot);
+  const uint8_t *record = nf_record(codes, slot);
   const float product = query->step * (float)(NF(code_product)(record, query->codes, codes->padded) - query->bias);
   return header->a * product + header->b;
 }
 
 // From the upper plane alone, whose nibbles stand for the middle of what they leave open.
-NF_INLINE float NF(rough_key)(const nf_codes *codes, const uint8_t *record, const nf_code_query *query) {
+NF_INLINE float NF(rough_key)(const nf_codes *codes, uint32_t slot, const nf_code_query *query) {
   // 128·Σ is the bias, so 8·Σ is a sixteenth of it.
-  const int32_t product = 16 * NF(nibble_product)(record, query->codes, codes->padded) + query->bias / 16;
+  const int32_t product = 16 * NF(nibble_product)(nf_record(codes, slot), query->codes, codes->padded) + query->bias / 16;
   const float value = query->step * (float)(product - query->bias);
   if (codes->step > 0) return codes->step * value;
-  const nf_code_header *header = (const nf_code_header *)(record + codes->padded);
+  const nf_code_header *header = nf_header(codes, slot);
   return header->a * value + header->b;
 }
 
 static void NF(code_keys)(const nf_codes *codes, const nf_code_query *query, const uint32_t *slots, size_t count,
                           float *keys) {
-  for (size_t i = 0; i < count; i++)
-    keys[i] = NF(code_key)(codes, codes->base + slots[i] * codes->stride, query);
+  for (size_t i = 0; i < count; i++) keys[i] = NF(code_key)(codes, slots[i], query);
+}
+
+static void NF(code_rough_keys)(const nf_codes *codes, const nf_code_query *query, const uint32_t *slots, size_t count,
+                                float *keys) {
+  for (size_t i = 0; i < count; i++) {
+    if (i + 8 < count) nf_prefetch(nf_record(codes, slots[i + 8]), codes->padded / 2);
+    keys[i] = NF(rough_key)(codes, slots[i], query);
+  }
 }
 
 static void NF(code_unpack)(const uint8_t *record, size_t count, uint8_t *out) {
@@ -99,8 +107,8 @@ static void NF(code_distances)(const nf_codes *codes, uint32_t slot, const uint3
                                int euclidean, float *distances) {
   // The stored row as a signed query, piece by piece: rows are short enough for the stack, and longer ones go in pieces.
   int8_t signed_codes[8192];
-  const uint8_t *record = codes->base + slot * codes->stride;
-  const nf_code_header *header = (const nf_code_header *)(record + codes->padded);
+  const uint8_t *record = nf_record(codes, slot);
+  const nf_code_header *header = nf_header(codes, slot);
   const size_t padded = codes->padded < sizeof signed_codes ? codes->padded : sizeof signed_codes;
   int32_t sum = 0;
   NF(code_unpack)(record, padded, (uint8_t *)signed_codes);
@@ -110,9 +118,9 @@ static void NF(code_distances)(const nf_codes *codes, uint32_t slot, const uint3
   }
   const float step = header->a * (euclidean ? 0.5f : 1.0f);
   for (size_t i = 0; i < count; i++) {
-    const uint8_t *other = codes->base + slots[i] * codes->stride;
-    const nf_code_header *its = (const nf_code_header *)(other + codes->padded);
-    if (i + 1 < count) __builtin_prefetch(codes->base + slots[i + 1] * codes->stride);
+    const uint8_t *other = nf_record(codes, slots[i]);
+    const nf_code_header *its = nf_header(codes, slots[i]);
+    if (i + 1 < count) __builtin_prefetch(nf_record(codes, slots[i + 1]));
     const float key =
         its->a * (step * (float)(NF(code_product)(other, signed_codes, padded) - 128 * sum)) + its->b;
     distances[i] = euclidean ? -header->b - key : 2.0f - 2.0f * key;
@@ -131,11 +139,10 @@ static size_t NF(code_neighbors)(const nf_codes *codes, const nf_code_query *que
     if (*word & bit) continue;
     *word |= bit;
     slots[count++] = id;
-    const uint8_t *record = codes->base + id * codes->stride;
-    for (size_t line = 0; line < codes->padded / 2; line += 64) __builtin_prefetch(record + line);
-    if (!(codes->step > 0)) __builtin_prefetch(record + codes->padded);
+    nf_prefetch(nf_record(codes, id), codes->padded / 2);
+    if (!(codes->step > 0)) __builtin_prefetch(nf_header(codes, id));
   }
-  for (size_t i = 0; i < count; i++) keys[i] = NF(rough_key)(codes, codes->base + slots[i] * codes->stride, query);
+  for (size_t i = 0; i < count; i++) keys[i] = NF(rough_key)(codes, slots[i], query);
   return count;
 }
 
@@ -145,11 +152,10 @@ static size_t NF(code_scan)(const nf_codes *codes, const nf_code_query *query, c
   for (size_t w = 0; w < words; w++) {
     for (uint64_t rest = live[w]; rest; rest &= rest - 1) {
       const uint32_t slot = first + (uint32_t)(w * 64) + (uint32_t)__builtin_ctzll(rest);
-      const uint8_t *record = codes->base + slot * codes->stride;
-      const nf_code_header *header = (const nf_code_header *)(record + codes->padded);
+      const nf_code_header *header = nf_header(codes, slot);
       // Some records ahead, which a prefetch may name even where there are none.
-      nf_prefetch(record + 12 * codes->stride, codes->padded + sizeof *header);
-      const float key = NF(code_key)(codes, record, query);
+      nf_prefetch(nf_record(codes, slot) + 12 * codes->padded, codes->padded);
+      const float key = NF(code_key)(codes, slot, query);
       const float width = header->e * query->norm + header->n * query->error + 4e-7f * fabsf(header->b);
       hits[count] = (nf_code_hit){slot, 0, key, width};
       // Not "at least": a bound that is not a number rules nothing out.

@@ -220,6 +220,7 @@ const nf_kernels NF(nf_kernels) = {
     .max_rows = NF(max_rows),
     .distance_f64 = NF(distance_f64),
     .code_keys = NF(code_keys),
+    .code_rough_keys = NF(code_rough_keys),
     .code_distances = NF(code_distances),
     .code_neighbors = NF(code_neighbors),
     .code_scan = NF(code_scan),

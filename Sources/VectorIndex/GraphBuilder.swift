@@ -4,7 +4,8 @@ import SimilarityCore
 ///
 /// Slots go in by rounds (Manohar et al. 2024, "ParlayANN"): all of a round search the graph as it was before, in parallel;
 /// then the edges back are added, target by target, in a fixed order. Rounds are a small part of what is there already, so
-/// that a round's slots rarely miss each other.
+/// that a round's slots rarely miss each other. With each round go some of the earliest slots, which chose among few and
+/// choose anew (Vamana's second pass, for those that need it, and while the graph grows).
 struct GraphBuilder {
   let records: CodeRecords
   let rows: RowBlocks
@@ -15,24 +16,18 @@ struct GraphBuilder {
   let loop: ParallelLoop
   let kernels: Kernels
 
-  /// - Parameters:
-  ///   - slots: whose codes are written and whose lists are empty.
-  ///   - size: slots that are in the graph already.
-  ///   - count: slots in use.
-  ///   - entries: where searches start; gets the first slot when there is none.
-  func add(_ slots: [Int], size: Int, count: Int, entries: inout [UInt32]) throws(ProductFailure) {
+  /// - Parameter slots: whose codes are written and whose lists are empty.
+  func add(_ slots: [Int], to graph: inout GrowingGraph) throws(ProductFailure) {
     var rest = slots[...]
-    if entries.isEmpty, let first = rest.popFirst() { entries = [UInt32(first)] }
-    var size = max(1, size)
     while !rest.isEmpty {
-      let round = Array(rest.prefix(max(1, min(2048, size / 32))))
-      rest = rest.dropFirst(round.count)
-      try add(round: round, count: count, entries: entries)
-      size += round.count
+      let new = rest.prefix(max(1, min(2048, graph.members.count / 32)))
+      rest = rest.dropFirst(new.count)
+      if !graph.members.isEmpty { try add(round: new + graph.earliest(new.count / 4), entries: graph.entries) }
+      graph.insert(new, records)
     }
   }
 
-  private func add(round: [Int], count: Int, entries: [UInt32]) throws(ProductFailure) {
+  private func add(round: [Int], entries: [UInt32]) throws(ProductFailure) {
     let walk = GraphWalk(records: records, kernels: kernels)
     // A few slots a piece, since a piece costs a lock.
     let perPiece = max(1, min(16, round.count / (4 * loop.threads)))
@@ -41,8 +36,11 @@ struct GraphBuilder {
       scratch.with { scratch in
         round[piece * perPiece..<min((piece + 1) * perPiece, round.count)].map { slot in
           let query = CodeQuery(rows.row(slot), norm: rows.norm(slot), for: records, kernels)
-          let pool = walk.run(query, entries: entries, ef: efConstruction, count: count, scratch)
-          let candidates = (0..<pool).map { scratch.slots[$0] & ~GraphWalk.expanded }.filter { $0 != slot }
+          let pool = walk.run(query, entries: entries, ef: efConstruction, count: records.slots, scratch)
+          var candidates = (0..<pool).map { scratch.slots[$0] & ~GraphWalk.expanded }.filter { $0 != slot }
+          // Of one that is there already the ways that it has stay candidates.
+          let known = Set(candidates)
+          candidates += records.neighbors(of: slot).filter { !known.contains($0) }
           return pruning.choose(for: slot, from: candidates)
         }
       }
@@ -82,9 +80,10 @@ struct GraphBuilder {
 
   /// Appends where there is room; chooses anew where there is none.
   private func addEdges(to target: Int, from sources: [UInt32]) {
-    for (index, source) in sources.enumerated() where !records.addNeighbor(source, to: target) {
-      var candidates = records.neighbors(of: target)
-      candidates += sources[index...]
+    let known = records.neighbors(of: target)
+    let new = sources.filter { !known.contains($0) }
+    for (index, source) in new.enumerated() where !records.addNeighbor(source, to: target) {
+      let candidates = records.neighbors(of: target) + new[index...]
       let chosen = pruning.choose(for: target, from: candidates)
       return chosen.withUnsafeBufferPointer { records.setNeighbors(of: target, to: $0) }
     }

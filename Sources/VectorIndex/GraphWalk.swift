@@ -23,15 +23,15 @@ struct GraphWalk {
     let (slots, keys, visited) = (scratch.slots, scratch.keys, scratch.visited)
     var pool = 0
     var seen = 0
-    for entry in entries where visited[Int(entry / 64)] >> UInt64(entry % 64) & 1 == 0 {
+    entries.withUnsafeBufferPointer { records.roughKeys(of: $0, for: pointer, into: scratch.seenKeys, kernels) }
+    for (index, entry) in entries.enumerated() {
+      let key = scratch.seenKeys[index]
+      if pool == ef, !(key > keys[ef - 1]) { continue }
+      // Not more of them are read than have been compared.
       visited[Int(entry / 64)] |= 1 << UInt64(entry % 64)
       scratch.seen[seen] = entry
       seen += 1
-    }
-    records.keys(
-      of: UnsafeBufferPointer(start: scratch.seen, count: seen), for: query, into: scratch.seenKeys, kernels)
-    for index in 0..<seen {
-      _ = Self.insert(scratch.seen[index], scratch.seenKeys[index], slots, keys, &pool, ef)
+      _ = Self.insert(entry, key, slots, keys, &pool, ef)
     }
     var next = 0
     while next < pool {

@@ -3,7 +3,7 @@ public struct IndexOptions: Sendable {
   /// Vectors from which on a graph is kept (docs/benchmarks.md: below, streaming all codes is as fast).
   public var graphThreshold = 10_000
   /// Neighbours that pruning leaves a slot; lists have room for some more before they are pruned.
-  public var degree = 48
+  public var degree = 63
   /// The pool of the search for a new slot's neighbours.
   public var efConstruction = 128
   /// Recall@10 that the pool of a search is chosen for.

@@ -8,7 +8,7 @@ extension IndexWriter {
     Pruning(records: records, degree: options.degree, kernels: kernels)
   }
 
-  private func repair(_ records: CodeRecords) -> GraphRepair {
+  func repair(_ records: CodeRecords) -> GraphRepair {
     GraphRepair(records: records, pruning: pruning(records), loop: loop)
   }
 
@@ -16,34 +16,32 @@ extension IndexWriter {
   mutating func addToGraph(_ slots: [Int]) throws(IndexError) {
     guard let records, metric.allowsGraph(dimension: dimension), !slots.isEmpty else { return }
     var added = slots
-    if !hasGraph {
+    if graph == nil {
       guard live.count >= options.graphThreshold else { return }
       added = live.all
       for slot in added { records.setNeighbors(of: slot, to: UnsafeBufferPointer(start: nil, count: 0)) }
-      entries = []
     }
     let builder = GraphBuilder(
       records: records, rows: rows, pruning: pruning(records), efConstruction: options.efConstruction, scratch: scratch,
       loop: added.count < Self.largeBatch ? ParallelLoop(threads: max(1, options.threads / 2)) : loop, kernels: kernels)
+    var grown = graph ?? GrowingGraph()
     do {
-      try builder.add(
-        added, size: hasGraph ? live.count + dead.count - added.count : 0, count: records.slots, entries: &entries)
+      try builder.add(added, to: &grown)
     } catch {
       throw .outOfMemory
     }
-    hasGraph = true
-    unchecked += added.count
+    graph = grown
   }
 
   /// Housekeeping after a write was published: dead slots leave the lists, lost ones are found again, the pool is measured.
   ///
   /// - Returns: whether there is something to publish.
   mutating func settle() -> Bool {
-    guard hasGraph, let records else { return false }
+    guard let graph, let records else { return false }
     guard !live.isEmpty else {
       // Nothing is left to search: the next graph starts anew.
       retired.append((version + 1, dead.all))
-      (hasGraph, entries, dead, sampledCount) = (false, [], SlotSet(), 0)
+      (self.graph, dead, sampledCount) = (nil, SlotSet(), 0)
       version += 1
       return true
     }
@@ -52,7 +50,7 @@ extension IndexWriter {
       unlinkDead(records)
       changed = true
     }
-    if unchecked > max(1024, live.count / 20) {
+    if graph.unchecked > max(1024, live.count / 20) {
       reconnect(records)
       changed = true
     }
@@ -67,8 +65,7 @@ extension IndexWriter {
   private mutating func unlinkDead(_ records: CodeRecords) {
     // A failure leaves lists as they were, which is sound; the dead stay.
     guard (try? repair(records).unlink(dead, members: live)) != nil else { return }
-    entries = entries.filter { !dead.contains(Int($0)) }
-    if entries.isEmpty, let first = live.first { entries = [UInt32(first)] }
+    graph?.members.subtract(dead)
     // The next version is the first whose readers cannot meet them.
     retired.append((version + 1, dead.all))
     dead = SlotSet()
@@ -76,17 +73,14 @@ extension IndexWriter {
   }
 
   mutating func reconnect(_ records: CodeRecords) {
-    var members = live
-    members.formUnion(dead)
-    entries = repair(records).reconnect(members, entries: entries)
-    unchecked = 0
+    let repair = repair(records)
+    graph?.reconnect(repair)
   }
 
   func validate() -> GraphReport {
     var report = GraphReport()
-    guard hasGraph, let records else { return report }
-    var members = live
-    members.formUnion(dead)
+    guard let graph, let records else { return report }
+    let members = graph.members
     report.nodes = members.count
     for slot in members.all {
       let list = records.neighbors(of: slot)
@@ -94,7 +88,7 @@ extension IndexWriter {
       report.dangling += list.reduce(0) { $0 + (members.contains(Int($1)) ? 0 : 1) }
       if Set(list).count != list.count || list.contains(UInt32(slot)) { report.repeated += 1 }
     }
-    report.unreachable = repair(records).unreachable(members, from: entries).count
+    report.unreachable = repair(records).unreachable(members, from: graph.entries).count
     return report
   }
 }

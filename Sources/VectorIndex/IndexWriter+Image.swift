@@ -3,7 +3,7 @@ import SimilarityCore
 extension IndexWriter {
   /// The graph of the live slots; nil while there is none.
   func image() -> GraphImage? {
-    guard hasGraph, let records, !live.isEmpty, used <= Int(Int32.max) else { return nil }
+    guard let graph, let records, !live.isEmpty, used <= Int(Int32.max) else { return nil }
     let slots = live.all
     var nodes = [Int32](repeating: -1, count: used)
     for (node, slot) in slots.enumerated() { nodes[slot] = Int32(truncatingIfNeeded: node) }
@@ -17,7 +17,7 @@ extension IndexWriter {
       }
       lists[node * (1 + width)] = Int32(truncatingIfNeeded: count)
     }
-    var starts = entries.compactMap { live.contains(Int($0)) ? nodes[Int($0)] : nil }
+    var starts = graph.entries.compactMap { live.contains(Int($0)) ? nodes[Int($0)] : nil }
     if starts.isEmpty { starts = [0] }
     return GraphImage(
       slots: slots, width: width, lists: lists, entries: starts, ef: ef, sampledRecall: sampledRecall)
@@ -25,7 +25,7 @@ extension IndexWriter {
 
   /// See ``VectorIndex/adopt(_:at:)``. When it returns false nothing has changed.
   mutating func adopt(_ image: GraphImage, at places: [Int]) throws(IndexError) -> Bool {
-    guard !hasGraph, metric.allowsGraph(dimension: dimension), let records,
+    guard graph == nil, metric.allowsGraph(dimension: dimension), let records,
       image.isWhole(nodes: places.count, widest: records.mostNeighbors)
     else { return false }
     var known = SlotSet()
@@ -33,7 +33,7 @@ extension IndexWriter {
       guard live.contains(place), !known.contains(place) else { return false }
       known.insert(place)
     }
-    guard known.count * 10 >= live.count * 7, let first = known.first else { return false }
+    guard known.count * 10 >= live.count * 7, !known.isEmpty else { return false }
     let pruning = pruning(records)
     let nodesPerPiece = 1024
     do {
@@ -47,9 +47,11 @@ extension IndexWriter {
     } catch {
       throw .outOfMemory
     }
-    entries = image.entries.compactMap { UInt32(exactly: places[Int($0)]) }
-    if entries.isEmpty { entries = [UInt32(first)] }
-    (hasGraph, ef, sampledRecall, sampledCount) = (true, image.ef, image.sampledRecall, image.slots.count)
+    var adopted = GrowingGraph()
+    adopted.members = known
+    adopted.chooseEntries(records)
+    graph = adopted
+    (ef, sampledRecall, sampledCount) = (image.ef, image.sampledRecall, image.slots.count)
     var added = live
     added.subtract(known)
     try addToGraph(added.all)

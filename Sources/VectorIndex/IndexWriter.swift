@@ -21,14 +21,12 @@ struct IndexWriter: ~Copyable {
   var retired: [(version: Int, slots: [Int])] = []
   /// Removed slots that lists still name.
   var dead = SlotSet()
-  var entries: [UInt32] = []
-  var hasGraph = false
+  /// nil while searches are exact.
+  var graph: GrowingGraph?
   var ef = 64
   var sampledRecall: Double?
   /// Vectors when the sample was taken.
   var sampledCount = 0
-  /// Slots added since all were last known to be reachable.
-  var unchecked = 0
 
   init(dimension: Int, metric: Metric, options: IndexOptions, kernels: Kernels) {
     self.dimension = dimension
@@ -42,9 +40,9 @@ struct IndexWriter: ~Copyable {
   var loop: ParallelLoop { ParallelLoop(threads: options.threads) }
 
   func snapshot() -> IndexSnapshot {
-    let graph =
-      hasGraph
-      ? GraphState(entries: entries, size: live.count + dead.count, ef: ef, sampledRecall: sampledRecall) : nil
+    let graph = graph.map {
+      GraphState(entries: $0.entries, size: $0.members.count, ef: ef, sampledRecall: sampledRecall)
+    }
     return IndexSnapshot(
       dimension: dimension, metric: metric, live: live, graph: graph, version: version, records: records, rows: rows,
       scratch: scratch, registry: registry, kernels: kernels)
@@ -73,7 +71,7 @@ struct IndexWriter: ~Copyable {
     version += 1
     remove(removed)
     for slot in slots { live.insert(slot) }
-    if buildsGraph || hasGraph { try addToGraph(slots) }
+    if buildsGraph || graph != nil { try addToGraph(slots) }
     return slots
   }
 
@@ -135,7 +133,7 @@ struct IndexWriter: ~Copyable {
     let gone = removed.filter { live.contains($0) }
     for slot in gone { live.remove(slot) }
     guard !gone.isEmpty else { return }
-    if hasGraph {
+    if graph != nil {
       for slot in gone { dead.insert(slot) }
     } else {
       retired.append((version, gone))

@@ -65,7 +65,7 @@ public final class VectorIndex: Sendable {
   /// Makes the graph if there is none and there are enough vectors for one.
   public func buildGraph() throws(IndexError) {
     try writer.withLock { writer throws(IndexError) in
-      guard !writer.hasGraph else { return }
+      guard writer.graph == nil else { return }
       writer.version += 1
       try writer.addToGraph(writer.live.all)
       publish(writer)

@@ -57,6 +57,9 @@ typedef struct nf_kernels {
 
   // The keys of `count` slots (codes.h).
   void (*code_keys)(const nf_codes *codes, const nf_code_query *query, const uint32_t *slots, size_t count, float *keys);
+  // The same from the upper plane alone.
+  void (*code_rough_keys)(const nf_codes *codes, const nf_code_query *query, const uint32_t *slots, size_t count,
+                          float *keys);
 
   // Squared distances of `count` slots from row `slot`, by their codes; of directions unless `euclidean`.
   void (*code_distances)(const nf_codes *codes, uint32_t slot, const uint32_t *slots, size_t count, int euclidean,

@@ -5,9 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// A record is: `padded` codes (a multiple of 128) of 8 bits, value + 128, so that unsigned×signed products apply; this
-// header. Lists of neighbours lie apart, so that a scan of all records reads nothing else. The codes' upper nibbles come first, then the lower ones: a
-// walk over a graph reads the upper half alone. Byte j of each 64 of a plane holds the nibbles of values j and j + 64.
+// A record is `padded` codes (a multiple of 128) of 8 bits, value + 128, so that unsigned×signed products apply. The codes'
+// upper nibbles come first, then the lower ones: a walk over a graph reads the upper half alone. Byte j of each 64 of a
+// plane holds the nibbles of values j and j + 64. Headers and lists of neighbours lie apart: records fill whole cache
+// lines, and a scan reads no lists.
 //
 // The key of a row for a query is a·(query·code) + b; its true key lies within e·‖query‖ + n·(the query's error) of it.
 typedef struct nf_code_header {
@@ -16,8 +17,8 @@ typedef struct nf_code_header {
 
 typedef struct nf_codes {
   uint8_t *base;
-  size_t stride;  // bytes of a record, a multiple of 64
-  size_t padded;
+  size_t padded;  // bytes of a record
+  nf_code_header *headers;
   float step;  // `a` of every record, where it is one and b is 0; else 0
   uint32_t *lists;
   size_t list_stride;  // words of a list: its length, then room for `capacity` slots
@@ -47,7 +48,11 @@ typedef struct nf_tile_queries {
 } nf_tile_queries;
 
 static inline nf_code_header *nf_header(const nf_codes *codes, size_t slot) {
-  return (nf_code_header *)(codes->base + slot * codes->stride + codes->padded);
+  return codes->headers + slot;
+}
+
+static inline const uint8_t *nf_record(const nf_codes *codes, size_t slot) {
+  return codes->base + slot * codes->padded;
 }
 
 // The list of neighbours: [0] is their number. Read and written atomically, since searches go on while it changes.

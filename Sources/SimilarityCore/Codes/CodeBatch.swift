@@ -54,7 +54,7 @@ public final class CodeBatch: @unchecked Sendable {
       guard let rows = tile.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return false }
       for row in 0..<Self.rowsPerTile where live >> UInt64(row) & 1 == 1 {
         kernels.table.pointee.code_unpack(
-          records.raw.base + (first + row) * records.stride, records.padded, rows + row * records.padded)
+          records.raw.base + (first + row) * records.padded, records.padded, rows + row * records.padded)
       }
       return nf_code_batch_product(batch, rows, products) == 0
     }

@@ -13,6 +13,15 @@ extension CodeRecords {
     withUnsafePointer(to: query.raw) { kernels.table.pointee.code_keys(&raw, $0, first, slots.count, keys) }
   }
 
+  /// The same from half of the codes' bits.
+  public func roughKeys(
+    of slots: UnsafeBufferPointer<UInt32>, for query: borrowing QueryPointer, into keys: UnsafeMutablePointer<Float>,
+    _ kernels: Kernels
+  ) {
+    guard let first = slots.baseAddress else { return }
+    kernels.table.pointee.code_rough_keys(&raw, query.pointer, first, slots.count, keys)
+  }
+
   /// The neighbours of `slot` that are not in `visited` yet, and their rough keys, from half of the codes' bits.
   ///
   /// - Parameter visited: a bit for every slot; gets those that are returned.

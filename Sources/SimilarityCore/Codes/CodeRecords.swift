@@ -35,21 +35,18 @@ public final class CodeRecords: @unchecked Sendable {
   var raw: nf_codes
   private let bytes: Int
 
-  /// Bytes of one record.
-  public var stride: Int { raw.stride }
-
   /// - Returns: nil when the memory cannot be had.
   public init?(dimension: Int, metric: CodeMetric, slots: Int, neighbors: Int, rotation: Rotation) {
     self.dimension = dimension
     self.metric = metric
     self.rotation = rotation
     padded = (dimension + 127) / 128 * 128
-    let stride = (padded + MemoryLayout<nf_code_header>.size + 63) / 64 * 64
+    let header = MemoryLayout<nf_code_header>.size
     let listStride = (1 + max(0, neighbors) + 15) / 16 * 16
     mostNeighbors = listStride - 1
     // Whole tiles are read.
     self.slots = (max(1, slots) + 63) / 64 * 64
-    let (size, overflow) = (stride + 4 * listStride).multipliedReportingOverflow(by: self.slots)
+    let (size, overflow) = (padded + header + 4 * listStride).multipliedReportingOverflow(by: self.slots)
     guard dimension > 0, !overflow, self.slots <= Int(UInt32.max >> 1) else { return nil }
     bytes = size
     guard let memory = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
@@ -60,9 +57,10 @@ public final class CodeRecords: @unchecked Sendable {
       madvise(memory, size, MADV_HUGEPAGE)
     #endif
     raw = nf_codes(
-      base: memory.assumingMemoryBound(to: UInt8.self), stride: stride, padded: padded,
+      base: memory.assumingMemoryBound(to: UInt8.self), padded: padded,
+      headers: (memory + padded * self.slots).assumingMemoryBound(to: nf_code_header.self),
       step: metric == .cosine ? Self.commonStep(dimension) : 0,
-      lists: (memory + stride * self.slots).assumingMemoryBound(to: UInt32.self), list_stride: listStride,
+      lists: (memory + (padded + header) * self.slots).assumingMemoryBound(to: UInt32.self), list_stride: listStride,
       capacity: mostNeighbors)
   }
 
@@ -70,8 +68,9 @@ public final class CodeRecords: @unchecked Sendable {
 
   /// Takes over the first `count` records of `other`, which has the same shape.
   public func copy(_ count: Int, from other: CodeRecords) {
-    guard other.stride == stride, other.mostNeighbors == mostNeighbors, count <= min(slots, other.slots) else { return }
-    raw.base.update(from: other.raw.base, count: count * stride)
+    guard other.padded == padded, other.mostNeighbors == mostNeighbors, count <= min(slots, other.slots) else { return }
+    raw.base.update(from: other.raw.base, count: count * padded)
+    raw.headers.update(from: other.raw.headers, count: count)
     raw.lists.update(from: other.raw.lists, count: count * raw.list_stride)
   }
 
@@ -80,7 +79,7 @@ public final class CodeRecords: @unchecked Sendable {
   /// - Parameter norm: ‖row‖.
   public func write(_ row: UnsafeBufferPointer<Float>, norm: Double, to slot: Int, _ kernels: Kernels) {
     guard slot >= 0, slot < slots, row.count == dimension else { return }
-    let record = raw.base + slot * stride
+    let record = raw.base + slot * padded
     let header = nf_header(&raw, slot)
     nf_list_write(&raw, slot, nil, 0)
     let scale = metric == .cosine ? 1 : norm

@@ -1,0 +1,49 @@
+import SimilarityCore
+
+/// What a graph is while it changes, but for its lists.
+struct GrowingGraph {
+  /// The slots in it, also removed ones that lists still name.
+  var members = SlotSet()
+  /// Where walks start.
+  var entries: [UInt32] = []
+  /// Members when the entries were chosen.
+  private var chosenAt = 1
+  /// Where the earliest slots go on.
+  private var cursor = 0
+  /// Slots added since all were last known to be reachable from the entries.
+  private(set) var unchecked = 0
+
+  /// Some of the first quarter of the slots, which came when the graph was small; at its end from the first on again.
+  mutating func earliest(_ count: Int) -> [Int] {
+    let end = members.count / 4
+    var found: [Int] = []
+    for _ in 0..<end where found.count < count {
+      if cursor >= end { cursor = 0 }
+      if members.contains(cursor) { found.append(cursor) }
+      cursor += 1
+    }
+    return found
+  }
+
+  /// Takes in slots whose edges are there.
+  mutating func insert(_ slots: some Swift.Collection<Int>, _ records: CodeRecords) {
+    for slot in slots { members.insert(slot) }
+    unchecked += slots.count
+    guard members.count >= 2 * chosenAt else { return }
+    chooseEntries(records)
+    // Not everything need be reachable from the new ones.
+    unchecked = members.count
+  }
+
+  mutating func chooseEntries(_ records: CodeRecords) {
+    entries = EntryPoints(records: records).choose(among: members)
+    chosenAt = max(1, members.count)
+  }
+
+  /// Makes every member reachable.
+  mutating func reconnect(_ repair: GraphRepair) {
+    chooseEntries(repair.records)
+    entries = repair.reconnect(members, entries: entries)
+    unchecked = 0
+  }
+}
