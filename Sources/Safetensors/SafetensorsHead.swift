@@ -22,9 +22,12 @@ public enum SafetensorsHead {
 
   /// The length, then the header, padded with spaces so that the data starts at a multiple of 8.
   ///
-  /// - Parameter reserving: bytes that the caller is going to append.
-  static func bytes(
-    of tensors: [(name: String, dtype: DType, shape: [Int], count: Int)], metadata: [String: String], reserving: Int
+  /// - Parameters:
+  ///   - tensors: in the order of their data; `count` is their bytes.
+  ///   - reserving: bytes that the caller is going to append.
+  public static func bytes(
+    of tensors: [(name: String, dtype: DType, shape: [Int], count: Int)], metadata: [String: String],
+    reserving: Int = 0
   ) -> [UInt8] {
     var header = JSONWriter(reserving: 128 + 128 * tensors.count)
     header.beginObject()

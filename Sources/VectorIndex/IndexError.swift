@@ -6,4 +6,8 @@ public enum IndexError: Error, Sendable, Equatable {
   case zeroVector(row: Int)
   /// Memory could not be had.
   case outOfMemory
+  /// There is no room on the disk for rows.
+  case full
+  /// Rows cannot be kept on disk, and why.
+  case rowsUnavailable(String)
 }

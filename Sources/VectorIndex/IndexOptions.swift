@@ -8,6 +8,8 @@ public struct IndexOptions: Sendable {
   public var efConstruction = 128
   /// Recall@10 that the pool of a search is chosen for.
   public var recallTarget = 0.97
+  /// A folder for the f32 rows, which are then on disk and mapped; nil keeps them in memory. Codes and graph are in memory.
+  public var rowFolder: String?
   /// Threads that build.
   public var threads = 1
 

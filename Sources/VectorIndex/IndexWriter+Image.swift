@@ -7,20 +7,29 @@ extension IndexWriter {
     let slots = live.all
     var nodes = [Int32](repeating: -1, count: used)
     for (node, slot) in slots.enumerated() { nodes[slot] = Int32(truncatingIfNeeded: node) }
-    let width = records.mostNeighbors
-    var lists = [Int32](repeating: 0, count: slots.count * (1 + width))
-    for (node, slot) in slots.enumerated() {
-      var count = 0
-      for neighbor in records.neighbors(of: slot) where Int(neighbor) < used && nodes[Int(neighbor)] >= 0 {
-        count += 1
-        lists[node * (1 + width) + count] = nodes[Int(neighbor)]
-      }
-      lists[node * (1 + width)] = Int32(truncatingIfNeeded: count)
-    }
+    let lists = Self.lists(records, slots, nodes)
     var starts = graph.entries.compactMap { live.contains(Int($0)) ? nodes[Int($0)] : nil }
     if starts.isEmpty { starts = [0] }
-    return GraphImage(
-      slots: slots, width: width, lists: lists, entries: starts, ef: ef, sampledRecall: sampledRecall)
+    return GraphImage(slots: slots, lists: lists, entries: starts, ef: ef, sampledRecall: sampledRecall)
+  }
+
+  /// - Parameter nodes: the number of each slot's node; -1 where there is none.
+  private static func lists(_ records: CodeRecords, _ slots: [Int], _ nodes: [Int32]) -> GraphLists {
+    let width = records.mostNeighbors
+    return GraphLists(width: width) { range in
+      var lists = [Int32](repeating: 0, count: range.count * (1 + width))
+      for node in range where node < slots.count {
+        let first = (node - range.lowerBound) * (1 + width)
+        var count = 0
+        for neighbor in records.neighbors(of: slots[node]) where Int(neighbor) < nodes.count {
+          guard nodes[Int(neighbor)] >= 0 else { continue }
+          count += 1
+          lists[first + count] = nodes[Int(neighbor)]
+        }
+        lists[first] = Int32(truncatingIfNeeded: count)
+      }
+      return lists
+    }
   }
 
   /// See ``VectorIndex/adopt(_:at:)``. When it returns false nothing has changed.
@@ -38,11 +47,13 @@ extension IndexWriter {
     let nodesPerPiece = 1024
     do {
       try loop.forEach((places.count + nodesPerPiece - 1) / nodesPerPiece) { piece in
-        for node in piece * nodesPerPiece..<min((piece + 1) * nodesPerPiece, places.count) where places[node] >= 0 {
-          let list = Self.list(of: node, image, places, pruning)
+        let nodes = piece * nodesPerPiece..<min((piece + 1) * nodesPerPiece, places.count)
+        return image.lists.allSatisfy(nodes) { node, neighbors in
+          guard places[node] >= 0 else { return true }
+          let list = Self.list(of: node, neighbors, image, places, pruning)
           list.withUnsafeBufferPointer { records.setNeighbors(of: places[node], to: $0) }
+          return true
         }
-        return true
       }
     } catch {
       throw .outOfMemory
@@ -61,8 +72,9 @@ extension IndexWriter {
   }
 
   /// The slots of a node's neighbours; one that is gone gives way to what is left of its own neighbours.
-  private static func list(of node: Int, _ image: GraphImage, _ places: [Int], _ pruning: Pruning) -> [UInt32] {
-    let neighbors = image.neighbors(of: node)
+  private static func list(
+    of node: Int, _ neighbors: ArraySlice<Int32>, _ image: GraphImage, _ places: [Int], _ pruning: Pruning
+  ) -> [UInt32] {
     let found = neighbors.compactMap { UInt32(exactly: places[Int($0)]) }
     guard found.count < neighbors.count else { return found }
     var seen: Set<UInt32> = [UInt32(truncatingIfNeeded: places[node])]
@@ -72,8 +84,11 @@ extension IndexWriter {
         if seen.insert(slot).inserted { candidates.append(slot) }
         continue
       }
-      for next in image.neighbors(of: Int(neighbor)) {
-        if let slot = UInt32(exactly: places[Int(next)]), seen.insert(slot).inserted { candidates.append(slot) }
+      _ = image.lists.allSatisfy(Int(neighbor)..<Int(neighbor) + 1) { _, further in
+        for next in further {
+          if let slot = UInt32(exactly: places[Int(next)]), seen.insert(slot).inserted { candidates.append(slot) }
+        }
+        return true
       }
     }
     return candidates.count <= pruning.degree ? candidates : pruning.choose(for: places[node], from: candidates)

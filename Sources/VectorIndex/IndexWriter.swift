@@ -34,7 +34,7 @@ struct IndexWriter: ~Copyable {
     self.options = options
     self.kernels = kernels
     rotation = Rotation(dimension: dimension)
-    rows = RowBlocks(dimension: dimension)
+    rows = RowBlocks(dimension: dimension, folder: options.rowFolder)
   }
 
   var loop: ParallelLoop { ParallelLoop(threads: options.threads) }
@@ -98,10 +98,13 @@ struct IndexWriter: ~Copyable {
     free.sort(by: >)
   }
 
+  /// See ``VectorIndex/reserve(_:)``.
+  mutating func reserve(_ count: Int) throws(IndexError) { try grow(by: count - free.count) }
+
   private mutating func grow(by count: Int) throws(IndexError) {
     guard count > 0 else { return }
     let needed = used + count
-    rows.reserve(needed)
+    try rows.reserve(needed)
     let room = records?.slots ?? 0
     guard needed > room else { return }
     // Half as much again: the old records are freed when their last reader is done.

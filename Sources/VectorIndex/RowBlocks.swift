@@ -1,34 +1,68 @@
 import SimilarityCore
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 /// The f32 rows as they were given, and their norms, in blocks that never move: growing adds blocks.
 // SAFETY: a row is written once, by the writer, before any snapshot's live set names its slot.
 struct RowBlocks: Sendable {
-  /// 1,024 rows of 384 values are 1.5 MiB.
+  /// 1,024 rows of 384 values are 1.5 MiB. A block is a whole number of pages, also where they have 64 KiB.
   static let rowsPerBlock = 1024
+  private static let largestPage = 65_536
 
   final class Block: @unchecked Sendable {
     let values: UnsafeMutablePointer<Float>
     let norms: UnsafeMutablePointer<Double>
+    /// Bytes of the file that are mapped; 0 for a block in memory.
+    private let mapped: Int
 
     init(dimension: Int) {
       values = .allocate(capacity: RowBlocks.rowsPerBlock * dimension)
       norms = .allocate(capacity: RowBlocks.rowsPerBlock)
+      mapped = 0
+    }
+
+    init(_ bytes: Int, of file: RowFile, at offset: Int) throws(IndexError) {
+      values = try file.map(bytes, at: offset).assumingMemoryBound(to: Float.self)
+      norms = .allocate(capacity: RowBlocks.rowsPerBlock)
+      mapped = bytes
     }
 
     deinit {
-      values.deallocate()
+      if mapped > 0 { munmap(values, mapped) } else { values.deallocate() }
       norms.deallocate()
     }
   }
 
   let dimension: Int
+  /// Where rows are kept on disk; nil for rows in memory.
+  private let folder: String?
+  private var file: RowFile?
   private(set) var blocks: [Block] = []
 
-  init(dimension: Int) { self.dimension = dimension }
+  init(dimension: Int, folder: String?) {
+    self.dimension = dimension
+    self.folder = folder
+  }
 
   /// Makes room for slots 0 ..< `slots`.
-  mutating func reserve(_ slots: Int) {
-    while blocks.count * Self.rowsPerBlock < slots { blocks.append(Block(dimension: dimension)) }
+  mutating func reserve(_ slots: Int) throws(IndexError) {
+    while blocks.count * Self.rowsPerBlock < slots { blocks.append(try nextBlock()) }
+  }
+
+  private mutating func nextBlock() throws(IndexError) -> Block {
+    guard let folder else { return Block(dimension: dimension) }
+    if file == nil { file = try RowFile(in: folder) }
+    guard let file else { throw .outOfMemory }
+    let (bytes, overflow) = (Self.rowsPerBlock * MemoryLayout<Float>.stride).multipliedReportingOverflow(by: dimension)
+    guard !overflow, bytes <= .max - Self.largestPage else { throw .outOfMemory }
+    let whole = (bytes + Self.largestPage - 1) / Self.largestPage * Self.largestPage
+    return try Block(whole, of: file, at: whole * blocks.count)
   }
 
   // SAFETY: callers name slots that there is room for.

@@ -44,6 +44,13 @@ public final class VectorIndex: Sendable {
     }
   }
 
+  /// Makes room for `count` more vectors: adding them does not fail for want of it.
+  ///
+  /// - Throws: ``IndexError``; what is here stays as it is.
+  public func reserve(_ count: Int) throws(IndexError) {
+    try writer.withLock { writer throws(IndexError) in try writer.reserve(count) }
+  }
+
   /// The graph as it stands, to be kept; nil while there is none.
   public func image() -> GraphImage? { writer.withLock { $0.image() } }
 

@@ -27,9 +27,14 @@ struct Checksum {
 
   mutating func add(_ values: [Float]) { values.withUnsafeBytes { add($0) } }
 
-  // SAFETY: every load is within the buffer's bounds, which are checked.
   mutating func add(_ bytes: UnsafeRawBufferPointer) {
     add(UInt64(bytes.count))
+    addWords(bytes)
+  }
+
+  /// A part of a buffer whose length was added; every part but the last is a multiple of 8 bytes.
+  // SAFETY: every load is within the buffer's bounds, which are checked.
+  mutating func addWords(_ bytes: UnsafeRawBufferPointer) {
     let whole = bytes.count & ~7
     for offset in stride(from: 0, to: whole, by: 8) {
       add(UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)))

@@ -187,6 +187,18 @@ extension Collection {
     }
   }
 
+  /// Makes room in memory for `count` points more.
+  ///
+  /// - Returns: why there is none.
+  func reserve(_ count: Int) -> StoreError? {
+    do throws(IndexError) {
+      try index.reserve(count)
+      return nil
+    } catch {
+      return StoreError(error)
+    }
+  }
+
   func beginChange() -> Changing { Changing(self) }
 
   /// Saves the graph when there is one and the file has another version. On the writer's queue, or before there is one.

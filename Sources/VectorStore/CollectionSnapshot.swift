@@ -94,6 +94,8 @@ extension StoreError {
     case .dimension(let row, let expected, let found): self = .dimension(row: row, expected: expected, found: found)
     case .zeroVector(let row): self = .zeroVector(row: row)
     case .outOfMemory: self = .unavailable("there is not enough memory")
+    case .full: self = .full
+    case .rowsUnavailable(let reason): self = .unavailable("rows cannot be kept on disk: \(reason)")
     }
   }
 }

@@ -32,13 +32,16 @@ public final class CollectionStore: Sendable {
   ///
   /// - Parameters:
   ///   - threads: how many build an index.
+  ///   - lowMemory: whether f32 rows are in a file of the folder and mapped, which leaves codes and graphs in memory.
   ///   - progress: gets a line now and then.
   /// - Throws: ``OpenError`` naming the path: a folder that is in use or cannot be written, a newer or foreign file, damage.
   public convenience init(
-    data: Location = .memory, threads: Int = 1, progress: @escaping @Sendable (String) -> Void = { _ in }
+    data: Location = .memory, threads: Int = 1, lowMemory: Bool = false,
+    progress: @escaping @Sendable (String) -> Void = { _ in }
   ) throws(OpenError) {
     var options = IndexOptions()
     options.threads = max(1, threads)
+    if lowMemory, case .folder(let path) = data { options.rowFolder = path }
     try self.init(data: data, index: options, vfs: nil, progress: progress)
   }
 

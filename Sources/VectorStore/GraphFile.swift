@@ -60,53 +60,41 @@ struct GraphFile: Sendable {
       "format": Self.format, "collection": stored.name, "dim": "\(stored.dimension)", "metric": stored.metric.rawValue,
       "version": "\(content.version)", "ef": "\(image.ef)", "recall": image.sampledRecall.map { "\($0)" } ?? "",
     ]
-    var writer = SafetensorsWriter()
-    do throws(SafetensorsError) {
-      let keys = content.keys.map(\.littleEndian)
-      let lists = image.lists.map(\.littleEndian)
-      let entries = image.entries.map(\.littleEndian)
-      var sum = Self.sum(of: metadata)
-      for bytes in [keys.bytes, lists.bytes, entries.bytes] { bytes.withUnsafeBytes { sum.add($0) } }
-      metadata["checksum"] = Self.hex(sum)
-      try writer.add("keys", .i64, [keys.count], keys.bytes)
-      try writer.add("lists", .i32, [keys.count, 1 + image.width], lists.bytes)
-      try writer.add("entries", .i32, [entries.count], entries.bytes)
-    } catch {
-      progress("\(path) cannot be written: \(error.message)")
-      return false
+    let keys = content.keys.map(\.littleEndian)
+    let entries = image.entries.map(\.littleEndian)
+    var sum = Self.sum(of: metadata)
+    keys.withUnsafeBytes { sum.add($0) }
+    sum.add(UInt64(Self.listBytes(image)))
+    _ = forEachPiece(of: image) {
+      sum.addWords($0)
+      return true
     }
-    let partial = "\(path).partial"
-    guard Self.put(writer.serialize(metadata: metadata), at: partial), rename(partial, path) == 0 else {
-      progress("\(path) cannot be written: \(String(cString: strerror(errno)))")
-      unlink(partial)
-      return false
+    entries.withUnsafeBytes { sum.add($0) }
+    metadata["checksum"] = Self.hex(sum)
+    let head = SafetensorsHead.bytes(
+      of: [
+        (name: "keys", dtype: .i64, shape: [keys.count], count: 8 * keys.count),
+        (name: "entries", dtype: .i32, shape: [entries.count], count: 4 * entries.count),
+        (name: "lists", dtype: .i32, shape: [keys.count, 1 + image.lists.width], count: Self.listBytes(image)),
+      ], metadata: metadata)
+    let isWritten = NewFile.write(path, in: folder) { put in
+      head.withUnsafeBytes(put) && keys.withUnsafeBytes(put) && entries.withUnsafeBytes(put)
+        && forEachPiece(of: image, put)
     }
-    let descriptor = open(folder, O_RDONLY | O_CLOEXEC)
-    if descriptor >= 0 {
-      fsync(descriptor)
-      close(descriptor)
-    }
-    return true
+    if let reason = isWritten { progress("\(path) cannot be written: \(reason)") }
+    return isWritten == nil
   }
 
-  private static func put(_ bytes: [UInt8], at path: String) -> Bool {
-    let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
-    guard descriptor >= 0 else { return false }
-    // SAFETY: every write is within the array.
-    let isWritten = bytes.withUnsafeBytes { bytes in
-      var done = 0
-      while done < bytes.count {
-        let count = systemWrite(descriptor, UnsafeRawBufferPointer(rebasing: bytes[done...]))
-        if count < 0, errno == EINTR { continue }
-        guard count > 0 else { return false }
-        done += count
-      }
-      return fsync(descriptor) == 0
+  private static func listBytes(_ image: GraphImage) -> Int { image.slots.count * (1 + image.lists.width) * 4 }
+
+  /// The lists' bytes, some at a time: each piece but the last is a multiple of 8.
+  private func forEachPiece(of image: GraphImage, _ body: (UnsafeRawBufferPointer) -> Bool) -> Bool {
+    let perPiece = 4096
+    for first in stride(from: 0, to: image.slots.count, by: perPiece) {
+      let piece = image.lists[first..<min(first + perPiece, image.slots.count)].map(\.littleEndian)
+      guard piece.withUnsafeBytes(body) else { return false }
     }
-    let reason = errno
-    let isClosed = close(descriptor) == 0
-    if !isWritten { errno = reason }
-    return isWritten && isClosed
+    return true
   }
 
   // MARK: Reading
@@ -131,8 +119,11 @@ struct GraphFile: Sendable {
     guard let version = metadata["version"].flatMap({ Int($0) }), let ef = metadata["ef"].flatMap({ Int($0) }) else {
       throw SafetensorsError(message: "metadata")
     }
+    let width = lists.shape[1] - 1
     let image = GraphImage(
-      slots: [Int](repeating: -1, count: keys.count), width: lists.shape[1] - 1, lists: lists.integers(),
+      slots: [Int](repeating: -1, count: keys.count),
+      // The archive stays mapped as long as its tensor.
+      lists: GraphLists(width: width) { lists.integers($0.lowerBound * (1 + width)..<$0.upperBound * (1 + width)) },
       entries: entries.integers(), ef: ef, sampledRecall: metadata["recall"].flatMap { Double($0) })
     return Content(version: version, keys: keys.integers(), image: image)
   }
@@ -149,29 +140,12 @@ struct GraphFile: Sendable {
   private static func hex(_ sum: Checksum) -> String { String(UInt64(bitPattern: sum.value), radix: 16) }
 }
 
-private func systemWrite(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Int {
-  write(descriptor, bytes.baseAddress, bytes.count)
-}
-
-extension Array where Element: FixedWidthInteger {
-  fileprivate var bytes: [UInt8] { withUnsafeBytes { [UInt8]($0) } }
-}
-
-extension SafetensorsWriter {
-  fileprivate mutating func add(
-    _ name: String, _ dtype: DType, _ shape: [Int], _ bytes: [UInt8]
-  ) throws(SafetensorsError) {
-    let added = bytes.withUnsafeBytes { bytes -> Result<Void, SafetensorsError> in
-      Result { () throws(SafetensorsError) in try add(name: name, dtype: dtype, shape: shape, bytes: bytes) }
-    }
-    try added.get()
-  }
-}
-
 extension TensorView {
-  // SAFETY: unaligned loads within `bytes`; the caller has checked that the element type has this size.
-  fileprivate func integers<Integer: FixedWidthInteger>() -> [Integer] {
-    (0..<count).map {
+  fileprivate func integers<Integer: FixedWidthInteger>() -> [Integer] { integers(0..<count) }
+
+  // SAFETY: unaligned loads within `bytes`: the range is cut to it, and the caller has checked the element type's size.
+  fileprivate func integers<Integer: FixedWidthInteger>(_ range: Range<Int>) -> [Integer] {
+    range.clamped(to: 0..<count).map {
       Integer(littleEndian: bytes.loadUnaligned(fromByteOffset: $0 * MemoryLayout<Integer>.size, as: Integer.self))
     }
   }

@@ -38,6 +38,12 @@ enum Loading {
       pending.removeAll(keepingCapacity: true)
       rows.removeAll(keepingCapacity: true)
     }
+    // Room for all at once: growing would hold the old and the new.
+    do throws(IndexError) {
+      try index.reserve(Int(stored.count))
+    } catch {
+      throw OpenError("collection '\(stored.name)' cannot be loaded: \(StoreError(error))")
+    }
     var read: Int64 = 0
     try records.load(stored) { point throws(OpenError) in
       rows.append(contentsOf: point.vector)

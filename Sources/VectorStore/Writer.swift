@@ -74,8 +74,7 @@ final class Writer: Sendable {
   }
 
   private func runGroup() {
-    let group = takeGroup()
-    commit(group)
+    commit(admitted(takeGroup()))
     let more = state.withLock { state in
       state.isScheduled = !state.waiting.isEmpty
       return state.isScheduled
@@ -102,7 +101,23 @@ final class Writer: Sendable {
     }
   }
 
+  /// Those whose points memory has room for; the others are answered. After the commit it would be too late to refuse.
+  private func admitted(_ group: [Pending]) -> [Pending] {
+    var points: [Int64: Int] = [:]
+    return group.filter { pending in
+      guard let collection = pending.collection, case .record(.upsert) = pending.change else { return true }
+      let total = (points[collection.id] ?? 0) + pending.change.points
+      if let refusal = collection.reserve(total) {
+        pending.completion(.failure(refusal))
+        return false
+      }
+      points[collection.id] = total
+      return true
+    }
+  }
+
   private func commit(_ group: [Pending]) {
+    guard !group.isEmpty else { return }
     let changes = group.map { pending in
       switch pending.change {
       case .record(let change): change

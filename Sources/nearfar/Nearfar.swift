@@ -29,6 +29,7 @@ enum Nearfar {
       --port N                port to listen on, 0 for a free one (8080)
       --model DIR             model folder in the Hugging Face layout (models/all-MiniLM-L6-v2)
       --data DIR              folder that keeps collections; one process at a time (:memory:, which keeps nothing)
+      --low-memory            vectors in a file of the data folder, mapped; codes and graphs stay in memory
       --precision auto|f32    number format of the encoder (auto)
       --threads N             work queues (the cores that the process may use)
       --max-connections N     connections at once (1024)
@@ -86,7 +87,8 @@ enum Nearfar {
   private static func run(_ command: String, _ arguments: ArraySlice<String>) throws(UsageError) -> Int32 {
     switch command {
     case "serve":
-      let options = try Options(arguments, known: ServeOptions.flags, environment: environment())
+      let options = try Options(
+        arguments, known: ServeOptions.flags, switches: ServeOptions.switches, environment: environment())
       return Serve.run(try ServeOptions(options))
     case "loss":
       return try Loss.run(try Options(arguments, known: Loss.flags, environment: [:]))

@@ -26,7 +26,9 @@ enum Serve {
         options.data == .memory
           ? "collections are in memory: nothing is kept (--data DIR keeps them)"
           : "collections are kept in \(options.data)")
-      store = try CollectionStore(data: options.data, threads: options.service.threads) { log.info($0) }
+      store = try CollectionStore(
+        data: options.data, threads: options.service.threads, lowMemory: options.lowMemory
+      ) { log.info($0) }
     } catch {
       log.error("cannot start: --data: \(error)")
       return 1

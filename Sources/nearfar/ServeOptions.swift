@@ -8,10 +8,13 @@ struct ServeOptions {
   let server: ServerConfiguration
   let service: ServiceConfiguration
   let data: CollectionStore.Location
+  let lowMemory: Bool
   let log: Log
 
+  static let switches = ["low-memory"]
   static let flags = [
-    "host", "port", "model", "data", "precision", "threads", "api-key-file", "tls-cert", "tls-key", "max-body-bytes",
+    "host", "port", "model", "data", "low-memory", "precision", "threads", "api-key-file", "tls-cert", "tls-key",
+    "max-body-bytes",
     "max-connections", "idle-timeout", "drain-timeout", "log-format", "max-inputs", "max-input-chars", "max-dim",
     "max-k", "max-json-depth", "max-head-bytes", "max-fields",
   ]
@@ -23,6 +26,10 @@ struct ServeOptions {
     let folder = options.string("data") ?? ":memory:"
     guard !folder.isEmpty else { throw UsageError(description: "--data must be a folder or :memory:") }
     data = folder == ":memory:" ? .memory : .folder(folder)
+    lowMemory = try options.choice("low-memory", of: ["false", "true"]) == "true"
+    guard !lowMemory || data != .memory else {
+      throw UsageError(description: "--low-memory keeps vectors in a file and needs --data DIR")
+    }
     let precision = try options.choice("precision", of: ["auto", "f32", "bf16", "int8"])
     guard ["auto", "f32"].contains(precision) else {
       throw UsageError(description: "--precision '\(precision)' is not served by this version; f32 is")

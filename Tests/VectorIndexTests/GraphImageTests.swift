@@ -25,15 +25,27 @@ struct GraphImageTests {
       #expect(try !index.adopt(wrong, at: slots))
       #expect(index.snapshot.graph == nil)
     }
-    try refuses { $0.lists[0] = Int32($0.width + 1) }
-    try refuses { $0.lists[0] = -1 }
-    try refuses { $0.lists[1] = 600 }
-    try refuses { $0.lists[1] = .min }
-    try refuses { $0.lists[1] = 0 }
-    try refuses { $0.lists[1] = $0.lists[2] }
-    try refuses { $0.lists.removeLast() }
-    try refuses { $0.width = .max }
-    try refuses { $0.width = 0 }
+    let width = image.lists.width
+    func refusesLists(_ width: Int = width, _ change: (inout [Int32]) -> Void) throws {
+      var wrong = image.lists[0..<600]
+      change(&wrong)
+      let lists = wrong
+      try refuses {
+        $0.lists = GraphLists(width: width) { nodes in
+          Array(lists.dropFirst(nodes.lowerBound * (1 + 79)).prefix(nodes.count * (1 + 79)))
+        }
+      }
+    }
+    #expect(width == 79)
+    try refusesLists { $0[0] = Int32(width + 1) }
+    try refusesLists { $0[0] = -1 }
+    try refusesLists { $0[1] = 600 }
+    try refusesLists { $0[1] = .min }
+    try refusesLists { $0[1] = 0 }
+    try refusesLists { $0[1] = $0[2] }
+    try refusesLists { $0.removeLast() }
+    try refusesLists(.max - 1) { _ in }
+    try refusesLists(0) { _ in }
     try refuses { $0.entries = [] }
     try refuses { $0.entries = [600] }
     try refuses { $0.entries = [3, 3] }
