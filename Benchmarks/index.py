@@ -65,7 +65,8 @@ class Nearfar:
         found = self.read()
         if not found["sound"]:
             raise SystemExit("the graph is not sound")
-        self.build, self.bytes = found["seconds"], found["bytes"] / found["vectors"]
+        self.count = found["vectors"]
+        self.build, self.bytes = found["seconds"], found["bytes"] / self.count
         self.out = SCRATCH / "found.bin"
 
     def read(self) -> dict:
@@ -110,7 +111,7 @@ class Thresholds:
     def at_least(self, what: str, value: float, least: float) -> None:
         met = value >= least
         self.missed += 0 if met else 1
-        print(f"{'met   ' if met else 'MISSED'} {what}: {value:.2f} (at least {least})", flush=True)
+        print(f"{'met   ' if met else 'MISSED'} {what}: {value:.4g} (at least {least})", flush=True)
 
 
 def sweep(sides: list, ours: Nearfar, queries, truth, threads: int, rounds: int) -> dict[str, list[tuple[float, float]]]:

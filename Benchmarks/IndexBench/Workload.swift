@@ -43,6 +43,7 @@ struct Workload {
   }
 
   func run(_ words: [String]) throws -> String {
+    if words.first == "churn", words.count == 2, let operations = Int(words[1]) { return try churn(operations) }
     guard words.count >= 3 else { throw UsageError() }
     var options = SearchOptions(k: 10)
     let snapshot = index.snapshot
@@ -71,6 +72,39 @@ struct Workload {
     let seconds = Self.now() - start
     try Self.save(found, to: words[0] == "graph" ? words[3] : words[2])
     return "{\"seconds\":\(seconds),\"queries\":\(found.count)}"
+  }
+
+  /// Removes and inserts, a hundred at a time and in no order, until all vectors are there again.
+  private func churn(_ operations: Int) throws -> String {
+    var random = SystemRandomNumberGenerator()
+    var slots = index.snapshot.live.all
+    var away: [[Float]] = []
+    var done = 0
+    let start = Self.now()
+    while done < operations || !away.isEmpty {
+      var removed: [Int] = []
+      if done < operations {
+        for _ in 0..<min(100, slots.count) {
+          slots.swapAt(Int.random(in: slots.indices, using: &random), slots.count - 1)
+          removed.append(slots.removeLast())
+        }
+      }
+      let rows = removed.map { index.snapshot.vector(at: $0) }
+      away.shuffle(using: &random)
+      // A tenth of the vectors is away once it has begun.
+      let count = min(away.count, done < operations && away.count < slots.count / 10 ? 0 : 100)
+      let added = away.suffix(count).flatMap(\.self)
+      away.removeLast(count)
+      slots += try index.apply(removing: removed, adding: added)
+      away += rows
+      done += removed.count + count
+    }
+    let seconds = Self.now() - start
+    let report = index.validate()
+    return """
+      {"seconds":\(seconds),"queries":\(done),"wrong":\(report.dangling + report.repeated),\
+      "unreachable":\(report.unreachable)}
+      """
   }
 
   private static func save(_ found: [[Candidate]], to path: String) throws {

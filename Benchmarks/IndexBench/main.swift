@@ -13,6 +13,7 @@
 //   graph EF THREADS OUT     every query by the graph, one after another on each thread
 //   exact THREADS OUT N      N queries by the exact search, one at a time
 //   batch THREADS OUT        all queries by the exact search at once
+//   churn OPERATIONS         removes and inserts until so many are done and all vectors are there again
 // and prints {"seconds", "queries"}; OUT gets the slots found, ten a query, as little-endian 32-bit integers.
 
 /// Writes a line at once: whoever waits for it has no other sign that a round is over.

@@ -6,8 +6,9 @@ struct GraphRepair {
   let pruning: Pruning
   let loop: ParallelLoop
 
-  /// Takes `dead` out of the lists of `members`: each list that names one gets the dead one's own neighbours as candidates
-  /// (Singh et al. 2021, "FreshDiskANN", algorithm 4), so that the ways through it stay.
+  /// Takes `dead` out of the lists of `members`: a dead neighbour gives way to the nearest of its own neighbours (as Xu et al.
+  /// 2025, "IP-DiskANN", do at once), so that an edge to a far region still leads there. To choose anew among all of their
+  /// neighbours (Singh et al. 2021, "FreshDiskANN") would fill lists with what is near.
   ///
   /// Lists of the dead are left as they are, for walks that are on them.
   func unlink(_ dead: SlotSet, members: SlotSet) throws(ProductFailure) {
@@ -26,14 +27,14 @@ struct GraphRepair {
   private func mend(_ slot: Int, _ dead: SlotSet) {
     let list = records.neighbors(of: slot)
     guard list.contains(where: { dead.contains(Int($0)) }) else { return }
-    var candidates: [UInt32] = []
-    for neighbor in list {
-      candidates += dead.contains(Int(neighbor)) ? records.neighbors(of: Int(neighbor)) : [neighbor]
+    var kept = list.filter { !dead.contains(Int($0)) }
+    for neighbor in list where dead.contains(Int(neighbor)) && kept.count < records.mostNeighbors {
+      let further = records.neighbors(of: Int(neighbor)).filter {
+        Int($0) != slot && !dead.contains(Int($0)) && !kept.contains($0)
+      }
+      if let nearest = pruning.nearest(to: slot, of: further) { kept.append(nearest) }
     }
-    var known: Set<UInt32> = [UInt32(slot)]
-    candidates = candidates.filter { !dead.contains(Int($0)) && known.insert($0).inserted }
-    let chosen = candidates.count <= pruning.degree ? candidates : pruning.choose(for: slot, from: candidates)
-    chosen.withUnsafeBufferPointer { records.setNeighbors(of: slot, to: $0) }
+    kept.withUnsafeBufferPointer { records.setNeighbors(of: slot, to: $0) }
   }
 
   /// The slots that cannot be reached from `entries`.

@@ -15,13 +15,7 @@ struct Pruning {
   /// - Returns: at most ``degree`` of them, nearest first.
   func choose(for slot: Int, from candidates: [UInt32]) -> [UInt32] {
     guard !candidates.isEmpty else { return [] }
-    var distances = [Float](repeating: 0, count: candidates.count)
-    candidates.withUnsafeBufferPointer { candidates in
-      distances.withUnsafeMutableBufferPointer { distances in
-        guard let out = distances.baseAddress else { return }
-        records.distances(of: candidates, from: slot, into: out, kernels)
-      }
-    }
+    let distances = distances(of: candidates, from: slot)
     let order = candidates.indices.sorted {
       distances[$0] != distances[$1] ? distances[$0] < distances[$1] : candidates[$0] < candidates[$1]
     }
@@ -45,5 +39,18 @@ struct Pruning {
       }
     }
     return chosen
+  }
+
+  /// The nearest of `candidates`, the smaller slot of two; nil when there is none.
+  func nearest(to slot: Int, of candidates: [UInt32]) -> UInt32? {
+    zip(distances(of: candidates, from: slot), candidates).min { $0 < $1 }?.1
+  }
+
+  private func distances(of candidates: [UInt32], from slot: Int) -> [Float] {
+    [Float](unsafeUninitializedCapacity: candidates.count) { distances, count in
+      guard let out = distances.baseAddress else { return }
+      candidates.withUnsafeBufferPointer { records.distances(of: $0, from: slot, into: out, kernels) }
+      count = candidates.count
+    }
   }
 }
