@@ -37,6 +37,9 @@ public final class SafetensorsArchive: Sendable {
     entries = Dictionary(header.entries.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
   }
 
+  /// Gives the pages of a mapped file back after everything was read once; what is read again comes from the file.
+  public func releasePages() { storage.releasePages() }
+
   /// The tensor of that name, nil when there is none.
   public func tensor(_ name: String) -> TensorView? {
     entries[name].map { TensorView($0, in: storage, dataStart: dataStart) }

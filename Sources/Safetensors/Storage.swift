@@ -44,6 +44,11 @@ final class Storage: @unchecked Sendable {
     if isMapped { munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count) }
   }
 
+  /// Gives the pages of a mapping back; those that are read again come from the file.
+  func releasePages() {
+    if isMapped { madvise(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count, MADV_DONTNEED) }
+  }
+
   private static func failure(_ what: String, _ path: String) -> SafetensorsError {
     SafetensorsError(message: "\(what) \(path): \(String(cString: strerror(errno)))")
   }

@@ -62,6 +62,8 @@ public final class SentenceEncoder: Sendable {
     transformer = Transformer(configuration: configuration, weights: weights, kernels: kernels)
     workspaces = WorkspacePool(configuration)
     self.configuration = configuration
+    // The fingerprint has read it all; most of it is packed by now, and of the word vectors few are used.
+    archive.releasePages()
   }
 
   /// The pooled vectors of packed token sequences, one row each, not normalised.
