@@ -47,7 +47,8 @@ public final class Service: RequestHandler {
           texts: texts, queues: negatives, idempotency: idempotency, limits: limits, threads: configuration.threads),
         collections: CollectionsEndpoint(store: store, limits: limits),
         points: PointsEndpoint(store: store, texts: texts, idempotency: idempotency, limits: limits),
-        export: ExportEndpoint(store: store),
+        export: ExportEndpoint(
+          store: store, kept: KeptSnapshots(now: configuration.clock), longestHeader: configuration.longestExportHeader),
         neighbors: NeighborsEndpoint(store: store, texts: texts, limits: limits, threads: configuration.threads),
         queues: QueuesEndpoint(queues: negatives, limits: limits), operation: operation))
     admittance = Admittance(maxBodyBytes: limits.maxBodyBytes)

@@ -9,7 +9,8 @@ public final class Collection: Sendable {
   public let name: String
   public let dimension: Int
   public let metric: Metric
-  let id: Int64
+  /// Never used again for another collection of the same data.
+  package let id: Int64
   let index: VectorIndex
   private let state: Mutex<State>
   private let writer: Writer
