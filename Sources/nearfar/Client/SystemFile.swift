@@ -82,6 +82,8 @@ final class SystemFile: Sendable {
 
   static func remove(_ path: String) { unlink(path) }
 
+  static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
   private func unsafeRead(_ descriptor: Int32, _ room: UnsafeMutableBufferPointer<UInt8>) -> Int {
     #if canImport(Glibc)
       Glibc.read(descriptor, room.baseAddress, room.count)
