@@ -32,6 +32,8 @@ public final class Service: RequestHandler {
       _ = try store.create("default", dimension: encoder.dimension)
     } catch StoreError.conflict {
       // It was made for a model of another dimension, and its points stay; the texts of this one are refused by name.
+    } catch StoreError.readOnly {
+      // What is there is served.
     }
     let negatives = QueueRegistry(work: queues)
     let idempotency = IdempotencyStore(work: queues, now: configuration.clock)

@@ -14,6 +14,8 @@ public enum StoreError: Error, Sendable, Equatable {
   case unknownPoint(row: Int, id: String)
   /// No room on the disk. Nothing has changed; the same write succeeds once there is room.
   case full
+  /// The data folder cannot be written: there are reads alone until the next start.
+  case readOnly
   /// The records cannot be reached, and why. Nothing has changed; a later attempt may succeed.
   case unavailable(String)
 }

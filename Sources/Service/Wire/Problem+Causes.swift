@@ -57,6 +57,8 @@ extension Problem {
       self = .invalid("\(points)[\(row)]", "holds a value that is not finite in f32")
     case .full:
       self.init(507, "there is no room to store it; nothing has changed")
+    case .readOnly:
+      self.init(503, "the data folder cannot be written: collections are served read-only")
     case .unavailable(let reason):
       self.init(503, reason)
     case .unknownPoint(let row, let id):
