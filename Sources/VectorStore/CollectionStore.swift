@@ -48,6 +48,7 @@ public final class CollectionStore: Sendable {
   /// - Parameter readOnly: takes the folder for one that cannot be written.
   package init(
     data: Location, index options: IndexOptions = IndexOptions(), vfs: String?, readOnly: Bool = false,
+    bounds: RecordBounds = RecordBounds(),
     progress: @escaping @Sendable (String) -> Void = { _ in }
   ) throws(OpenError) {
     location = data
@@ -57,13 +58,14 @@ public final class CollectionStore: Sendable {
     case .memory:
       isReadOnly = false
       folder = Mutex(nil)
-      records = try SQLiteRecords(path: ":memory:")
+      records = try SQLiteRecords(path: ":memory:", bounds: bounds)
     case .folder(let path):
       let opened = try DataFolder(path, readOnly: readOnly)
       isReadOnly = opened.isReadOnly
       if isReadOnly { progress("the folder \(path) cannot be written: its collections are served read-only") }
       try LogCheck.check("\(opened.database)-wal")
-      records = try SQLiteRecords(path: opened.database, vfs: vfs, creates: !opened.isMarked, readOnly: isReadOnly)
+      records = try SQLiteRecords(
+        path: opened.database, vfs: vfs, creates: !opened.isMarked, readOnly: isReadOnly, bounds: bounds)
       opened.markUsed()
       folder = Mutex(opened)
     }

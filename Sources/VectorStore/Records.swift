@@ -5,7 +5,7 @@ import VectorIndex
 ///
 /// A collection's versions are dense and in commit order: 1 for its first batch, one more for each further one. From any
 /// version on, ``changes(of:after:limit:)`` tells what is different; whoever applies the pages in order has an identical
-/// collection. One caller at a time.
+/// collection. Of deletions the oldest are forgotten in time, so a follower that is far behind loads anew. One caller at a time.
 protocol Records: Sendable {
   /// Every collection.
   func collections() throws(StoreError) -> [StoredCollection]
@@ -23,6 +23,8 @@ protocol Records: Sendable {
   func load(_ collection: StoredCollection, _ body: (Point) throws(OpenError) -> Void) throws(OpenError)
 
   /// What changed after `version`, at least one whole batch and no more once `limit` points are reached.
+  ///
+  /// - Throws: ``StoreError/tooOld(oldest:)`` for a version from which on deletions are not all remembered.
   func changes(of collection: Int64, after version: Int, limit: Int) throws(StoreError) -> ChangePage
 
   /// Flushes and closes; later calls fail.
@@ -41,6 +43,10 @@ struct StoredCollection: Sendable, Equatable {
   var count: Int64 = 0
   /// The sum of its rows' checksums, modulo 2^64: a row that is lost, doubled or old is found by it.
   var digest: Int64 = 0
+  /// Remembered deletions. Counted while loading.
+  var tombstones: Int64 = 0
+  /// The newest version of which a deletion may be forgotten; 0 while all are remembered. Found while loading.
+  var horizon: Int64 = 0
 }
 
 /// One change that a caller wants stored.

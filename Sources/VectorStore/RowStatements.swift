@@ -11,13 +11,16 @@ final class RowStatements {
   private let deletePoint: Statement
   private let insertTombstone: Statement
   private let deleteTombstone: Statement
+  private let selectOldestTombstones: Statement
   private let drops: [Statement]
   let selectPoints: Statement
   let selectTombstones: Statement
   private let database: Database
+  private let bounds: RecordBounds
 
-  init(_ database: Database) throws(SQLiteError) {
+  init(_ database: Database, _ bounds: RecordBounds) throws(SQLiteError) {
     self.database = database
+    self.bounds = bounds
     insertCollection = try Statement(
       database,
       "INSERT INTO collections (name, dim, metric, version, count, digest, checksum) VALUES (?, ?, ?, 0, 0, 0, 0) RETURNING id"
@@ -40,6 +43,9 @@ final class RowStatements {
       database, "INSERT INTO tombstones (collection, id, version, checksum) VALUES (?, ?, ?, ?)")
     deleteTombstone = try Statement(
       database, "DELETE FROM tombstones WHERE collection = ? AND id = ? RETURNING checksum")
+    selectOldestTombstones = try Statement(
+      database,
+      "SELECT id, version FROM tombstones WHERE collection = ? AND id <> '' ORDER BY version, id LIMIT ?")
     drops = [
       try Statement(database, "DELETE FROM points WHERE collection = ?"),
       try Statement(database, "DELETE FROM tombstones WHERE collection = ?"),
@@ -99,6 +105,7 @@ final class RowStatements {
       guard deleted > 0 else {
         return .success(.changed(version: Int(collection.version - 1), points: 0, model: collection.model))
       }
+      try forget(&collection, deleted: deleted)
       try update(collection)
       state[id] = collection
       return .success(.changed(version: Int(collection.version), points: deleted, model: collection.model))
@@ -113,6 +120,7 @@ final class RowStatements {
       collection.count += 1
       if let erased = try deleteTombstone.first(key.0, key.1, read: { $0.integer(0) }) {
         collection.digest &-= erased
+        collection.tombstones -= 1
       }
     }
     let checksum = RowChecksum.of(point, collection: collection.id, version: collection.version)
@@ -126,13 +134,46 @@ final class RowStatements {
   private func delete(_ id: String, _ collection: inout StoredCollection) throws(SQLiteError) -> Bool {
     let removed = try deletePoint.first(.integer(collection.id), .text(id)) { $0.integer(0) }
     guard let removed else { return false }
-    let checksum = RowChecksum.ofTombstone(id, collection: collection.id, version: collection.version)
-    try insertTombstone.run(
-      .integer(collection.id), .text(id), .integer(collection.version), .integer(checksum))
-    collection.digest = collection.digest &- removed &+ checksum
+    collection.digest &-= removed
     collection.count -= 1
+    try bury(id, version: collection.version, &collection)
+    collection.tombstones += 1
     return true
   }
+
+  private func bury(_ id: String, version: Int64, _ collection: inout StoredCollection) throws(SQLiteError) {
+    let checksum = RowChecksum.ofTombstone(id, collection: collection.id, version: version)
+    try insertTombstone.run(.integer(collection.id), .text(id), .integer(version), .integer(checksum))
+    collection.digest &+= checksum
+  }
+
+  private func exhume(_ id: String, _ collection: inout StoredCollection) throws(SQLiteError) {
+    let checksum = try deleteTombstone.first(.integer(collection.id), .text(id)) { $0.integer(0) }
+    collection.digest &-= checksum ?? 0
+  }
+
+  /// Forgets the oldest deletions beyond what is remembered, and notes from which version on they are whole.
+  private func forget(_ collection: inout StoredCollection, deleted: Int) throws(SQLiteError) {
+    let excess = collection.tombstones - max(bounds.tombstones, collection.count)
+    guard excess > 0 else { return }
+    var oldest: [(id: String, version: Int64)] = []
+    // More than have come, so that an excess shrinks, and not many more, so that no transaction becomes long by it.
+    let most = min(excess, 2 * Int64(deleted) + 1000)
+    func take(_ row: Statement) throws(SQLiteError) -> Bool {
+      oldest.append((row.text(0) ?? "", row.integer(1)))
+      return true
+    }
+    try selectOldestTombstones.forEach(.integer(collection.id), .integer(most), failure: { $0 }, read: take)
+    for entry in oldest { try exhume(entry.id, &collection) }
+    guard let last = oldest.last else { return }
+    collection.tombstones -= Int64(oldest.count)
+    collection.horizon = last.version
+    try exhume(Self.horizonID, &collection)
+    try bury(Self.horizonID, version: last.version, &collection)
+  }
+
+  /// The id, which no point has, of the tombstone whose version is the horizon.
+  static let horizonID = ""
 
   private func update(_ collection: StoredCollection) throws(SQLiteError) {
     try updateCollection.run(

@@ -31,7 +31,10 @@ final class SQLiteRecords: Records, @unchecked Sendable {
   /// - Parameter vfs: a registered file system of SQLite's; nil for its own.
   /// - Parameter creates: whether to make new records where there are none.
   /// - Parameter readOnly: writes nothing; every commit fails.
-  init(path: String, vfs: String? = nil, creates: Bool = true, readOnly: Bool = false) throws(OpenError) {
+  init(
+    path: String, vfs: String? = nil, creates: Bool = true, readOnly: Bool = false,
+    bounds: RecordBounds = RecordBounds()
+  ) throws(OpenError) {
     self.path = path
     isReadOnly = readOnly
     let log = "\(path)-wal"
@@ -52,10 +55,10 @@ final class SQLiteRecords: Records, @unchecked Sendable {
       }
       throw OpenError("\(path) cannot be opened: \(error.message)\(creates ? "" : ", though the folder was in use")")
     }
-    try Schema.prepare(opened, path: path, creates: creates && !readOnly)
+    try Schema.prepare(opened, path: path, creates: creates && !readOnly, readOnly: readOnly)
     do throws(SQLiteError) {
       if !readOnly { try Self.prepareWriting(opened, path) }
-      let statements = try RowStatements(opened)
+      let statements = try RowStatements(opened, bounds)
       for collection in try statements.readCollections() { catalog[collection.id] = collection }
       rows = statements
     } catch {
