@@ -81,6 +81,7 @@ public final class CollectionStore: Sendable {
       if graph == nil { loaded.saveGraph() }
       collections.withLock { $0[row.name] = loaded }
     }
+    if records.hasRemnants { writer.sweep() }
     if case .folder(let path) = data, !isReadOnly { GraphFile.removeOthers(in: path, than: stored.map(\.id)) }
   }
 

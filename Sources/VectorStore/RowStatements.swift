@@ -12,7 +12,10 @@ final class RowStatements {
   private let insertTombstone: Statement
   private let deleteTombstone: Statement
   private let selectOldestTombstones: Statement
-  private let drops: [Statement]
+  private let renameCollection: Statement
+  private let deleteCollection: Statement
+  /// Some points, then some deletions, of a collection.
+  private let sweeps: [Statement]
   let selectPoints: Statement
   let selectTombstones: Statement
   private let database: Database
@@ -46,10 +49,22 @@ final class RowStatements {
     selectOldestTombstones = try Statement(
       database,
       "SELECT id, version FROM tombstones WHERE collection = ? AND id <> '' ORDER BY version, id LIMIT ?")
-    drops = [
-      try Statement(database, "DELETE FROM points WHERE collection = ?"),
-      try Statement(database, "DELETE FROM tombstones WHERE collection = ?"),
-      try Statement(database, "DELETE FROM collections WHERE id = ?"),
+    renameCollection = try Statement(database, "UPDATE collections SET name = ?, checksum = ? WHERE id = ?")
+    deleteCollection = try Statement(database, "DELETE FROM collections WHERE id = ?")
+    // In the order in which they came: neighbours there are neighbours in the file, too.
+    sweeps = [
+      try Statement(
+        database,
+        """
+        DELETE FROM points WHERE rowid IN
+        (SELECT rowid FROM points WHERE collection = ? ORDER BY version LIMIT ?)
+        """),
+      try Statement(
+        database,
+        """
+        DELETE FROM tombstones WHERE (collection, id) IN
+        (SELECT collection, id FROM tombstones WHERE collection = ? ORDER BY version LIMIT ?)
+        """),
     ]
     selectPoints = try Statement(
       database,
@@ -78,8 +93,11 @@ final class RowStatements {
       state[id] = made
       return .success(.created(made))
     case .drop(let id):
-      guard state.removeValue(forKey: id) != nil else { return .failure(.unknownCollection("\(id)")) }
-      for statement in drops { try statement.run(.integer(id)) }
+      guard let dropped = state.removeValue(forKey: id)?.asDropped else {
+        return .failure(.unknownCollection("\(id)"))
+      }
+      // Its rows are swept later: a million of them would keep every writer waiting.
+      try renameCollection.run(.text(dropped.name), .integer(RowChecksum.of(dropped)), .integer(id))
       return .success(.dropped)
     case .upsert(let id, let points, let model):
       guard var collection = state[id] else { return .failure(.unknownCollection("\(id)")) }
@@ -110,6 +128,19 @@ final class RowStatements {
       state[id] = collection
       return .success(.changed(version: Int(collection.version), points: deleted, model: collection.model))
     }
+  }
+
+  /// Deletes some of a dropped collection's rows; the collection behind the last one.
+  ///
+  /// - Returns: whether nothing of it is left.
+  func sweep(_ dropped: StoredCollection) throws(SQLiteError) -> Bool {
+    let rows = max(1, min(bounds.sweptRows, bounds.sweptValues / dropped.dimension))
+    for statement in sweeps {
+      try statement.run(.integer(dropped.id), .integer(Int64(rows)))
+      if database.changes > 0 { return false }
+    }
+    try deleteCollection.run(.integer(dropped.id))
+    return true
   }
 
   private func upsert(_ point: Point, _ collection: inout StoredCollection) throws(SQLiteError) {

@@ -23,6 +23,8 @@ final class SQLiteRecords: Records, @unchecked Sendable {
   private let isReadOnly: Bool
   /// As committed.
   var catalog: [Int64: StoredCollection] = [:]
+  /// Dropped collections whose rows are there still.
+  private var remnants: [StoredCollection] = []
   let path: String
   /// Transactions that were committed.
   let commits = Atomic(0)
@@ -59,7 +61,9 @@ final class SQLiteRecords: Records, @unchecked Sendable {
     do throws(SQLiteError) {
       if !readOnly { try Self.prepareWriting(opened, path) }
       let statements = try RowStatements(opened, bounds)
-      for collection in try statements.readCollections() { catalog[collection.id] = collection }
+      for collection in try statements.readCollections() {
+        if collection.isDropped { remnants.append(collection) } else { catalog[collection.id] = collection }
+      }
       rows = statements
     } catch {
       throw OpenError("\(path) cannot be used: \(error.message)")
@@ -104,10 +108,35 @@ final class SQLiteRecords: Records, @unchecked Sendable {
     guard !isReadOnly else { throw .readOnly }
     var state = catalog
     var results: [Result<Committed, StoreError>] = []
+    try transact(database) { () throws(SQLiteError) in
+      for change in group { results.append(try applied(change, &state, database)) }
+    }
+    for (change, result) in zip(group, results) {
+      if case .drop(let id) = change, case .success = result, let dropped = catalog[id]?.asDropped {
+        remnants.append(dropped)
+      }
+    }
+    catalog = state
+    commits.add(1, ordering: .relaxed)
+    return results
+  }
+
+  var hasRemnants: Bool { database != nil && !isReadOnly && !remnants.isEmpty }
+
+  func sweep() throws(StoreError) -> Bool {
+    guard hasRemnants, let database, let next = remnants.first else { return false }
+    var isGone = false
+    try transact(database) { () throws(SQLiteError) in isGone = try statements().sweep(next) }
+    if isGone { remnants.removeFirst() }
+    return !remnants.isEmpty
+  }
+
+  /// One transaction: all of `body` or nothing.
+  private func transact(_ database: Database, _ body: () throws(SQLiteError) -> Void) throws(StoreError) {
     do throws(SQLiteError) {
       if hasRemains { try clearLog(database) }
       try database.run("BEGIN IMMEDIATE")
-      for change in group { results.append(try applied(change, &state, database)) }
+      try body()
       try database.run("COMMIT")
     } catch {
       // Some errors have rolled back already. Where this fails, the next BEGIN says so.
@@ -115,9 +144,6 @@ final class SQLiteRecords: Records, @unchecked Sendable {
       hasRemains = true
       throw error.asStoreError
     }
-    catalog = state
-    commits.add(1, ordering: .relaxed)
-    return results
   }
 
   /// Folds the log into the database and empties it. What failed transactions left behind the last commit would look like

@@ -6,7 +6,7 @@ enum Schema {
   ///
   /// * 1: the tables below.
   /// * 2: the same, but not every deletion is there for ever: a tombstone without an id has the version from which on they
-  ///   all are.
+  ///   all are. A dropped collection stays, under a name that no other can have, until its rows are gone.
   static let format = 2
 
   /// Name and statement of every table and index.
