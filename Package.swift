@@ -78,7 +78,7 @@ let package = Package(
     .testTarget(
       name: "SentenceEncoderTests", dependencies: ["SentenceEncoder", "SimilarityCore", "TestSupport"],
       exclude: ["Fixtures", "generate_fixtures.py"]),
-    .testTarget(name: "ServiceTests", dependencies: ["Service", "HTTP1", "TestSupport"]),
+    .testTarget(name: "ServiceTests", dependencies: ["Service", "HTTP1", "Safetensors", "VectorStore", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c17,

@@ -5,19 +5,35 @@ public enum SafetensorsHead {
   /// Bytes of a header that every reader of the format takes.
   public static let longest = Header.maximumLength
 
-  /// The head of a body with one tensor, whose bytes follow.
+  /// The head of a body with one tensor, whose bytes follow, in pieces: long metadata is neither copied nor joined.
+  ///
+  /// - Parameter metadata: names that need no escaping, and values as they stand between the quotes of a JSON string.
   /// - Throws: `SafetensorsError` when the shape is too large, or the header longer than readers take.
-  public static func bytes(
-    name: String, dtype: DType, shape: [Int], metadata: [String: String]
-  ) throws(SafetensorsError) -> [UInt8] {
+  public static func pieces(
+    name: String, dtype: DType, shape: [Int], escaped metadata: [(key: String, value: [UInt8])]
+  ) throws(SafetensorsError) -> [[UInt8]] {
     guard let count = byteCount(of: shape, dtype), name != "__metadata__" else {
       throw SafetensorsError(message: "tensor \"\(name)\": the shape \(shape) is too large, or its name is reserved")
     }
-    let bytes = bytes(of: [(name: name, dtype: dtype, shape: shape, count: count)], metadata: metadata, reserving: 0)
-    guard bytes.count - 8 <= longest else {
-      throw SafetensorsError(message: "a header of \(bytes.count - 8) bytes is over the limit of \(longest)")
+    var pieces: [[UInt8]] = []
+    var before = #"{"__metadata__":{"#
+    for (key, value) in metadata {
+      pieces += [Array("\(before)\"\(key)\":\"".utf8), value]
+      before = #"","#
     }
-    return bytes
+    var tensor = JSONWriter()
+    tensor.beginObject()
+    write((name: name, dtype: dtype, shape: shape, count: count), at: 0, to: &tensor)
+    tensor.endObject()
+    // Its opening bracket stands before the metadata.
+    pieces.append(Array((metadata.isEmpty ? "\(before)}," : #""},"#).utf8) + tensor.bytes.dropFirst())
+    let length = pieces.reduce(0) { $0 + $1.count }
+    let padding = (8 - length % 8) % 8
+    guard length + padding <= longest else {
+      throw SafetensorsError(message: "a header of \(length + padding) bytes is over the limit of \(longest)")
+    }
+    pieces.append([UInt8](repeating: 0x20, count: padding))
+    return [withUnsafeBytes(of: UInt64(length + padding).littleEndian) { Array($0) }] + pieces
   }
 
   /// The length, then the header, padded with spaces so that the data starts at a multiple of 8.
@@ -42,21 +58,8 @@ public enum SafetensorsHead {
     }
     var offset = 0
     for tensor in tensors {
-      header.key(tensor.name)
-      header.beginObject()
-      header.key("dtype")
-      header.string(tensor.dtype.rawValue)
-      header.key("shape")
-      header.beginArray()
-      for extent in tensor.shape { header.integer(extent) }
-      header.endArray()
-      header.key("data_offsets")
-      header.beginArray()
-      header.integer(offset)
+      write(tensor, at: offset, to: &header)
       offset += tensor.count
-      header.integer(offset)
-      header.endArray()
-      header.endObject()
     }
     header.endObject()
     let padding = (8 - header.bytes.count % 8) % 8
@@ -67,5 +70,23 @@ public enum SafetensorsHead {
     body.append(contentsOf: header.bytes)
     body.append(contentsOf: repeatElement(0x20, count: padding))
     return body
+  }
+  private static func write(
+    _ tensor: (name: String, dtype: DType, shape: [Int], count: Int), at offset: Int, to header: inout JSONWriter
+  ) {
+    header.key(tensor.name)
+    header.beginObject()
+    header.key("dtype")
+    header.string(tensor.dtype.rawValue)
+    header.key("shape")
+    header.beginArray()
+    for extent in tensor.shape { header.integer(extent) }
+    header.endArray()
+    header.key("data_offsets")
+    header.beginArray()
+    header.integer(offset)
+    header.integer(offset + tensor.count)
+    header.endArray()
+    header.endObject()
   }
 }

@@ -32,6 +32,8 @@ public final class Service: RequestHandler {
       _ = try store.create("default", dimension: encoder.dimension)
     } catch StoreError.conflict {
       // It was made for a model of another dimension, and its points stay; the texts of this one are refused by name.
+    } catch StoreError.readOnly {
+      // What is there is served.
     }
     let negatives = QueueRegistry(work: queues)
     let idempotency = IdempotencyStore(work: queues, now: configuration.clock)
@@ -47,7 +49,8 @@ public final class Service: RequestHandler {
           texts: texts, queues: negatives, idempotency: idempotency, limits: limits, threads: configuration.threads),
         collections: CollectionsEndpoint(store: store, limits: limits),
         points: PointsEndpoint(store: store, texts: texts, idempotency: idempotency, limits: limits),
-        export: ExportEndpoint(store: store),
+        export: ExportEndpoint(
+          store: store, kept: KeptSnapshots(now: configuration.clock), longestHeader: configuration.longestExportHeader),
         neighbors: NeighborsEndpoint(store: store, texts: texts, limits: limits, threads: configuration.threads),
         queues: QueuesEndpoint(queues: negatives, limits: limits), operation: operation))
     admittance = Admittance(maxBodyBytes: limits.maxBodyBytes)

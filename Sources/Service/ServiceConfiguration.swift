@@ -1,3 +1,4 @@
+import Safetensors
 import VectorStore
 
 /// What a service is started with.
@@ -7,7 +8,9 @@ public struct ServiceConfiguration: Sendable {
   public var limits: Limits
   /// The opened collections; nil for new ones in memory.
   public var store: CollectionStore?
-  /// Monotonic nanoseconds, by which answers under an `Idempotency-Key` expire.
+  /// Bytes that the header of an export may have; what readers of the format take, and less in tests.
+  public var longestExportHeader = SafetensorsHead.longest
+  /// Monotonic nanoseconds, by which answers under an `Idempotency-Key` and versions kept for exports expire.
   public var clock: @Sendable () -> UInt64
 
   public init(

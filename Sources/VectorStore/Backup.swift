@@ -21,7 +21,7 @@ public enum Backup {
     let partial = "\(output).partial"
     unlink(partial)
     do throws(SQLiteError) {
-      let from = try Database(path: source, creates: false)
+      let from = try Database(path: source, access: .writing)
       guard try from.value("PRAGMA application_id") == "\(Schema.applicationID)" else {
         throw SQLiteError(code: 0, message: "it is a database of another program")
       }

@@ -9,7 +9,8 @@ public final class Collection: Sendable {
   public let name: String
   public let dimension: Int
   public let metric: Metric
-  let id: Int64
+  /// Never used again for another collection of the same data.
+  package let id: Int64
   let index: VectorIndex
   private let state: Mutex<State>
   private let writer: Writer
@@ -114,6 +115,8 @@ public final class Collection: Sendable {
   /// makes the copy identical.
   ///
   /// - Parameter limit: points and deletions after which a page ends.
+  /// - Throws: ``StoreError/tooOld(oldest:)`` when deletions after `version` are forgotten: take a ``snapshot`` whole and go on
+  ///   from its version.
   public func changes(after version: Int, limit: Int) throws(StoreError) -> ChangePage {
     let id = id
     let page = writer.exclusively { records -> Result<ChangePage, StoreError> in

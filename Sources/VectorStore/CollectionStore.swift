@@ -19,6 +19,8 @@ public final class CollectionStore: Sendable {
   }
 
   public let location: Location
+  /// The data folder cannot be written: every write fails.
+  public let isReadOnly: Bool
   /// How every collection's index is built.
   private let options: IndexOptions
   private let collections = Mutex<[String: Collection]>([:])
@@ -34,7 +36,7 @@ public final class CollectionStore: Sendable {
   ///   - threads: how many build an index.
   ///   - lowMemory: whether f32 rows are in a file of the folder and mapped, which leaves codes and graphs in memory.
   ///   - progress: gets a line now and then.
-  /// - Throws: ``OpenError`` naming the path: a folder that is in use or cannot be written, a newer or foreign file, damage.
+  /// - Throws: ``OpenError`` naming the path: a folder that is in use or cannot be made, a newer or foreign file, damage.
   public convenience init(
     data: Location = .memory, threads: Int = 1, lowMemory: Bool = false,
     progress: @escaping @Sendable (String) -> Void = { _ in }
@@ -46,8 +48,10 @@ public final class CollectionStore: Sendable {
   }
 
   /// - Parameter vfs: a registered file system of SQLite's.
+  /// - Parameter readOnly: takes the folder for one that cannot be written.
   package init(
-    data: Location, index options: IndexOptions = IndexOptions(), vfs: String?,
+    data: Location, index options: IndexOptions = IndexOptions(), vfs: String?, readOnly: Bool = false,
+    bounds: RecordBounds = RecordBounds(),
     progress: @escaping @Sendable (String) -> Void = { _ in }
   ) throws(OpenError) {
     location = data
@@ -55,12 +59,16 @@ public final class CollectionStore: Sendable {
     self.progress = progress
     switch data {
     case .memory:
+      isReadOnly = false
       folder = Mutex(nil)
-      records = try SQLiteRecords(path: ":memory:")
+      records = try SQLiteRecords(path: ":memory:", bounds: bounds)
     case .folder(let path):
-      let opened = try DataFolder(path)
+      let opened = try DataFolder(path, readOnly: readOnly)
+      isReadOnly = opened.isReadOnly
+      if isReadOnly { progress("the folder \(path) cannot be written: its collections are served read-only") }
       try LogCheck.check("\(opened.database)-wal")
-      records = try SQLiteRecords(path: opened.database, vfs: vfs, creates: !opened.isMarked)
+      records = try SQLiteRecords(
+        path: opened.database, vfs: vfs, creates: !opened.isMarked, readOnly: isReadOnly, bounds: bounds)
       opened.markUsed()
       folder = Mutex(opened)
     }
@@ -71,12 +79,13 @@ public final class CollectionStore: Sendable {
       let file = graphFile(row.id)
       let (index, snapshot, graph) = try Loading.load(row, from: records, options, file, progress: progress)
       let loaded = Collection(
-        row, index: index, snapshot: snapshot, writer: writer, graphFile: file, savedVersion: graph)
+        row, index: index, snapshot: snapshot, writer: writer, graphFile: isReadOnly ? nil : file, savedVersion: graph)
       // What was long to build is not built again after a kill.
       if graph == nil { loaded.saveGraph() }
       collections.withLock { $0[row.name] = loaded }
     }
-    if case .folder(let path) = data { GraphFile.removeOthers(in: path, than: stored.map(\.id)) }
+    if records.hasRemnants { writer.sweep() }
+    if case .folder(let path) = data, !isReadOnly { GraphFile.removeOthers(in: path, than: stored.map(\.id)) }
   }
 
   private func graphFile(_ id: Int64) -> GraphFile? {

@@ -19,13 +19,50 @@ final class DataFolder: Sendable {
 
   static func database(in folder: String) -> String { "\(folder)/nearfar.sqlite" }
 
+  /// Nothing can be written here: it is read alone, beside others that do the same.
+  let isReadOnly: Bool
+
   /// Makes the folder if there is none, and locks it.
-  init(_ path: String) throws(OpenError) {
+  ///
+  /// - Parameter readOnly: takes the folder for one that cannot be written.
+  init(_ path: String, readOnly: Bool = false) throws(OpenError) {
     self.path = path
+    isReadOnly = readOnly || Self.cannotBeWritten(path)
+    guard !isReadOnly else {
+      descriptor = try Self.lockForReading(path)
+      return
+    }
     if mkdir(path, 0o777) != 0, errno != EEXIST { throw Self.failure("the folder \(path) cannot be made") }
     descriptor = open("\(path)/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else { throw Self.failure("the folder \(path) cannot be written") }
-    while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
+    try Self.lock(descriptor, LOCK_EX, path)
+  }
+
+  /// Whether there are records and this process may not write them, by its rights or because the file system is read-only.
+  private static func cannotBeWritten(_ path: String) -> Bool {
+    let database = Self.database(in: path)
+    guard access(database, F_OK) == 0 else { return false }
+    return [path, database, "\(path)/lock"].contains { (name: String) in
+      access(name, W_OK) != 0 && [EACCES, EPERM, EROFS].contains(errno)
+    }
+  }
+
+  /// Keeps writers away, and lets other readers in.
+  ///
+  /// - Returns: the lock's descriptor; -1 where there is no such file, as in a copy.
+  private static func lockForReading(_ path: String) throws(OpenError) -> Int32 {
+    let descriptor = open("\(path)/lock", O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else {
+      if errno == ENOENT, access(database(in: path), R_OK) == 0 { return -1 }
+      throw failure("the folder \(path) cannot be read")
+    }
+    try lock(descriptor, LOCK_SH, path)
+    return descriptor
+  }
+
+  /// - Throws: when another process holds the lock; the descriptor is closed then.
+  private static func lock(_ descriptor: Int32, _ kind: Int32, _ path: String) throws(OpenError) {
+    while flock(descriptor, kind | LOCK_NB) != 0 {
       let reason = errno
       if reason == EINTR { continue }
       close(descriptor)
@@ -37,11 +74,11 @@ final class DataFolder: Sendable {
     }
   }
 
-  deinit { close(descriptor) }
+  deinit { if descriptor >= 0 { close(descriptor) } }
 
   /// Says that there is a database from now on. A mark that cannot be written is not needed to go on.
   func markUsed() {
-    guard !isMarked else { return }
+    guard !isMarked, !isReadOnly else { return }
     let bytes = Array(Self.mark.utf8)
     _ = pwrite(descriptor, bytes, bytes.count, 0)
     fsync(descriptor)

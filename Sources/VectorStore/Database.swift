@@ -5,12 +5,30 @@ final class Database {
   // SAFETY (of the pointer in this file and its users): open from `init` to `deinit`, and used by one thread at a time.
   let handle: OpaquePointer
 
+  /// How a file is opened.
+  enum Access {
+    /// Made when there is none.
+    case creating
+    case writing
+    /// Nothing is changed; the log beside the file is read.
+    case reading
+    /// As ``reading``, and nobody else changes the file either: nothing is locked, made or looked for beside it.
+    case immutable
+  }
+
   /// - Parameter path: `:memory:` for a database that ends with the connection.
   /// - Parameter vfs: a registered file system of SQLite's; nil for its own.
-  init(path: String, vfs: String? = nil, creates: Bool = true) throws(SQLiteError) {
+  init(path: String, vfs: String? = nil, access: Access = .creating) throws(SQLiteError) {
     var opened: OpaquePointer?
-    let flags = SQLITE_OPEN_READWRITE | (creates ? SQLITE_OPEN_CREATE : 0) | SQLITE_OPEN_EXRESCODE
-    let code = sqlite3_open_v2(path, &opened, flags, vfs)
+    let flags =
+      switch access {
+      case .creating: SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+      case .writing: SQLITE_OPEN_READWRITE
+      case .reading: SQLITE_OPEN_READONLY
+      case .immutable: SQLITE_OPEN_READONLY | SQLITE_OPEN_URI
+      }
+    let name = access == .immutable ? Self.immutable(path) : path
+    let code = sqlite3_open_v2(name, &opened, flags | SQLITE_OPEN_EXRESCODE, vfs)
     guard let opened else { throw SQLiteError(code: code, message: "out of memory") }
     guard code == SQLITE_OK else {
       let error = Database.error(opened, code)
@@ -23,6 +41,13 @@ final class Database {
   }
 
   deinit { sqlite3_close_v2(handle) }
+
+  /// The path as SQLite's URI of a file that does not change.
+  private static func immutable(_ path: String) -> String {
+    let escapes: [UInt8: String] = [0x23: "%23", 0x25: "%25", 0x3F: "%3F"]
+    let bytes = path.utf8.flatMap { byte in escapes[byte].map { Array($0.utf8) } ?? [byte] }
+    return "file:\(String(decoding: bytes, as: UTF8.self))?immutable=1"
+  }
 
   /// Runs statements that give no rows, or whose rows do not matter.
   func run(_ sql: String) throws(SQLiteError) {

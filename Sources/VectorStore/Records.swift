@@ -5,9 +5,9 @@ import VectorIndex
 ///
 /// A collection's versions are dense and in commit order: 1 for its first batch, one more for each further one. From any
 /// version on, ``changes(of:after:limit:)`` tells what is different; whoever applies the pages in order has an identical
-/// collection. One caller at a time.
+/// collection. Of deletions the oldest are forgotten in time, so a follower that is far behind loads anew. One caller at a time.
 protocol Records: Sendable {
-  /// Every collection.
+  /// Every collection, dropped ones left out.
   func collections() throws(StoreError) -> [StoredCollection]
 
   /// Commits `group` in one transaction, in order; when this returns it is durable. A change that is refused leaves nothing
@@ -23,7 +23,17 @@ protocol Records: Sendable {
   func load(_ collection: StoredCollection, _ body: (Point) throws(OpenError) -> Void) throws(OpenError)
 
   /// What changed after `version`, at least one whole batch and no more once `limit` points are reached.
+  ///
+  /// - Throws: ``StoreError/tooOld(oldest:)`` for a version from which on deletions are not all remembered.
   func changes(of collection: Int64, after version: Int, limit: Int) throws(StoreError) -> ChangePage
+
+  /// Whether rows of dropped collections are there still.
+  var hasRemnants: Bool { get }
+
+  /// Deletes some rows of a dropped collection in a transaction of its own, which is short.
+  ///
+  /// - Returns: whether there are more.
+  func sweep() throws(StoreError) -> Bool
 
   /// Flushes and closes; later calls fail.
   func close()
@@ -33,7 +43,7 @@ protocol Records: Sendable {
 struct StoredCollection: Sendable, Equatable {
   /// Never used again for another collection.
   let id: Int64
-  let name: String
+  var name: String
   let dimension: Int
   let metric: Metric
   var model: String?
@@ -41,6 +51,24 @@ struct StoredCollection: Sendable, Equatable {
   var count: Int64 = 0
   /// The sum of its rows' checksums, modulo 2^64: a row that is lost, doubled or old is found by it.
   var digest: Int64 = 0
+  /// Remembered deletions. Counted while loading.
+  var tombstones: Int64 = 0
+  /// The newest version of which a deletion may be forgotten; 0 while all are remembered. Found while loading.
+  var horizon: Int64 = 0
+}
+
+extension StoredCollection {
+  /// Before the id, in the name that a dropped collection has until its rows are gone.
+  private static let droppedMark = ":dropped:"
+
+  var isDropped: Bool { name.hasPrefix(Self.droppedMark) }
+
+  /// As it is kept once it is dropped: its own name is free.
+  var asDropped: StoredCollection {
+    var dropped = self
+    dropped.name = "\(Self.droppedMark)\(id)"
+    return dropped
+  }
 }
 
 /// One change that a caller wants stored.

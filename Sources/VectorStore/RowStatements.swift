@@ -9,15 +9,21 @@ final class RowStatements {
   private let selectChecksum: Statement
   private let upsertPoint: Statement
   private let deletePoint: Statement
-  private let insertTombstone: Statement
-  private let deleteTombstone: Statement
-  private let drops: [Statement]
+  let insertTombstone: Statement
+  let deleteTombstone: Statement
+  let selectOldestTombstones: Statement
+  private let renameCollection: Statement
+  let deleteCollection: Statement
+  /// Some points, then some deletions, of a collection.
+  let sweeps: [Statement]
   let selectPoints: Statement
   let selectTombstones: Statement
-  private let database: Database
+  let database: Database
+  let bounds: RecordBounds
 
-  init(_ database: Database) throws(SQLiteError) {
+  init(_ database: Database, _ bounds: RecordBounds) throws(SQLiteError) {
     self.database = database
+    self.bounds = bounds
     insertCollection = try Statement(
       database,
       "INSERT INTO collections (name, dim, metric, version, count, digest, checksum) VALUES (?, ?, ?, 0, 0, 0, 0) RETURNING id"
@@ -40,10 +46,25 @@ final class RowStatements {
       database, "INSERT INTO tombstones (collection, id, version, checksum) VALUES (?, ?, ?, ?)")
     deleteTombstone = try Statement(
       database, "DELETE FROM tombstones WHERE collection = ? AND id = ? RETURNING checksum")
-    drops = [
-      try Statement(database, "DELETE FROM points WHERE collection = ?"),
-      try Statement(database, "DELETE FROM tombstones WHERE collection = ?"),
-      try Statement(database, "DELETE FROM collections WHERE id = ?"),
+    selectOldestTombstones = try Statement(
+      database,
+      "SELECT id, version FROM tombstones WHERE collection = ? AND id <> '' ORDER BY version, id LIMIT ?")
+    renameCollection = try Statement(database, "UPDATE collections SET name = ?, checksum = ? WHERE id = ?")
+    deleteCollection = try Statement(database, "DELETE FROM collections WHERE id = ?")
+    // In the order in which they came: neighbours there are neighbours in the file, too.
+    sweeps = [
+      try Statement(
+        database,
+        """
+        DELETE FROM points WHERE rowid IN
+        (SELECT rowid FROM points WHERE collection = ? ORDER BY version LIMIT ?)
+        """),
+      try Statement(
+        database,
+        """
+        DELETE FROM tombstones WHERE (collection, id) IN
+        (SELECT collection, id FROM tombstones WHERE collection = ? ORDER BY version LIMIT ?)
+        """),
     ]
     selectPoints = try Statement(
       database,
@@ -72,8 +93,11 @@ final class RowStatements {
       state[id] = made
       return .success(.created(made))
     case .drop(let id):
-      guard state.removeValue(forKey: id) != nil else { return .failure(.unknownCollection("\(id)")) }
-      for statement in drops { try statement.run(.integer(id)) }
+      guard let dropped = state.removeValue(forKey: id)?.asDropped else {
+        return .failure(.unknownCollection("\(id)"))
+      }
+      // Its rows are swept later: a million of them would keep every writer waiting.
+      try renameCollection.run(.text(dropped.name), .integer(RowChecksum.of(dropped)), .integer(id))
       return .success(.dropped)
     case .upsert(let id, let points, let model):
       guard var collection = state[id] else { return .failure(.unknownCollection("\(id)")) }
@@ -99,6 +123,7 @@ final class RowStatements {
       guard deleted > 0 else {
         return .success(.changed(version: Int(collection.version - 1), points: 0, model: collection.model))
       }
+      try forget(&collection, deleted: deleted)
       try update(collection)
       state[id] = collection
       return .success(.changed(version: Int(collection.version), points: deleted, model: collection.model))
@@ -113,6 +138,7 @@ final class RowStatements {
       collection.count += 1
       if let erased = try deleteTombstone.first(key.0, key.1, read: { $0.integer(0) }) {
         collection.digest &-= erased
+        collection.tombstones -= 1
       }
     }
     let checksum = RowChecksum.of(point, collection: collection.id, version: collection.version)
@@ -126,11 +152,10 @@ final class RowStatements {
   private func delete(_ id: String, _ collection: inout StoredCollection) throws(SQLiteError) -> Bool {
     let removed = try deletePoint.first(.integer(collection.id), .text(id)) { $0.integer(0) }
     guard let removed else { return false }
-    let checksum = RowChecksum.ofTombstone(id, collection: collection.id, version: collection.version)
-    try insertTombstone.run(
-      .integer(collection.id), .text(id), .integer(collection.version), .integer(checksum))
-    collection.digest = collection.digest &- removed &+ checksum
+    collection.digest &-= removed
     collection.count -= 1
+    try bury(id, version: collection.version, &collection)
+    collection.tombstones += 1
     return true
   }
 

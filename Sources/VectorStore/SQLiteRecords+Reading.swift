@@ -21,19 +21,26 @@ extension SQLiteRecords {
       try body(point)
       return true
     }
+    var tombstones: Int64 = 0
+    var horizon: Int64 = 0
     try rows.selectTombstones.forEach(.integer(collection.id), .integer(0), failure: failed) { row throws(OpenError) in
-      let checksum = RowChecksum.ofTombstone(row.text(0) ?? "", collection: collection.id, version: row.integer(1))
+      let id = row.text(0) ?? ""
+      let checksum = RowChecksum.ofTombstone(id, collection: collection.id, version: row.integer(1))
       guard checksum == row.integer(2) else { throw damaged("a deletion is not as it was written") }
+      if id == RowStatements.horizonID { horizon = row.integer(1) } else { tombstones += 1 }
       digest &+= checksum
       return true
     }
     guard count == collection.count, digest == collection.digest else {
       throw damaged("\(count) points are there where \(collection.count) were written, or others")
     }
+    catalog[collection.id]?.tombstones = tombstones
+    catalog[collection.id]?.horizon = horizon
   }
 
   func changes(of collection: Int64, after version: Int, limit: Int) throws(StoreError) -> ChangePage {
     guard let stored = catalog[collection] else { throw .unknownCollection("\(collection)") }
+    guard version >= stored.horizon else { throw .tooOld(oldest: Int(stored.horizon)) }
     let after = Int64(version)
     let rows: RowStatements
     do throws(SQLiteError) { rows = try statements() } catch { throw error.asStoreError }

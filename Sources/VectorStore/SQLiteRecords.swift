@@ -2,6 +2,14 @@ import CSQLite
 import Synchronization
 import VectorIndex
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Musl)
+  import Musl
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 /// The records in one SQLite file, or in memory.
 ///
 /// The write-ahead log with `synchronous=FULL` makes a commit durable with one flush of the log.
@@ -12,8 +20,11 @@ final class SQLiteRecords: Records, @unchecked Sendable {
   private var rows: RowStatements?
   /// A failed transaction may have left frames in the log.
   private var hasRemains = false
+  private let isReadOnly: Bool
   /// As committed.
   var catalog: [Int64: StoredCollection] = [:]
+  /// Dropped collections whose rows are there still.
+  private var remnants: [StoredCollection] = []
   let path: String
   /// Transactions that were committed.
   let commits = Atomic(0)
@@ -21,32 +32,59 @@ final class SQLiteRecords: Records, @unchecked Sendable {
   /// - Parameter path: a file, or `:memory:`.
   /// - Parameter vfs: a registered file system of SQLite's; nil for its own.
   /// - Parameter creates: whether to make new records where there are none.
-  init(path: String, vfs: String? = nil, creates: Bool = true) throws(OpenError) {
+  /// - Parameter readOnly: writes nothing; every commit fails.
+  init(
+    path: String, vfs: String? = nil, creates: Bool = true, readOnly: Bool = false,
+    bounds: RecordBounds = RecordBounds()
+  ) throws(OpenError) {
     self.path = path
+    isReadOnly = readOnly
+    let log = "\(path)-wal"
+    let access: Database.Access =
+      readOnly ? (Self.isEmpty(log) ? .immutable : .reading) : creates ? .creating : .writing
     let opened: Database
     do throws(SQLiteError) {
-      opened = try Database(path: path, vfs: vfs, creates: creates)
+      opened = try Database(path: path, vfs: vfs, access: access)
       try opened.run("PRAGMA cell_size_check = ON")
+      if access == .reading { _ = try opened.value("PRAGMA application_id") }
     } catch {
+      guard access != .reading else {
+        throw OpenError(
+          """
+          \(log) holds what a killed process left behind, and cannot be taken in where nothing can be written \
+          (\(error.message)): start once with the folder writable, or on a copy that is
+          """)
+      }
       throw OpenError("\(path) cannot be opened: \(error.message)\(creates ? "" : ", though the folder was in use")")
     }
-    try Schema.prepare(opened, path: path, creates: creates)
+    try Schema.prepare(opened, path: path, creates: creates && !readOnly, readOnly: readOnly)
     do throws(SQLiteError) {
-      let mode = try opened.value("PRAGMA journal_mode = WAL")
-      guard mode == "wal" || path == ":memory:" else {
-        throw SQLiteError(code: 0, message: "the folder's file system has no write-ahead log")
+      if !readOnly { try Self.prepareWriting(opened, path) }
+      let statements = try RowStatements(opened, bounds)
+      for collection in try statements.readCollections() {
+        if collection.isDropped { remnants.append(collection) } else { catalog[collection.id] = collection }
       }
-      try opened.run("PRAGMA synchronous = FULL")
-      try opened.run("PRAGMA wal_autocheckpoint = 2000")
-      // What a savepoint needs to go back must not depend on another disk.
-      try opened.run("PRAGMA temp_store = MEMORY")
-      let statements = try RowStatements(opened)
-      for collection in try statements.readCollections() { catalog[collection.id] = collection }
       rows = statements
     } catch {
       throw OpenError("\(path) cannot be used: \(error.message)")
     }
     database = opened
+  }
+
+  private static func prepareWriting(_ database: Database, _ path: String) throws(SQLiteError) {
+    let mode = try database.value("PRAGMA journal_mode = WAL")
+    guard mode == "wal" || path == ":memory:" else {
+      throw SQLiteError(code: 0, message: "the folder's file system has no write-ahead log")
+    }
+    try database.run("PRAGMA synchronous = FULL")
+    try database.run("PRAGMA wal_autocheckpoint = 2000")
+    // What a savepoint needs to go back must not depend on another disk.
+    try database.run("PRAGMA temp_store = MEMORY")
+  }
+
+  private static func isEmpty(_ path: String) -> Bool {
+    var status = stat()
+    return stat(path, &status) != 0 || status.st_size == 0
   }
 
   func collections() throws(StoreError) -> [StoredCollection] {
@@ -67,12 +105,38 @@ final class SQLiteRecords: Records, @unchecked Sendable {
 
   func commit(_ group: [RecordChange]) throws(StoreError) -> [Result<Committed, StoreError>] {
     guard let database else { throw .unavailable("the store is closed") }
+    guard !isReadOnly else { throw .readOnly }
     var state = catalog
     var results: [Result<Committed, StoreError>] = []
+    try transact(database) { () throws(SQLiteError) in
+      for change in group { results.append(try applied(change, &state, database)) }
+    }
+    for (change, result) in zip(group, results) {
+      if case .drop(let id) = change, case .success = result, let dropped = catalog[id]?.asDropped {
+        remnants.append(dropped)
+      }
+    }
+    catalog = state
+    commits.add(1, ordering: .relaxed)
+    return results
+  }
+
+  var hasRemnants: Bool { database != nil && !isReadOnly && !remnants.isEmpty }
+
+  func sweep() throws(StoreError) -> Bool {
+    guard hasRemnants, let database, let next = remnants.first else { return false }
+    var isGone = false
+    try transact(database) { () throws(SQLiteError) in isGone = try statements().sweep(next) }
+    if isGone { remnants.removeFirst() }
+    return !remnants.isEmpty
+  }
+
+  /// One transaction: all of `body` or nothing.
+  private func transact(_ database: Database, _ body: () throws(SQLiteError) -> Void) throws(StoreError) {
     do throws(SQLiteError) {
       if hasRemains { try clearLog(database) }
       try database.run("BEGIN IMMEDIATE")
-      for change in group { results.append(try applied(change, &state, database)) }
+      try body()
       try database.run("COMMIT")
     } catch {
       // Some errors have rolled back already. Where this fails, the next BEGIN says so.
@@ -80,9 +144,6 @@ final class SQLiteRecords: Records, @unchecked Sendable {
       hasRemains = true
       throw error.asStoreError
     }
-    catalog = state
-    commits.add(1, ordering: .relaxed)
-    return results
   }
 
   /// Folds the log into the database and empties it. What failed transactions left behind the last commit would look like

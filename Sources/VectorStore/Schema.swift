@@ -3,7 +3,11 @@ enum Schema {
   /// "NEAR": what `PRAGMA application_id` says of a file of ours.
   static let applicationID = 0x4E45_4152
   /// What `PRAGMA user_version` says; raised with every change of the tables or of what is in them.
-  static let format = 1
+  ///
+  /// * 1: the tables below.
+  /// * 2: the same, but not every deletion is there for ever: a tombstone without an id has the version from which on they
+  ///   all are. A dropped collection stays, under a name that no other can have, until its rows are gone.
+  static let format = 2
 
   /// Name and statement of every table and index.
   static let objects: [(name: String, sql: String)] = [
@@ -37,7 +41,10 @@ enum Schema {
   ///
   /// - Parameter path: for messages.
   /// - Parameter creates: whether an empty file may be a new one.
-  static func prepare(_ database: Database, path: String, creates: Bool) throws(OpenError) {
+  /// - Parameter readOnly: leaves an older file of ours as it is.
+  static func prepare(
+    _ database: Database, path: String, creates: Bool, readOnly: Bool = false
+  ) throws(OpenError) {
     do throws(SQLiteError) {
       let application = try database.value("PRAGMA application_id") ?? ""
       let format = try database.value("PRAGMA user_version") ?? ""
@@ -50,12 +57,14 @@ enum Schema {
       guard application == "\(applicationID)" else {
         throw SQLiteError(code: 0, message: "it is a database of another program")
       }
-      guard format == "\(self.format)" else {
+      guard let found = Int(format), (1...self.format).contains(found) else {
         let age = Int(format).map { $0 > self.format } ?? false ? "a newer version of nearfar" : "another version"
         throw SQLiteError(
           code: 0, message: "its data format is \(format), written by \(age); this one reads \(self.format)")
       }
       try check(database)
+      // Whatever an older format may hold, the newer one may hold too.
+      if found < self.format, !readOnly { try database.run("PRAGMA user_version = \(self.format)") }
     } catch {
       throw OpenError("\(path) cannot be used: \(error.message)")
     }

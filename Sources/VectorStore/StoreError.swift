@@ -12,8 +12,13 @@ public enum StoreError: Error, Sendable, Equatable {
   /// An id twice in one batch.
   case duplicateID(row: Int)
   case unknownPoint(row: Int, id: String)
+  /// Deletions of versions up to `oldest` are not all remembered any more: changes can be told from there on alone, and
+  /// whoever follows the collection from an older version loads it anew.
+  case tooOld(oldest: Int)
   /// No room on the disk. Nothing has changed; the same write succeeds once there is room.
   case full
+  /// The data folder cannot be written: there are reads alone until the next start.
+  case readOnly
   /// The records cannot be reached, and why. Nothing has changed; a later attempt may succeed.
   case unavailable(String)
 }

@@ -28,6 +28,7 @@ final class Writer: Sendable {
   private struct State {
     var waiting: [Pending] = []
     var isScheduled = false
+    var isSweeping = false
   }
 
   let records: any Records
@@ -73,8 +74,24 @@ final class Writer: Sendable {
     body()
   }
 
+  /// Deletes what dropped collections left, a piece between two groups, until nothing is left or it cannot be done.
+  func sweep() {
+    let starts = state.withLock { state in
+      defer { state.isSweeping = true }
+      return !state.isSweeping
+    }
+    if starts { queue.async { self.sweepPiece() } }
+  }
+
+  private func sweepPiece() {
+    // What fails is tried again behind the next group.
+    let more = (try? records.sweep()) ?? false
+    if more { queue.async { self.sweepPiece() } } else { state.withLock { $0.isSweeping = false } }
+  }
+
   private func runGroup() {
     commit(admitted(takeGroup()))
+    if records.hasRemnants { sweep() }
     let more = state.withLock { state in
       state.isScheduled = !state.waiting.isEmpty
       return state.isScheduled

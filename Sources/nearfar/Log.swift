@@ -26,18 +26,7 @@ struct Log: Sendable {
   private func emit(_ text: String) {
     var line = text + "\n"
     // One call a line, so that lines of two threads do not mix. A log that cannot be written stops nothing.
-    _ = line.withUTF8 { unsafeWrite($0) }
-  }
-
-  // SAFETY: the buffer is alive for the call.
-  private func unsafeWrite(_ bytes: UnsafeBufferPointer<UInt8>) -> Int {
-    #if canImport(Glibc)
-      Glibc.write(STDERR_FILENO, bytes.baseAddress, bytes.count)
-    #elseif canImport(Musl)
-      Musl.write(STDERR_FILENO, bytes.baseAddress, bytes.count)
-    #else
-      Darwin.write(STDERR_FILENO, bytes.baseAddress, bytes.count)
-    #endif
+    _ = line.withUTF8 { systemWrite(STDERR_FILENO, UnsafeRawBufferPointer($0)) }
   }
 
   /// UTC, as RFC 3339 writes it.

@@ -1,13 +1,5 @@
 import Service
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
-
 /// `nearfar loss`: scores a batch in safetensors files, in this process.
 enum Loss {
   static let flags = (LossCommand.tensors + LossCommand.options).map(flag) + ["threads", "output"]
@@ -27,8 +19,12 @@ enum Loss {
     let output = options.string("output")
     do {
       let answer = try LossCommand(files: files, options: values, threads: threads, archives: output != nil)
-      if let output, let archive = answer.archive { try write(archive, toFile: output) }
-      try write(answer.json + [0x0A], to: STDOUT_FILENO, named: "standard output")
+      if let output, let archive = answer.archive {
+        let file = try SystemFile.writing(output)
+        try file.write(archive[...])
+        try file.flush()
+      }
+      try SystemFile.standardOutput.write((answer.json + [0x0A])[...])
       return 0
     } catch {
       Log(json: false).plain("nearfar: \(error)")
@@ -40,41 +36,5 @@ enum Loss {
   private static func list(_ names: String) -> String {
     if names.hasPrefix("[") { return names }
     return "[" + names.split(separator: ",").map { "\"\($0)\"" }.joined(separator: ",") + "]"
-  }
-
-  private static func write(_ bytes: [UInt8], toFile path: String) throws(UsageError) {
-    let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
-    guard descriptor >= 0 else { throw failure(path) }
-    do throws(UsageError) {
-      try write(bytes, to: descriptor, named: path)
-    } catch {
-      close(descriptor)
-      throw error
-    }
-    guard close(descriptor) == 0 else { throw failure(path) }
-  }
-
-  private static func write(_ bytes: [UInt8], to descriptor: Int32, named name: String) throws(UsageError) {
-    var done = 0
-    while done < bytes.count {
-      // SAFETY: the pointer is to the part of the array that is not written yet, alive for the call.
-      let count = bytes[done...].withUnsafeBytes { unsafeWrite(descriptor, $0) }
-      guard count > 0 || errno == EINTR else { throw failure(name) }
-      done += max(0, count)
-    }
-  }
-
-  private static func unsafeWrite(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Int {
-    #if canImport(Glibc)
-      Glibc.write(descriptor, bytes.baseAddress, bytes.count)
-    #elseif canImport(Musl)
-      Musl.write(descriptor, bytes.baseAddress, bytes.count)
-    #else
-      Darwin.write(descriptor, bytes.baseAddress, bytes.count)
-    #endif
-  }
-
-  private static func failure(_ name: String) -> UsageError {
-    UsageError(description: "cannot write \(name): \(String(cString: strerror(errno)))")
   }
 }

@@ -17,7 +17,7 @@ enum Nearfar {
     usage: nearfar serve [flags]      run the service
            nearfar loss [flags]       score a batch in safetensors files and print what POST /loss answers
            nearfar index [flags]      embed and store the lines of a file in a collection of a running service
-           nearfar export [flags]     write a collection of a running service to a safetensors file
+           nearfar export [flags]     write a collection of a running service to safetensors files
            nearfar import [flags]     store the vectors of a safetensors file in a collection of a running service
            nearfar backup --data DIR --output FILE
                                       copy a data folder's records to a new file, also while a service writes them
@@ -62,10 +62,12 @@ enum Nearfar {
       --batch N               points a request (64)
       --skip-bad              pass over lines that cannot be stored, where the run would stop
     flags of export:
-      --output FILE           - writes to standard output
+      --output FILE           - writes to standard output; FILE-00001-of-00003 and so on when one file cannot hold it
       --after ID, --limit N   a part, in the order of ids
+      --shard-points N        at most so many points a file (as many as fit)
     flags of import:
-      --input FILE            as export writes it, or with a tensor alone: then ids are row numbers
+      --input FILE            as export writes it, FILE-00001-of-00003 and so on included, or with a tensor alone: then
+                              ids are row numbers
       --metric NAME           of a new collection: cosine, dot, euclidean (the file's, or cosine)
       --batch N               points a request (1000)
     """

@@ -3,6 +3,7 @@ import HTTP1
 import Service
 import Synchronization
 import TestSupport
+import VectorStore
 
 /// Answers of requests that a test gave to the service without a socket.
 final class Inbox: ReplyChannel {
@@ -36,9 +37,14 @@ final class Inbox: ReplyChannel {
 struct Harness {
   let service: Service
 
-  init(limits: Limits = Limits(), threads: Int = 2, clock: (@Sendable () -> UInt64)? = nil) throws {
+  init(
+    limits: Limits = Limits(), threads: Int = 2, clock: (@Sendable () -> UInt64)? = nil,
+    longestExportHeader: Int? = nil, store: CollectionStore? = nil
+  ) throws {
     var configuration = ServiceConfiguration(threads: threads, limits: limits)
     if let clock { configuration.clock = clock }
+    if let longestExportHeader { configuration.longestExportHeader = longestExportHeader }
+    configuration.store = store
     service = try Service(model: ModelFolder.path, configuration: configuration)
   }
 

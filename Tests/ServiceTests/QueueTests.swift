@@ -140,8 +140,10 @@ import Testing
     let body = "{\"queries\": \(texts), \"keys\": \(texts), \"queue\": \"q\"}"
     let key = [("Idempotency-Key", "left")]
     let first = harness.start(.post, "/loss", body, fields: key)
+    // They go to different queues: without a pause the second may be the first to claim the key.
+    Thread.sleep(forTimeInterval: 0.02)
     let second = harness.start(.post, "/loss", body, fields: key)
-    Thread.sleep(forTimeInterval: 0.05)
+    Thread.sleep(forTimeInterval: 0.03)
     first.abandon()
     #expect(try first.response().status == 503)
     #expect(try second.response().status == 200)

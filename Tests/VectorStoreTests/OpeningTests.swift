@@ -15,10 +15,24 @@ import VectorStore
 
   @Test func aNewerFormatIsRefused() throws {
     let folder = try filled()
-    try change(folder) { $0.replaceSubrange(60..<64, with: [0, 0, 0, 2]) }
+    try change(folder) { $0.replaceSubrange(60..<64, with: [0, 0, 0, 3]) }
     let text =
-      "\(folder.database) cannot be used: its data format is 2, written by a newer version of nearfar; this one reads 1"
+      "\(folder.database) cannot be used: its data format is 3, written by a newer version of nearfar; this one reads 2"
     #expect(throws: OpenError(text)) { try folder.open() }
+  }
+
+  /// The format before has nothing that this one does not read.
+  @Test func anOlderFormatIsTaken() throws {
+    let folder = try filled()
+    let before = try opened(folder).map { ($0.name, Model(points: $0.points, version: $0.version)) }
+    try change(folder) { $0.replaceSubrange(60..<64, with: [0, 0, 0, 1]) }
+    let reading = try CollectionStore(data: .folder(folder.path), vfs: nil, readOnly: true)
+    #expect(reading.all.map(\.name) == before.map(\.0))
+    reading.close()
+    #expect(try Data(contentsOf: URL(fileURLWithPath: folder.database))[60..<64].elementsEqual([0, 0, 0, 1]))
+    let after = try opened(folder).map { ($0.name, Model(points: $0.points, version: $0.version)) }
+    #expect(after.map(\.1) == before.map(\.1))
+    #expect(try Data(contentsOf: URL(fileURLWithPath: folder.database))[60..<64].elementsEqual([0, 0, 0, 2]))
   }
 
   @Test func aForeignFileIsRefused() throws {

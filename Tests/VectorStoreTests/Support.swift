@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import TestSupport
 import VectorStore
 
@@ -51,4 +52,11 @@ struct Model: Equatable {
   }
 
   func matches(_ snapshot: CollectionSnapshot) -> Bool { snapshot.version == version && snapshot.all == sorted }
+}
+
+/// What a store said while it was opened.
+final class Lines: Sendable {
+  private let lines = Mutex<[String]>([])
+  var text: String { lines.withLock { $0.joined(separator: "\n") } }
+  var add: @Sendable (String) -> Void { { line in self.lines.withLock { $0.append(line) } } }
 }

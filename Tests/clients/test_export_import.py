@@ -2,6 +2,7 @@
 
 import json
 import socket
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -64,6 +65,91 @@ def test_parts(server, name):
         found += ids
         after = ids[-1]
     assert found == [IDS[place] for place in ORDER]
+
+
+def shard(tmp_path, number, count):
+    return tmp_path / f"c-{number:05d}-of-{count:05d}.safetensors"
+
+
+def test_answers_of_one_version(server, name):
+    """What is written between two answers of an export is in none of them."""
+    fill(server, name)
+    said, found, rows, url = server.get(f"/collections/{name}").json(), [], [], f"/collections/{name}/export?part=70"
+    sizes = []
+    while url:
+        response = server.get(url)
+        assert response.status_code == 200, response.text
+        tensors, metadata = unpack(response.content)
+        assert lists(metadata)["collection"] == said
+        found += json.loads(metadata["ids"])
+        rows.append(tensors["vectors"])
+        sizes.append(len(tensors["vectors"]))
+        link = response.links.get("next", {}).get("url")
+        url = link and f"/collections/{name}/export{link}"
+        gone = {"ids": IDS[len(sizes) * 40:][:40]}
+        assert server.ask(f"/collections/{name}/points/delete", gone)["deleted"] == 40
+    assert sizes == [70, 70, 70, 70, 20]
+    assert found == [IDS[place] for place in ORDER]
+    assert np.array_equal(np.concatenate(rows), ROWS[ORDER])
+    problem(server.get(f"/collections/{name}/export?part=70&snapshot=1-1"), 409, "snapshot")
+    problem(server.get(f"/collections/{name}/export?part=0"), 422, "part")
+
+
+def test_a_limit_in_several_answers(server, name):
+    fill(server, name)
+    sizes, url = [], f"/collections/{name}/export?part=70&limit=150&after={quote(IDS[ORDER[9]])}"
+    found = []
+    while url:
+        response = server.get(url)
+        found += json.loads(unpack(response.content)[1]["ids"])
+        sizes.append(len(found))
+        link = response.links.get("next", {}).get("url")
+        url = link and f"/collections/{name}/export{link}"
+    assert sizes == [70, 140, 150]
+    assert found == [IDS[place] for place in ORDER[10:160]]
+
+
+def test_several_files_by_the_command_line(server, name, tmp_path):
+    fill(server, name)
+    path, copy = tmp_path / "c.safetensors", f"{name}.copy"
+    server.delete(f"/collections/{copy}")
+    path.write_bytes(b"an earlier export")
+    out = run("export", "--collection", name, "--output", path, "--shard-points", 120, "--url", server.url)
+    assert out.returncode == 0, out.stderr
+    assert sorted(tmp_path.iterdir()) == [shard(tmp_path, number, 3) for number in (1, 2, 3)]
+    assert b"300 points" in out.stderr and b"c-00003-of-00003.safetensors" in out.stderr
+    parts = [unpack(shard(tmp_path, number, 3).read_bytes()) for number in (1, 2, 3)]
+    assert np.array_equal(np.concatenate([tensors["vectors"] for tensors, _ in parts]), ROWS[ORDER])
+    done = run("import", "--input", path, "--collection", copy, "--batch", 37, "--url", server.url)
+    assert done.returncode == 0, done.stderr
+    assert b"imported 300 points" in done.stderr and b"3 files" in done.stderr
+    first = unpack(server.get(f"/collections/{name}/export").content)
+    second = unpack(server.get(f"/collections/{copy}/export").content)
+    assert np.array_equal(first[0]["vectors"], second[0]["vectors"])
+    assert {**lists(first[1]), "collection": 0} == {**lists(second[1]), "collection": 0}
+    server.delete(f"/collections/{copy}")
+    # One of them alone.
+    only = run("import", "--input", shard(tmp_path, 2, 3), "--collection", copy, "--url", server.url)
+    assert only.returncode == 0 and server.get(f"/collections/{copy}").json()["count"] == 120
+    server.delete(f"/collections/{copy}")
+    where = ["import", "--input", path, "--collection", copy, "--url", server.url]
+    shard(tmp_path, 1, 4).write_bytes(b"")
+    mixed = run(*where)
+    assert mixed.returncode == 1 and b"different exports" in mixed.stderr
+    shard(tmp_path, 1, 4).unlink()
+    shard(tmp_path, 2, 3).unlink()
+    missing = run(*where)
+    assert missing.returncode == 1 and b"c-00002-of-00003.safetensors is missing" in missing.stderr
+    assert server.get(f"/collections/{copy}").status_code == 404
+
+
+def test_rows_of_several_files_count_on(server, name, tmp_path):
+    for number, part in enumerate(np.split(ROWS, [100, 250]), 1):
+        shard(tmp_path, number, 3).write_bytes(pack({"vectors": part}))
+    done = run("import", "--input", tmp_path / "c.safetensors", "--collection", name, "--url", server.url)
+    assert done.returncode == 0, done.stderr
+    tensors, metadata = unpack(server.get(f"/collections/{name}/export").content)
+    assert np.array_equal(tensors["vectors"], ROWS[[int(identity) for identity in json.loads(metadata["ids"])]])
 
 
 def test_head_and_failures(server, name):
@@ -166,6 +252,7 @@ def test_failures_of_the_commands(server, name, tmp_path):
         (["export", "--collection", "not-there", "--output", tmp_path / "x"], 1, "not-there"),
         (["export", "--collection", name, "--output", tmp_path / "no" / "x"], 1, "no/x"),
         (["export", "--collection", name], 2, "--output"),
+        (["export", "--collection", name, "--output", tmp_path / "x", "--shard-points", 0], 2, "--shard-points"),
         (["import", "--collection", name], 2, "--input"),
         (["import", "--input", tmp_path / "none", "--collection", name], 1, "none"),
         (["import", "--input", narrow, "--collection", name], 1, "5"),

@@ -144,11 +144,12 @@ def full_disk(binary: str, folder: str) -> list[str]:
 
 
 def read_only(binary: str, folder: str) -> list[str]:
-    """A folder that cannot be written is refused by name. Under root, which may write anything, as another user."""
+    """A folder that cannot be written is served all the same. Under root, which may write anything, as another user."""
     problems = []
     os.mkdir(folder)
     server = Server(binary, folder)
     server.client().ask("PUT", PATH, {"dim": DIM, "metric": "cosine"})
+    put(server.client(), [{"id": "kept", "vector": [2.0] * DIM}])
     # Taken away from a running server: what it has open stays open, and reads go on.
     os.chmod(folder, 0o555)
     client = server.client()
@@ -158,12 +159,22 @@ def read_only(binary: str, folder: str) -> list[str]:
     if client.ask("GET", PATH)[0] != 200:
         problems.append("reads do not go on")
     server.stop()
+    before = {name: os.stat(os.path.join(folder, name)).st_mtime_ns for name in os.listdir(folder)}
     try:
-        Server(binary, folder, user=65534 if os.getuid() == 0 else None).kill()
-        problems.append("a read-only folder was opened")
+        server = Server(binary, folder, user=65534 if os.getuid() == 0 else None)
+        client = server.client()
+        if client.ask("GET", f"{PATH}/points/kept")[0] != 200:
+            problems.append("a point that is there is not read")
+        if not client.ask("GET", "/info")[1].get("read_only"):
+            problems.append("/info does not say that it is read-only")
+        status, answer = put(client, [{"id": "b", "vector": [1.0] * DIM}])
+        if status != 503 or "read-only" not in str(answer):
+            problems.append(f"a write answers {status}: {answer}")
+        server.stop()
+        if before != {name: os.stat(os.path.join(folder, name)).st_mtime_ns for name in os.listdir(folder)}:
+            problems.append("the folder has changed")
     except StartFailed as failure:
-        if failure.code != 1 or folder not in failure.text:
-            problems.append(f"refused without its name: {failure}")
+        problems.append(f"a read-only folder is refused: {failure}")
     finally:
         os.chmod(folder, 0o755)
     return problems

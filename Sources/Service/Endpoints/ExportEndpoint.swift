@@ -6,57 +6,91 @@ import VectorStore
 
 /// `GET /collections/{name}/export`: one version of a collection as safetensors, its points in the order of their ids.
 ///
-/// The vectors are read while they are sent; beside them only ids, metadata and texts are held, as the header's text.
+/// The vectors are read while they are sent; beside them only ids, metadata and texts are held, as the header's text. That is
+/// bounded by the format: a larger collection goes in parts, each a file of its own, all of one version.
 struct ExportEndpoint: Sendable {
   let store: CollectionStore
+  let kept: KeptSnapshots
+  /// Bytes that a header may have.
+  let longestHeader: Int
 
   /// Points read at once.
   private static let page = 1024
   /// Bytes of vectors sent at once: made on the event loop, between other connections' turns.
   private static let pieceBytes = 131_072
+  /// What a header has beside the lists and the collection.
+  private static let headerRest = 512
 
-  /// `?after=ID&limit=N` exports a part, for a collection whose ids and metadata are more than one header may hold.
   func run(_ call: Call) throws {
     let collection = try store.collection(try CollectionsEndpoint.name(call))
-    var after: String?
-    var limit = Int.max
-    for (name, value) in call.head.queryItems {
-      switch name {
-      case "after": after = value
-      case "limit":
-        guard let number = Int(decimal: value), number > 0 else {
-          throw Problem.invalid("limit", "must be a whole number from 1 on")
-        }
-        limit = number
-      default: throw Problem.invalid(name, "unknown query parameter '\(name)'")
-      }
-    }
-    let snapshot = collection.snapshot
-    var lists = ExportLists()
-    try lists.read(snapshot, after: after, limit: limit, page: Self.page) { call.isAbandoned }
+    let query = try ExportQuery(call.head)
+    let (snapshot, held) = try find(query, collection)
     var description = JSONWriter()
     CollectionsEndpoint.describe(collection, snapshot, to: &description)
-    let head: [UInt8]
-    do {
-      head = try SafetensorsHead.bytes(
-        name: "vectors", dtype: .f32, shape: [lists.count, collection.dimension],
-        metadata: lists.metadata(collection: description.bytes))
-    } catch {
-      throw Problem(413, "ids, metadata and texts are too large for one file: ask for parts with after and limit")
+    var lists = ExportLists()
+    let end = try lists.read(
+      snapshot, after: query.after, limit: query.limit ?? .max, part: query.part ?? .max,
+      bytes: longestHeader - description.bytes.count * 2 - Self.headerRest, page: Self.page
+    ) { call.isAbandoned }
+    let key = KeptSnapshots.key(collection, snapshot)
+    var fields = HTTPFields([("Content-Type", MediaType.safetensors.rawValue)])
+    var use = held
+    if end != .complete {
+      guard let last = lists.last, lists.count > 0 else { throw tooLarge(end, collection) }
+      guard query.part != nil else { throw tooLarge }
+      fields.append("Link", query.link(after: last, taken: lists.count, snapshot: key))
+      use = use ?? kept.keep(key, snapshot)
     }
+    let count = lists.count
+    let head = try SafetensorsHead.pieces(
+      name: "vectors", dtype: .f32, shape: [count, collection.dimension],
+      escaped: lists.header(collection: description.bytes))
     let rows = VectorPieces(
-      snapshot, after: after, rows: lists.count, dimension: collection.dimension, pieceBytes: Self.pieceBytes)
-    let first = Mutex<[UInt8]>(head)
-    let count = head.count + rows.byteCount
-    let stream = BodyStream(count: count) {
-      let head = first.withLock { bytes in
-        defer { bytes = [] }
-        return bytes
-      }
-      return head.isEmpty ? rows.next() : head
+      snapshot, after: query.after, rows: count, dimension: collection.dimension, pieceBytes: Self.pieceBytes)
+    call.answer(Response(status: 200, fields: fields, stream: Self.stream(head, rows, holding: use)))
+  }
+
+  /// The version that the query wants: the newest, or the one that the answers before were of.
+  private func find(
+    _ query: ExportQuery, _ collection: Collection
+  ) throws(Problem) -> (CollectionSnapshot, KeptSnapshots.Use?) {
+    let newest = collection.snapshot
+    guard let wanted = query.snapshot else { return (newest, nil) }
+    if let use = kept.use(wanted) { return (use.snapshot, use) }
+    guard wanted == KeptSnapshots.key(collection, newest) else {
+      throw Problem(
+        409, "the version that the export began with is not kept any more: begin it anew", param: "snapshot")
     }
-    call.answer(
-      Response(
-        status: 200, fields: HTTPFields([("Content-Type", MediaType.safetensors.rawValue)]), stream: stream))
+    return (newest, nil)
+  }
+
+  /// - Parameter use: held until the answer has left.
+  private static func stream(
+    _ head: [[UInt8]], _ rows: VectorPieces, holding use: KeptSnapshots.Use?
+  ) -> BodyStream {
+    let first = Mutex(head.filter { !$0.isEmpty }[...])
+    return BodyStream(count: head.reduce(0) { $0 + $1.count } + rows.byteCount) {
+      withExtendedLifetime(use) { first.withLock { $0.popFirst() } ?? rows.next() }
+    }
+  }
+
+  private var tooLarge: Problem {
+    Problem(
+      413,
+      """
+      ids, metadata and texts need more than the \(longestHeader) bytes that the header of one file may have: \
+      'nearfar export' writes several files; with part=N an answer has at most N points, and no more than fit, and its Link \
+      field names the next
+      """)
+  }
+
+  private func tooLarge(_ end: ExportLists.End, _ collection: Collection) -> Problem {
+    guard case .full(let id) = end else { return tooLarge }
+    return Problem(
+      413,
+      """
+      the point '\(id)' alone needs more than the \(longestHeader) bytes that the header of one file may have: \
+      GET /collections/\(collection.name)/points/ID has it
+      """)
   }
 }

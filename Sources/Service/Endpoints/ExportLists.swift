@@ -2,48 +2,99 @@ import JSON
 import VectorStore
 
 /// Ids, metadata and texts of exported points as JSON arrays; null where a point has none.
+///
+/// They are held as they stand in a safetensors header, which has them as strings: escaped once more. So the bytes that the
+/// header needs are known while they gather, and nothing is copied on the way to the client.
 struct ExportLists {
+  /// Why no more points are there.
+  enum End: Equatable {
+    /// There are no more, or no more are wanted.
+    case complete
+    /// The answer is to have no more of them.
+    case part
+    /// The next one does not fit; its id.
+    case full(String)
+  }
+
   private(set) var count = 0
-  private var ids = JSONWriter()
-  private var metadata = JSONWriter()
-  private var texts = JSONWriter()
+  /// The id of the last point.
+  private(set) var last: String?
+  private var ids: [UInt8] = []
+  private var metadata: [UInt8] = []
+  private var texts: [UInt8] = []
 
-  /// Reads at most `limit` points after `after`, a page at a time.
+  /// Reads points after `after`, a page at a time.
   ///
-  /// - Parameter isAbandoned: true when nobody waits for the export any more.
+  /// - Parameters:
+  ///   - limit: points that are wanted.
+  ///   - part: points that one answer may have.
+  ///   - bytes: what all lists may need of a header.
+  ///   - isAbandoned: true when nobody waits for the export any more.
   mutating func read(
-    _ snapshot: CollectionSnapshot, after: String?, limit: Int, page: Int, isAbandoned: () -> Bool
-  ) throws(Problem) {
-    ids.beginArray()
-    metadata.beginArray()
-    texts.beginArray()
-    var last = after
-    while count < limit {
+    _ snapshot: CollectionSnapshot, after: String?, limit: Int, part: Int, bytes: Int, page: Int,
+    isAbandoned: () -> Bool
+  ) throws(Problem) -> End {
+    last = after
+    let most = min(limit, part)
+    while true {
       guard !isAbandoned() else { throw Problem(503, "the client went away") }
-      let wanted = min(page, limit - count)
-      let points = snapshot.points(after: last, limit: wanted)
-      for point in points { add(point) }
-      last = points.last?.id ?? last
-      guard points.count == wanted else { break }
+      // One more than is taken: it tells whether there are more.
+      let wanted = min(page, most - count)
+      let points = snapshot.points(after: last, limit: wanted + 1)
+      for point in points.prefix(wanted) {
+        guard add(point, bytes) else { return .full(point.id) }
+      }
+      guard points.count > wanted else { return .complete }
+      if count == most { return most == limit ? .complete : .part }
     }
-    ids.endArray()
-    metadata.endArray()
-    texts.endArray()
   }
 
-  private mutating func add(_ point: Point) {
-    count += 1
-    ids.string(point.id)
-    if let stored = point.metadata { metadata.raw(stored) } else { metadata.null() }
-    texts.string(orNull: point.text)
-  }
-
-  /// The `__metadata__` of the export.
-  func metadata(collection: [UInt8]) -> [String: String] {
-    func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
-    return [
-      "ids": text(ids.bytes), "metadata": text(metadata.bytes), "texts": text(texts.bytes),
-      "collection": text(collection),
+  /// - Returns: whether there was room.
+  private mutating func add(_ point: Point, _ most: Int) -> Bool {
+    var id = JSONWriter()
+    id.string(point.id)
+    let entries = [
+      Self.escaped(id.bytes), point.metadata.map(Self.escaped) ?? Array("null".utf8), Self.escaped(text: point.text),
     ]
+    // Before each list's entry a comma or its bracket; the last three close the lists.
+    let needed = ids.count + metadata.count + texts.count + entries.reduce(3) { $0 + $1.count } + 3
+    guard needed <= most else { return false }
+    let before: UInt8 = count == 0 ? 0x5B : 0x2C
+    ids.append(before)
+    ids += entries[0]
+    metadata.append(before)
+    metadata += entries[1]
+    texts.append(before)
+    texts += entries[2]
+    count += 1
+    last = point.id
+    return true
+  }
+
+  /// The `__metadata__` of the export, escaped.
+  ///
+  /// - Parameter collection: its description.
+  consuming func header(collection: [UInt8]) -> [(key: String, value: [UInt8])] {
+    if count == 0 { (ids, metadata, texts) = ([0x5B], [0x5B], [0x5B]) }
+    ids.append(0x5D)
+    metadata.append(0x5D)
+    texts.append(0x5D)
+    return [
+      ("collection", Self.escaped(collection)), ("ids", ids), ("metadata", metadata), ("texts", texts),
+    ]
+  }
+
+  private static func escaped(text: String?) -> [UInt8] {
+    guard let text else { return Array("null".utf8) }
+    var writer = JSONWriter()
+    writer.string(text)
+    return escaped(writer.bytes)
+  }
+
+  /// JSON text as the inside of a JSON string.
+  static func escaped(_ json: [UInt8]) -> [UInt8] {
+    var writer = JSONWriter(reserving: json.count + 16)
+    writer.string(String(decoding: json, as: UTF8.self))
+    return Array(writer.bytes.dropFirst().dropLast())
   }
 }

@@ -85,6 +85,7 @@ final class OperationEndpoint: Sendable {
       writer.member("onednn", ProductTiles.libraryDescription)
       writer.endObject()
       writer.member("data", store.location.description)
+      writer.member("read_only", store.isReadOnly)
       writer.key("collections")
       writer.beginObject()
       for collection in store.all { writer.member(collection.name, collection.snapshot.count) }

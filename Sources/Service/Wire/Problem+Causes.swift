@@ -55,8 +55,12 @@ extension Problem {
       self = .invalid("\(points)[\(row)].id", "the id stands twice in the batch")
     case .notFinite(let row):
       self = .invalid("\(points)[\(row)]", "holds a value that is not finite in f32")
+    case .tooOld(let oldest):
+      self.init(409, "changes can be told from version \(oldest) on alone")
     case .full:
       self.init(507, "there is no room to store it; nothing has changed")
+    case .readOnly:
+      self.init(503, "the data folder cannot be written: collections are served read-only")
     case .unavailable(let reason):
       self.init(503, reason)
     case .unknownPoint(let row, let id):

@@ -1,6 +1,6 @@
 import JSON
 
-/// `nearfar import`: stores the vectors of a safetensors file in a collection of a running service.
+/// `nearfar import`: stores the vectors of a safetensors file, or of an export's several, in a collection of a running service.
 enum Import {
   static let flags = ["input", "collection", "metric", "batch"] + RemoteService.flags
   /// Bytes of vectors that go together, at most.
@@ -16,31 +16,57 @@ enum Import {
     let batch = try options.integer("batch", default: 1000, in: 1...100_000)
     let service = try RemoteService(options)
     return CommandError.status { () throws(CommandError) in
-      let file = try ImportFile(path)
-      try store(file, in: RemoteCollection(service: service, name: collection), metric: metric, batch: batch)
+      let collection = RemoteCollection(service: service, name: collection)
+      let paths = try files(path)
+      let sizes = try paths.map { path throws(CommandError) in try SystemFile.reading(path).size ?? 0 }
+      let whole = Double(max(1, sizes.reduce(0, +)))
+      var progress = ProgressLine("imported")
+      var rows = 0
+      var before = 0
+      for (path, size) in zip(paths, sizes) {
+        // One at a time: a file's ids and metadata are held while its rows are sent.
+        let file = try ImportFile(path, firstRow: rows)
+        do throws(CommandError) {
+          try store(file, in: collection, metric: metric, batch: batch) { stored in
+            let share = Double(stored) / Double(max(1, file.rows))
+            progress.show(points: rows + stored, done: (Double(before) + share * Double(size)) / whole)
+          }
+        } catch {
+          progress.clear()
+          throw paths.count == 1 ? error : CommandError("\(path): \(error)")
+        }
+        rows += file.rows
+        before += size
+      }
+      progress.finish(points: rows, paths.count == 1 ? "" : " from \(paths.count) files")
     }
   }
 
+  /// The file of that name; where there is none, the files of an export that one file could not hold.
+  private static func files(_ path: String) throws(CommandError) -> [String] {
+    guard !SystemFile.exists(path) else { return [path] }
+    let shards = try ShardNames(path).found()
+    return shards.isEmpty ? [path] : shards
+  }
+
+  /// - Parameter stored: gets the number of the file's rows that are stored.
   private static func store(
-    _ file: ImportFile, in collection: RemoteCollection, metric: String?, batch: Int
+    _ file: ImportFile, in collection: RemoteCollection, metric: String?, batch: Int, _ stored: (Int) -> Void
   ) throws(CommandError) {
     try prepare(file, collection, metric)
     let width = file.dimension * file.vectors.dtype.size
     let share = max(1, min(batch, batchBytes / width))
-    var progress = ProgressLine("imported")
     var start = 0
     while start < file.rows {
       let range = start..<min(start + share, file.rows)
       do throws(RemoteFailure) {
         _ = try collection.upsert(try body(file, range), type: "application/x-safetensors")
       } catch {
-        progress.clear()
         throw CommandError(explain(error, range))
       }
       start = range.upperBound
-      progress.show(points: start, done: Double(start) / Double(file.rows))
+      stored(start)
     }
-    progress.finish(points: file.rows)
   }
 
   private static func body(_ file: ImportFile, _ range: Range<Int>) throws(RemoteFailure) -> [UInt8] {

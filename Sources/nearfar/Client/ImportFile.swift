@@ -12,8 +12,11 @@ struct ImportFile {
   private let ids: [JSONValue]?
   private let metadata: [JSONValue]?
   private let texts: [JSONValue]?
+  private let firstRow: Int
 
-  init(_ path: String) throws(CommandError) {
+  /// - Parameter firstRow: rows of files before this one; ids of a file that has none count on.
+  init(_ path: String, firstRow: Int) throws(CommandError) {
+    self.firstRow = firstRow
     func bad(_ what: String) -> CommandError { CommandError("\(path): \(what)") }
     let archive: SafetensorsArchive
     do throws(SafetensorsError) {
@@ -57,7 +60,7 @@ struct ImportFile {
       writer.beginArray()
       for row in range {
         // Without ids, rows are counted from 0.
-        if let values { writer.copy(values[row]) } else { writer.string(String(row)) }
+        if let values { writer.copy(values[row]) } else { writer.string(String(firstRow + row)) }
       }
       writer.endArray()
       lists[name] = String(decoding: writer.bytes, as: UTF8.self)

@@ -50,7 +50,7 @@ final class SystemFile: Sendable {
       var count = 0
       let bytes = [UInt8](unsafeUninitializedCapacity: most) { room, filled in
         // SAFETY: the kernel writes at most `room.count` bytes.
-        count = unsafeRead(descriptor, room)
+        count = systemRead(descriptor, UnsafeMutableRawBufferPointer(room))
         filled = max(0, count)
       }
       if count >= 0 { return bytes }
@@ -62,10 +62,16 @@ final class SystemFile: Sendable {
     var rest = bytes
     while !rest.isEmpty {
       // SAFETY: the pointer is to the part that is not written yet, alive for the call.
-      let count = rest.withUnsafeBytes { unsafeWrite(descriptor, $0) }
+      let count = rest.withUnsafeBytes { systemWrite(descriptor, $0) }
       guard count > 0 || errno == EINTR else { throw Self.failure("cannot write", path) }
       rest = rest.dropFirst(max(0, count))
     }
+  }
+
+  /// Puts what was written on the disk: an error that comes late is heard of, too.
+  func flush() throws(CommandError) {
+    // EINVAL: what is none on a disk, such as a pipe.
+    guard fsync(descriptor) == 0 || errno == EINVAL else { throw Self.failure("cannot write", path) }
   }
 
   /// Forgets what was written.
@@ -82,25 +88,7 @@ final class SystemFile: Sendable {
 
   static func remove(_ path: String) { unlink(path) }
 
-  private func unsafeRead(_ descriptor: Int32, _ room: UnsafeMutableBufferPointer<UInt8>) -> Int {
-    #if canImport(Glibc)
-      Glibc.read(descriptor, room.baseAddress, room.count)
-    #elseif canImport(Musl)
-      Musl.read(descriptor, room.baseAddress, room.count)
-    #else
-      Darwin.read(descriptor, room.baseAddress, room.count)
-    #endif
-  }
-
-  private func unsafeWrite(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Int {
-    #if canImport(Glibc)
-      Glibc.write(descriptor, bytes.baseAddress, bytes.count)
-    #elseif canImport(Musl)
-      Musl.write(descriptor, bytes.baseAddress, bytes.count)
-    #else
-      Darwin.write(descriptor, bytes.baseAddress, bytes.count)
-    #endif
-  }
+  static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
   private static func failure(_ what: String, _ path: String) -> CommandError {
     CommandError("\(what) \(path): \(String(cString: strerror(errno)))")

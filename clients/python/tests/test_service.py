@@ -256,5 +256,11 @@ def test_an_export_and_writes_that_are_repeated(client):
     assert found.metadata == [{"n": 1}, {"n": 4}, {"n": 3}] and found.texts == [None] * 3
     assert found.collection == client.collection("exported") and found.collection.metric == "euclidean"
     assert client.export("exported", after="b", limit=1).ids == ["c"]
+    parts = client.export_parts("exported", part_size=2)
+    assert next(parts).ids == ["b", "c"]
+    client.delete_points(["d"], collection="exported")
+    assert [part.ids for part in parts] == [["d"]]
+    client.upsert(["d"], vectors[[2]], metadata=[{"n": 3}], collection="exported")
+    assert [part.ids for part in client.export_parts("exported")] == [["b", "c", "d"]]
     assert client.delete_points(filter={"n": {"$gt": 3}}, collection="exported").deleted == 1
     client.delete_collection("exported")

@@ -223,15 +223,26 @@ class Client:
     ) -> Exported:
         """The collection with its vectors as one array: a version as it stood, whatever is written meanwhile.
 
-        after, limit: a part in the order of ids, for a collection whose ids and metadata are more than one file holds.
+        after, limit: a part in the order of ids. A collection whose ids and metadata are more than one file holds is refused
+        with 413: export_parts has it.
         """
         params = {name: value for name, value in (("after", after), ("limit", limit)) if value is not None}
         path = f"/collections/{segment(collection)}/export"
-        response = self._transport.send("GET", path, pure=True, params=params)
-        try:
-            return Exported.read(*decode(response.content))
-        except (KeyError, ValueError, TypeError) as error:
-            raise unreadable(response, f"not the safetensors that were due: {error}") from error
+        return _exported(self._transport.send("GET", path, pure=True, params=params))
+
+    def export_parts(self, collection: str = "default", *, part_size: int = 100_000) -> Iterator[Exported]:
+        """The collection in parts of at most `part_size` points, all of the version that the first one was of.
+
+        The service keeps that version for two minutes behind each part; it answers 409 when the next is asked for later.
+        """
+        path = f"/collections/{segment(collection)}/export"
+        query = f"?part={part_size}"
+        while True:
+            response = self._transport.send("GET", path + query, pure=True)
+            yield _exported(response)
+            if "next" not in response.links:
+                return
+            query = response.links["next"]["url"]
 
     def delete_points(
         self,
@@ -326,3 +337,10 @@ def segment(name: str) -> str:
     """A name as one segment of a path."""
     # A segment of dots alone would be taken as a step in the path before it is sent.
     return quote(name, safe="") if name.strip(".") else name.replace(".", "%2E")
+
+
+def _exported(response: httpx.Response) -> Exported:
+    try:
+        return Exported.read(*decode(response.content))
+    except (KeyError, ValueError, TypeError) as error:
+        raise unreadable(response, f"not the safetensors that were due: {error}") from error
