@@ -31,7 +31,7 @@ let package = Package(
     // Rank 2.
     .target(name: "HTTPServer", dependencies: ["HTTP1", "CLinux"]),
     .target(
-      name: "VectorStore", dependencies: ["VectorIndex", "SimilarityCore", "Safetensors", "JSON", "CSQLite"]),
+      name: "VectorStore", dependencies: ["VectorIndex", "SimilarityCore", "Safetensors", "JSON", "CSQLite", "CLinux"]),
     .target(
       name: "SentenceEncoder",
       dependencies: ["SimilarityCore", "Tokenization", "Safetensors", "JSON", "COneDNN", "COpenSSL"]),

@@ -30,6 +30,11 @@ public final class Collection: Sendable {
     var changed = 0
   }
 
+  /// Bytes of vectors after which freed memory is given back.
+  private static let bytesPerTidying = 64 << 20
+  /// Points that changed since that was done.
+  private let untidied = Atomic(0)
+
   /// - Parameter savedVersion: the version of the graph in `graphFile`.
   init(
     _ stored: StoredCollection, index: VectorIndex, snapshot: CollectionSnapshot, writer: Writer,
@@ -221,13 +226,19 @@ extension Collection {
     saved.withLock { $0 = SavedGraph(version: isWritten ? snapshot.version : $0.version) }
   }
 
-  /// Saves the graph once so much has changed that a kill would cost a long start. On the writer's queue.
-  func saveGraphIfDue(changed: Int) {
+  /// After a write: saves the graph once so much has changed that a kill would cost a long start, and gives back freed memory.
+  /// On the writer's queue.
+  func tidy(changed: Int) {
     let total = saved.withLock { saved in
       saved.changed += changed
       return saved.changed
     }
     if total >= 10_000, total > snapshot.count / 5 { saveGraph() }
+    let changed = untidied.add(changed, ordering: .relaxed).newValue
+    if changed > Self.bytesPerTidying / (4 * dimension) {
+      untidied.store(0, ordering: .relaxed)
+      FreedMemory.giveBack()
+    }
   }
 }
 

@@ -66,6 +66,7 @@ enum Loading {
     snapshot.order = IDOrder(
       sorted: slots.sorted { IDBytes.precedes(all[$0]?.id ?? "", all[$1]?.id ?? "") })
     snapshot.vectors = index.snapshot
+    FreedMemory.giveBack()
     progress("loaded collection '\(stored.name)': \(snapshot.count) points, version \(stored.version)")
     return (index, snapshot, graph)
   }

@@ -166,7 +166,7 @@ final class Writer: Sendable {
     }
     for changing in applying.values { changing.publish() }
     for (pending, result) in zip(group, results) { pending.completion(result) }
-    for changing in applying.values { changing.collection.saveGraphIfDue(changed: changing.changed) }
+    for changing in applying.values { changing.collection.tidy(changed: changing.changed) }
   }
 }
 

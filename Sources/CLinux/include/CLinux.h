@@ -1,4 +1,4 @@
-// The Linux calls the event loop needs, in a shape Swift can use: epoll's event is a packed union, the flags are macros.
+// The Linux and C library calls that the event loop and the store need, in a shape Swift can use: epoll's event is a packed union, the flags are macros.
 #ifndef CLINUX_H
 #define CLINUX_H
 
@@ -33,6 +33,9 @@ int clinux_eventfd(void);
 // Adds 1: one system call, safe in a signal handler.
 void clinux_eventfd_signal(int descriptor);
 void clinux_eventfd_clear(int descriptor);
+
+// Freed memory that the C library keeps goes back to the system, where the library can do that.
+void clinux_give_back_memory(void);
 
 // Non-blocking and close-on-exec from birth.
 int clinux_accept(int listener);

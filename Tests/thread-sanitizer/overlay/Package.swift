@@ -1,0 +1,16 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let package = Package(
+  name: "race",
+  targets: [
+    .executableTarget(name: "race", dependencies: ["VectorIndex", "SimilarityCore"]),
+    .target(name: "VectorIndex", dependencies: ["SimilarityCore"]),
+    .target(name: "SimilarityCore", dependencies: ["CKernels", "COneDNN"]),
+    .target(name: "CKernels"),
+    .target(name: "COneDNN", linkerSettings: [.linkedLibrary("dnnl")]),
+  ],
+  swiftLanguageModes: [.v6],
+  cLanguageStandard: .c17,
+  cxxLanguageStandard: .cxx20
+)
