@@ -103,10 +103,10 @@ struct IndexWriter: ~Copyable {
 
   private mutating func grow(by count: Int) throws(IndexError) {
     guard count > 0 else { return }
+    guard count <= CodeRecords.mostSlots - used else { throw .outOfMemory }
     let needed = used + count
-    try rows.reserve(needed)
     let room = records?.slots ?? 0
-    guard needed > room else { return }
+    guard needed > room else { return try rows.reserve(needed) }
     // Half as much again: the old records are freed when their last reader is done.
     guard
       let larger = CodeRecords(
@@ -114,6 +114,7 @@ struct IndexWriter: ~Copyable {
         neighbors: metric.allowsGraph(dimension: dimension) ? options.degree + options.degree / 4 : 0,
         rotation: rotation)
     else { throw .outOfMemory }
+    try rows.reserve(needed)
     if let records { larger.copy(used, from: records) }
     records = larger
   }

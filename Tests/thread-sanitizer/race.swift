@@ -41,7 +41,9 @@ final class Race: Sendable {
   private func read(_ reader: Int) {
     while !isDone.load(ordering: .relaxed) {
       let snapshot = index.snapshot
-      guard let queries = Matrix(rows: reader == 2 ? 30 : 1, columns: Self.dimension, values: Self.rows(reader == 2 ? 30 : 1))
+      guard
+        let queries = Matrix(
+          rows: reader == 2 ? 30 : 1, columns: Self.dimension, values: Self.rows(reader == 2 ? 30 : 1))
       else { return }
       var search = SearchOptions(k: 10)
       search.loop = ParallelLoop(threads: reader == 2 ? 2 : 1)

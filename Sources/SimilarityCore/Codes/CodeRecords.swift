@@ -24,6 +24,9 @@ public enum CodeMetric: Sendable {
 /// |q·x − q̂·x̂| ≤ ‖q‖·‖x − x̂‖ + ‖q − q̂‖·‖x̂‖. All rounding on the way is inside the stored bounds.
 // SAFETY: memory of a slot is written by one caller at a time, before any list or live set names the slot; lists are atomic.
 public final class CodeRecords: @unchecked Sendable {
+  /// Lists name slots in 31 bits.
+  public static let mostSlots = Int(UInt32.max >> 1) - 63
+
   public let dimension: Int
   public let metric: CodeMetric
   /// Slots that there is room for.
@@ -47,7 +50,7 @@ public final class CodeRecords: @unchecked Sendable {
     // Whole tiles are read.
     self.slots = (max(1, slots) + 63) / 64 * 64
     let (size, overflow) = (padded + header + 4 * listStride).multipliedReportingOverflow(by: self.slots)
-    guard dimension > 0, !overflow, self.slots <= Int(UInt32.max >> 1) else { return nil }
+    guard dimension > 0, !overflow, self.slots <= Self.mostSlots else { return nil }
     bytes = size
     guard let memory = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
       memory != MAP_FAILED
