@@ -68,9 +68,12 @@ public final class CollectionStore: Sendable {
       let file = graphFile(row.id)
       let (index, snapshot, graph) = try Loading.load(row, from: records, options, file, progress: progress)
       let loaded = Collection(
-        row, index: index, snapshot: snapshot, writer: writer, graphFile: file, savedVersion: graph)
+        row, index: index, snapshot: snapshot, writer: writer, graphFile: file, graph: graph)
       // What was long to build is not built again after a kill.
-      if graph == nil { loaded.saveGraph() }
+      switch graph {
+      case .built, .damaged: loaded.saveGraph()
+      case .none, .saved: break
+      }
       collections.withLock { $0[row.name] = loaded }
     }
     if case .folder(let path) = data { GraphFile.removeOthers(in: path, than: stored.map(\.id)) }
