@@ -74,7 +74,11 @@ enum Schema {
   /// The file's structure, and that its tables are as ``create(_:)`` made them.
   private static func check(_ database: Database) throws(SQLiteError) {
     let damage = try database.value("PRAGMA integrity_check(1)") ?? "no answer"
-    guard damage == "ok" else { throw SQLiteError(code: 0, message: "it is damaged: \(damage)") }
+    guard damage == "ok" else {
+      // One line of the log: the first names the database.
+      let lines = damage.split(separator: "\n").filter { !$0.hasPrefix("***") }
+      throw SQLiteError(code: 0, message: "it is damaged: \(lines.joined(separator: "; "))")
+    }
     for object in objects {
       let statement = try Statement(database, "SELECT sql FROM sqlite_master WHERE name = ?")
       let found = try statement.first(.text(object.name)) { $0.text(0) } ?? nil
