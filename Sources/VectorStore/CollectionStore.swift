@@ -50,18 +50,21 @@ public final class CollectionStore: Sendable {
     location = data
     self.options = options
     self.progress = progress
+    let mark: CommitMark?
     switch data {
     case .memory:
       folder = Mutex(nil)
+      mark = nil
       records = try SQLiteRecords(path: ":memory:")
+      try records.prepareToWrite()
     case .folder(let path):
       let opened = try DataFolder(path)
-      try LogCheck.check("\(opened.database)-wal")
-      records = try SQLiteRecords(path: opened.database, vfs: vfs, creates: !opened.isMarked)
+      records = try SQLiteRecords.open(in: opened, vfs: vfs)
+      mark = CommitMark(in: path)
       opened.markUsed()
       folder = Mutex(opened)
     }
-    writer = Writer(records: records)
+    writer = Writer(records: records, mark: mark)
     let stored: [StoredCollection]
     do throws(StoreError) { stored = try records.collections() } catch { throw OpenError("\(data): \(error)") }
     for row in stored {
@@ -76,6 +79,9 @@ public final class CollectionStore: Sendable {
       }
       collections.withLock { $0[row.name] = loaded }
     }
+    records.accept()
+    // What the killed process did not come to note.
+    if records.hadLog, let mark, let number = try? records.advanceMark() { mark.write(number) }
     if case .folder(let path) = data { GraphFile.removeOthers(in: path, than: stored.map(\.id)) }
   }
 
@@ -145,6 +151,7 @@ public final class CollectionStore: Sendable {
     let isOpen = folder.withLock { $0 != nil }
     writer.exclusively { records in
       if isOpen { for collection in all { collection.saveGraph() } }
+      writer.noteCommits()
       records.close()
     }
     folder.withLock { $0 = nil }

@@ -18,6 +18,14 @@ struct LogCheck {
   private let isBigEndian: Bool
   private let salts: [UInt8]
 
+  /// Whether there is nothing at `path`, or a file without a byte.
+  static func isEmpty(_ path: String) -> Bool {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { return errno == ENOENT }
+    defer { close(descriptor) }
+    return bytes(descriptor, at: 0, count: 1).isEmpty
+  }
+
   /// - Throws: ``OpenError`` naming `path` when answered transactions would be dropped.
   static func check(_ path: String) throws(OpenError) {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)

@@ -25,6 +25,9 @@ protocol Records: Sendable {
   /// What changed after `version`, at least one whole batch and no more once `limit` points are reached.
   func changes(of collection: Int64, after version: Int, limit: Int) throws(StoreError) -> ChangePage
 
+  /// Commits a number that is one higher than the last; what was committed before is then durable, too.
+  func advanceMark() throws(StoreError) -> Int64
+
   /// Flushes and closes; later calls fail.
   func close()
 }

@@ -1,4 +1,36 @@
 extension SQLiteRecords {
+  /// Opens the records of a folder and checks what can be seen without reading them all.
+  ///
+  /// - Throws: ``OpenError`` naming the file at fault, which is as it was then.
+  static func open(in folder: DataFolder, vfs: String? = nil, writes: Bool = true) throws(OpenError) -> SQLiteRecords {
+    let path = folder.database
+    // SQLite removes the log of an empty database, and all that was committed may be in it.
+    guard !LogCheck.isEmpty(path) || LogCheck.isEmpty("\(path)-wal") else {
+      throw OpenError("\(path) cannot be used: it is empty, though there is a log of it")
+    }
+    try LogCheck.check("\(path)-wal")
+    let mark = CommitMark(in: folder.path)
+    let noted = mark.read()
+    let records = try SQLiteRecords(path: path, vfs: vfs, creates: writes && !folder.isMarked)
+    try mark.check(records.mark, against: noted, in: path)
+    try records.checkOwners()
+    if writes { try records.prepareToWrite() } else { try records.refuseWrites() }
+    return records
+  }
+
+  /// Pages of two moments, put together by a log that is gone, can hold points of a collection that is not there.
+  private func checkOwners() throws(OpenError) {
+    do throws(SQLiteError) {
+      for table in ["points", "tombstones"] {
+        for owner in try statements().owners(in: table) where catalog[owner] == nil {
+          throw SQLiteError(code: 0, message: "there are \(table) of collection \(owner), which is missing")
+        }
+      }
+    } catch {
+      throw OpenError("\(path) is damaged: \(error.message)")
+    }
+  }
+
   func load(_ collection: StoredCollection, _ body: (Point) throws(OpenError) -> Void) throws(OpenError) {
     var count: Int64 = 0
     var digest: Int64 = 0

@@ -15,6 +15,10 @@ final class SQLiteRecords: Records, @unchecked Sendable {
   /// As committed.
   var catalog: [Int64: StoredCollection] = [:]
   let path: String
+  /// Whether there was a log: an earlier process was killed.
+  let hadLog: Bool
+  /// As committed: see ``CommitMark``.
+  private(set) var mark: Int64 = 0
   /// Transactions that were committed.
   let commits = Atomic(0)
 
@@ -23,31 +27,55 @@ final class SQLiteRecords: Records, @unchecked Sendable {
   /// - Parameter creates: whether to make new records where there are none.
   init(path: String, vfs: String? = nil, creates: Bool = true) throws(OpenError) {
     self.path = path
+    hadLog = !LogCheck.isEmpty("\(path)-wal")
     let opened: Database
     do throws(SQLiteError) {
       opened = try Database(path: path, vfs: vfs, creates: creates)
       try opened.run("PRAGMA cell_size_check = ON")
+      // Whoever is refused finds the files as they were.
+      if hadLog { try opened.keepLog(true) }
     } catch {
       throw OpenError("\(path) cannot be opened: \(error.message)\(creates ? "" : ", though the folder was in use")")
     }
     try Schema.prepare(opened, path: path, creates: creates)
     do throws(SQLiteError) {
-      let mode = try opened.value("PRAGMA journal_mode = WAL")
-      guard mode == "wal" || path == ":memory:" else {
-        throw SQLiteError(code: 0, message: "the folder's file system has no write-ahead log")
-      }
-      try opened.run("PRAGMA synchronous = FULL")
-      try opened.run("PRAGMA wal_autocheckpoint = 2000")
-      // What a savepoint needs to go back must not depend on another disk.
-      try opened.run("PRAGMA temp_store = MEMORY")
       let statements = try RowStatements(opened)
       for collection in try statements.readCollections() { catalog[collection.id] = collection }
+      mark = try statements.readMark()
       rows = statements
     } catch {
       throw OpenError("\(path) cannot be used: \(error.message)")
     }
     database = opened
   }
+
+  /// Before the first commit; until then nothing has changed in the file.
+  func prepareToWrite() throws(OpenError) {
+    do throws(SQLiteError) {
+      let mode = try database?.value("PRAGMA journal_mode = WAL")
+      guard mode == "wal" || path == ":memory:" else {
+        throw SQLiteError(code: 0, message: "the folder's file system has no write-ahead log")
+      }
+      try database?.run("PRAGMA synchronous = FULL")
+      try database?.run("PRAGMA wal_autocheckpoint = 2000")
+      // What a savepoint needs to go back must not depend on another disk.
+      try database?.run("PRAGMA temp_store = MEMORY")
+    } catch {
+      throw OpenError("\(path) cannot be used: \(error.message)")
+    }
+  }
+
+  /// Nothing is to be changed at all.
+  func refuseWrites() throws(OpenError) {
+    do throws(SQLiteError) {
+      try database?.run("PRAGMA query_only = ON")
+    } catch {
+      throw OpenError("\(path) cannot be used: \(error.message)")
+    }
+  }
+
+  /// From now on closing folds the log into the database: what was opened has proved whole.
+  func accept() { try? database?.keepLog(false) }
 
   func collections() throws(StoreError) -> [StoredCollection] {
     catalog.values.sorted { $0.id < $1.id }
@@ -66,13 +94,28 @@ final class SQLiteRecords: Records, @unchecked Sendable {
   }
 
   func commit(_ group: [RecordChange]) throws(StoreError) -> [Result<Committed, StoreError>] {
-    guard let database else { throw .unavailable("the store is closed") }
     var state = catalog
     var results: [Result<Committed, StoreError>] = []
+    try transaction { database throws(SQLiteError) in
+      for change in group { results.append(try applied(change, &state, database)) }
+    }
+    catalog = state
+    commits.add(1, ordering: .relaxed)
+    return results
+  }
+
+  func advanceMark() throws(StoreError) -> Int64 {
+    try transaction { _ throws(SQLiteError) in try statements().writeMark(mark + 1) }
+    mark += 1
+    return mark
+  }
+
+  private func transaction(_ body: (Database) throws(SQLiteError) -> Void) throws(StoreError) {
+    guard let database else { throw .unavailable("the store is closed") }
     do throws(SQLiteError) {
       if hasRemains { try clearLog(database) }
       try database.run("BEGIN IMMEDIATE")
-      for change in group { results.append(try applied(change, &state, database)) }
+      try body(database)
       try database.run("COMMIT")
     } catch {
       // Some errors have rolled back already. Where this fails, the next BEGIN says so.
@@ -80,9 +123,6 @@ final class SQLiteRecords: Records, @unchecked Sendable {
       hasRemains = true
       throw error.asStoreError
     }
-    catalog = state
-    commits.add(1, ordering: .relaxed)
-    return results
   }
 
   /// Folds the log into the database and empties it. What failed transactions left behind the last commit would look like
