@@ -19,6 +19,9 @@ final class DataFolder: Sendable {
 
   static func database(in folder: String) -> String { "\(folder)/nearfar.sqlite" }
 
+  /// Whether `folder` has a database.
+  static func exists(_ folder: String) -> Bool { access(database(in: folder), F_OK) == 0 }
+
   /// Makes the folder if there is none, and locks it.
   init(_ path: String) throws(OpenError) {
     self.path = path
