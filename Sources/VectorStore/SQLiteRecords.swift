@@ -74,8 +74,14 @@ final class SQLiteRecords: Records, @unchecked Sendable {
     }
   }
 
-  /// From now on closing folds the log into the database: what was opened has proved whole.
-  func accept() { try? database?.keepLog(false) }
+  /// What was opened has proved whole: closing may fold the log into the database, and the log that a killed process left
+  /// behind is folded in now. Leftovers behind its last commit would be mistaken for damage after the next kill.
+  func accept() {
+    guard let database else { return }
+    try? database.keepLog(false)
+    // Where it fails, the log stays and the next start takes it.
+    if hadLog { try? clearLog(database) }
+  }
 
   func collections() throws(StoreError) -> [StoredCollection] {
     catalog.values.sorted { $0.id < $1.id }

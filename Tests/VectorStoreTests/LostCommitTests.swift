@@ -17,15 +17,19 @@ import VectorStore
     #expect(try folder.contents() == before)
   }
 
-  /// A killed service's folder whose commits were noted.
-  private func killed() throws -> (folder: TemporaryFolder, points: [Point]) {
+  /// The folder of a killed service.
+  ///
+  /// - Parameter noted: whether its commits were.
+  private func killed(noted: Bool = true) throws -> (folder: TemporaryFolder, points: [Point]) {
     let folder = try TemporaryFolder()
     let store = try folder.open()
     let collection = try store.create("c", dimension: 4).collection
     var random = Seeded(3)
     for batch in 0..<5 { _ = try collection.upsert((0..<20).map { random.point("p\(batch * 10 + $0)") }) }
     let mark = URL(fileURLWithPath: folder.path + "/mark")
-    for _ in 0..<100 where !FileManager.default.fileExists(atPath: mark.path) { Thread.sleep(forTimeInterval: 0.1) }
+    for _ in 0..<100 where noted && !FileManager.default.fileExists(atPath: mark.path) {
+      Thread.sleep(forTimeInterval: 0.1)
+    }
     let copy = try folder.copy()
     let points = collection.snapshot.all
     store.close()
@@ -46,6 +50,34 @@ import VectorStore
     let store = try folder.open()
     #expect(try store.collection("c").snapshot.all == points)
     store.close()
+  }
+
+  /// Whatever byte of a frame is broken: at most the last transaction goes unseen while nothing was noted.
+  @Test func aBrokenFrameHidesNoMoreThanTheLastCommit() throws {
+    let (folder, _) = try killed(noted: false)
+    let log = URL(fileURLWithPath: folder.database + "-wal")
+    let files = try folder.contents().filter { $0.key != "mark" }
+    let whole = try Data(contentsOf: log)
+    var refused = 0
+    for frame in stride(from: 32, to: whole.count, by: 24 + 8192) {
+      // Page, size after a commit, both salts, both sums, the page itself.
+      for offset in [3, 7, 8, 15, 16, 23, 24, 5000] {
+        let copy = try TemporaryFolder()
+        for (name, bytes) in files { try bytes.write(to: URL(fileURLWithPath: "\(copy.path)/\(name)")) }
+        var bytes = whole
+        bytes[frame + offset] ^= 0x10
+        try bytes.write(to: URL(fileURLWithPath: copy.database + "-wal"))
+        do {
+          let store = try copy.open()
+          #expect(try store.collection("c").snapshot.version >= 4, "byte \(offset) of the frame at \(frame)")
+          store.close()
+        } catch let error as OpenError {
+          #expect(error.description.contains(copy.database))
+          refused += 1
+        }
+      }
+    }
+    #expect(refused > 50)
   }
 
   @Test func anEmptyDatabaseDoesNotTakeItsLogAlong() throws {
