@@ -33,7 +33,8 @@ CHOICES = [
     ("log", "cut", 3),
     ("log", "cut at a frame", 4),
     ("log", "cut at a commit", 4),
-    ("log", "flipped", 5),
+    ("log", "flipped", 3),
+    ("log", "flipped near the end", 4),
     ("log", "removed", 2),
     ("log", "empty", 1),
     ("database", "cut", 3),
@@ -86,6 +87,8 @@ def draw(generator: random.Random, folder: str) -> Damage:
         damage.detail = cut(path, ends[-1 - min(int(generator.expovariate(0.3)), len(ends) - 1)])
     elif kind == "empty":
         damage.detail = cut(path, 0)
+    elif kind == "flipped near the end":
+        damage.detail = flip_near_the_end(path, generator)
     elif kind == "flipped":
         damage.detail = flip(path, generator)
     elif kind == "removed":
@@ -113,3 +116,17 @@ def flip(path: Path, generator: random.Random) -> str:
         content[place] ^= generator.randint(1, 255)
     path.write_bytes(content)
     return f" at {places} of {len(content)} bytes"
+
+
+def flip_near_the_end(path: Path, generator: random.Random) -> str:
+    """One byte of the last commits; every other time in the header of a frame."""
+    content = bytearray(path.read_bytes())
+    size, ends = frames(path)
+    first = ends[-4] if len(ends) > 3 else LOG_HEADER
+    place = generator.randrange(first, ends[-1])
+    if generator.random() < 0.5:
+        place -= (place - LOG_HEADER) % size
+        place += generator.randrange(FRAME_HEADER)
+    content[place] ^= generator.randint(1, 255)
+    path.write_bytes(content)
+    return f" at {place}, {ends[-1] - place} before its end"

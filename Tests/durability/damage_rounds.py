@@ -8,6 +8,7 @@ from content import look
 from damage import Damage, draw
 from images import Image, images
 from server import Server, StartFailed, check
+from writers import WRITERS
 
 ROUNDS_PER_IMAGE = 8
 
@@ -29,6 +30,15 @@ def graph_problems(damage: Damage, lines: str) -> list[str]:
     return [] if expected else [f"the log does not say what became of the graph: {lines[-1000:]}"]
 
 
+def lowest(damage: Damage, image: Image, answered: int) -> int | None:
+    """The lowest version that may be served; None for all that was answered."""
+    if damage.part != "log" or image.floor is None:
+        return None
+    # The end of a log may be lost: what was not marked yet cannot be told from what was never written. What is broken can
+    # only be the last transaction, with a batch of each writer at most.
+    return max(image.floor, answered - WRITERS) if damage.kind.startswith("flipped") else image.floor
+
+
 def served_problems(binary: str, folder: str, image: Image, damage: Damage, seed: int) -> tuple[str, list[str]]:
     """What became of a start on the damaged copy, and what is wrong with that."""
     writers = image.copy_to(folder)
@@ -47,8 +57,7 @@ def served_problems(binary: str, folder: str, image: Image, damage: Damage, seed
     try:
         client = server.client()
         answered = max((v for w in writers for v in w.versions), default=image.before)
-        # A log may have lost its end: what was not marked yet cannot be told from what was never written.
-        floor = image.floor if damage.part == "log" else None
+        floor = lowest(damage, image, answered)
         problems, version = look(client, writers, image.before, seed, floor)
         client.close()
         if damage.part == "graph":
