@@ -34,8 +34,8 @@ def lowest(damage: Damage, image: Image, answered: int) -> int | None:
     """The lowest version that may be served; None for all that was answered."""
     if damage.part != "log" or image.floor is None:
         return None
-    # The end of a log may be lost: what was not marked yet cannot be told from what was never written. What is broken can
-    # only be the last transaction, with a batch of each writer at most.
+    # The end of a log may be lost: what was not marked yet cannot be told from what was never written. What is broken
+    # can only be the last transaction, with a batch of each writer at most.
     return max(image.floor, answered - WRITERS) if damage.kind.startswith("flipped") else image.floor
 
 

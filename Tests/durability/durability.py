@@ -60,7 +60,9 @@ def main() -> int:
         count.run("full disk, and a graph to save", lambda: graph_on_a_full_disk(binary, f"{top}/full-graph"))
         count.run("read-only folder", lambda: read_only(binary, f"{top}/read-only"))
         count.run(
-            "read-only folder, and a graph to save", lambda: graph_in_a_read_only_folder(binary, f"{top}/read-only-graph"))
+            "read-only folder, and a graph to save",
+            lambda: graph_in_a_read_only_folder(binary, f"{top}/read-only-graph"),
+        )
         count.run("a second process", lambda: second_process(binary, f"{top}/second"))
         count.run("backup while it is written", lambda: backup(binary, f"{top}/backed-up", f"{top}/copy"))
     finally:

@@ -1,4 +1,4 @@
-"""A graph that cannot be saved: the service goes on, the file is as it was, the log says so, and the next start is right."""
+"""A graph that cannot be saved: the service goes on, the file is as it was, the log says so, and a start is right."""
 
 import os
 import resource
@@ -21,7 +21,8 @@ def limit(server: Server, size: int) -> None:
 def written(server: Server, writers: list[Writer], batches: int) -> list[str]:
     """Writes go on."""
     client = server.client()
-    problems = [f"a write fails: {writer.problems}" for writer in writers for _ in range(batches) if not writer.write(client)]
+    every = [writer for writer in writers for _ in range(batches)]
+    problems = [f"a write fails: {writer.problems}" for writer in every if not writer.write(client)]
     client.close()
     return problems
 

@@ -36,8 +36,8 @@ def apply(points: dict[str, dict], batch: dict) -> dict[str, dict]:
 
 
 class Writer:
-    """`known`: what is stored, by id, as far as answers say. `open`: the one batch whose answer never came. `start` and `log`:
-    what was known at the last look, and the batches that were answered since, with their versions and times."""
+    """`known`: what is stored, by id, as far as answers say. `open`: the one batch whose answer never came. `start` and
+    `log`: what was known at the last look, and the batches that were answered since, with their versions and times."""
 
     def __init__(self, number: int, seed: int, points: int = 0) -> None:
         self.number = number
