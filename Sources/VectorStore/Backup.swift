@@ -20,8 +20,14 @@ public enum Backup {
     guard access(output, F_OK) != 0 else { throw OpenError("\(output) is there already") }
     let partial = "\(output).partial"
     unlink(partial)
+    let mark = CommitMark(in: folder)
+    // Before the copy: what a running service marks meanwhile is in it or not.
+    let noted = mark.read()
+    let copied: Int64
     do throws(SQLiteError) {
       let from = try Database(path: source, access: .writing)
+      // The log of a killed service is for its next start.
+      if !LogCheck.isEmpty("\(source)-wal") { try from.keepLog(true) }
       guard try from.value("PRAGMA application_id") == "\(Schema.applicationID)" else {
         throw SQLiteError(code: 0, message: "it is a database of another program")
       }
@@ -31,9 +37,16 @@ public enum Backup {
       _ = try to.value("PRAGMA journal_mode = DELETE")
       let damage = try to.value("PRAGMA integrity_check(1)") ?? "no answer"
       guard damage == "ok" else { throw SQLiteError(code: SQLITE_CORRUPT, message: "it is damaged: \(damage)") }
+      copied = try RowStatements(to, RecordBounds()).readMark()
     } catch {
       unlink(partial)
       throw OpenError("\(source) cannot be copied to \(output): \(error.message)")
+    }
+    do throws(OpenError) {
+      try mark.check(copied, against: noted, in: source)
+    } catch {
+      unlink(partial)
+      throw error
     }
     guard rename(partial, output) == 0 else {
       let reason = String(cString: strerror(errno))

@@ -35,10 +35,10 @@ public final class Collection: Sendable {
   /// Points that changed since that was done.
   private let untidied = Atomic(0)
 
-  /// - Parameter savedVersion: the version of the graph in `graphFile`.
+  /// - Parameter graph: where the graph is from.
   init(
     _ stored: StoredCollection, index: VectorIndex, snapshot: CollectionSnapshot, writer: Writer,
-    graphFile: GraphFile? = nil, savedVersion: Int? = nil
+    graphFile: GraphFile? = nil, graph: GraphOrigin = .none
   ) {
     name = stored.name
     dimension = stored.dimension
@@ -47,7 +47,12 @@ public final class Collection: Sendable {
     self.index = index
     self.writer = writer
     self.graphFile = graphFile
-    saved = Mutex(SavedGraph(version: savedVersion))
+    if case .saved(let version, let added) = graph {
+      // What had to be caught up counts: a process that is killed again and again still saves in time.
+      saved = Mutex(SavedGraph(version: version, changed: added))
+    } else {
+      saved = Mutex(SavedGraph())
+    }
     state = Mutex(State(snapshot: snapshot))
   }
 

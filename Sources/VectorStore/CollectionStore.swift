@@ -57,33 +57,42 @@ public final class CollectionStore: Sendable {
     location = data
     self.options = options
     self.progress = progress
+    let mark: CommitMark?
     switch data {
     case .memory:
       isReadOnly = false
       folder = Mutex(nil)
+      mark = nil
       records = try SQLiteRecords(path: ":memory:", bounds: bounds)
+      try records.prepareToWrite()
     case .folder(let path):
       let opened = try DataFolder(path, readOnly: readOnly)
       isReadOnly = opened.isReadOnly
       if isReadOnly { progress("the folder \(path) cannot be written: its collections are served read-only") }
-      try LogCheck.check("\(opened.database)-wal")
-      records = try SQLiteRecords(
-        path: opened.database, vfs: vfs, creates: !opened.isMarked, readOnly: isReadOnly, bounds: bounds)
+      records = try SQLiteRecords.open(in: opened, vfs: vfs, bounds: bounds)
+      mark = isReadOnly ? nil : CommitMark(in: path)
       opened.markUsed()
       folder = Mutex(opened)
     }
-    writer = Writer(records: records)
+    writer = Writer(records: records, mark: mark)
     let stored: [StoredCollection]
     do throws(StoreError) { stored = try records.collections() } catch { throw OpenError("\(data): \(error)") }
     for row in stored {
       let file = graphFile(row.id)
       let (index, snapshot, graph) = try Loading.load(row, from: records, options, file, progress: progress)
       let loaded = Collection(
-        row, index: index, snapshot: snapshot, writer: writer, graphFile: isReadOnly ? nil : file, savedVersion: graph)
+        row, index: index, snapshot: snapshot, writer: writer, graphFile: isReadOnly ? nil : file, graph: graph)
       // What was long to build is not built again after a kill.
-      if graph == nil { loaded.saveGraph() }
+      switch graph {
+      case .built, .damaged: loaded.saveGraph()
+      case .none, .saved: break
+      }
       collections.withLock { $0[row.name] = loaded }
     }
+    try records.accept()
+    // What the killed process did not come to note.
+    if records.hadLog, let mark, let number = try? records.advanceMark() { mark.write(number) }
+    // From here on the records are the writer's.
     if records.hasRemnants { writer.sweep() }
     if case .folder(let path) = data, !isReadOnly { GraphFile.removeOthers(in: path, than: stored.map(\.id)) }
   }
@@ -154,6 +163,7 @@ public final class CollectionStore: Sendable {
     let isOpen = folder.withLock { $0 != nil }
     writer.exclusively { records in
       if isOpen { for collection in all { collection.saveGraph() } }
+      writer.noteCommits()
       records.close()
     }
     folder.withLock { $0 = nil }

@@ -22,6 +22,9 @@ final class DataFolder: Sendable {
   /// Nothing can be written here: it is read alone, beside others that do the same.
   let isReadOnly: Bool
 
+  /// Whether `folder` has a database.
+  static func exists(_ folder: String) -> Bool { access(database(in: folder), F_OK) == 0 }
+
   /// Makes the folder if there is none, and locks it.
   ///
   /// - Parameter readOnly: takes the folder for one that cannot be written.

@@ -62,6 +62,12 @@ final class Database {
     return statement.text(0)
   }
 
+  /// Whether closing leaves the log as it is; otherwise the last connection folds it into the database and removes it.
+  func keepLog(_ keeps: Bool) throws(SQLiteError) {
+    let code = nf_sqlite_keep_log(handle, keeps ? 1 : 0)
+    guard code == SQLITE_OK else { throw error(code) }
+  }
+
   /// Rows that the last statement changed.
   var changes: Int { Int(sqlite3_changes64(handle)) }
 

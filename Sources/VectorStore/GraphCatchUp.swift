@@ -1,6 +1,18 @@
 import Safetensors
 import VectorIndex
 
+/// Where a loaded collection's graph is from.
+public enum GraphOrigin: Sendable, Equatable {
+  /// There is none: searches are exact.
+  case none
+  /// The saved one, as it was at this version, and how many points it did not know.
+  case saved(version: Int, added: Int)
+  /// Built from the records: no file, or one that knows too few of them.
+  case built
+  /// Built from the records, since the file is not as it was written, and how that showed.
+  case damaged(String)
+}
+
 /// Gives a loaded index its graph: the saved one, caught up from the records, or a new one.
 enum GraphCatchUp {
   /// From how many points on a new graph is worth a line.
@@ -8,13 +20,13 @@ enum GraphCatchUp {
 
   /// - Parameters:
   ///   - keys: of the points in `slots`.
-  /// - Returns: the version of the graph that was taken; nil when there is a new one or none.
   static func run(
     _ index: VectorIndex, _ stored: StoredCollection, keys: [Int64], slots: [Int], _ options: IndexOptions,
     _ file: GraphFile?, progress: (String) -> Void
-  ) throws(IndexError) -> Int? {
+  ) throws(IndexError) -> GraphOrigin {
+    var origin = GraphOrigin.built
     guard slots.count >= options.graphThreshold, stored.metric.allowsGraph(dimension: stored.dimension) else {
-      return nil
+      return .none
     }
     if let file, file.exists {
       do throws(SafetensorsError) {
@@ -26,17 +38,18 @@ enum GraphCatchUp {
           progress(
             "collection '\(stored.name)': read the graph of \(known) points from \(file.path), added \(slots.count - known)"
           )
-          return content.version
+          return .saved(version: content.version, added: slots.count - known)
         }
         progress("\(file.path) does not fit the records: building the graph anew")
       } catch {
+        origin = .damaged("\(file.path) is damaged (\(error.message))")
         progress("\(file.path) is damaged (\(error.message)): building the graph anew")
       }
     } else if slots.count >= large {
       progress("collection '\(stored.name)': building the graph of \(slots.count) points")
     }
     try index.buildGraph()
-    return nil
+    return origin
   }
 
   /// What cannot be taken for want of memory is built anew, which says so if it cannot either.

@@ -11,12 +11,12 @@ enum Loading {
   /// - Parameters:
   ///   - file: where the graph may have been saved.
   ///   - progress: gets a line now and then.
-  /// - Returns: also the version of the saved graph, if it was taken.
+  /// - Returns: also where the graph is from.
   /// - Throws: ``OpenError`` naming what is damaged.
   static func load(
     _ stored: StoredCollection, from records: any Records, _ options: IndexOptions, _ file: GraphFile?,
     progress: (String) -> Void
-  ) throws(OpenError) -> (index: VectorIndex, snapshot: CollectionSnapshot, graph: Int?) {
+  ) throws(OpenError) -> (index: VectorIndex, snapshot: CollectionSnapshot, graph: GraphOrigin) {
     let index = VectorIndex(dimension: stored.dimension, metric: stored.metric, options: options)
     var snapshot = CollectionSnapshot(version: Int(stored.version), model: stored.model, vectors: index.snapshot)
     var slots: [Int] = []
@@ -56,7 +56,7 @@ enum Loading {
       }
     }
     if !pending.isEmpty { try flush() }
-    let graph: Int?
+    let graph: GraphOrigin
     do throws(IndexError) {
       graph = try GraphCatchUp.run(index, stored, keys: keys, slots: slots, options, file, progress: progress)
     } catch {

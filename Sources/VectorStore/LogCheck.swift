@@ -18,6 +18,13 @@ struct LogCheck {
   private let isBigEndian: Bool
   private let salts: [UInt8]
 
+  /// Whether there is nothing at `path`, or a file without a byte.
+  static func isEmpty(_ path: String) -> Bool {
+    // Not opened: closing the database would take the locks along that this process has on it.
+    var status = stat()
+    return stat(path, &status) == 0 ? status.st_size == 0 : errno == ENOENT
+  }
+
   /// - Throws: ``OpenError`` naming `path` when answered transactions would be dropped.
   static func check(_ path: String) throws(OpenError) {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
@@ -45,6 +52,8 @@ struct LogCheck {
     let frameBytes = Self.frameHeaderBytes + pageBytes
     var sums = first
     var isBroken = false
+    /// The frame before broke the log, and says of a commit that it is of another log.
+    var isDoubtful = false
     var commits = 0
     var offset = Self.headerBytes
     while true {
@@ -52,17 +61,16 @@ struct LogCheck {
       guard frame.count == frameBytes else { return commits }
       offset += frameBytes
       let isOurs = frame[8..<16].elementsEqual(salts)
-      let isCommit = isOurs && Self.word(frame, 4) != 0
+      let endsCommit = Self.word(frame, 4) != 0
       let stored = (Self.word(frame, 16), Self.word(frame, 20))
       let found = self.sums(
         of: frame[Self.frameHeaderBytes...], from: self.sums(of: frame[0..<8], from: sums))
       let isWhole = isOurs && found == stored
-      if isBroken {
-        if isWhole && isCommit { commits += 1 }
-      } else if !isWhole {
-        isBroken = true
-        if isCommit { commits += 1 }
-      }
+      // A frame that follows from the last one by its checksum shows that both are of this log.
+      if isDoubtful, isWhole { commits += 1 }
+      isDoubtful = !isBroken && !isOurs && endsCommit
+      isBroken = isBroken || !isWhole
+      if isBroken, isOurs, endsCommit { commits += 1 }
       // Behind a break the next frame still follows from what this one says of itself.
       sums = stored
     }

@@ -35,6 +35,9 @@ protocol Records: Sendable {
   /// - Returns: whether there are more.
   func sweep() throws(StoreError) -> Bool
 
+  /// Commits a number that is one higher than the last; what was committed before is then durable, too.
+  func advanceMark() throws(StoreError) -> Int64
+
   /// Flushes and closes; later calls fail.
   func close()
 }

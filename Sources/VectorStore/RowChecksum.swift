@@ -19,6 +19,9 @@ enum RowChecksum {
     return sum.value
   }
 
+  /// The mark stands as a deletion of no collection.
+  static func ofMark(_ number: Int64) -> Int64 { ofTombstone("mark", collection: 0, version: number) }
+
   static func of(_ collection: StoredCollection) -> Int64 {
     var sum = Checksum(3)
     sum.add(collection.id)

@@ -16,6 +16,8 @@ final class RowStatements {
   let deleteCollection: Statement
   /// Some points, then some deletions, of a collection.
   let sweeps: [Statement]
+  private let selectMark: Statement
+  private let putMark: Statement
   let selectPoints: Statement
   let selectTombstones: Statement
   let database: Database
@@ -66,6 +68,14 @@ final class RowStatements {
         (SELECT collection, id FROM tombstones WHERE collection = ? ORDER BY version LIMIT ?)
         """),
     ]
+    selectMark = try Statement(
+      database, "SELECT version, checksum FROM tombstones WHERE collection = 0 AND id = 'mark'")
+    putMark = try Statement(
+      database,
+      """
+      INSERT INTO tombstones (collection, id, version, checksum) VALUES (0, 'mark', ?, ?)
+      ON CONFLICT (collection, id) DO UPDATE SET version = excluded.version, checksum = excluded.checksum
+      """)
     selectPoints = try Statement(
       database,
       """
@@ -163,6 +173,31 @@ final class RowStatements {
     try updateCollection.run(
       .text(collection.model), .integer(collection.version), .integer(collection.count), .integer(collection.digest),
       .integer(RowChecksum.of(collection)), .integer(collection.id))
+  }
+
+  /// The number that the records were last marked with (``CommitMark``); 0 when they never were.
+  ///
+  /// - Throws: for a row that is not as it was written.
+  func readMark() throws(SQLiteError) -> Int64 {
+    guard let (number, checksum) = try selectMark.first(read: { ($0.integer(0), $0.integer(1)) }) else { return 0 }
+    guard checksum == RowChecksum.ofMark(number) else {
+      throw SQLiteError(code: SQLITE_CORRUPT, message: "it is damaged: its mark is not as it was written")
+    }
+    return number
+  }
+
+  /// The numbers of the collections that have rows in a table; the mark is of none.
+  func owners(in table: String) throws(SQLiteError) -> [Int64] {
+    // One step in the index for each, where DISTINCT would read all of it.
+    let next = try Statement(
+      database, "SELECT collection FROM \(table) WHERE collection > ? ORDER BY collection LIMIT 1")
+    var owners: [Int64] = []
+    while let owner = try next.first(.integer(owners.last ?? 0), read: { $0.integer(0) }) { owners.append(owner) }
+    return owners
+  }
+
+  func writeMark(_ number: Int64) throws(SQLiteError) {
+    try putMark.run(.integer(number), .integer(RowChecksum.ofMark(number)))
   }
 
   /// - Throws: for a row that is not as it was written.

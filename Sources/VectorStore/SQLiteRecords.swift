@@ -2,30 +2,26 @@ import CSQLite
 import Synchronization
 import VectorIndex
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
-
 /// The records in one SQLite file, or in memory.
 ///
 /// The write-ahead log with `synchronous=FULL` makes a commit durable with one flush of the log.
 // SAFETY: @unchecked because a connection belongs to one thread at a time; the writer's serial queue is the only caller once
 // the store is open, and before that its opener.
 final class SQLiteRecords: Records, @unchecked Sendable {
-  private var database: Database?
+  private(set) var database: Database?
   private var rows: RowStatements?
   /// A failed transaction may have left frames in the log.
   private var hasRemains = false
-  private let isReadOnly: Bool
+  let isReadOnly: Bool
   /// As committed.
   var catalog: [Int64: StoredCollection] = [:]
   /// Dropped collections whose rows are there still.
-  private var remnants: [StoredCollection] = []
+  private(set) var remnants: [StoredCollection] = []
   let path: String
+  /// Whether there was a log: an earlier process was killed.
+  let hadLog: Bool
+  /// As committed: see ``CommitMark``.
+  private(set) var mark: Int64 = 0
   /// Transactions that were committed.
   let commits = Atomic(0)
 
@@ -40,12 +36,15 @@ final class SQLiteRecords: Records, @unchecked Sendable {
     self.path = path
     isReadOnly = readOnly
     let log = "\(path)-wal"
+    hadLog = !LogCheck.isEmpty(log)
     let access: Database.Access =
-      readOnly ? (Self.isEmpty(log) ? .immutable : .reading) : creates ? .creating : .writing
+      readOnly ? (hadLog ? .reading : .immutable) : creates ? .creating : .writing
     let opened: Database
     do throws(SQLiteError) {
       opened = try Database(path: path, vfs: vfs, access: access)
       try opened.run("PRAGMA cell_size_check = ON")
+      // Whoever is refused finds the files as they were.
+      if hadLog { try opened.keepLog(true) }
       if access == .reading { _ = try opened.value("PRAGMA application_id") }
     } catch {
       guard access != .reading else {
@@ -57,34 +56,18 @@ final class SQLiteRecords: Records, @unchecked Sendable {
       }
       throw OpenError("\(path) cannot be opened: \(error.message)\(creates ? "" : ", though the folder was in use")")
     }
-    try Schema.prepare(opened, path: path, creates: creates && !readOnly, readOnly: readOnly)
+    try Schema.prepare(opened, path: path, creates: creates && !readOnly)
     do throws(SQLiteError) {
-      if !readOnly { try Self.prepareWriting(opened, path) }
       let statements = try RowStatements(opened, bounds)
       for collection in try statements.readCollections() {
         if collection.isDropped { remnants.append(collection) } else { catalog[collection.id] = collection }
       }
+      mark = try statements.readMark()
       rows = statements
     } catch {
       throw OpenError("\(path) cannot be used: \(error.message)")
     }
     database = opened
-  }
-
-  private static func prepareWriting(_ database: Database, _ path: String) throws(SQLiteError) {
-    let mode = try database.value("PRAGMA journal_mode = WAL")
-    guard mode == "wal" || path == ":memory:" else {
-      throw SQLiteError(code: 0, message: "the folder's file system has no write-ahead log")
-    }
-    try database.run("PRAGMA synchronous = FULL")
-    try database.run("PRAGMA wal_autocheckpoint = 2000")
-    // What a savepoint needs to go back must not depend on another disk.
-    try database.run("PRAGMA temp_store = MEMORY")
-  }
-
-  private static func isEmpty(_ path: String) -> Bool {
-    var status = stat()
-    return stat(path, &status) != 0 || status.st_size == 0
   }
 
   func collections() throws(StoreError) -> [StoredCollection] {
@@ -104,11 +87,9 @@ final class SQLiteRecords: Records, @unchecked Sendable {
   }
 
   func commit(_ group: [RecordChange]) throws(StoreError) -> [Result<Committed, StoreError>] {
-    guard let database else { throw .unavailable("the store is closed") }
-    guard !isReadOnly else { throw .readOnly }
     var state = catalog
     var results: [Result<Committed, StoreError>] = []
-    try transact(database) { () throws(SQLiteError) in
+    try transact { database throws(SQLiteError) in
       for change in group { results.append(try applied(change, &state, database)) }
     }
     for (change, result) in zip(group, results) {
@@ -124,19 +105,27 @@ final class SQLiteRecords: Records, @unchecked Sendable {
   var hasRemnants: Bool { database != nil && !isReadOnly && !remnants.isEmpty }
 
   func sweep() throws(StoreError) -> Bool {
-    guard hasRemnants, let database, let next = remnants.first else { return false }
+    guard hasRemnants, let next = remnants.first else { return false }
     var isGone = false
-    try transact(database) { () throws(SQLiteError) in isGone = try statements().sweep(next) }
+    try transact { _ throws(SQLiteError) in isGone = try statements().sweep(next) }
     if isGone { remnants.removeFirst() }
     return !remnants.isEmpty
   }
 
+  func advanceMark() throws(StoreError) -> Int64 {
+    try transact { _ throws(SQLiteError) in try statements().writeMark(mark + 1) }
+    mark += 1
+    return mark
+  }
+
   /// One transaction: all of `body` or nothing.
-  private func transact(_ database: Database, _ body: () throws(SQLiteError) -> Void) throws(StoreError) {
+  private func transact(_ body: (Database) throws(SQLiteError) -> Void) throws(StoreError) {
+    guard let database else { throw .unavailable("the store is closed") }
+    guard !isReadOnly else { throw .readOnly }
     do throws(SQLiteError) {
       if hasRemains { try clearLog(database) }
       try database.run("BEGIN IMMEDIATE")
-      try body()
+      try body(database)
       try database.run("COMMIT")
     } catch {
       // Some errors have rolled back already. Where this fails, the next BEGIN says so.
@@ -148,7 +137,7 @@ final class SQLiteRecords: Records, @unchecked Sendable {
 
   /// Folds the log into the database and empties it. What failed transactions left behind the last commit would look like
   /// damage (``LogCheck``) once shorter ones have been written over its beginning.
-  private func clearLog(_ database: Database) throws(SQLiteError) {
+  func clearLog(_ database: Database) throws(SQLiteError) {
     guard try database.value("PRAGMA wal_checkpoint(TRUNCATE)") == "0" else {
       throw SQLiteError(code: SQLITE_BUSY, message: "another process reads the log")
     }

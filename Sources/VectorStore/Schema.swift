@@ -41,10 +41,7 @@ enum Schema {
   ///
   /// - Parameter path: for messages.
   /// - Parameter creates: whether an empty file may be a new one.
-  /// - Parameter readOnly: leaves an older file of ours as it is.
-  static func prepare(
-    _ database: Database, path: String, creates: Bool, readOnly: Bool = false
-  ) throws(OpenError) {
+  static func prepare(_ database: Database, path: String, creates: Bool) throws(OpenError) {
     do throws(SQLiteError) {
       let application = try database.value("PRAGMA application_id") ?? ""
       let format = try database.value("PRAGMA user_version") ?? ""
@@ -63,11 +60,15 @@ enum Schema {
           code: 0, message: "its data format is \(format), written by \(age); this one reads \(self.format)")
       }
       try check(database)
-      // Whatever an older format may hold, the newer one may hold too.
-      if found < self.format, !readOnly { try database.run("PRAGMA user_version = \(self.format)") }
     } catch {
       throw OpenError("\(path) cannot be used: \(error.message)")
     }
+  }
+
+  /// Makes an older file of ours one of this format: whatever that may hold, this one may hold too.
+  static func upgrade(_ database: Database) throws(SQLiteError) {
+    guard try database.value("PRAGMA user_version") != "\(format)" else { return }
+    try database.run("PRAGMA user_version = \(format)")
   }
 
   private static func create(_ database: Database) throws(SQLiteError) {
@@ -83,7 +84,11 @@ enum Schema {
   /// The file's structure, and that its tables are as ``create(_:)`` made them.
   private static func check(_ database: Database) throws(SQLiteError) {
     let damage = try database.value("PRAGMA integrity_check(1)") ?? "no answer"
-    guard damage == "ok" else { throw SQLiteError(code: 0, message: "it is damaged: \(damage)") }
+    guard damage == "ok" else {
+      // One line of the log: the first names the database.
+      let lines = damage.split(separator: "\n").filter { !$0.hasPrefix("***") }
+      throw SQLiteError(code: 0, message: "it is damaged: \(lines.joined(separator: "; "))")
+    }
     for object in objects {
       let statement = try Statement(database, "SELECT sql FROM sqlite_master WHERE name = ?")
       let found = try statement.first(.text(object.name)) { $0.text(0) } ?? nil

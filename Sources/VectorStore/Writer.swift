@@ -29,13 +29,21 @@ final class Writer: Sendable {
     var waiting: [Pending] = []
     var isScheduled = false
     var isSweeping = false
+    /// There are commits that nobody has noted.
+    var isNoteDue = false
   }
 
   let records: any Records
   private let state = Mutex(State())
   private let queue = DispatchQueue(label: "nearfar.store.writer", qos: .userInitiated)
 
-  init(records: any Records) { self.records = records }
+  /// Where flushed commits are noted.
+  private let mark: CommitMark?
+
+  init(records: any Records, mark: CommitMark? = nil) {
+    self.records = records
+    self.mark = mark
+  }
 
   func submit(_ pending: Pending) {
     let starts = state.withLock { state in
@@ -146,6 +154,7 @@ final class Writer: Sendable {
     var results: [Result<Committed, StoreError>]
     do throws(StoreError) {
       results = try records.commit(changes)
+      noteCommitsSoon()
     } catch {
       results = group.map { _ in .failure(error) }
     }
@@ -167,6 +176,28 @@ final class Writer: Sendable {
     for changing in applying.values { changing.publish() }
     for (pending, result) in zip(group, results) { pending.completion(result) }
     for changing in applying.values { changing.collection.tidy(changed: changing.changed) }
+  }
+}
+
+extension Writer {
+  /// Notes the commit within a second.
+  private func noteCommitsSoon() {
+    let starts = state.withLock { state in
+      defer { state.isNoteDue = true }
+      return !state.isNoteDue
+    }
+    guard starts, mark != nil else { return }
+    queue.asyncAfter(deadline: .now() + .seconds(1)) { [weak self] in self?.noteCommits() }
+  }
+
+  /// Notes that what was committed is flushed (``CommitMark``). On the queue. When it fails, the next commit leads here again.
+  func noteCommits() {
+    let isDue = state.withLock { state in
+      defer { state.isNoteDue = false }
+      return state.isNoteDue
+    }
+    guard isDue, let mark, let number = try? records.advanceMark() else { return }
+    mark.write(number)
   }
 }
 

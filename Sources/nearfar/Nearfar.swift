@@ -21,6 +21,7 @@ enum Nearfar {
            nearfar import [flags]     store the vectors of a safetensors file in a collection of a running service
            nearfar backup --data DIR --output FILE
                                       copy a data folder's records to a new file, also while a service writes them
+           nearfar check --data DIR   exit 0 when a data folder that no service has open is whole; a line a collection
            nearfar health [--url U]   exit 0 when the service at U (http://127.0.0.1:8080) is ready
            nearfar version
 
@@ -104,6 +105,8 @@ enum Nearfar {
       return try Import.run(try Options(arguments, known: Import.flags, environment: environment(["url"])))
     case "backup":
       return try BackUp.run(try Options(arguments, known: BackUp.flags, environment: [:]))
+    case "check":
+      return try Check.run(try Options(arguments, known: Check.flags, environment: [:]))
     case "health":
       let options = try Options(arguments, known: ["url"], environment: environment())
       let port = try options.integer("port", default: 8080, in: 0...65_535)

@@ -35,6 +35,15 @@ import VectorStore
     #expect(try Data(contentsOf: URL(fileURLWithPath: folder.database))[60..<64].elementsEqual([0, 0, 0, 2]))
   }
 
+  @Test func anOlderFormatThatIsRefusedStaysThat() throws {
+    let folder = try filled()
+    try folder.run("PRAGMA user_version = 1")
+    try folder.run("UPDATE points SET text = 'another' WHERE rowid = (SELECT max(rowid) FROM points)")
+    let before = try folder.contents()
+    #expect(throws: OpenError.self) { try folder.open() }
+    #expect(try folder.contents() == before)
+  }
+
   @Test func aForeignFileIsRefused() throws {
     let folder = try filled()
     try change(folder) { $0.replaceSubrange(68..<72, with: [1, 2, 3, 4]) }

@@ -1,6 +1,8 @@
+import CSQLite
 import Foundation
 import Synchronization
 import TestSupport
+import Testing
 import VectorStore
 
 /// A folder of a test's own, gone with it.
@@ -15,6 +17,33 @@ final class TemporaryFolder {
   }
 
   deinit { try? FileManager.default.removeItem(atPath: path) }
+
+  /// Another folder with the same files.
+  func copy() throws -> TemporaryFolder {
+    let other = try TemporaryFolder()
+    for (name, bytes) in try contents() {
+      try bytes.write(to: URL(fileURLWithPath: "\(other.path)/\(name)"))
+    }
+    return other
+  }
+
+  /// Every file that is not empty, but for the index of the log, which is made anew.
+  func contents() throws -> [String: Data] {
+    var contents: [String: Data] = [:]
+    for name in try FileManager.default.contentsOfDirectory(atPath: path) where !name.hasSuffix("-shm") {
+      let bytes = try Data(contentsOf: URL(fileURLWithPath: "\(path)/\(name)"))
+      if !bytes.isEmpty { contents[name] = bytes }
+    }
+    return contents
+  }
+
+  /// Changes the closed database behind the store's back.
+  func run(_ sql: String) throws {
+    var handle: OpaquePointer?
+    defer { sqlite3_close_v2(handle) }
+    try #require(sqlite3_open(database, &handle) == SQLITE_OK)
+    try #require(sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK)
+  }
 
   func open(vfs: String? = nil) throws -> CollectionStore { try CollectionStore(data: .folder(path), vfs: vfs) }
 }

@@ -85,6 +85,27 @@ import VectorStore
     reopened.close()
   }
 
+  /// The mark of the commits is in the same table, and neither is taken for the other.
+  @Test func aPointThatIsCalledAsTheMarkIs() throws {
+    let folder = try TemporaryFolder()
+    var last = 0
+    for round in 0..<3 {
+      let store = try open(folder)
+      let collection = try store.create("c", dimension: 1).collection
+      _ = try collection.upsert([Point(id: "mark", vector: [1])])
+      #expect(try collection.delete(["mark"]).deleted == 1)
+      #expect(try deletions(collection, after: collection.snapshot.version - 1) == ["mark"])
+      _ = try collection.upsert((0..<60).map { Point(id: "\(round).\($0)", vector: [1]) })
+      _ = try collection.delete((0..<60).map { "\(round).\($0)" })
+      #expect(try oldest(collection) == collection.snapshot.version)
+      store.close()
+      let noted = try #require(try folder.contents()["mark"])
+      let number = try #require(Int(String(decoding: noted.prefix(20), as: UTF8.self)))
+      #expect(number > last)
+      last = number
+    }
+  }
+
   @Test func theFileDoesNotGrowUnderChurn() throws {
     let folder = try TemporaryFolder()
     var sizes: [Int] = []

@@ -1,10 +1,10 @@
 #!/bin/sh
-# Kills a writing server at random moments and looks at what is left: Tests/durability/run.sh NEARFAR [HTTP-ECHO] [flags]
-# Ends with a line "N passed, M failed". Flags: --rounds N (12), --seed N.
+# Kills a writing server at random moments, damages what is left, and looks at it: Tests/durability/run.sh NEARFAR [HTTP-ECHO] [flags]
+# Ends with a line "N passed, M failed". Flags: --rounds N (12), --damage-rounds N (24), --seed N.
 set -eu
 
 if [ "$#" -lt 1 ]; then
-  echo "usage: $0 NEARFAR [HTTP-ECHO] [--rounds N] [--seed N]" >&2
+  echo "usage: $0 NEARFAR [HTTP-ECHO] [--rounds N] [--damage-rounds N] [--seed N]" >&2
   exit 2
 fi
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)

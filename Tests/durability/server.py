@@ -22,6 +22,18 @@ class StartFailed(Exception):
         self.text = text
 
 
+def environment() -> dict[str, str]:
+    """This process' environment without NEARFAR_… variables."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("NEARFAR_")}
+
+
+def check(binary: str, data: str) -> tuple[int, list[str], str]:
+    """`nearfar check`: its exit code, its lines, and what it said on standard error."""
+    command = [binary, "check", "--data", data]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=START_SECONDS)
+    return done.returncode, done.stdout.splitlines(), done.stderr
+
+
 class Client:
     """One connection, made anew when it breaks."""
 
@@ -50,12 +62,14 @@ class Client:
 
 
 class Server:
-    def __init__(self, binary: str, data: str, prepare=None, user: int | None = None) -> None:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("NEARFAR_")}
+    def __init__(
+        self, binary: str, data: str, prepare=None, user: int | None = None, low_memory: bool = False
+    ) -> None:
         command = [binary, "serve", "--port", "0", "--data", data, "--model", MODEL, "--threads", "2"]
+        command += ["--low-memory"] if low_memory else []
         # restore_signals would undo what `prepare` says about SIGXFSZ.
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(),
             preexec_fn=prepare, restore_signals=False, user=user,
         )
         self.lines: list[str] = []

@@ -6,11 +6,15 @@ import http.client
 import random
 import struct
 import threading
+import time
 
 from server import Client, Server
 
 DIM = 8
 PATH = "/collections/crash"
+WRITERS = 4
+# Points of each writer, so that all together keep the collection above the threshold of a graph.
+GRAPH_POINTS = 3200
 
 
 def as_f32(values: list[float]) -> list[float]:
@@ -22,44 +26,64 @@ def vector(generator: random.Random) -> list[float]:
     return as_f32([generator.uniform(-1, 1) for _ in range(DIM)])
 
 
-class Writer:
-    """`known`: what is stored, by id, as far as answers say. `open`: the one batch whose answer never came."""
+def apply(points: dict[str, dict], batch: dict) -> dict[str, dict]:
+    """Changes `points` as a batch does."""
+    for point in batch.get("upsert", []):
+        points[point["id"]] = point
+    for identity in batch.get("delete", []):
+        points.pop(identity, None)
+    return points
 
-    def __init__(self, number: int, seed: int) -> None:
+
+class Writer:
+    """`known`: what is stored, by id, as far as answers say. `open`: the one batch whose answer never came. `start` and
+    `log`: what was known at the last look, and the batches that were answered since, with their versions and times."""
+
+    def __init__(self, number: int, seed: int, points: int = 0) -> None:
         self.number = number
         self.generator = random.Random(seed * 1000 + number)
+        self.prefix = f"w{number}."
+        self.ids = [f"{self.prefix}{n}" for n in range(200 + points)]
         self.known: dict[str, dict] = {}
+        self.start: dict[str, dict] = {}
+        self.log: list[tuple[int, dict, float]] = []
         self.open: dict | None = None
-        self.versions: list[int] = []
         self.problems: list[str] = []
+        self.stop = False
+
+    @property
+    def versions(self) -> list[int]:
+        return [version for version, _, _ in self.log]
+
+    def point(self, identity: str) -> dict:
+        generator = self.generator
+        point = {"id": identity, "vector": vector(generator)}
+        if generator.random() < 0.5:
+            point["metadata"] = {"n": generator.randint(0, 99)}
+        if generator.random() < 0.2:
+            point["text"] = "text " * generator.randint(1, 400)
+        return point
 
     def next_batch(self) -> dict:
         generator = self.generator
-        ids = [f"w{self.number}.{n}" for n in generator.sample(range(200), generator.randint(1, 6))]
-        if generator.random() < 0.3:
+        # Large ones among many small: the graph's file becomes old while it is needed.
+        count = generator.randint(100, 300) if generator.random() < 0.02 else generator.randint(1, 6)
+        # The first ids change all the time, the others now and then.
+        among = self.ids if generator.random() < 0.5 or count > 6 else self.ids[:200]
+        ids = generator.sample(among, min(count, len(among)))
+        # Few enough that a collection with a graph keeps it.
+        if generator.random() < (0.3 if len(self.ids) == 200 else 0.15):
             return {"delete": ids}
-        batch = []
-        for identity in ids:
-            point = {"id": identity, "vector": vector(generator)}
-            if generator.random() < 0.5:
-                point["metadata"] = {"n": generator.randint(0, 99)}
-            if generator.random() < 0.2:
-                point["text"] = "text " * generator.randint(1, 400)
-            batch.append(point)
-        return {"upsert": batch}
+        return {"upsert": [self.point(identity) for identity in ids]}
 
-    @staticmethod
-    def applied(known: dict[str, dict], batch: dict) -> dict[str, dict]:
-        after = dict(known)
-        for point in batch.get("upsert", []):
-            after[point["id"]] = point
-        for identity in batch.get("delete", []):
-            after.pop(identity, None)
-        return after
+    def preload(self, client: Client) -> None:
+        """Stores a point for every id."""
+        for first in range(0, len(self.ids), 1000):
+            self.write(client, {"upsert": [self.point(identity) for identity in self.ids[first : first + 1000]]})
 
-    def write(self, client: Client) -> bool:
+    def write(self, client: Client, batch: dict | None = None) -> bool:
         """One batch; False when the server is gone."""
-        batch = self.next_batch()
+        batch = batch or self.next_batch()
         self.open = batch
         try:
             if "delete" in batch:
@@ -73,27 +97,21 @@ class Writer:
             self.problems.append(f"writer {self.number}: {status} {answer}")
             return False
         before = len(self.known)
-        self.known = self.applied(self.known, batch)
+        apply(self.known, batch)
         # A deletion of nothing has no version of its own.
         if "upsert" in batch or answer["deleted"] > 0:
-            self.versions.append(answer["version"])
+            self.log.append((answer["version"], batch, time.monotonic()))
         if "delete" in batch and answer["deleted"] != before - len(self.known):
             self.problems.append(f"writer {self.number}: {answer['deleted']} deleted, not {before - len(self.known)}")
         return True
 
-    def settle(self, found: dict[str, dict]) -> str | None:
-        """Compares what is stored of this writer's ids; takes over the open batch when it is there. What is wrong, or None."""
-        if found == self.known:
-            self.open = None
-            return None
-        if self.open is not None and found == self.applied(self.known, self.open):
-            self.known = found
-            self.open = None
-            return None
-        lost = sorted(set(self.known) - set(found))[:5]
-        strange = sorted(set(found) - set(self.known))[:5]
-        other = sorted(key for key in set(found) & set(self.known) if found[key] != self.known[key])[:5]
-        return f"writer {self.number}: lost {lost}, not known {strange}, different {other}"
+    def settle(self, found: dict[str, dict]) -> None:
+        """Goes on from what was found, which is right."""
+        self.known = dict(found)
+        self.start = dict(found)
+        self.log = []
+        self.open = None
+        self.problems = []
 
 
 def run(server: Server, writers: list[Writer]) -> list[threading.Thread]:
@@ -101,7 +119,7 @@ def run(server: Server, writers: list[Writer]) -> list[threading.Thread]:
 
     def loop(writer: Writer) -> None:
         client = server.client()
-        while writer.write(client):
+        while not writer.stop and writer.write(client):
             pass
         client.close()
 
@@ -109,23 +127,3 @@ def run(server: Server, writers: list[Writer]) -> list[threading.Thread]:
     for thread in threads:
         thread.start()
     return threads
-
-
-def stored(client: Client) -> tuple[dict[str, dict], dict]:
-    """Every point by id, and the collection's description."""
-    points: dict[str, dict] = {}
-    after = None
-    while True:
-        path = f"{PATH}/points?limit=500" + (f"&after={after}" if after else "")
-        status, page = client.ask("GET", path)
-        assert status == 200, page
-        for point in page["points"]:
-            # The shortest decimals that give the f32 back are not those of the same double.
-            point["vector"] = as_f32(point["vector"])
-            points[point["id"]] = {key: value for key, value in point.items() if value is not None}
-        after = page["next_after"]
-        if after is None:
-            break
-    status, described = client.ask("GET", PATH)
-    assert status == 200, described
-    return points, described

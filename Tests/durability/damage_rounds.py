@@ -1,0 +1,92 @@
+"""A folder is damaged, then served: exactly what was answered, or a refusal that names the file. Nothing else."""
+
+import hashlib
+import random
+from pathlib import Path
+
+from content import look
+from damage import Damage, draw
+from images import Image, images
+from server import Server, StartFailed, check
+from writers import WRITERS
+
+ROUNDS_PER_IMAGE = 8
+
+
+def fingerprint(folder: str) -> dict[str, str]:
+    """Of the files that hold data."""
+    # Locks come and go, and an empty log holds as much as none.
+    paths = [path for path in Path(folder).iterdir() if path.stat().st_size > 0 and path.suffix != ".sqlite-shm"]
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+
+
+def graph_problems(damage: Damage, lines: str) -> list[str]:
+    """A damaged graph costs a line in the log and nothing else."""
+    # A file that knows too few of the points is not taken, damaged or not.
+    read = "read the graph of" in lines or "does not fit the records: building the graph anew" in lines
+    named = f"{damage.path} is damaged" in lines and "building the graph anew" in lines
+    expected = {"removed": "building the graph of" in lines, "partial": read and not damage.path.exists()}.get(
+        damage.kind, read or named)
+    return [] if expected else [f"the log does not say what became of the graph: {lines[-1000:]}"]
+
+
+def lowest(damage: Damage, image: Image, answered: int) -> int | None:
+    """The lowest version that may be served; None for all that was answered."""
+    if damage.part != "log" or image.floor is None:
+        return None
+    # The end of a log may be lost: what was not marked yet cannot be told from what was never written. What is broken
+    # can only be the last transaction, with a batch of each writer at most.
+    return max(image.floor, answered - WRITERS) if damage.kind.startswith("flipped") else image.floor
+
+
+def served_problems(binary: str, folder: str, image: Image, damage: Damage, seed: int) -> tuple[str, list[str]]:
+    """What became of a start on the damaged copy, and what is wrong with that."""
+    writers = image.copy_to(folder)
+    again = draw(random.Random(seed), folder)
+    assert str(again) == str(damage)
+    before = fingerprint(folder)
+    try:
+        server = Server(binary, folder)
+    except StartFailed as failure:
+        problems = [] if failure.code == 1 and folder in failure.text else [f"refused otherwise: {failure}"]
+        if fingerprint(folder) != before:
+            problems.append("a refusal changed the files")
+        if damage.part in ("graph", "shared", "mark", "lock"):
+            problems.append(f"refused for what is no loss: {failure}")
+        return "refused: " + failure.text.strip().splitlines()[-1].replace(folder, "DATA"), problems
+    try:
+        client = server.client()
+        answered = max((v for w in writers for v in w.versions), default=image.before)
+        floor = lowest(damage, image, answered)
+        problems, version = look(client, writers, image.before, seed, floor)
+        client.close()
+        if damage.part == "graph":
+            problems += graph_problems(damage, "".join(server.lines))
+        what = "served" if version >= answered else f"served version {version} of {answered}, floor {floor}"
+        what += " (graph anew)" if "is damaged" in "".join(server.lines) else ""
+    finally:
+        server.kill()
+    return what, problems
+
+
+def damage_rounds(binary: str, top: str, rounds: int, seed: int):
+    """Yields a name and what is wrong, for each round."""
+    source = images(binary, top, seed)
+    image = None
+    for number in range(rounds):
+        if image is None or number % ROUNDS_PER_IMAGE == 0:
+            image = next(source)
+        folder = f"{top}/damaged"
+        own = seed * 10_000 + number
+        image.copy_to(folder)
+        damage = draw(random.Random(own), folder)
+        before = fingerprint(folder)
+        code, lines, errors = check(binary, folder)
+        problems = ["nearfar check changed the files"] if fingerprint(folder) != before else []
+        what, found = served_problems(binary, folder, image, damage, own)
+        problems += found
+        # The check says what the start will say.
+        refuses = what.startswith("refused") or "graph anew" in what
+        if code != int(refuses) or (refuses and folder not in errors + "".join(lines)):
+            problems.append(f"nearfar check exits {code}: {lines} {errors[-500:]}")
+        yield f"damage {number + 1}, {image.name}: {damage}: {what}", problems

@@ -1,0 +1,62 @@
+"""Folders as a kill left them, with what was answered until then."""
+
+import copy
+import random
+import shutil
+import time
+from dataclasses import dataclass
+
+from content import look
+from crash import filled, write_and_kill
+from server import Server
+from writers import Writer
+
+# What was answered longer ago than this is marked as flushed: a second, and what a busy machine adds to it.
+MARK_SECONDS = 2.5
+
+
+@dataclass
+class Image:
+    folder: str
+    writers: list[Writer]
+    # The version of the last look.
+    before: int
+    # The lowest version that may be found where the log lost its end; None: all that was answered.
+    floor: int | None
+    name: str
+
+    def copy_to(self, folder: str) -> list[Writer]:
+        """Makes a copy of the folder; its writers."""
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(self.folder, folder)
+        return copy.deepcopy(self.writers)
+
+
+def images(binary: str, top: str, seed: int):
+    """Yields one image after the other. Every other one was killed some time after its last write."""
+    generator = random.Random(seed)
+    live = f"{top}/live"
+    writers, before = filled(binary, live, seed)
+    number = 0
+    while True:
+        number += 1
+        idle = 1.6 if number % 2 == 0 else 0
+        write_and_kill(Server(binary, live), writers, generator.choice([0.4, 1.5, 4]), idle)
+        killed = time.monotonic()
+        floor = None
+        if idle == 0:
+            floor = max((v for w in writers for v, _, when in w.log if killed - when > MARK_SECONDS), default=before)
+        kept = f"{top}/image"
+        shutil.rmtree(kept, ignore_errors=True)
+        shutil.copytree(live, kept)
+        yield Image(kept, copy.deepcopy(writers), before, floor, f"image {number}{' (idle)' if idle else ''}")
+        server = Server(binary, live)
+        client = server.client()
+        problems, before = look(client, writers, before, seed)
+        client.close()
+        assert not problems, problems
+        # A clean stop saves the graph; without it the next image has an older one.
+        if generator.random() < 0.5:
+            server.stop()
+        else:
+            server.kill()
