@@ -16,4 +16,8 @@ echo "==> bench: the index beside hnswlib, faiss, usearch and SVS"
 Benchmarks/index.py --binary "$binary" --index-bench "$(dirname "$binary")/index-bench" || status=1
 echo "==> bench: the index through HTTP"
 Benchmarks/index_service.py --binary "$binary" --index-bench "$(dirname "$binary")/index-bench" || status=1
+echo "==> bench: what removals and insertions leave of the graph"
+Benchmarks/index_churn.py --binary "$binary" --index-bench "$(dirname "$binary")/index-bench" || status=1
+echo "==> bench: a million points in the service: memory, filters"
+Benchmarks/index_memory.py --binary "$binary" || status=1
 exit "$status"

@@ -12,28 +12,25 @@ public final class Collection: Sendable {
   /// Never used again for another collection of the same data.
   package let id: Int64
   let index: VectorIndex
-  private let state: Mutex<State>
+  let state: Mutex<State>
   private let writer: Writer
-  private let graphFile: GraphFile?
-  private let saved: Mutex<SavedGraph>
+  let graphFile: GraphFile?
+  let saved: Mutex<SavedGraph>
+  /// Points that changed since freed memory was given back.
+  let untidied = Atomic(0)
 
-  private struct State {
+  struct State {
     var snapshot: CollectionSnapshot
     /// Why memory is behind the records; nil while it is not.
     var stale: StoreError?
   }
 
-  private struct SavedGraph {
+  struct SavedGraph {
     /// The version of the graph in the file; nil when there is none.
     var version: Int?
     /// Points that changed since.
     var changed = 0
   }
-
-  /// Bytes of vectors after which freed memory is given back.
-  private static let bytesPerTidying = 64 << 20
-  /// Points that changed since that was done.
-  private let untidied = Atomic(0)
 
   /// - Parameter graph: where the graph is from.
   init(
@@ -139,7 +136,8 @@ public final class Collection: Sendable {
     return try page.get()
   }
 
-  private var stale: StoreError? { state.withLock { $0.stale } }
+  /// Why nothing more can be written.
+  var stale: StoreError? { state.withLock { $0.stale } }
 
   private func upserting(_ points: [Point], _ model: String?) -> Writer.Change {
     .record(.upsert(collection: id, points: points, model: model))
@@ -158,103 +156,9 @@ public final class Collection: Sendable {
   }
 }
 
-extension Collection {
-  /// Batches on their way from the records into memory. On the writer's queue.
-  struct Changing {
-    let collection: Collection
-    private var snapshot: CollectionSnapshot
-    /// Why memory does not have the batches.
-    private(set) var failure: StoreError?
-    /// Points that changed.
-    private(set) var changed = 0
-
-    fileprivate init(_ collection: Collection) {
-      self.collection = collection
-      snapshot = collection.snapshot
-      failure = collection.stale
-    }
-
-    mutating func apply(_ change: RecordChange, _ done: Committed) {
-      guard failure == nil, case .changed(let version, let points, let model) = done, version != snapshot.version else {
-        return
-      }
-      do throws(IndexError) {
-        switch change {
-        case .upsert(_, let points, _): try snapshot.insert(points, into: collection.index)
-        case .delete(_, let ids): try snapshot.remove(ids, from: collection.index)
-        case .create, .drop: return
-        }
-        snapshot.version = version
-        snapshot.model = model
-        changed += points
-      } catch {
-        // The records have it and memory cannot: what is published stays right for its version, and nothing may follow.
-        failure = .unavailable("the collection needs a restart: a stored batch did not fit into memory (\(error))")
-      }
-    }
-
-    func publish() {
-      collection.state.withLock { state in
-        if failure == nil { state.snapshot = snapshot } else { state.stale = failure }
-      }
-    }
-  }
-
-  /// Makes room in memory for `count` points more.
-  ///
-  /// - Returns: why there is none.
-  func reserve(_ count: Int) -> StoreError? {
-    do throws(IndexError) {
-      try index.reserve(count)
-      return nil
-    } catch {
-      return StoreError(error)
-    }
-  }
-
-  func beginChange() -> Changing { Changing(self) }
-
-  /// Saves the graph when there is one and the file has another version. On the writer's queue, or before there is one.
-  func saveGraph() {
-    let snapshot = snapshot
-    guard let graphFile, stale == nil, saved.withLock({ $0.version != snapshot.version }), let image = index.image()
-    else { return }
-    var keys: [Int64] = []
-    keys.reserveCapacity(image.slots.count)
-    for slot in image.slots {
-      guard let record = snapshot.records[slot] else { return }
-      keys.append(RowChecksum.ofNode(record.id, snapshot.vectors.vector(at: slot)))
-    }
-    let content = GraphFile.Content(version: snapshot.version, keys: keys, image: image)
-    let isWritten = graphFile.write(content, of: (name: name, dimension: dimension, metric: metric))
-    // One that cannot be written is tried again when as much has changed.
-    saved.withLock { $0 = SavedGraph(version: isWritten ? snapshot.version : $0.version) }
-  }
-
-  /// After a write: saves the graph once so much has changed that a kill would cost a long start, and gives back freed memory.
-  /// On the writer's queue.
-  func tidy(changed: Int) {
-    let total = saved.withLock { saved in
-      saved.changed += changed
-      return saved.changed
-    }
-    if total >= 10_000, total > snapshot.count / 5 { saveGraph() }
-    let changed = untidied.add(changed, ordering: .relaxed).newValue
-    if changed > Self.bytesPerTidying / (4 * dimension) {
-      untidied.store(0, ordering: .relaxed)
-      FreedMemory.giveBack()
-    }
-  }
-}
-
 extension Committed {
   fileprivate var batch: (version: Int, points: Int) {
     if case .changed(let version, let points, _) = self { return (version, points) }
     return (0, 0)
   }
-}
-
-extension Collection {
-  /// Whether the search graph is whole.
-  package var graphReport: GraphReport { index.validate() }
 }

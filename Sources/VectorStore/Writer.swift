@@ -25,7 +25,7 @@ final class Writer: Sendable {
   private static let mostPoints = 50_000
   private static let mostBatches = 1024
 
-  private struct State {
+  struct State {
     var waiting: [Pending] = []
     var isScheduled = false
     var isSweeping = false
@@ -34,11 +34,11 @@ final class Writer: Sendable {
   }
 
   let records: any Records
-  private let state = Mutex(State())
-  private let queue = DispatchQueue(label: "nearfar.store.writer", qos: .userInitiated)
+  let state = Mutex(State())
+  let queue = DispatchQueue(label: "nearfar.store.writer", qos: .userInitiated)
 
   /// Where flushed commits are noted.
-  private let mark: CommitMark?
+  let mark: CommitMark?
 
   init(records: any Records, mark: CommitMark? = nil) {
     self.records = records
@@ -179,28 +179,6 @@ final class Writer: Sendable {
   }
 }
 
-extension Writer {
-  /// Notes the commit within a second.
-  private func noteCommitsSoon() {
-    let starts = state.withLock { state in
-      defer { state.isNoteDue = true }
-      return !state.isNoteDue
-    }
-    guard starts, mark != nil else { return }
-    queue.asyncAfter(deadline: .now() + .seconds(1)) { [weak self] in self?.noteCommits() }
-  }
-
-  /// Notes that what was committed is flushed (``CommitMark``). On the queue. When it fails, the next commit leads here again.
-  func noteCommits() {
-    let isDue = state.withLock { state in
-      defer { state.isNoteDue = false }
-      return state.isNoteDue
-    }
-    guard isDue, let mark, let number = try? records.advanceMark() else { return }
-    mark.write(number)
-  }
-}
-
 extension Writer.Change {
   /// Points that it writes.
   fileprivate var points: Int {
@@ -209,21 +187,5 @@ extension Writer.Change {
     case .record(.delete(_, let ids)): ids.count
     case .record, .deleteMatching: 0
     }
-  }
-}
-
-/// Where a caller waits for one answer.
-private final class AnswerSlot: Sendable {
-  private let answer = Mutex<Result<Committed, StoreError>?>(nil)
-  private let arrived = DispatchSemaphore(value: 0)
-
-  func put(_ result: Result<Committed, StoreError>) {
-    answer.withLock { $0 = result }
-    arrived.signal()
-  }
-
-  func wait() -> Result<Committed, StoreError> {
-    arrived.wait()
-    return answer.withLock { $0 } ?? .failure(.unavailable("no answer"))
   }
 }
