@@ -5,7 +5,7 @@
 
 Synthetic vectors in clusters, 384 dimensions, cosine, in a data folder. Memory is what the kernel says of the process: resident
 (RssAnon + RssFile + RssShmem), and anonymous, which nothing but swap can take back. Both at rest and the highest value while
-the service starts, every 20 ms. Both modes must give the same answers, byte for byte. Then the same vectors with two numbers
+the service starts and answers, every 20 ms. Both modes must give the same answers, byte for byte. Then the same vectors with two numbers
 each in their metadata: every filtered answer must be full and right. Ends with 1 when a threshold is missed. Needs 8 GB of disk
 and 10 minutes.
 """
@@ -132,8 +132,8 @@ def matches(condition: dict, metadata: dict) -> bool:
 def report(name: str, service: Service) -> dict[str, int]:
     found = memory(service.process)
     print(
-        f"{name}: {found['VmRSS'] / GIB:.2f} GiB resident, {found['RssAnon'] / GIB:.2f} GiB anonymous; while it started at "
-        f"most {service.peak / GIB:.2f} GiB anonymous; ready after {service.started:.1f} s", flush=True)
+        f"{name}: {found['VmRSS'] / GIB:.2f} GiB resident, {found['RssAnon'] / GIB:.2f} GiB anonymous, "
+        f"at most {service.peak / GIB:.2f} GiB anonymous since its start; ready after {service.started:.1f} s", flush=True)
     return found
 
 

@@ -4,8 +4,8 @@ import VectorIndex
 ///
 /// The rows come in the order of their versions; the graph follows when all are there.
 enum Loading {
-  /// Values that are handed to the index at once: 32 MB.
-  private static let valuesPerBatch = 8 << 20
+  /// Values that are handed to the index at once: 4 MB.
+  private static let valuesPerBatch = 1 << 20
   private static let pointsPerReport: Int64 = 100_000
 
   /// - Parameters:
