@@ -80,17 +80,16 @@ func plant() {
   print("planted: \(counter.pointee)")
 }
 
-if CommandLine.arguments.last == "planted" {
+let arguments = CommandLine.arguments
+if arguments.count > 1, arguments[1] == "planted" {
   plant()
   exit(0)
 }
-let seconds = CommandLine.arguments.count > 1 ? Int(CommandLine.arguments[1]) ?? 20 : 20
-var failed = false
-for metric in [Metric.cosine, .euclidean] {
-  let race = Race(metric)
-  let report = try race.run(seconds: seconds)
-  let (searches, faults) = (race.searches.load(ordering: .relaxed), race.faults.load(ordering: .relaxed))
-  print("\(metric): \(searches) searches, \(faults) faults; \(report)")
-  failed = failed || searches == 0 || faults > 0 || report.dangling > 0 || report.repeated > 0
+guard arguments.count == 3, let metric = Metric(rawValue: arguments[1]), let seconds = Int(arguments[2]) else {
+  exit(2)
 }
-exit(failed ? 1 : 0)
+let race = Race(metric)
+let report = try race.run(seconds: seconds)
+let (searches, faults) = (race.searches.load(ordering: .relaxed), race.faults.load(ordering: .relaxed))
+print("\(metric): \(searches) searches, \(faults) faults; \(report)")
+exit(searches == 0 || faults > 0 || report.dangling > 0 || report.repeated > 0 ? 1 : 0)
