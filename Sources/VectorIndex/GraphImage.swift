@@ -6,17 +6,14 @@ public struct GraphImage: Sendable {
   public var slots: [Int]
   /// The nodes' neighbours. Those of an index are as they are when they are read: nobody may write to it meanwhile.
   public var lists: GraphLists
-  /// The nodes where searches start.
-  public var entries: [Int32]
   /// The pool that reaches the recall target on a sample.
   public var ef: Int
   /// Recall@10 of the sample with that pool; nil before it was taken.
   public var sampledRecall: Double?
 
-  public init(slots: [Int], lists: GraphLists, entries: [Int32], ef: Int, sampledRecall: Double?) {
+  public init(slots: [Int], lists: GraphLists, ef: Int, sampledRecall: Double?) {
     self.slots = slots
     self.lists = lists
-    self.entries = entries
     self.ef = ef
     self.sampledRecall = sampledRecall
   }
@@ -24,14 +21,10 @@ public struct GraphImage: Sendable {
   /// Whether every number is one of a node, no list names a node twice or its own, and nothing is out of range.
   func isWhole(nodes: Int, widest: Int) -> Bool {
     guard nodes > 0, nodes <= Int(Int32.max), (1...widest).contains(lists.width), (1...4096).contains(ef),
-      sampledRecall.map({ (0...1).contains($0) }) ?? true, !entries.isEmpty, entries.count <= nodes
+      sampledRecall.map({ (0...1).contains($0) }) ?? true
     else { return false }
-    // The node whose list named this one last; `nodes` for the entries.
+    // The node whose list named this one last.
     var namedBy = [Int](repeating: -1, count: nodes)
-    for entry in entries {
-      guard (0..<nodes).contains(Int(entry)), namedBy[Int(entry)] != nodes else { return false }
-      namedBy[Int(entry)] = nodes
-    }
     return lists.allSatisfy(0..<nodes) { node, neighbors in
       neighbors.allSatisfy { neighbor in
         let neighbor = Int(neighbor)

@@ -3,14 +3,12 @@ import SimilarityCore
 extension IndexWriter {
   /// The graph of the live slots; nil while there is none.
   func image() -> GraphImage? {
-    guard let graph, let records, !live.isEmpty, used <= Int(Int32.max) else { return nil }
+    guard graph != nil, let records, !live.isEmpty, used <= Int(Int32.max) else { return nil }
     let slots = live.all
     var nodes = [Int32](repeating: -1, count: used)
     for (node, slot) in slots.enumerated() { nodes[slot] = Int32(truncatingIfNeeded: node) }
     let lists = Self.lists(records, slots, nodes)
-    var starts = graph.entries.compactMap { live.contains(Int($0)) ? nodes[Int($0)] : nil }
-    if starts.isEmpty { starts = [0] }
-    return GraphImage(slots: slots, lists: lists, entries: starts, ef: ef, sampledRecall: sampledRecall)
+    return GraphImage(slots: slots, lists: lists, ef: ef, sampledRecall: sampledRecall)
   }
 
   /// - Parameter nodes: the number of each slot's node; -1 where there is none.
@@ -75,18 +73,22 @@ extension IndexWriter {
   private static func list(
     of node: Int, _ neighbors: ArraySlice<Int32>, _ image: GraphImage, _ places: [Int], _ pruning: Pruning
   ) -> [UInt32] {
-    let found = neighbors.compactMap { UInt32(exactly: places[Int($0)]) }
+    // Lists are read again after they were checked: a number that has become another one names nothing.
+    func slot(_ number: Int32) -> UInt32? {
+      places.indices.contains(Int(number)) ? UInt32(exactly: places[Int(number)]) : nil
+    }
+    let found = neighbors.compactMap(slot)
     guard found.count < neighbors.count else { return found }
     var seen: Set<UInt32> = [UInt32(truncatingIfNeeded: places[node])]
     var candidates: [UInt32] = []
     for neighbor in neighbors {
-      if let slot = UInt32(exactly: places[Int(neighbor)]) {
+      if let slot = slot(neighbor) {
         if seen.insert(slot).inserted { candidates.append(slot) }
         continue
       }
       _ = image.lists.allSatisfy(Int(neighbor)..<Int(neighbor) + 1) { _, further in
         for next in further {
-          if let slot = UInt32(exactly: places[Int(next)]), seen.insert(slot).inserted { candidates.append(slot) }
+          if let slot = slot(next), seen.insert(slot).inserted { candidates.append(slot) }
         }
         return true
       }

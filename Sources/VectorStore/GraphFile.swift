@@ -18,7 +18,7 @@ struct GraphFile: Sendable {
     let image: GraphImage
   }
 
-  private static let format = "1"
+  private static let format = "2"
 
   let folder: String
   let path: String
@@ -61,7 +61,6 @@ struct GraphFile: Sendable {
       "version": "\(content.version)", "ef": "\(image.ef)", "recall": image.sampledRecall.map { "\($0)" } ?? "",
     ]
     let keys = content.keys.map(\.littleEndian)
-    let entries = image.entries.map(\.littleEndian)
     var sum = Self.sum(of: metadata)
     keys.withUnsafeBytes { sum.add($0) }
     sum.add(UInt64(Self.listBytes(image)))
@@ -69,17 +68,14 @@ struct GraphFile: Sendable {
       sum.addWords($0)
       return true
     }
-    entries.withUnsafeBytes { sum.add($0) }
     metadata["checksum"] = Self.hex(sum)
     let head = SafetensorsHead.bytes(
       of: [
         (name: "keys", dtype: .i64, shape: [keys.count], count: 8 * keys.count),
-        (name: "entries", dtype: .i32, shape: [entries.count], count: 4 * entries.count),
         (name: "lists", dtype: .i32, shape: [keys.count, 1 + image.lists.width], count: Self.listBytes(image)),
       ], metadata: metadata)
     let isWritten = NewFile.write(path, in: folder) { put in
-      head.withUnsafeBytes(put) && keys.withUnsafeBytes(put) && entries.withUnsafeBytes(put)
-        && forEachPiece(of: image, put)
+      head.withUnsafeBytes(put) && keys.withUnsafeBytes(put) && forEachPiece(of: image, put)
     }
     if let reason = isWritten { progress("\(path) cannot be written: \(reason)") }
     return isWritten == nil
@@ -106,12 +102,11 @@ struct GraphFile: Sendable {
     let written = metadata.removeValue(forKey: "checksum")
     guard metadata["format"] == Self.format else { throw SafetensorsError(message: "format") }
     guard let keys = archive.tensor("keys"), let lists = archive.tensor("lists"),
-      let entries = archive.tensor("entries"), archive.names.count == 3, keys.dtype == .i64, lists.dtype == .i32,
-      entries.dtype == .i32, keys.shape.count == 1, entries.shape.count == 1, lists.shape.count == 2,
+      archive.names.count == 2, keys.dtype == .i64, lists.dtype == .i32, keys.shape.count == 1, lists.shape.count == 2,
       lists.shape[0] == keys.count, lists.shape[1] > 1
     else { throw SafetensorsError(message: "tensors") }
     var sum = Self.sum(of: metadata)
-    for tensor in [keys, lists, entries] { sum.add(tensor.bytes) }
+    for tensor in [keys, lists] { sum.add(tensor.bytes) }
     guard written == Self.hex(sum) else { throw SafetensorsError(message: "checksum") }
     guard metadata["collection"] == stored.name else { throw SafetensorsError(message: "collection") }
     guard metadata["dim"] == "\(stored.dimension)" else { throw SafetensorsError(message: "dimension") }
@@ -124,7 +119,7 @@ struct GraphFile: Sendable {
       slots: [Int](repeating: -1, count: keys.count),
       // The archive stays mapped as long as its tensor.
       lists: GraphLists(width: width) { lists.integers($0.lowerBound * (1 + width)..<$0.upperBound * (1 + width)) },
-      entries: entries.integers(), ef: ef, sampledRecall: metadata["recall"].flatMap { Double($0) })
+      ef: ef, sampledRecall: metadata["recall"].flatMap { Double($0) })
     return Content(version: version, keys: keys.integers(), image: image)
   }
 

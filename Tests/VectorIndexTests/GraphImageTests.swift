@@ -46,9 +46,6 @@ struct GraphImageTests {
     try refusesLists { $0.removeLast() }
     try refusesLists(.max - 1) { _ in }
     try refusesLists(0) { _ in }
-    try refuses { $0.entries = [] }
-    try refuses { $0.entries = [600] }
-    try refuses { $0.entries = [3, 3] }
     try refuses { $0.ef = 0 }
     try refuses { $0.sampledRecall = .nan }
     #expect(try !index.adopt(image, at: [0] + slots.dropLast()))
