@@ -1,12 +1,12 @@
 """The vectors of index.py: WordNet's glosses by the service's own encoder, and synthetic clusters. Made once, kept under .build."""
 
 import json
-import struct
 import sys
 from pathlib import Path
 
 import glosses
 import numpy
+import tensor_file
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / ".build" / "index-data"
@@ -14,17 +14,11 @@ QUERIES = 2_000
 
 
 def write(path: Path, vectors: numpy.ndarray, queries: numpy.ndarray) -> None:
-    header, offset = {}, 0
     tensors = {"vectors": vectors.astype("<f4"), "queries": queries.astype("<f4")}
-    for name, array in tensors.items():
-        header[name] = {"dtype": "F32", "shape": list(array.shape), "data_offsets": [offset, offset + array.nbytes]}
-        offset += array.nbytes
-    head = json.dumps(header).encode()
-    head += b" " * (-len(head) % 8)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     with open(part, "wb") as file:
-        file.write(struct.pack("<Q", len(head)) + head)
+        file.write(tensor_file.head(tensors))
         for array in tensors.values():
             array.tofile(file)
     part.rename(path)

@@ -68,7 +68,8 @@ class Service:
 
 
 def fill(service: Service, vectors, with_metadata: bool) -> None:
-    from index_service import call, pack
+    from index_service import call
+    from tensor_file import pack
 
     start = time.perf_counter()
     call(f"{service.base}/collections/c", "PUT", json.dumps({"dim": vectors.shape[1]}).encode(), "application/json")
@@ -79,7 +80,7 @@ def fill(service: Service, vectors, with_metadata: bool) -> None:
         if with_metadata:
             values = [{"number": n * 1_000_000 // len(vectors), "tenth": n % 1000} for n in numbers]
             meta["metadata"] = json.dumps(values)
-        call(f"{service.base}/collections/c/points", "PUT", pack(meta, vectors=part))
+        call(f"{service.base}/collections/c/points", "PUT", pack(meta, {"vectors": part}))
     print(f"{len(vectors):,} points stored and indexed in {time.perf_counter() - start:.0f} s", flush=True)
 
 

@@ -20,6 +20,8 @@ import time
 import urllib.request
 from pathlib import Path
 
+from tensor_file import pack
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 PER_REQUEST = 16
@@ -54,18 +56,6 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def pack(metadata: dict, **tensors) -> bytes:
-    import struct
-
-    header, offset = {"__metadata__": metadata}, 0
-    for name, array in tensors.items():
-        header[name] = {"dtype": "F32", "shape": list(array.shape), "data_offsets": [offset, offset + array.nbytes]}
-        offset += array.nbytes
-    head = json.dumps(header).encode()
-    head += b" " * (-len(head) % 8)
-    return struct.pack("<Q", len(head)) + head + b"".join(array.tobytes() for array in tensors.values())
-
-
 def call(url: str, method: str, body: bytes, kind: str = "application/x-safetensors") -> dict:
     request = urllib.request.Request(url, body, {"Content-Type": kind}, method=method)
     with urllib.request.urlopen(request, timeout=300) as response:
@@ -76,7 +66,7 @@ def put(base: str, vectors, first: int, size: int) -> None:
     for start in range(0, len(vectors), size):
         part = vectors[start : start + size]
         ids = json.dumps([f"p{first + start + i}" for i in range(len(part))])
-        call(f"{base}/collections/glosses/points", "PUT", pack({"ids": ids}, vectors=part))
+        call(f"{base}/collections/glosses/points", "PUT", pack({"ids": ids}, {"vectors": part}))
 
 
 def wrk(base: str, script: str, seconds: int) -> tuple[float, float]:
@@ -117,7 +107,7 @@ def main() -> int:
             meta = {"collection": "glosses", "k": "10", "ef": str(options.ef), "include": "[]"}
             for i in range(count):
                 part = queries[i * PER_REQUEST : (i + 1) * PER_REQUEST]
-                (Path(folder) / str(i)).write_bytes(pack(meta, vectors=part))
+                (Path(folder) / str(i)).write_bytes(pack(meta, {"vectors": part}))
             script = str(Path(folder) / "neighbors.lua")
             Path(script).write_text(SCRIPT % (count - 1, folder))
             wrk(base, script, 2)

@@ -23,6 +23,8 @@ import sys
 import time
 from pathlib import Path
 
+from tensor_file import pack
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 VENV = ROOT / ".build" / "loss-venv"
@@ -147,17 +149,6 @@ class BenchSide:
         self.process.wait(60)
 
 
-def safetensors(metadata: dict, tensors: dict) -> bytes:
-    """numpy f32 arrays as one safetensors file."""
-    header, offset = {"__metadata__": metadata}, 0
-    for name, array in tensors.items():
-        header[name] = {"dtype": "F32", "shape": list(array.shape), "data_offsets": [offset, offset + array.nbytes]}
-        offset += array.nbytes
-    head = json.dumps(header).encode()
-    head += b" " * (-len(head) % 8)
-    return struct.pack("<Q", len(head)) + head + b"".join(array.tobytes() for array in tensors.values())
-
-
 def tensor(body: bytes, name: str):
     """One f32 tensor of a safetensors file as a numpy array."""
     import numpy
@@ -183,7 +174,7 @@ class ServerSide:
         tensors = {"queries": side.queries.numpy(), "keys": side.keys.numpy()}
         for mode, wanted in [("forward", ["loss"]), ("gradients", ["loss", "gradients"])]:
             metadata = {"temperature": str(TEMPERATURE), "return": json.dumps(wanted)}
-            self.bodies[mode] = safetensors(metadata, tensors)
+            self.bodies[mode] = pack(metadata, tensors)
 
     def run(self, mode: str) -> bytes:
         kind = "application/x-safetensors"
