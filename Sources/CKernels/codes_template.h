@@ -1,130 +1,201 @@
 // Loops over int8 codes; part of template.h.
 
-// Σ h·query and, when asked for, Σ l·query over the two planes of nibbles; exact. `count` is a multiple of 128.
-NF_INLINE int32_t NF(nibble_product)(const uint8_t *plane, const int8_t *query, size_t count) {
+// Records whose products with one query are summed together: their horizontal sums share instructions.
+#define NF_LANES 4
+
 #if defined(NF_VNNI)
-  const __m512i mask = _mm512_set1_epi8(15);
-  __m512i even = _mm512_setzero_si512(), odd = _mm512_setzero_si512();
-  for (size_t i = 0; i < count; i += 128) {
-    const __m512i packed = _mm512_loadu_si512(plane + i / 2);
-    even = _mm512_dpbusd_epi32(even, _mm512_and_si512(packed, mask), _mm512_loadu_si512(query + i));
-    odd = _mm512_dpbusd_epi32(odd, _mm512_and_si512(_mm512_srli_epi16(packed, 4), mask),
-                              _mm512_loadu_si512(query + i + 64));
-  }
-  return _mm512_reduce_add_epi32(_mm512_add_epi32(even, odd));
+// The horizontal sums of four vectors.
+NF_INLINE void NF(sums_of_four)(const __m512i *x, int32_t *out) {
+  const __m512i a = _mm512_add_epi32(_mm512_unpacklo_epi32(x[0], x[1]), _mm512_unpackhi_epi32(x[0], x[1]));
+  const __m512i b = _mm512_add_epi32(_mm512_unpacklo_epi32(x[2], x[3]), _mm512_unpackhi_epi32(x[2], x[3]));
+  const __m512i c = _mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
+  const __m256i d = _mm256_add_epi32(_mm512_castsi512_si256(c), _mm512_extracti64x4_epi64(c, 1));
+  _mm_storeu_si128((__m128i *)out, _mm_add_epi32(_mm256_castsi256_si128(d), _mm256_extracti128_si256(d, 1)));
+}
 #elif defined(NF_MADD256)
+NF_INLINE int32_t NF(sum_of_lanes)(__m256i v) {
+  const __m128i a = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+  const __m128i b = _mm_add_epi32(a, _mm_shuffle_epi32(a, 0x4e));
+  return _mm_cvtsi128_si32(_mm_add_epi32(b, _mm_shuffle_epi32(b, 0xb1)));
+}
+
+// Σ u·q of 32 unsigned bytes and as many signed ones. Bytes go nibble by nibble: two products of a nibble and a signed byte
+// stay below 2¹², where those of bytes could leave 16 bits.
+NF_INLINE __m256i NF(dot_bytes)(__m256i sum, __m256i u, __m256i q) {
   const __m256i mask = _mm256_set1_epi8(15), ones = _mm256_set1_epi16(1);
-  __m256i sum = _mm256_setzero_si256();
-  for (size_t i = 0; i < count; i += 128) {
-    for (size_t half = 0; half < 64; half += 32) {
-      const __m256i packed = _mm256_loadu_si256((const __m256i *)(plane + i / 2 + half));
-      // Two products of a nibble and a signed byte stay below 2¹²: 16 bits hold them.
-      const __m256i low = _mm256_maddubs_epi16(_mm256_and_si256(packed, mask),
-                                               _mm256_loadu_si256((const __m256i *)(query + i + half)));
-      const __m256i high = _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(packed, 4), mask),
-                                                _mm256_loadu_si256((const __m256i *)(query + i + 64 + half)));
-      sum = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_add_epi16(low, high), ones));
-    }
-  }
-  int32_t lane[8], total = 0;
-  _mm256_storeu_si256((__m256i *)lane, sum);
-  for (int i = 0; i < 8; i++) total += lane[i];
-  return total;
-#else
-  int32_t sum = 0;
-  for (size_t i = 0; i < count; i += 128) {
-    for (size_t j = 0; j < 64; j++) {
-      const uint8_t packed = plane[i / 2 + j];
-      sum += (int32_t)(packed & 15) * query[i + j] + (int32_t)(packed >> 4) * query[i + 64 + j];
-    }
-  }
-  return sum;
-#endif
+  const __m256i low = _mm256_maddubs_epi16(_mm256_and_si256(u, mask), q);
+  const __m256i high = _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(u, 4), mask), q);
+  sum = _mm256_add_epi32(sum, _mm256_madd_epi16(low, ones));
+  return _mm256_add_epi32(sum, _mm256_slli_epi32(_mm256_madd_epi16(high, ones), 4));
 }
+#endif
 
-// Σ stored·query over both planes; exact.
-NF_INLINE int32_t NF(code_product)(const uint8_t *record, const int8_t *query, size_t count) {
+// out[r] = Σ nibble·(128·upper + lower) over one plane of each record, modulo 2³². `count` is a multiple of 128.
+NF_INLINE void NF(nibble_products)(const uint8_t *const *planes, const nf_code_query *query, size_t count, int32_t *out) {
 #if defined(NF_VNNI)
-  const uint8_t *lower = record + count / 2;
   const __m512i mask = _mm512_set1_epi8(15);
-  __m512i high = _mm512_setzero_si512(), low = _mm512_setzero_si512();
+  __m512i upper[NF_LANES], lower[NF_LANES];
+  for (int r = 0; r < NF_LANES; r++) upper[r] = lower[r] = _mm512_setzero_si512();
   for (size_t i = 0; i < count; i += 128) {
-    const __m512i h = _mm512_loadu_si512(record + i / 2), l = _mm512_loadu_si512(lower + i / 2);
-    const __m512i first = _mm512_loadu_si512(query + i), second = _mm512_loadu_si512(query + i + 64);
-    high = _mm512_dpbusd_epi32(high, _mm512_and_si512(h, mask), first);
-    low = _mm512_dpbusd_epi32(low, _mm512_and_si512(l, mask), first);
-    high = _mm512_dpbusd_epi32(high, _mm512_and_si512(_mm512_srli_epi16(h, 4), mask), second);
-    low = _mm512_dpbusd_epi32(low, _mm512_and_si512(_mm512_srli_epi16(l, 4), mask), second);
+    const __m512i u0 = _mm512_loadu_si512(query->upper + i), u1 = _mm512_loadu_si512(query->upper + i + 64);
+    const __m512i l0 = _mm512_loadu_si512(query->lower + i), l1 = _mm512_loadu_si512(query->lower + i + 64);
+    for (int r = 0; r < NF_LANES; r++) {
+      const __m512i packed = _mm512_loadu_si512(planes[r] + i / 2);
+      const __m512i first = _mm512_and_si512(packed, mask), second = _mm512_and_si512(_mm512_srli_epi16(packed, 4), mask);
+      upper[r] = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(upper[r], first, u0), second, u1);
+      lower[r] = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(lower[r], first, l0), second, l1);
+    }
   }
-  return _mm512_reduce_add_epi32(_mm512_add_epi32(_mm512_slli_epi32(high, 4), low));
+  for (int r = 0; r < NF_LANES; r++) upper[r] = _mm512_add_epi32(_mm512_slli_epi32(upper[r], 7), lower[r]);
+  NF(sums_of_four)(upper, out);
 #else
-  return 16 * NF(nibble_product)(record, query, count) + NF(nibble_product)(record + count / 2, query, count);
+  for (int r = 0; r < NF_LANES; r++) {
+#if defined(NF_MADD256)
+    const __m256i mask = _mm256_set1_epi8(15), ones = _mm256_set1_epi16(1);
+    __m256i upper = _mm256_setzero_si256(), lower = _mm256_setzero_si256();
+    for (size_t i = 0; i < count; i += 128) {
+      for (size_t half = 0; half < 64; half += 32) {
+        const __m256i packed = _mm256_loadu_si256((const __m256i *)(planes[r] + i / 2 + half));
+        const __m256i first = _mm256_and_si256(packed, mask),
+                      second = _mm256_and_si256(_mm256_srli_epi16(packed, 4), mask);
+        const __m256i u0 = _mm256_loadu_si256((const __m256i *)(query->upper + i + half)),
+                      u1 = _mm256_loadu_si256((const __m256i *)(query->upper + i + 64 + half)),
+                      l0 = _mm256_loadu_si256((const __m256i *)(query->lower + i + half)),
+                      l1 = _mm256_loadu_si256((const __m256i *)(query->lower + i + 64 + half));
+        // Four products of a nibble and a signed byte stay below 2¹³.
+        const __m256i u = _mm256_add_epi16(_mm256_maddubs_epi16(first, u0), _mm256_maddubs_epi16(second, u1));
+        const __m256i l = _mm256_add_epi16(_mm256_maddubs_epi16(first, l0), _mm256_maddubs_epi16(second, l1));
+        upper = _mm256_add_epi32(upper, _mm256_madd_epi16(u, ones));
+        lower = _mm256_add_epi32(lower, _mm256_madd_epi16(l, ones));
+      }
+    }
+    out[r] = NF(sum_of_lanes)(_mm256_add_epi32(_mm256_slli_epi32(upper, 7), lower));
+#else
+    uint32_t sum = 0;
+    for (size_t i = 0; i < count; i += 128) {
+      int32_t upper = 0, lower = 0;
+      for (size_t j = 0; j < 64; j++) {
+        const int32_t first = planes[r][i / 2 + j] & 15, second = planes[r][i / 2 + j] >> 4;
+        upper += first * query->upper[i + j] + second * query->upper[i + 64 + j];
+        lower += first * query->lower[i + j] + second * query->lower[i + 64 + j];
+      }
+      sum += 128u * (uint32_t)upper + (uint32_t)lower;
+    }
+    out[r] = (int32_t)sum;
+#endif
+  }
 #endif
 }
 
-NF_INLINE float NF(code_key)(const nf_codes *codes, uint32_t slot, const nf_code_query *query) {
-  const nf_code_header *header = nf_header(codes, slot);
-  const uint8_t *record = nf_record(codes, slot);
-  const float product = query->step * (float)(NF(code_product)(record, query->codes, codes->padded) - query->bias);
-  return header->a * product + header->b;
+// out[r] = Σ byte·(128·upper + lower) of each record, modulo 2³². `count` is a multiple of 64.
+NF_INLINE void NF(byte_products)(const uint8_t *const *bytes, const nf_code_query *query, size_t count, int32_t *out) {
+#if defined(NF_VNNI)
+  __m512i upper[NF_LANES], lower[NF_LANES];
+  for (int r = 0; r < NF_LANES; r++) upper[r] = lower[r] = _mm512_setzero_si512();
+  for (size_t i = 0; i < count; i += 64) {
+    const __m512i u = _mm512_loadu_si512(query->upper + i), l = _mm512_loadu_si512(query->lower + i);
+    for (int r = 0; r < NF_LANES; r++) {
+      const __m512i values = _mm512_loadu_si512(bytes[r] + i);
+      upper[r] = _mm512_dpbusd_epi32(upper[r], values, u);
+      lower[r] = _mm512_dpbusd_epi32(lower[r], values, l);
+    }
+  }
+  for (int r = 0; r < NF_LANES; r++) upper[r] = _mm512_add_epi32(_mm512_slli_epi32(upper[r], 7), lower[r]);
+  NF(sums_of_four)(upper, out);
+#else
+  for (int r = 0; r < NF_LANES; r++) {
+#if defined(NF_MADD256)
+    __m256i upper = _mm256_setzero_si256(), lower = _mm256_setzero_si256();
+    for (size_t i = 0; i < count; i += 32) {
+      const __m256i values = _mm256_loadu_si256((const __m256i *)(bytes[r] + i));
+      upper = NF(dot_bytes)(upper, values, _mm256_loadu_si256((const __m256i *)(query->upper + i)));
+      lower = NF(dot_bytes)(lower, values, _mm256_loadu_si256((const __m256i *)(query->lower + i)));
+    }
+    out[r] = NF(sum_of_lanes)(_mm256_add_epi32(_mm256_slli_epi32(upper, 7), lower));
+#else
+    uint32_t sum = 0;
+    for (size_t i = 0; i < count; i += 64) {
+      int32_t upper = 0, lower = 0;
+      for (size_t j = 0; j < 64; j++) {
+        upper += (int32_t)bytes[r][i + j] * query->upper[i + j];
+        lower += (int32_t)bytes[r][i + j] * query->lower[i + j];
+      }
+      sum += 128u * (uint32_t)upper + (uint32_t)lower;
+    }
+    out[r] = (int32_t)sum;
+#endif
+  }
+#endif
 }
 
-// From the upper plane alone, whose nibbles stand for the middle of what they leave open.
-NF_INLINE float NF(rough_key)(const nf_codes *codes, uint32_t slot, const nf_code_query *query) {
-  // 128·Σ is the bias, so 8·Σ is a sixteenth of it.
-  const int32_t product = 16 * NF(nibble_product)(nf_record(codes, slot), query->codes, codes->padded) + query->bias / 16;
-  const float value = query->step * (float)(product - query->bias);
-  if (codes->step > 0) return codes->step * value;
-  const nf_code_header *header = nf_header(codes, slot);
-  return header->a * value + header->b;
+// Keys of NF_LANES records by all bits of their codes.
+NF_INLINE void NF(full_keys)(const nf_codes *codes, const nf_code_query *query, const uint32_t *slots, float *keys) {
+  const uint8_t *records[NF_LANES];
+  int32_t high[NF_LANES], low[NF_LANES];
+  for (int r = 0; r < NF_LANES; r++) records[r] = nf_record(codes, slots[r]);
+  if (codes->planes == 1) {
+    NF(byte_products)(records, query, codes->padded, high);
+  } else {
+    NF(nibble_products)(records, query, codes->padded, high);
+    for (int r = 0; r < NF_LANES; r++) records[r] += codes->padded / 2;
+    NF(nibble_products)(records, query, codes->padded, low);
+  }
+  for (int r = 0; r < NF_LANES; r++) {
+    const nf_code_header *header = nf_header(codes, slots[r]);
+    // Differences of integers modulo 2³² are right, since they fit.
+    const float product =
+        codes->planes == 1
+            ? (float)(int32_t)((uint32_t)high[r] - 128u * (uint32_t)query->sum)
+            : 16.0f * (float)(int32_t)((uint32_t)high[r] - 8u * (uint32_t)query->sum) + (float)low[r];
+    keys[r] = header->a * (query->step * product) + (header->b + query->terms[header->cell]);
+  }
 }
+
+// The same from the upper plane alone, whose nibbles stand for the middle of what they leave open.
+NF_INLINE void NF(rough_keys)(const nf_codes *codes, const nf_code_query *query, const uint32_t *slots, float *keys) {
+  if (codes->planes == 1) return NF(full_keys)(codes, query, slots, keys);
+  const uint8_t *records[NF_LANES];
+  int32_t high[NF_LANES];
+  for (int r = 0; r < NF_LANES; r++) records[r] = nf_record(codes, slots[r]);
+  NF(nibble_products)(records, query, codes->padded, high);
+  const float middle = 8.0f * (float)query->sum;
+  for (int r = 0; r < NF_LANES; r++) {
+    const nf_code_header *header = nf_header(codes, slots[r]);
+    const float product = 16.0f * (float)(int32_t)((uint32_t)high[r] - 8u * (uint32_t)query->sum) + middle;
+    keys[r] = header->a * (query->step * product) + (header->rough + query->terms[header->cell]);
+  }
+}
+
+// Calls `function` for `count` slots, NF_LANES at a time; the last ones are filled up with the last slot.
+#define NF_BY_LANES(function, slots, keys, count)                                  \
+  do {                                                                             \
+    size_t i = 0;                                                                  \
+    for (; i + NF_LANES <= (count); i += NF_LANES) function(codes, query, (slots) + i, (keys) + i); \
+    if (i < (count)) {                                                             \
+      uint32_t last[NF_LANES];                                                     \
+      float values[NF_LANES];                                                      \
+      for (size_t r = 0; r < NF_LANES; r++) last[r] = (slots)[i + r < (count) ? i + r : (count) - 1]; \
+      function(codes, query, last, values);                                        \
+      for (size_t r = 0; i + r < (count); r++) (keys)[i + r] = values[r];          \
+    }                                                                              \
+  } while (0)
 
 static void NF(code_keys)(const nf_codes *codes, const nf_code_query *query, const uint32_t *slots, size_t count,
                           float *keys) {
-  for (size_t i = 0; i < count; i++) keys[i] = NF(code_key)(codes, slots[i], query);
+  for (size_t j = 0; j < count; j++) nf_prefetch(nf_record(codes, slots[j]), codes->padded);
+  NF_BY_LANES(NF(full_keys), slots, keys, count);
+}
+
+// What a walk reads of a record.
+NF_INLINE void NF(prefetch_rough)(const nf_codes *codes, uint32_t slot) {
+  nf_prefetch(nf_record(codes, slot), codes->padded / codes->planes);
+  __builtin_prefetch(nf_header(codes, slot));
 }
 
 static void NF(code_rough_keys)(const nf_codes *codes, const nf_code_query *query, const uint32_t *slots, size_t count,
                                 float *keys) {
-  for (size_t i = 0; i < count; i++) {
-    if (i + 8 < count) nf_prefetch(nf_record(codes, slots[i + 8]), codes->padded / 2);
-    keys[i] = NF(rough_key)(codes, slots[i], query);
-  }
-}
-
-static void NF(code_unpack)(const uint8_t *record, size_t count, uint8_t *out) {
-  const uint8_t *high = record, *low = record + count / 2;
-  for (size_t i = 0; i < count; i += 128) {
-    for (size_t j = 0; j < 64; j++) {
-      const uint8_t h = high[i / 2 + j], l = low[i / 2 + j];
-      out[i + j] = (uint8_t)((h & 15) << 4 | (l & 15));
-      out[i + 64 + j] = (uint8_t)((h & 240) | l >> 4);
-    }
-  }
-}
-
-static void NF(code_distances)(const nf_codes *codes, uint32_t slot, const uint32_t *slots, size_t count,
-                               int euclidean, float *distances) {
-  // The stored row as a signed query, piece by piece: rows are short enough for the stack, and longer ones go in pieces.
-  int8_t signed_codes[8192];
-  const uint8_t *record = nf_record(codes, slot);
-  const nf_code_header *header = nf_header(codes, slot);
-  const size_t padded = codes->padded < sizeof signed_codes ? codes->padded : sizeof signed_codes;
-  int32_t sum = 0;
-  NF(code_unpack)(record, padded, (uint8_t *)signed_codes);
-  for (size_t i = 0; i < padded; i++) {
-    signed_codes[i] = (int8_t)((uint8_t)signed_codes[i] ^ 0x80);
-    sum += signed_codes[i];
-  }
-  const float step = header->a * (euclidean ? 0.5f : 1.0f);
-  for (size_t i = 0; i < count; i++) {
-    const uint8_t *other = nf_record(codes, slots[i]);
-    const nf_code_header *its = nf_header(codes, slots[i]);
-    if (i + 1 < count) __builtin_prefetch(nf_record(codes, slots[i + 1]));
-    const float key =
-        its->a * (step * (float)(NF(code_product)(other, signed_codes, padded) - 128 * sum)) + its->b;
-    distances[i] = euclidean ? -header->b - key : 2.0f - 2.0f * key;
-  }
+  for (size_t j = 0; j < count; j++) NF(prefetch_rough)(codes, slots[j]);
+  NF_BY_LANES(NF(rough_keys), slots, keys, count);
 }
 
 static size_t NF(code_neighbors)(const nf_codes *codes, const nf_code_query *query, uint32_t slot, uint64_t *visited,
@@ -139,10 +210,9 @@ static size_t NF(code_neighbors)(const nf_codes *codes, const nf_code_query *que
     if (*word & bit) continue;
     *word |= bit;
     slots[count++] = id;
-    nf_prefetch(nf_record(codes, id), codes->padded / 2);
-    if (!(codes->step > 0)) __builtin_prefetch(nf_header(codes, id));
+    NF(prefetch_rough)(codes, id);
   }
-  for (size_t i = 0; i < count; i++) keys[i] = NF(rough_key)(codes, slots[i], query);
+  NF_BY_LANES(NF(rough_keys), slots, keys, count);
   return count;
 }
 
@@ -150,16 +220,27 @@ static size_t NF(code_scan)(const nf_codes *codes, const nf_code_query *query, c
                             uint32_t first, float threshold, nf_code_hit *hits) {
   size_t count = 0;
   for (size_t w = 0; w < words; w++) {
-    for (uint64_t rest = live[w]; rest; rest &= rest - 1) {
-      const uint32_t slot = first + (uint32_t)(w * 64) + (uint32_t)__builtin_ctzll(rest);
-      const nf_code_header *header = nf_header(codes, slot);
-      // Some records ahead, which a prefetch may name even where there are none.
-      nf_prefetch(nf_record(codes, slot) + 12 * codes->padded, codes->padded);
-      const float key = NF(code_key)(codes, slot, query);
-      const float width = header->e * query->norm + header->n * query->error + 4e-7f * fabsf(header->b);
-      hits[count] = (nf_code_hit){slot, 0, key, width};
-      // Not "at least": a bound that is not a number rules nothing out.
-      count += !(key + width < threshold);
+    for (uint64_t rest = live[w]; rest;) {
+      uint32_t slots[NF_LANES];
+      float keys[NF_LANES];
+      int lanes = 0;
+      for (; lanes < NF_LANES && rest; rest &= rest - 1) {
+        const uint32_t slot = first + (uint32_t)(w * 64) + (uint32_t)__builtin_ctzll(rest);
+        // Some records ahead, which a prefetch may name even where there are none.
+        nf_prefetch(nf_record(codes, slot) + 12 * codes->padded, codes->padded);
+        slots[lanes++] = slot;
+      }
+      for (int r = lanes; r < NF_LANES; r++) slots[r] = slots[lanes - 1];
+      NF(full_keys)(codes, query, slots, keys);
+      for (int r = 0; r < lanes; r++) {
+        const nf_code_header *header = nf_header(codes, slots[r]);
+        const float reach = query->reach ? query->reach[header->cell] : query->norm;
+        const float width = header->e * reach + header->n * query->error + header->s +
+                            reach * (reach * query->slack_square + query->slack_linear) + query->slack;
+        hits[count] = (nf_code_hit){slots[r], 0, keys[r], width};
+        // Not "at least": a bound that is not a number rules nothing out.
+        count += !(keys[r] + width < threshold);
+      }
     }
   }
   return count;
@@ -173,16 +254,26 @@ static size_t NF(code_select)(const nf_codes *codes, uint32_t first, const uint6
     if (!(live[row / 64] >> (row % 64) & 1)) continue;
     const nf_code_header header = *nf_header(codes, first + row);
     const int32_t *values = products + row * stride;
-    const float slack = 4e-7f * fabsf(header.b);
+    const int32_t *lower = values + queries->count;
+    const float *cells = queries->cells + header.cell * queries->count;
     const vf a = NF(splat)(header.a), b = NF(splat)(header.b), e = NF(splat)(header.e), n = NF(splat)(header.n),
-             s = NF(splat)(slack);
+             s = NF(splat)(header.s);
     size_t j = 0;
     for (; j + NF_WIDTH <= queries->count; j += NF_WIDTH) {
-      vi product, bias;
+      vi product, sum, less;
       memcpy(&product, values + j, sizeof product);
-      memcpy(&bias, queries->biases + j, sizeof bias);
-      const vf key = a * (NF(load)(queries->steps + j) * __builtin_convertvector(product - bias, vf)) + b;
-      const vf width = e * NF(load)(queries->norms + j) + n * NF(load)(queries->errors + j) + s;
+      memcpy(&sum, queries->sums + j, sizeof sum);
+      if (queries->has_lower) {
+        memcpy(&less, lower + j, sizeof less);
+        product = (product << 7) + less;
+      }
+      const vf cell = NF(load)(cells + j), reach = queries->norms ? NF(load)(queries->norms + j) : cell;
+      const vf key = a * (NF(load)(queries->steps + j) * __builtin_convertvector(product - (sum << 7), vf)) +
+                     (b + (queries->norms ? cell : -cell * cell));
+      const vf width =
+          e * reach + n * NF(load)(queries->errors + j) +
+          (s + NF(load)(queries->slack + j) +
+           reach * (reach * NF(load)(queries->slack_square + j) + NF(load)(queries->slack_linear + j)));
       const vi in = ~(vi)(key + width < NF(load)(queries->thresholds + j));
       if (!__builtin_reduce_or(in)) continue;
       for (size_t lane = 0; lane < NF_WIDTH; lane++)
@@ -190,13 +281,56 @@ static size_t NF(code_select)(const nf_codes *codes, uint32_t first, const uint6
           hits[found++] = (nf_code_hit){first + (uint32_t)row, (uint32_t)(j + lane), key[lane], width[lane]};
     }
     for (; j < queries->count; j++) {
-      const float key = header.a * (queries->steps[j] * (float)(values[j] - queries->biases[j])) + header.b;
-      const float width = header.e * queries->norms[j] + header.n * queries->errors[j] + slack;
+      uint32_t product = (uint32_t)values[j];
+      if (queries->has_lower) product = 128u * product + (uint32_t)lower[j];
+      product -= 128u * (uint32_t)queries->sums[j];
+      const float reach = queries->norms ? queries->norms[j] : cells[j];
+      const float key = header.a * (queries->steps[j] * (float)(int32_t)product) +
+                        (header.b + (queries->norms ? cells[j] : -reach * reach));
+      const float width = header.e * reach + header.n * queries->errors[j] +
+                          (header.s + queries->slack[j] +
+                           reach * (reach * queries->slack_square[j] + queries->slack_linear[j]));
       if (!(key + width < queries->thresholds[j]))
         hits[found++] = (nf_code_hit){first + (uint32_t)row, (uint32_t)j, key, width};
     }
   }
   return found;
+}
+
+static void NF(code_unpack)(const uint8_t *record, size_t count, uint8_t *out) {
+  const uint8_t *high = record, *low = record + count / 2;
+  for (size_t i = 0; i < count; i += 128) {
+    for (size_t j = 0; j < 64; j++) {
+      const uint8_t h = high[i / 2 + j], l = low[i / 2 + j];
+      out[i + j] = (uint8_t)((h & 15) << 4 | (l & 15));
+      out[i + 64 + j] = (uint8_t)((h & 240) | l >> 4);
+    }
+  }
+}
+
+static void NF(code_cells)(const float *centroids, size_t count, size_t stride, const float *query, float *products,
+                           float *squares) {
+  for (size_t c = 0; c < count; c++) {
+    const float *centroid = centroids + c * stride;
+    if (products) {
+      vf s0 = {}, s1 = {};
+      for (size_t i = 0; i < stride; i += 2 * NF_WIDTH) {
+        s0 = NF(fma)(NF(load)(query + i), NF(load)(centroid + i), s0);
+        s1 = NF(fma)(NF(load)(query + i + NF_WIDTH), NF(load)(centroid + i + NF_WIDTH), s1);
+      }
+      products[c] = NF(sum)(s0 + s1);
+    }
+    if (squares) {
+      vf s0 = {}, s1 = {};
+      for (size_t i = 0; i < stride; i += 2 * NF_WIDTH) {
+        const vf d0 = NF(load)(query + i) - NF(load)(centroid + i);
+        const vf d1 = NF(load)(query + i + NF_WIDTH) - NF(load)(centroid + i + NF_WIDTH);
+        s0 = NF(fma)(d0, d0, s0);
+        s1 = NF(fma)(d1, d1, s1);
+      }
+      squares[c] = NF(sum)(s0 + s1);
+    }
+  }
 }
 
 // In place: the Walsh–Hadamard transform of a power of two of values, times 1/√count.
@@ -225,17 +359,82 @@ static void NF(code_rotate)(float *x, size_t count, const float *signs, size_t r
   }
 }
 
+// 1.5·2²³: adding it rounds to an integer in the low bits.
+#define NF_ROUND 12582912.0f
+#define NF_ROUND_BITS 0x4B400000
+
 static float NF(code_quantize)(const float *x, size_t count, float step, int8_t *out) {
-  double square = 0;
   const float inverse = step > 0 ? 1.0f / step : 0.0f;
-  for (size_t i = 0; i < count; i++) {
-    float value = rintf(x[i] * inverse);
-    value = value > 127.0f ? 127.0f : value < -127.0f ? -127.0f : value;
-    const double error = (double)x[i] - (double)step * (double)value;
-    square += error * error;
+  const vf scale = NF(splat)(inverse), size = NF(splat)(step), magic = NF(splat)(NF_ROUND);
+  vf square = {};
+  size_t i = 0;
+  for (; i + NF_WIDTH <= count; i += NF_WIDTH) {
+    const vf value = NF(load)(x + i), rounded = (value * scale + magic) - magic;
+    const vf error = value - size * rounded;
+    square = NF(fma)(error, error, square);
+    const NF(bytes) narrow = __builtin_convertvector(__builtin_convertvector(rounded, vi), NF(bytes));
+    memcpy(out + i, &narrow, sizeof narrow);
+  }
+  float rest = 0;
+  for (; i < count; i++) {
+    const float value = rintf(x[i] * inverse), error = x[i] - step * value;
+    rest += error * error;
     out[i] = (int8_t)value;
   }
-  return (float)sqrt(square);
+  return sqrtf(NF(sum)(square) + rest);
+}
+
+static void NF(code_query)(const float *z, size_t stride, const float *centroids, size_t cells, int is_dot, int8_t *upper,
+                           int8_t *lower, float *terms, float *reach, nf_code_query *out) {
+  vf largest = {};
+  for (size_t i = 0; i < stride; i += NF_WIDTH) {
+    const vf value = NF(load)(z + i);
+    largest = NF(max)(largest, NF(max)(value, -value));
+  }
+  const float top = NF(largest)(largest), step = top / 16319.0f;
+  // A step that is no normal number has no inverse: the query is as good as zero then.
+  const vf scale = NF(splat)(step > 1e-37f ? 1.0f / step : 0.0f), size = NF(splat)(step), magic = NF(splat)(NF_ROUND);
+  vf square = {}, upper_square = {};
+  vi sum = {}, upper_sum = {};
+  for (size_t i = 0; i < stride; i += NF_WIDTH) {
+    const vf value = NF(load)(z + i), rounded = (value * scale + magic) - magic;
+    const vi whole = __builtin_convertvector(rounded, vi), high = (whole + 64) >> 7, low = whole - (high << 7);
+    const vf error = value - size * rounded;
+    const vf rest = value - size * __builtin_convertvector(high << 7, vf);
+    square = NF(fma)(error, error, square);
+    upper_square = NF(fma)(rest, rest, upper_square);
+    sum += whole;
+    upper_sum += high;
+    const NF(bytes) first = __builtin_convertvector(high, NF(bytes)), second = __builtin_convertvector(low, NF(bytes));
+    memcpy(upper + i, &first, sizeof first);
+    memcpy(lower + i, &second, sizeof second);
+  }
+  int32_t lane[NF_WIDTH], upper_lane[NF_WIDTH];
+  memcpy(lane, &sum, sizeof sum);
+  memcpy(upper_lane, &upper_sum, sizeof upper_sum);
+  out->step = step;
+  out->sum = out->upper_sum = 0;
+  for (int r = 0; r < NF_WIDTH; r++) {
+    out->sum += lane[r];
+    out->upper_sum += upper_lane[r];
+  }
+  out->error = sqrtf(NF(sum)(square));
+  out->upper_error = sqrtf(NF(sum)(upper_square));
+  if (is_dot) return NF(code_cells)(centroids, cells, stride, z, terms, NULL);
+  NF(code_cells)(centroids, cells, stride, z, NULL, terms);
+  for (size_t c = 0; c < cells; c++) {
+    reach[c] = sqrtf(terms[c]);
+    terms[c] = -terms[c];
+  }
+}
+
+static double NF(code_place)(const float *row, double scale, const float *mean, size_t count, size_t stride,
+                             const float *signs, size_t rounds, float *z) {
+  for (size_t i = 0; i < count; i++) z[i] = (float)((double)row[i] * scale - (mean ? (double)mean[i] : 0.0));
+  for (size_t i = count; i < stride; i++) z[i] = 0;
+  const double length = sqrt(NF(dot_f64_one)(z, z, count));
+  NF(code_rotate)(z, count, signs, rounds);
+  return length;
 }
 
 static void NF(code_pack)(const int8_t *values, size_t count, uint8_t *record) {

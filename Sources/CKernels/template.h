@@ -16,6 +16,7 @@
 // Unaligned, may alias: rows start anywhere in a client's batch.
 typedef float NF(vf) __attribute__((vector_size(4 * NF_WIDTH)));
 typedef int32_t NF(vi) __attribute__((vector_size(4 * NF_WIDTH)));
+typedef int8_t NF(bytes) __attribute__((vector_size(NF_WIDTH)));
 typedef double NF(vd) __attribute__((vector_size(8 * NF_WIDTH)));
 typedef float NF(vfu) __attribute__((vector_size(4 * NF_WIDTH), aligned(4), may_alias));
 #define vf NF(vf)
@@ -203,6 +204,7 @@ static void NF(max_rows)(const float *x, size_t rows, size_t width, float *out) 
 
 #include "attention.h"
 #include "codes_template.h"
+#include "prune.h"
 #include "rows.h"
 
 const nf_kernels NF(nf_kernels) = {
@@ -221,12 +223,14 @@ const nf_kernels NF(nf_kernels) = {
     .distance_f64 = NF(distance_f64),
     .code_keys = NF(code_keys),
     .code_rough_keys = NF(code_rough_keys),
-    .code_distances = NF(code_distances),
     .code_neighbors = NF(code_neighbors),
     .code_scan = NF(code_scan),
     .code_select = NF(code_select),
-    .code_rotate = NF(code_rotate),
+    .code_place = NF(code_place),
     .code_quantize = NF(code_quantize),
+    .code_query = NF(code_query),
+    .code_cells = NF(code_cells),
+    .prune = NF(prune),
     .code_pack = NF(code_pack),
     .code_unpack = NF(code_unpack),
 };

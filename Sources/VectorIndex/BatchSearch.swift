@@ -4,6 +4,10 @@ import SimilarityCore
 struct BatchSearch {
   /// Queries from which on the matrix unit pays.
   private static let fewestForProducts = 24
+  /// Candidates that are kept though the walk does not go on from them.
+  private static let fewestBehind = 16
+  /// The pool up to which a search goes on that its codes leave unresolved.
+  private static let widestPool = 4096
 
   let queries: Matrix
   let options: SearchOptions
@@ -68,13 +72,19 @@ struct BatchSearch {
     let found = with(row) { scored, codes in
       scratch.with { scratch in
         let walk = GraphWalk(records: records, kernels: kernels)
-        let pool = walk.run(
-          codes, entries: snapshot.graph?.entries ?? [], ef: ef, count: records.slots, scratch)
-        // The codes' order is almost the true one: a few more than k are scored.
-        let slots = walk.refined(codes, pool: pool, most: options.k + max(10, options.k / 2), scratch) {
-          allowed.contains($0) && excluded(row) != $0
+        let entries = snapshot.graph?.entries.near(codes) ?? []
+        var ef = ef
+        while true {
+          let room = ef + max(Self.fewestBehind, options.k)
+          let pool = walk.run(codes, entries: entries, ef: ef, room: room, count: records.slots, scratch)
+          let refined = walk.refined(codes, pool: pool, room: room, k: options.k, scratch) {
+            allowed.contains($0) && excluded(row) != $0
+          }
+          guard refined.isUnresolved, ef < Self.widestPool else {
+            return scored.best(options.k, of: refined.slots, tiePrecedes: tiePrecedes)
+          }
+          ef = min(2 * ef, Self.widestPool)
         }
-        return scored.best(options.k, of: slots, tiePrecedes: tiePrecedes)
       }
     }
     let reachable = allowed.count - (excluded(row).map(allowed.contains) == true ? 1 : 0)

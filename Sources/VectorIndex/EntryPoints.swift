@@ -1,38 +1,68 @@
 import SimilarityCore
 
-/// Where walks start: the slots that more lists name than any slot they name themselves.
+/// Where walks start: some members of every cell, those of the cells nearest to the query.
 ///
-/// Such a slot lies in the middle of its surroundings (Radovanović et al. 2010, "Hubs in space"), so that each dense region
-/// has one. Every walk compares its query with all of them first: between regions that lie far apart there are few edges, and
-/// nothing to tell a walk which one to take.
-struct EntryPoints {
-  /// Of n slots at most this many times √n: comparing costs less than the walk that follows.
-  private static let share = 4.0
+/// Between regions that lie far apart there are few edges, and nothing to tell a walk which one to take. A query's distances
+/// from all centroids are known before the walk begins, so that it starts in the right region.
+struct EntryPoints: Sendable {
+  /// Cells whose members a walk starts from.
+  private static let nearestCells = 4
+  private static let mostPerCell = 8
+  /// Members of a cell among which its entries are chosen.
+  private static let sampleOfCell = 64
 
-  let records: CodeRecords
+  /// The entries of cell c are slots[starts[c]] ..< slots[starts[c + 1]].
+  private(set) var slots: [UInt32] = []
+  private var starts: [Int] = [0]
+  /// Slots that no entry of a cell leads to: every walk begins with them too.
+  var others: [UInt32] = []
 
-  /// - Parameter members: the slots of the graph; lists name no others.
-  /// - Returns: some of them, none only when there are none.
-  func choose(among members: SlotSet) -> [UInt32] {
-    let slots = members.all
-    guard let last = slots.last else { return [] }
-    var named = [UInt32](repeating: 0, count: last + 1)
-    var list = [UInt32](repeating: 0, count: records.mostNeighbors)
-    for slot in slots {
-      let count = read(slot, &list)
-      for neighbor in list[..<count] where Int(neighbor) <= last { named[Int(neighbor)] += 1 }
+  /// Chooses entries for a graph of `members`.
+  ///
+  /// In a cell the first is near its middle, and each next one is the farthest from those before (Gonzalez 1985): a cell may
+  /// hold several clusters.
+  init(among members: SlotSet, _ pruning: Pruning) {
+    let records = pruning.records
+    var cells = [[Int]](repeating: [], count: records.coarse.count)
+    members.forEach { cells[records.cell(of: $0)].append($0) }
+    for cell in cells {
+      let step = max(1, cell.count / Self.sampleOfCell)
+      let sample = stride(from: 0, to: cell.count, by: step).prefix(Self.sampleOfCell).map { cell[$0] }
+      slots += Self.spread(sample, pruning).map { UInt32(truncatingIfNeeded: $0) }
+      starts.append(slots.count)
     }
-    var peaks: [UInt32] = []
-    for slot in slots {
-      let count = read(slot, &list)
-      let isPeak = list[..<count].allSatisfy { Int($0) > last || named[Int($0)] <= named[slot] }
-      if isPeak { peaks.append(UInt32(truncatingIfNeeded: slot)) }
-    }
-    peaks.sort { named[Int($0)] != named[Int($1)] ? named[Int($0)] > named[Int($1)] : $0 < $1 }
-    return Array(peaks.prefix(max(1, Int(Self.share * Double(slots.count).squareRoot()))))
   }
 
-  private func read(_ slot: Int, _ list: inout [UInt32]) -> Int {
-    list.withUnsafeMutableBufferPointer { list in list.baseAddress.map { records.neighbors(of: slot, into: $0) } ?? 0 }
+  init() {}
+
+  private static func spread(_ sample: [Int], _ pruning: Pruning) -> [Int] {
+    guard
+      var next = sample.min(by: { pruning.records.residual(of: $0) < pruning.records.residual(of: $1) })
+    else { return [] }
+    var chosen: [Int] = []
+    var nearest = [Double](repeating: .infinity, count: sample.count)
+    while chosen.count < mostPerCell {
+      chosen.append(next)
+      var farthest = 0
+      for index in sample.indices {
+        nearest[index] = min(nearest[index], pruning.distance(sample[index], next))
+        if nearest[index] > nearest[farthest] { farthest = index }
+      }
+      guard nearest[farthest] > 0 else { break }
+      next = sample[farthest]
+    }
+    return chosen
+  }
+
+  var all: [UInt32] { slots + others }
+
+  /// The entries of the cells nearest to `query`, and ``others``.
+  func near(_ query: CodeQuery) -> [UInt32] {
+    let cells = query.nearestCells(Self.nearestCells) { $0 + 1 < starts.count && starts[$0] < starts[$0 + 1] }
+    guard !cells.isEmpty else { return others }
+    var found: [UInt32] = []
+    found.reserveCapacity(cells.count * Self.mostPerCell + others.count)
+    for cell in cells { found += slots[starts[cell]..<starts[cell + 1]] }
+    return found + others
   }
 }

@@ -50,7 +50,7 @@ struct ExactSearch {
     var found = queries.map { _ in Survivors(k: k) }
     var thresholds = [Float](repeating: -.infinity, count: queries.count)
     let size = CodeBatch.rowsPerTile * queries.count
-    let products = UnsafeMutablePointer<Int32>.allocate(capacity: size)
+    let products = UnsafeMutablePointer<Int32>.allocate(capacity: batch.productsPerTile)
     let hits = UnsafeMutablePointer<CodeHit>.allocate(capacity: size)
     defer {
       products.deallocate()

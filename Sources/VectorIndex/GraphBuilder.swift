@@ -23,21 +23,18 @@ struct GraphBuilder {
       let new = rest.prefix(max(1, min(2048, graph.members.count / 32)))
       rest = rest.dropFirst(new.count)
       if !graph.members.isEmpty { try add(round: new + graph.earliest(new.count / 4), entries: graph.entries) }
-      graph.insert(new, records)
+      graph.insert(new, pruning)
     }
   }
 
-  private func add(round: [Int], entries: [UInt32]) throws(ProductFailure) {
-    let walk = GraphWalk(records: records, kernels: kernels)
+  private func add(round: [Int], entries: EntryPoints) throws(ProductFailure) {
     // A few slots a piece, since a piece costs a lock.
     let perPiece = max(1, min(16, round.count / (4 * loop.threads)))
     let pieces = (round.count + perPiece - 1) / perPiece
     let found = Results.of(pieces, loop) { piece in
       scratch.with { scratch in
         round[piece * perPiece..<min((piece + 1) * perPiece, round.count)].map { slot in
-          let query = CodeQuery(rows.row(slot), norm: rows.norm(slot), for: records, kernels)
-          let pool = walk.run(query, entries: entries, ef: efConstruction, count: records.slots, scratch)
-          var candidates = (0..<pool).map { scratch.slots[$0] & ~GraphWalk.expanded }.filter { $0 != slot }
+          var candidates = nearest(to: slot, entries, scratch)
           // Of one that is there already the ways that it has stay candidates.
           let known = Set(candidates)
           candidates += records.neighbors(of: slot).filter { !known.contains($0) }
@@ -50,6 +47,14 @@ struct GraphBuilder {
       list.withUnsafeBufferPointer { records.setNeighbors(of: slot, to: $0) }
     }
     try addEdgesBack(round, lists)
+  }
+
+  /// The slots nearest to that of `slot` which a walk finds, best first, without itself.
+  func nearest(to slot: Int, _ entries: EntryPoints, _ scratch: WalkScratch) -> [UInt32] {
+    let query = CodeQuery(rows.row(slot), norm: rows.norm(slot), for: records, kernels)
+    let pool = GraphWalk(records: records, kernels: kernels).run(
+      query, entries: entries.near(query), ef: efConstruction, room: efConstruction, count: records.slots, scratch)
+    return (0..<pool).map { scratch.slots[$0] & ~GraphWalk.expanded }.filter { $0 != slot }
   }
 
   private func addEdgesBack(_ sources: [Int], _ lists: [[UInt32]]) throws(ProductFailure) {

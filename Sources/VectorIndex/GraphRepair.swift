@@ -51,17 +51,19 @@ struct GraphRepair {
     return rest
   }
 
-  /// Gives every unreachable slot an edge from a neighbour of its own that can be reached, or makes it an entry.
+  /// Gives every unreachable slot an edge from the nearest slot that can be reached and has room.
   ///
-  /// - Returns: entries, more than before where a slot has no such neighbour.
-  func reconnect(_ members: SlotSet, entries: [UInt32]) -> [UInt32] {
-    var entries = entries
+  /// - Parameter search: the members nearest to a slot's row, best first, as a walk from the entries finds them.
+  /// - Returns: slots for which there is none; walks have to start from them too.
+  func reconnect(_ members: SlotSet, entries: [UInt32], search: (Int) -> [UInt32]) -> [UInt32] {
+    var others: [UInt32] = []
     var lost = unreachable(members, from: entries)
-    while let first = Self.first(of: lost) {
-      let bridge = records.neighbors(of: first).first {
-        members.contains(Int($0)) && !lost.contains(Int($0)) && records.addNeighbor(UInt32(first), to: Int($0))
+    while let first = lost.first {
+      let isLinked = search(first).contains {
+        Int($0) != first && members.contains(Int($0)) && !lost.contains(Int($0))
+          && records.addNeighbor(UInt32(first), to: Int($0))
       }
-      if bridge == nil { entries.append(UInt32(first)) }
+      if !isLinked { others.append(UInt32(first)) }
       // What hangs on it is reachable now as well.
       var front = [UInt32(first)]
       lost.remove(first)
@@ -72,11 +74,6 @@ struct GraphRepair {
         }
       }
     }
-    return entries
-  }
-
-  private static func first(of set: SlotSet) -> Int? {
-    guard let word = set.words.firstIndex(where: { $0 != 0 }) else { return nil }
-    return word * 64 + set.words[word].trailingZeroBitCount
+    return others
   }
 }

@@ -1,7 +1,7 @@
 /// A graph as a snapshot sees it.
 public struct GraphState: Sendable {
   /// Where searches start.
-  public let entries: [UInt32]
+  let entries: EntryPoints
   /// Slots in the graph, dead ones included that are still walked over.
   public let size: Int
   /// The pool that reaches the recall target on a sample.

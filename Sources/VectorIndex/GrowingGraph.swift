@@ -5,9 +5,9 @@ struct GrowingGraph {
   /// The slots in it, also removed ones that lists still name.
   var members = SlotSet()
   /// Where walks start.
-  var entries: [UInt32] = []
+  var entries = EntryPoints()
   /// Members when the entries were chosen.
-  private var chosenAt = 1
+  private var chosenAt = 0
   /// Where the earliest slots go on.
   private var cursor = 0
   /// Slots added since all were last known to be reachable from the entries.
@@ -26,24 +26,27 @@ struct GrowingGraph {
   }
 
   /// Takes in slots whose edges are there.
-  mutating func insert(_ slots: some Swift.Collection<Int>, _ records: CodeRecords) {
+  mutating func insert(_ slots: some Swift.Collection<Int>, _ pruning: Pruning) {
     for slot in slots { members.insert(slot) }
     unchecked += slots.count
     guard members.count >= 2 * chosenAt else { return }
-    chooseEntries(records)
+    chooseEntries(pruning)
     // Not everything need be reachable from the new ones.
     unchecked = members.count
   }
 
-  mutating func chooseEntries(_ records: CodeRecords) {
-    entries = EntryPoints(records: records).choose(among: members)
+  mutating func chooseEntries(_ pruning: Pruning) {
+    entries = EntryPoints(among: members, pruning)
     chosenAt = max(1, members.count)
   }
 
   /// Makes every member reachable.
-  mutating func reconnect(_ repair: GraphRepair) {
-    chooseEntries(repair.records)
-    entries = repair.reconnect(members, entries: entries)
+  ///
+  /// - Parameter search: see ``GraphRepair/reconnect(_:entries:search:)``.
+  mutating func reconnect(_ repair: GraphRepair, search: (Int, EntryPoints) -> [UInt32]) {
+    chooseEntries(repair.pruning)
+    let chosen = entries
+    entries.others = repair.reconnect(members, entries: chosen.slots) { search($0, chosen) }
     unchecked = 0
   }
 }

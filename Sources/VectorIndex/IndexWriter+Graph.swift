@@ -5,11 +5,17 @@ extension IndexWriter {
   private static let largeBatch = 4096
 
   func pruning(_ records: CodeRecords) -> Pruning {
-    Pruning(records: records, degree: options.degree, kernels: kernels)
+    Pruning(records: records, rows: rows, degree: options.degree, kernels: kernels)
   }
 
   func repair(_ records: CodeRecords) -> GraphRepair {
     GraphRepair(records: records, pruning: pruning(records), loop: loop)
+  }
+
+  private func builder(_ records: CodeRecords, _ loop: ParallelLoop) -> GraphBuilder {
+    GraphBuilder(
+      records: records, rows: rows, pruning: pruning(records), efConstruction: options.efConstruction, scratch: scratch,
+      loop: loop, kernels: kernels)
   }
 
   /// Adds new slots to the graph, or makes one of all when it is time.
@@ -21,9 +27,8 @@ extension IndexWriter {
       added = live.all
       for slot in added { records.setNeighbors(of: slot, to: UnsafeBufferPointer(start: nil, count: 0)) }
     }
-    let builder = GraphBuilder(
-      records: records, rows: rows, pruning: pruning(records), efConstruction: options.efConstruction, scratch: scratch,
-      loop: added.count < Self.largeBatch ? ParallelLoop(threads: max(1, options.threads / 2)) : loop, kernels: kernels)
+    let loop = added.count < Self.largeBatch ? ParallelLoop(threads: max(1, options.threads / 2)) : loop
+    let builder = builder(records, loop)
     var grown = graph ?? GrowingGraph()
     do {
       try builder.add(added, to: &grown)
@@ -74,7 +79,8 @@ extension IndexWriter {
 
   mutating func reconnect(_ records: CodeRecords) {
     let repair = repair(records)
-    graph?.reconnect(repair)
+    let builder = builder(records, loop)
+    graph?.reconnect(repair) { slot, entries in scratch.with { builder.nearest(to: slot, entries, $0) } }
   }
 
   func validate() -> GraphReport {
@@ -88,7 +94,7 @@ extension IndexWriter {
       report.dangling += list.reduce(0) { $0 + (members.contains(Int($1)) ? 0 : 1) }
       if Set(list).count != list.count || list.contains(UInt32(slot)) { report.repeated += 1 }
     }
-    report.unreachable = repair(records).unreachable(members, from: graph.entries).count
+    report.unreachable = repair(records).unreachable(members, from: graph.entries.all).count
     return report
   }
 }

@@ -58,7 +58,7 @@ extension IndexWriter {
     }
     var adopted = GrowingGraph()
     adopted.members = known
-    adopted.chooseEntries(records)
+    adopted.chooseEntries(pruning)
     graph = adopted
     (ef, sampledRecall, sampledCount) = (image.ef, image.sampledRecall, image.slots.count)
     var added = live

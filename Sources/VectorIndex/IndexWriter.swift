@@ -8,9 +8,12 @@ struct IndexWriter: ~Copyable {
   let kernels: Kernels
   let scratch = WalkScratchPool()
   let registry = VersionRegistry()
-  let rotation: Rotation
+  /// What codes are relative to.
+  var coarse: CoarseQuantizer
   var version = 0
   var records: CodeRecords?
+  /// Rows coded since the start, and how many there were when the reference points were chosen.
+  var coded = (count: 0, trained: 0)
   var rows: RowBlocks
   var live = SlotSet()
   /// Slots that were ever used: 0 ..< used.
@@ -33,7 +36,8 @@ struct IndexWriter: ~Copyable {
     self.metric = metric
     self.options = options
     self.kernels = kernels
-    rotation = Rotation(dimension: dimension)
+    coarse = CoarseQuantizer(
+      dimension: dimension, metric: metric.ofCodes, rotation: Rotation(dimension: dimension))
     rows = RowBlocks(dimension: dimension, folder: options.rowFolder)
   }
 
@@ -65,9 +69,10 @@ struct IndexWriter: ~Copyable {
       for (index, slot) in slots.enumerated() {
         let row = UnsafeBufferPointer(rebasing: values[index * dimension..<(index + 1) * dimension])
         rows.write(row, norm: norms[index], to: slot)
-        records.write(row, norm: norms[index], to: slot, kernels)
+        records.setNeighbors(of: slot, to: UnsafeBufferPointer(start: nil, count: 0))
       }
     }
+    encode(slots)
     version += 1
     remove(removed)
     for slot in slots { live.insert(slot) }
@@ -108,12 +113,7 @@ struct IndexWriter: ~Copyable {
     let room = records?.slots ?? 0
     guard needed > room else { return try rows.reserve(needed) }
     // Half as much again: the old records are freed when their last reader is done.
-    guard
-      let larger = CodeRecords(
-        dimension: dimension, metric: metric.ofCodes, slots: max(1024, needed, room + room / 2),
-        neighbors: metric.allowsGraph(dimension: dimension) ? options.degree + options.degree / 4 : 0,
-        rotation: rotation)
-    else { throw .outOfMemory }
+    guard let larger = newRecords(slots: max(1024, needed, room + room / 2), coarse: coarse) else { throw .outOfMemory }
     try rows.reserve(needed)
     if let records { larger.copy(used, from: records) }
     records = larger

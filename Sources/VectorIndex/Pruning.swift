@@ -1,12 +1,13 @@
 import SimilarityCore
 
-/// Chooses a slot's neighbours among candidates so that they point in different directions (robust prune, Vamana
-/// algorithm 2): a candidate is left out when a chosen one is α times nearer to it than the slot is.
+/// Chooses a slot's neighbours among candidates so that they point in different directions, by the rows themselves: codes are
+/// too coarse where vectors crowd.
 struct Pruning {
-  /// α², since distances here are squares.
+  /// α², since distances are compared as squares (Subramanya et al. 2019, "DiskANN", section 2.4).
   static let defaultAlphaSquared: Float = 1.2 * 1.2
 
   let records: CodeRecords
+  let rows: RowBlocks
   let degree: Int
   var alphaSquared = Self.defaultAlphaSquared
   let kernels: Kernels
@@ -14,43 +15,22 @@ struct Pruning {
   /// - Parameter candidates: without `slot` itself; a slot may occur once only.
   /// - Returns: at most ``degree`` of them, nearest first.
   func choose(for slot: Int, from candidates: [UInt32]) -> [UInt32] {
-    guard !candidates.isEmpty else { return [] }
-    let distances = distances(of: candidates, from: slot)
-    let order = candidates.indices.sorted {
-      distances[$0] != distances[$1] ? distances[$0] < distances[$1] : candidates[$0] < candidates[$1]
-    }
-    var chosen: [UInt32] = []
-    chosen.reserveCapacity(degree)
-    withUnsafeTemporaryAllocation(of: Float.self, capacity: degree) { scratch in
-      guard let between = scratch.baseAddress else { return }
-      for index in order {
-        let candidate = candidates[index]
-        chosen.withUnsafeBufferPointer {
-          records.distances(of: $0, from: Int(candidate), into: between, kernels)
-        }
-        var isCovered = false
-        for other in chosen.indices where alphaSquared * between[other] <= distances[index] {
-          isCovered = true
-          break
-        }
-        guard !isCovered else { continue }
-        chosen.append(candidate)
-        if chosen.count == degree { break }
-      }
-    }
-    return chosen
+    kernels.choose(
+      degree, of: candidates.map { rows.row(Int($0)).baseAddress },
+      factors: candidates.map { records.scale(of: Int($0)) },
+      slots: candidates, around: rows.row(slot), factor: records.scale(of: slot), alphaSquared: alphaSquared
+    ).map { candidates[$0] }
   }
 
   /// The nearest of `candidates`, the smaller slot of two; nil when there is none.
   func nearest(to slot: Int, of candidates: [UInt32]) -> UInt32? {
-    zip(distances(of: candidates, from: slot), candidates).min { $0 < $1 }?.1
+    candidates.map { (distance(Int($0), slot), $0) }.min { $0 < $1 }?.1
   }
 
-  private func distances(of candidates: [UInt32], from slot: Int) -> [Float] {
-    [Float](unsafeUninitializedCapacity: candidates.count) { distances, count in
-      guard let out = distances.baseAddress else { return }
-      candidates.withUnsafeBufferPointer { records.distances(of: $0, from: slot, into: out, kernels) }
-      count = candidates.count
-    }
+  /// The squared distance of two rows; of their directions under the cosine.
+  func distance(_ a: Int, _ b: Int) -> Double {
+    let (x, y) = (rows.row(a), rows.row(b))
+    guard records.metric == .cosine else { return kernels.squaredDistance(x, y) }
+    return 2 - 2 * kernels.dot(x, y) / (rows.norm(a) * rows.norm(b))
   }
 }

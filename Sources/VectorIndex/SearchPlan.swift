@@ -26,11 +26,12 @@ struct SearchPlan {
         return
       }
     }
-    let pool = Double(max(asked ?? graph.ef, asked == nil ? options.k * 2 : options.k)) / share
+    // The pool was measured for ten neighbours.
+    let pool = Double(asked ?? max(graph.ef, graph.ef * options.k / 10)) / share
     guard options.mode != .automatic || pool <= Double(Self.largestPool) else {
       ef = nil
       return
     }
-    ef = Int(min(pool, Double(max(Self.largestPool, 2 * options.k))))
+    ef = max(1, Int(min(pool, Double(max(Self.largestPool, 2 * options.k)))))
   }
 }

@@ -36,18 +36,18 @@ final class WalkScratch: @unchecked Sendable {
     keys.deallocate()
   }
 
-  /// Makes room for a graph of `count` slots and a pool of `ef`.
-  func prepare(count: Int, ef: Int, step: Int) {
+  /// Makes room for a graph of `count` slots and a pool of `room`.
+  func prepare(count: Int, room: Int, step: Int) {
     if words * 64 < count {
       visited.deallocate()
       words = (count + 63) / 64 * 2
       visited = .allocate(capacity: words)
       visited.initialize(repeating: 0, count: words)
     }
-    if poolRoom < ef + 1 {
+    if poolRoom < room + 1 {
       slots.deallocate()
       keys.deallocate()
-      poolRoom = 2 * ef + 1
+      poolRoom = 2 * room + 1
       slots = .allocate(capacity: poolRoom)
       keys = .allocate(capacity: poolRoom)
     }

@@ -61,10 +61,6 @@ typedef struct nf_kernels {
   void (*code_rough_keys)(const nf_codes *codes, const nf_code_query *query, const uint32_t *slots, size_t count,
                           float *keys);
 
-  // Squared distances of `count` slots from row `slot`, by their codes; of directions unless `euclidean`.
-  void (*code_distances)(const nf_codes *codes, uint32_t slot, const uint32_t *slots, size_t count, int euclidean,
-                         float *distances);
-
   // The neighbours of `slot` that `visited` (a bit a slot) does not have yet, which it has then, and their rough keys,
   // from the upper plane alone; both outputs have room for `capacity`. Returns how many.
   size_t (*code_neighbors)(const nf_codes *codes, const nf_code_query *query, uint32_t slot, uint64_t *visited,
@@ -75,17 +71,34 @@ typedef struct nf_kernels {
   size_t (*code_scan)(const nf_codes *codes, const nf_code_query *query, const uint64_t *live, size_t words,
                       uint32_t first, float threshold, nf_code_hit *hits);
 
-  // The same for a tile: products[row·stride + j] = Σ code·query j of `rows` slots from `first` on, a multiple of 64.
-  // `hits` has room for rows·queries.
+  // The same for a tile: products[row·stride + j] = Σ code·upper of query j of `rows` slots from `first` on, a multiple of
+  // 64; then those with the lower halves, where they are used. `hits` has room for rows·queries.
   size_t (*code_select)(const nf_codes *codes, uint32_t first, const uint64_t *live, size_t rows,
                         const int32_t *products, size_t stride, const nf_tile_queries *queries, nf_code_hit *hits);
 
-  // A fixed rotation in place: `rounds` times signs (count values of ±1 each) and a Walsh–Hadamard transform of the
-  // largest power of two.
-  void (*code_rotate)(float *x, size_t count, const float *signs, size_t rounds);
+  // z = rotated (scale·row − mean), zero from `count` to `stride`; `mean` may be NULL. The rotation is `rounds` times signs
+  // (count values of ±1 each) and a Walsh–Hadamard transform of the largest power of two. Returns the length before it.
+  double (*code_place)(const float *row, double scale, const float *mean, size_t count, size_t stride,
+                       const float *signs, size_t rounds, float *z);
 
-  // out[i] = round(x[i] / step) within ±127; returns ‖x − step·rounded‖.
+  // out[i] = round(x[i] / step), |x[i]| ≤ 127·step; returns ‖x − step·rounded‖.
   float (*code_quantize)(const float *x, size_t count, float step, int8_t *out);
+
+  // A query in 15 bits, z ≈ step·(128·upper + lower): writes codes, sums and errors without what rounding adds, and its
+  // terms for `cells` centroids; `reach` too, unless `is_dot`. `stride` is a multiple of 32.
+  void (*code_query)(const float *z, size_t stride, const float *centroids, size_t cells, int is_dot, int8_t *upper,
+                     int8_t *lower, float *terms, float *reach, nf_code_query *out);
+
+  // products[c] = q·centroid c, squares[c] = ‖q − centroid c‖²; either may be NULL. `stride` is a multiple of 32, and what
+  // is behind the dimension is 0 on both sides.
+  void (*code_cells)(const float *centroids, size_t count, size_t stride, const float *query, float *products,
+                     float *squares);
+
+  // Chooses neighbours (prune.h): of `count` rows with their factors, seen from `origin`. `order` gets the chosen rows'
+  // numbers, nearest first; it and `scratch` (nf_prune_scratch bytes, aligned to 64) have room. Returns how many.
+  size_t (*prune)(const float *const *rows, const float *factors, const uint32_t *slots, size_t count,
+                  const float *origin, float origin_factor, size_t dimension, float alpha_squared, size_t degree,
+                  void *scratch, uint32_t *order);
 
   // Signed values into a record's two planes (`count` is a multiple of 128), and back as value + 128.
   void (*code_pack)(const int8_t *values, size_t count, uint8_t *record);
@@ -97,6 +110,9 @@ const nf_kernels *nf_kernels_active(void);
 
 // The variant of that name, or NULL when it is unknown or this processor cannot run it.
 const nf_kernels *nf_kernels_named(const char *name);
+
+// Bytes of scratch that `prune` needs.
+size_t nf_prune_scratch(size_t count, size_t dimension, size_t degree);
 
 // Floats of scratch that `attention` needs.
 size_t nf_attention_scratch(size_t length, size_t head_width);

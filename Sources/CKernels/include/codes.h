@@ -1,36 +1,45 @@
-// Vectors as int8 codes with their bounds, and lists of neighbours.
+// Vectors as int8 codes of what is left beside a centroid, with their bounds, and lists of neighbours.
 #ifndef NEARFAR_CODES_H
 #define NEARFAR_CODES_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-// A record is `padded` codes (a multiple of 128) of 8 bits, value + 128, so that unsigned×signed products apply. The codes'
-// upper nibbles come first, then the lower ones: a walk over a graph reads the upper half alone. Byte j of each 64 of a
-// plane holds the nibbles of values j and j + 64. Headers and lists of neighbours lie apart: records fill whole cache
-// lines, and a scan reads no lists.
+// A record holds `padded` codes (a multiple of 128, or of 64 where there is one plane), value + 128, so that
+// unsigned×signed products apply. With two planes the codes' upper nibbles come first, then the lower ones: a walk over a
+// graph reads the upper half alone. Byte j of each 64 of a plane then holds the nibbles of values j and j + 64. Headers and
+// lists of neighbours lie apart: records fill whole cache lines, and a scan reads no lists.
 //
-// The key of a row for a query is a·(query·code) + b; its true key lies within e·‖query‖ + n·(the query's error) of it.
+// The key of a row for a query is terms[cell] + b + a·(query·code). Its true key lies within
+// e·D + n·error + s + D·(D·slack_square + slack_linear) + slack of it, where D is reach[cell], or `norm` where there is no
+// reach. Without the lower plane, `rough` stands in for b.
 typedef struct nf_code_header {
-  float a, b, e, n;
+  float a, b, rough, e, n, s;
+  uint32_t cell;
+  float scale;  // 1/‖row‖ under the cosine, else 1
 } nf_code_header;
 
 typedef struct nf_codes {
   uint8_t *base;
   size_t padded;  // bytes of a record
+  size_t planes;  // 2 for nibbles, 1 for bytes
   nf_code_header *headers;
-  float step;  // `a` of every record, where it is one and b is 0; else 0
   uint32_t *lists;
   size_t list_stride;  // words of a list: its length, then room for `capacity` slots
   size_t capacity;
 } nf_codes;
 
-// query ≈ step·codes; codes after the dimension are 0.
+// query ≈ step·(128·upper + lower); codes after the dimension are 0.
 typedef struct nf_code_query {
-  const int8_t *codes;
+  const int8_t *upper, *lower;
   float step;
-  int32_t bias;  // 128·Σ codes
-  float norm, error;
+  int32_t sum;        // Σ (128·upper + lower)
+  int32_t upper_sum;  // Σ upper
+  float error;        // how far the query is from its codes, rounding included
+  float upper_error;  // the same for step·128·upper alone
+  const float *terms;  // one value a cell
+  const float *reach;  // the query's distance from each centroid, whose square is −terms[cell]; NULL under the dot product
+  float norm, slack, slack_linear, slack_square;
 } nf_code_query;
 
 // A row that a scan cannot rule out.
@@ -40,11 +49,15 @@ typedef struct nf_code_hit {
   float key, width;
 } nf_code_hit;
 
-// What a tile of products is compared with, one value a query.
+// What a tile of products is compared with: one value a query, and one a cell and query (cell after cell).
 typedef struct nf_tile_queries {
-  const float *steps, *norms, *errors, *thresholds;
-  const int32_t *biases;
+  const float *steps, *errors, *thresholds, *slack, *slack_linear, *slack_square;
+  const float *norms;  // under the dot product
+  const int32_t *sums;
+  const float *cells;  // terms under the dot product, else reach
   size_t count;
+  // Whether products of the lower halves of the queries' codes follow those of the upper halves.
+  int has_lower;
 } nf_tile_queries;
 
 static inline nf_code_header *nf_header(const nf_codes *codes, size_t slot) {

@@ -8,28 +8,54 @@ public final class CodeBatch: @unchecked Sendable {
   public static let rowsPerTile = 64
 
   public let count: Int
+  /// Products of a tile.
+  public var productsPerTile: Int { Self.rowsPerTile * (hasLower ? 2 : 1) * count }
   private let records: CodeRecords
   private let batch: OpaquePointer
-  private let steps: [Float]
-  private let norms: [Float]
-  private let errors: [Float]
-  private let biases: [Int32]
+  /// Whether the lower halves of the queries' codes take part, which doubles the products.
+  private let hasLower: Bool
+  private let isDot: Bool
+  private let sums: [Int32]
+  /// One value a query each: steps, errors, slack, linear slack, slack by the square, norms.
+  private let values: [Float]
+  /// [cells, queries].
+  private let cells: [Float]
 
   /// - Returns: nil when the matrix library fails.
   public init?(_ queries: [CodeQuery], for records: CodeRecords) {
+    let raw = queries.map(\.raw.pointee)
     count = queries.count
     self.records = records
-    steps = queries.map(\.raw.step)
-    norms = queries.map(\.raw.norm)
-    errors = queries.map(\.raw.error)
-    biases = queries.map(\.raw.bias)
-    var codes = [Int8](repeating: 0, count: queries.count * records.padded)
-    for (index, query) in queries.enumerated() {
-      for column in 0..<records.padded { codes[index * records.padded + column] = query.codes[column] }
+    let isDot = records.metric == .dot
+    // Seven bits of a query are enough unless it is far from the mean and near to a centroid.
+    let coarse = raw.count { query in
+      let nearest = query.reach.map { reach in (0..<records.coarse.count).reduce(.infinity) { min($0, reach[$1]) } }
+      return query.upper_error > 0.004 * (nearest ?? query.norm) && query.upper_error.isFinite
+    }
+    let hasLower = 2 * coarse > raw.count
+    self.hasLower = hasLower
+    self.isDot = isDot
+    sums = raw.map { hasLower ? $0.sum : $0.upper_sum }
+    values =
+      raw.map { hasLower ? $0.step : 128 * $0.step } + raw.map { hasLower ? $0.error : $0.upper_error }
+      + raw.map(\.slack) + raw.map(\.slack_linear) + raw.map(\.slack_square) + raw.map(\.norm)
+    cells = [Float](unsafeUninitializedCapacity: records.coarse.count * raw.count) { cells, initialized in
+      for (index, query) in raw.enumerated() {
+        guard let source = isDot ? query.terms : query.reach else { continue }
+        for cell in 0..<records.coarse.count { cells[cell * raw.count + index] = source[cell] }
+      }
+      initialized = records.coarse.count * raw.count
+    }
+    var codes: [Int8] = []
+    codes.reserveCapacity((hasLower ? 2 : 1) * queries.count * records.padded)
+    for query in queries { codes += UnsafeBufferPointer(start: query.upper, count: records.padded) }
+    if hasLower {
+      for query in queries { codes += UnsafeBufferPointer(start: query.lower, count: records.padded) }
     }
     guard
       let made = nf_code_batch_create(
-        codes, Int64(queries.count), Int64(records.padded), Int64(Self.rowsPerTile), Int64(records.padded))
+        codes, Int64(codes.count / records.padded), Int64(records.padded), Int64(Self.rowsPerTile),
+        Int64(records.padded))
     else { return nil }
     batch = made
   }
@@ -41,7 +67,7 @@ public final class CodeBatch: @unchecked Sendable {
   /// - Parameters:
   ///   - first: the tile's first slot, a multiple of ``rowsPerTile``.
   ///   - live: a bit for each slot of the tile.
-  ///   - products: scratch of rowsPerTile · count values.
+  ///   - products: scratch of ``productsPerTile`` values.
   ///   - hits: room for rowsPerTile · count.
   /// - Returns: how many; nil when the matrix library fails.
   // SAFETY: the tile lies inside the records, whose slots are a multiple of the tile's.
@@ -50,26 +76,31 @@ public final class CodeBatch: @unchecked Sendable {
     into hits: UnsafeMutablePointer<CodeHit>, _ kernels: Kernels
   ) -> Int? {
     guard first >= 0, first % Self.rowsPerTile == 0, first + Self.rowsPerTile <= records.slots else { return nil }
-    let isDone = withUnsafeTemporaryAllocation(byteCount: Self.rowsPerTile * records.padded, alignment: 64) { tile in
-      guard let rows = tile.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return false }
-      for row in 0..<Self.rowsPerTile where live >> UInt64(row) & 1 == 1 {
-        kernels.table.pointee.code_unpack(
-          records.raw.base + (first + row) * records.padded, records.padded, rows + row * records.padded)
+    let start = records.raw.base + first * records.padded
+    let isDone: Bool
+    if records.raw.planes == 1 {
+      isDone = nf_code_batch_product(batch, start, products) == 0
+    } else {
+      isDone = withUnsafeTemporaryAllocation(byteCount: Self.rowsPerTile * records.padded, alignment: 64) { tile in
+        guard let rows = tile.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return false }
+        for row in 0..<Self.rowsPerTile where live >> UInt64(row) & 1 == 1 {
+          kernels.table.pointee.code_unpack(start + row * records.padded, records.padded, rows + row * records.padded)
+        }
+        return nf_code_batch_product(batch, rows, products) == 0
       }
-      return nf_code_batch_product(batch, rows, products) == 0
     }
     guard isDone else { return nil }
     var live = live
-    return steps.withUnsafeBufferPointer { steps in
-      norms.withUnsafeBufferPointer { norms in
-        errors.withUnsafeBufferPointer { errors in
-          biases.withUnsafeBufferPointer { biases in
-            var queries = nf_tile_queries(
-              steps: steps.baseAddress, norms: norms.baseAddress, errors: errors.baseAddress, thresholds: thresholds,
-              biases: biases.baseAddress, count: count)
-            return kernels.table.pointee.code_select(
-              &records.raw, UInt32(first), &live, Self.rowsPerTile, products, count, &queries, hits)
-          }
+    return values.withUnsafeBufferPointer { values in
+      sums.withUnsafeBufferPointer { sums in
+        cells.withUnsafeBufferPointer { cells in
+          guard let v = values.baseAddress else { return 0 }
+          var queries = nf_tile_queries(
+            steps: v, errors: v + count, thresholds: thresholds, slack: v + 2 * count, slack_linear: v + 3 * count,
+            slack_square: v + 4 * count, norms: isDot ? v + 5 * count : nil, sums: sums.baseAddress,
+            cells: cells.baseAddress, count: count, has_lower: hasLower ? 1 : 0)
+          return kernels.table.pointee.code_select(
+            &records.raw, UInt32(first), &live, Self.rowsPerTile, products, (hasLower ? 2 : 1) * count, &queries, hits)
         }
       }
     }

@@ -1,45 +1,94 @@
 import CKernels
 
-/// A query rounded to bytes.
-// SAFETY: the buffer is written in the initialiser only.
+/// A query as records are compared with it: its codes, of 15 bits, and its distance from every centroid.
+///
+/// It keeps the coarse quantizer's mean out of all but the exact terms; see ``CodeRecords`` for the algebra.
+// SAFETY: the buffers are written in the initialiser only.
 public final class CodeQuery: @unchecked Sendable {
-  let codes: UnsafeMutablePointer<Int8>
-  let raw: nf_code_query
+  let upper: UnsafeMutablePointer<Int8>
+  let lower: UnsafeMutablePointer<Int8>
+  /// The kernels' view, at a fixed address.
+  let raw: UnsafeMutablePointer<nf_code_query>
+  private let cells: UnsafeMutablePointer<Float>
+  private let cellCount: Int
 
   /// - Parameters:
   ///   - query: as many values as the records have dimensions.
   ///   - norm: ‖query‖.
   public init(_ query: UnsafeBufferPointer<Float>, norm: Double, for records: CodeRecords, _ kernels: Kernels) {
+    let coarse = records.coarse
     let padded = records.padded
-    let codes = UnsafeMutablePointer<Int8>.allocate(capacity: padded)
-    codes.initialize(repeating: 0, count: padded)
-    self.codes = codes
-    // The cosine is of the query's direction; elsewhere its length scales the step back.
-    let length = records.metric == .cosine ? 1 : norm
-    guard norm > 0, (1e-15...1e15).contains(norm) || records.metric == .cosine else {
+    let codes = UnsafeMutablePointer<Int8>.allocate(capacity: 2 * padded)
+    codes.initialize(repeating: 0, count: 2 * padded)
+    (upper, lower) = (codes, codes + padded)
+    cellCount = coarse.count
+    cells = .allocate(capacity: 2 * coarse.count)
+    raw = .allocate(capacity: 1)
+    let isCosine = coarse.metric == .cosine
+    guard isCosine ? norm > 0 : CoarseQuantizer.resolves(norm: norm) else {
       // Too long or too short for f32: every bound is infinite, and nothing is ruled out.
-      let width: Float = norm > 0 ? .infinity : 0
-      raw = nf_code_query(codes: codes, step: 0, bias: 0, norm: width, error: width)
+      cells.initialize(repeating: 0, count: 2 * coarse.count)
+      raw.initialize(
+        to: nf_code_query(
+          upper: upper, lower: lower, step: 0, sum: 0, upper_sum: 0, error: .infinity, upper_error: .infinity,
+          terms: cells, reach: coarse.metric == .dot ? nil : UnsafePointer(cells + coarse.count), norm: .infinity,
+          slack: .infinity, slack_linear: 0, slack_square: 0))
       return
     }
-    let (step, rounding) = withUnsafeTemporaryAllocation(of: Float.self, capacity: query.count) { unit in
-      for index in query.indices { unit[index] = Float(Double(query[index]) / norm) }
-      records.rotation.apply(unit, kernels)
-      let step = unit.reduce(0) { max($0, abs($1)) } / 127
-      guard let x = unit.baseAddress else { return (Float(0), Float(0)) }
-      return (step, kernels.table.pointee.code_quantize(x, query.count, step, codes))
+    let isDot = coarse.metric == .dot
+    var made = nf_code_query()
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: coarse.stride) { z in
+      let length = coarse.place(query, norm: norm, subtractingMean: !isDot, into: z, kernels)
+      guard let first = z.baseAddress else { return }
+      let terms = cells
+      let reach = cells + coarse.count
+      coarse.centroids.withUnsafeBufferPointer {
+        kernels.table.pointee.code_query(
+          first, coarse.stride, $0.baseAddress, coarse.count, isDot ? 1 : 0, upper, lower, terms, reach, &made)
+      }
+      // What rotation and sums in f32 lose.
+      let drift = coarse.drift * length
+      let rounding = drift + 6e-7 * length
+      made.error = Float((Double(made.error) + rounding) * 1.0001)
+      made.upper_error = Float((Double(made.upper_error) + rounding) * 1.0001)
+      made.norm = Float(length * 1.0001)
+      if isDot {
+        let offset = coarse.mean.withUnsafeBufferPointer { kernels.dot($0, query) }
+        for cell in 0..<coarse.count { terms[cell] += Float(offset) }
+        made.slack = Float(
+          (drift + coarse.sumRounding * length) * coarse.longest + 4e-7 * (abs(offset) + length * coarse.longest))
+      } else {
+        made.slack = Float(6 * drift * drift)
+        made.slack_linear = Float(2 * drift)
+        made.slack_square = Float(coarse.sumRounding)
+      }
+      made.terms = UnsafePointer(terms)
+      made.reach = isDot ? nil : UnsafePointer(reach)
     }
-    raw = nf_code_query(
-      codes: codes, step: step * Float(length), bias: Self.bias(codes, padded), norm: Float(length * 1.0001),
-      error: Float((Double(rounding) + Rotation.rounding) * length * 1.0001))
+    made.upper = UnsafePointer(upper)
+    made.lower = UnsafePointer(lower)
+    raw.initialize(to: made)
   }
 
-  deinit { codes.deallocate() }
+  /// The `count` cells whose centroids are nearest, best first, of those that `include` lets through.
+  public func nearestCells(_ count: Int, where include: (Int) -> Bool) -> [Int] {
+    guard let terms = raw.pointee.terms else { return [] }
+    var best: [Int] = []
+    best.reserveCapacity(count + 1)
+    for cell in 0..<cellCount {
+      if best.count == count, !(terms[cell] > terms[best[count - 1]]) { continue }
+      guard include(cell) else { continue }
+      var place = best.count
+      while place > 0, terms[cell] > terms[best[place - 1]] { place -= 1 }
+      best.insert(cell, at: place)
+      if best.count > count { best.removeLast() }
+    }
+    return best
+  }
 
-  /// 128·Σ, which the stored codes' offset adds to every product.
-  private static func bias(_ codes: UnsafePointer<Int8>, _ count: Int) -> Int32 {
-    var sum: Int32 = 0
-    for index in 0..<count { sum += Int32(codes[index]) }
-    return 128 * sum
+  deinit {
+    upper.deallocate()
+    cells.deallocate()
+    raw.deallocate()
   }
 }

@@ -10,16 +10,16 @@ extension CodeRecords {
     _ kernels: Kernels
   ) {
     guard let first = slots.baseAddress else { return }
-    withUnsafePointer(to: query.raw) { kernels.table.pointee.code_keys(&raw, $0, first, slots.count, keys) }
+    kernels.table.pointee.code_keys(&raw, query.raw, first, slots.count, keys)
   }
 
   /// The same from half of the codes' bits.
   public func roughKeys(
-    of slots: UnsafeBufferPointer<UInt32>, for query: borrowing QueryPointer, into keys: UnsafeMutablePointer<Float>,
+    of slots: UnsafeBufferPointer<UInt32>, for query: CodeQuery, into keys: UnsafeMutablePointer<Float>,
     _ kernels: Kernels
   ) {
     guard let first = slots.baseAddress else { return }
-    kernels.table.pointee.code_rough_keys(&raw, query.pointer, first, slots.count, keys)
+    kernels.table.pointee.code_rough_keys(&raw, query.raw, first, slots.count, keys)
   }
 
   /// The neighbours of `slot` that are not in `visited` yet, and their rough keys, from half of the codes' bits.
@@ -28,10 +28,10 @@ extension CodeRecords {
   // SAFETY: lists hold slots of this object only; the outputs have room for mostNeighbors.
   @inline(__always)
   public func expand(
-    _ slot: UInt32, for query: borrowing QueryPointer, visited: UnsafeMutablePointer<UInt64>,
+    _ slot: UInt32, for query: CodeQuery, visited: UnsafeMutablePointer<UInt64>,
     slots: UnsafeMutablePointer<UInt32>, keys: UnsafeMutablePointer<Float>, _ kernels: Kernels
   ) -> Int {
-    kernels.table.pointee.code_neighbors(&raw, query.pointer, slot, visited, slots, keys)
+    kernels.table.pointee.code_neighbors(&raw, query.raw, slot, visited, slots, keys)
   }
 
   /// Asks for the list of `slot`, which will be expanded soon.
@@ -49,33 +49,22 @@ extension CodeRecords {
     into hits: UnsafeMutablePointer<CodeHit>, _ kernels: Kernels
   ) -> Int {
     guard let words = live.baseAddress, first >= 0, first + 64 * live.count <= slots else { return 0 }
-    return withUnsafePointer(to: query.raw) {
-      kernels.table.pointee.code_scan(&raw, $0, words, live.count, UInt32(first), threshold, hits)
-    }
+    return kernels.table.pointee.code_scan(&raw, query.raw, words, live.count, UInt32(first), threshold, hits)
   }
 
-  /// Squared distances of `slots` from row `slot`, by their codes; under the cosine those of directions.
-  // SAFETY: slots are of this object; `distances` has room for as many.
-  public func distances(
-    of slots: UnsafeBufferPointer<UInt32>, from slot: Int, into distances: UnsafeMutablePointer<Float>,
-    _ kernels: Kernels
-  ) {
-    guard let first = slots.baseAddress else { return }
-    kernels.table.pointee.code_distances(
-      &raw, UInt32(slot), first, slots.count, metric == .euclidean ? 1 : 0, distances)
-  }
-}
-
-/// A query's codes at a fixed address, for as long as a walk lasts.
-public struct QueryPointer: ~Copyable {
-  let pointer: UnsafeMutablePointer<nf_code_query>
-  private let owner: CodeQuery
-
-  public init(_ query: CodeQuery) {
-    owner = query
-    pointer = .allocate(capacity: 1)
-    pointer.initialize(to: query.raw)
+  /// How far the key of `slot` is off at most, but for what the query's own codes lose.
+  public func width(of slot: UInt32, for query: CodeQuery) -> Float {
+    let header = raw.headers[Int(slot)]
+    let reach = query.raw.pointee.reach.map { $0[Int(header.cell)] } ?? query.raw.pointee.norm
+    return header.e * reach
   }
 
-  deinit { pointer.deallocate() }
+  /// The centroid that the codes of `slot` are relative to.
+  public func cell(of slot: Int) -> Int { Int(raw.headers[slot].cell) }
+
+  /// A measure of how far the row in `slot` is from its centroid.
+  public func residual(of slot: Int) -> Float { raw.headers[slot].n }
+
+  /// What a row is multiplied by before distances are taken: 1/‖row‖ under the cosine, else 1.
+  public func scale(of slot: Int) -> Float { raw.headers[slot].scale }
 }

@@ -10,47 +10,55 @@ import CKernels
 
 /// What a row's key for a query is, from which its score follows.
 public enum CodeMetric: Sendable {
-  /// q·x of directions.
+  /// −‖q − x‖² of directions, which is 2·cosine − 2.
   case cosine
   /// q·x.
   case dot
-  /// 2·q·x − ‖x‖², which is ‖q‖² less the squared distance.
+  /// −‖q − x‖².
   case euclidean
 }
 
-/// Vectors rounded to bytes, one record a slot: the codes, and how far off they may be. Each slot has a list of neighbours.
+/// Vectors as bytes, one record a slot: the codes of what is left beside the nearest centroid, and how far off they may be.
+/// Each slot has a list of neighbours.
 ///
-/// A record's key for a query is off by at most its width, by Cauchy–Schwarz: with x̂ and q̂ what the codes stand for,
-/// |q·x − q̂·x̂| ≤ ‖q‖·‖x − x̂‖ + ‖q − q̂‖·‖x̂‖. All rounding on the way is inside the stored bounds.
+/// With x = c + r, r̂ what the codes stand for and D = ‖q − c‖: −‖q − x‖² = −D² + 2·(q − c)·r − ‖r‖². The query is coded
+/// once, not once a centroid: (q − c)·r̂ = q·r̂ − c·r̂, and the second product is known when the record is written. By
+/// Cauchy–Schwarz the key is off by at most 2·D·‖r − r̂‖ + 2·‖q − q̂‖·‖r̂‖: it scales with the residual. All rounding on the
+/// way is inside the stored bounds.
 // SAFETY: memory of a slot is written by one caller at a time, before any list or live set names the slot; lists are atomic.
 public final class CodeRecords: @unchecked Sendable {
   /// Lists name slots in 31 bits.
   public static let mostSlots = Int(UInt32.max >> 1) - 63
+  /// Records of up to so many dimensions are one or two cache lines, which a walk reads whole.
+  private static let mostUndivided = 128
 
-  public let dimension: Int
-  public let metric: CodeMetric
+  public let coarse: CoarseQuantizer
   /// Slots that there is room for.
   public let slots: Int
   /// Neighbours that a list has room for.
   public let mostNeighbors: Int
-  public let rotation: Rotation
   let padded: Int
   var raw: nf_codes
   private let bytes: Int
 
+  public var dimension: Int { coarse.dimension }
+  /// Whether rough keys read half of a record only.
+  public var isDivided: Bool { raw.planes == 2 }
+  public var metric: CodeMetric { coarse.metric }
+
   /// - Returns: nil when the memory cannot be had.
-  public init?(dimension: Int, metric: CodeMetric, slots: Int, neighbors: Int, rotation: Rotation) {
-    self.dimension = dimension
-    self.metric = metric
-    self.rotation = rotation
-    padded = (dimension + 127) / 128 * 128
+  public init?(coarse: CoarseQuantizer, slots: Int, neighbors: Int) {
+    self.coarse = coarse
+    let planes = coarse.dimension <= Self.mostUndivided ? 1 : 2
+    let unit = 64 * planes
+    padded = (coarse.dimension + unit - 1) / unit * unit
     let header = MemoryLayout<nf_code_header>.size
     let listStride = (1 + max(0, neighbors) + 15) / 16 * 16
     mostNeighbors = listStride - 1
     // Whole tiles are read.
     self.slots = (max(1, slots) + 63) / 64 * 64
     let (size, overflow) = (padded + header + 4 * listStride).multipliedReportingOverflow(by: self.slots)
-    guard dimension > 0, !overflow, self.slots <= Self.mostSlots else { return nil }
+    guard coarse.dimension > 0, !overflow, self.slots <= Self.mostSlots else { return nil }
     bytes = size
     guard let memory = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
       memory != MAP_FAILED
@@ -60,68 +68,103 @@ public final class CodeRecords: @unchecked Sendable {
       madvise(memory, size, MADV_HUGEPAGE)
     #endif
     raw = nf_codes(
-      base: memory.assumingMemoryBound(to: UInt8.self), padded: padded,
+      base: memory.assumingMemoryBound(to: UInt8.self), padded: padded, planes: planes,
       headers: (memory + padded * self.slots).assumingMemoryBound(to: nf_code_header.self),
-      step: metric == .cosine ? Self.commonStep(dimension) : 0,
       lists: (memory + (padded + header) * self.slots).assumingMemoryBound(to: UInt32.self), list_stride: listStride,
       capacity: mostNeighbors)
   }
 
   deinit { munmap(raw.base, bytes) }
 
-  /// Takes over the first `count` records of `other`, which has the same shape.
+  /// Takes over the first `count` records of `other`, which has the same shape and centroids.
   public func copy(_ count: Int, from other: CodeRecords) {
-    guard other.padded == padded, other.mostNeighbors == mostNeighbors, count <= min(slots, other.slots) else { return }
+    guard other.padded == padded, other.coarse === coarse, count <= min(slots, other.slots) else { return }
     raw.base.update(from: other.raw.base, count: count * padded)
     raw.headers.update(from: other.raw.headers, count: count)
+    copyLists(count, from: other)
+  }
+
+  /// Takes over the first `count` lists of `other`.
+  public func copyLists(_ count: Int, from other: CodeRecords) {
+    guard other.mostNeighbors == mostNeighbors, count <= min(slots, other.slots) else { return }
     raw.lists.update(from: other.raw.lists, count: count * raw.list_stride)
   }
 
-  /// Writes the codes of `row` and an empty list to `slot`.
+  /// Writes the codes of `row` to `slot`, whose list stays as it is.
   ///
   /// - Parameter norm: ‖row‖.
-  public func write(_ row: UnsafeBufferPointer<Float>, norm: Double, to slot: Int, _ kernels: Kernels) {
-    guard slot >= 0, slot < slots, row.count == dimension else { return }
+  /// - Returns: ‖residual‖², as far as it is known.
+  @discardableResult
+  public func write(_ row: UnsafeBufferPointer<Float>, norm: Double, to slot: Int, _ kernels: Kernels) -> Double {
+    guard slot >= 0, slot < slots, row.count == dimension, let header = nf_header(&raw, slot) else { return 0 }
     let record = raw.base + slot * padded
-    let header = nf_header(&raw, slot)
-    nf_list_write(&raw, slot, nil, 0)
-    let scale = metric == .cosine ? 1 : norm
-    withUnsafeTemporaryAllocation(of: Int8.self, capacity: padded) { codes in
-      guard let first = codes.baseAddress else { return }
+    return withUnsafeTemporaryAllocation(of: Int8.self, capacity: padded) { codes in
+      guard let first = codes.baseAddress else { return 0 }
       codes.initialize(repeating: 0)
-      defer { kernels.table.pointee.code_pack(first, padded, record) }
-      guard norm > 0, scale == 1 || (1e-15...1e15).contains(norm) else {
-        let bound: Float = norm > 0 ? .infinity : 0
-        header?.pointee = nf_code_header(a: 0, b: 0, e: bound, n: bound)
-        return
+      var square = 0.0
+      if metric == .cosine ? norm > 0 : CoarseQuantizer.resolves(norm: norm) {
+        (header.pointee, square) = encode(row, norm: norm, into: first, kernels)
+      } else {
+        header.pointee = nf_code_header(
+          a: 0, b: 0, rough: 0, e: .infinity, n: .infinity, s: .infinity, cell: 0, scale: 1)
       }
-      header?.pointee = quantize(row, norm: norm, scale: scale, into: first, kernels)
+      if raw.planes == 2 {
+        kernels.table.pointee.code_pack(first, padded, record)
+      } else {
+        for index in 0..<padded { record[index] = UInt8(bitPattern: first[index]) ^ 0x80 }
+      }
+      return square
     }
   }
 
-  /// Under the cosine all records have one step, so that a walk need not read it: rotated directions have values around
-  /// 1/√dimension, and what is cut off at four times that is part of the record's error.
-  private static func commonStep(_ dimension: Int) -> Float {
-    Float(min(1, 4 / Double(dimension).squareRoot())) / 127
-  }
-
-  private func quantize(
-    _ row: UnsafeBufferPointer<Float>, norm: Double, scale: Double, into codes: UnsafeMutablePointer<Int8>,
-    _ kernels: Kernels
-  ) -> nf_code_header {
-    var unit = row.map { Float(Double($0) / norm) }
-    let (step, rounding) = unit.withUnsafeMutableBufferPointer { unit -> (Float, Float) in
-      rotation.apply(unit, kernels)
-      let step = raw.step > 0 ? raw.step : unit.reduce(0) { max($0, abs($1)) } / 127
-      guard let x = unit.baseAddress else { return (0, 0) }
-      return (step, kernels.table.pointee.code_quantize(x, dimension, step, codes))
+  private func encode(
+    _ row: UnsafeBufferPointer<Float>, norm: Double, into codes: UnsafeMutablePointer<Int8>, _ kernels: Kernels
+  ) -> (nf_code_header, Double) {
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: coarse.stride + max(coarse.stride, coarse.count)) {
+      scratch in
+      let z = UnsafeMutableBufferPointer(rebasing: scratch[..<coarse.stride])
+      let rest = UnsafeMutableBufferPointer(rebasing: scratch[coarse.stride...])
+      guard let first = z.baseAddress, let other = rest.baseAddress else { return (nf_code_header(), 0) }
+      let length = coarse.place(row, norm: norm, subtractingMean: true, into: z, kernels)
+      let cell = coarse.nearest(to: first, other, kernels).cell
+      return coarse.centroids.withUnsafeBufferPointer { centroids in
+        let centroid = UnsafeBufferPointer(rebasing: centroids[cell * coarse.stride..<(cell + 1) * coarse.stride])
+        var largest: Float = 0
+        for index in 0..<dimension {
+          z[index] -= centroid[index]
+          largest = max(largest, abs(z[index]))
+        }
+        let step = largest / 127
+        let residual = UnsafeBufferPointer(rebasing: z[..<dimension])
+        let rounding = Double(kernels.table.pointee.code_quantize(first, dimension, step, codes))
+        let square = kernels.dot(residual, residual)
+        /// The centroid's product with what the codes stand for.
+        func product(_ value: (Int8) -> Float) -> Double {
+          for index in 0..<dimension { rest[index] = value(codes[index]) }
+          return kernels.dot(centroid, UnsafeBufferPointer(rebasing: rest[..<dimension])) * Double(step)
+        }
+        let drift = coarse.drift * length
+        // 4e-7: the residual and its error were rounded to f32.
+        let error = (rounding + 4e-7 * square.squareRoot() + drift) * 1.0001
+        let reach = (square.squareRoot() + error) * 1.0001
+        guard metric != .dot else {
+          return (
+            nf_code_header(
+              a: step, b: 0, rough: 0, e: Float(error), n: Float(reach), s: 0, cell: UInt32(cell), scale: 1), square
+          )
+        }
+        let b = -square - 2 * product { Float($0) }
+        // The middle of what the upper nibble leaves open.
+        let rough = raw.planes == 1 ? b : -square - 2 * product { Float(($0 >> 4) * 16) + 8 }
+        // Directions and cosines are rounded to f64, whatever is left beside the centroid.
+        let slack = 2 * reach * drift + 6 * drift * drift + 4e-7 * abs(b) + (metric == .cosine ? 1e-14 : 0)
+        return (
+          nf_code_header(
+            a: 2 * step, b: Float(b), rough: Float(rough), e: Float(2 * error), n: Float(2 * reach),
+            s: Float(slack * 1.0001), cell: UInt32(cell), scale: metric == .cosine ? Float(1 / norm) : 1), square
+        )
+      }
     }
-    let factor = metric == .euclidean ? 2 * scale : scale
-    // 1e-6: what f32 loses when a key is put together from integers.
-    let error = (Double(rounding) + Rotation.rounding) * 1.0001 + 1e-6
-    return nf_code_header(
-      a: Float(Double(step) * factor), b: metric == .euclidean ? Float(-norm * norm) : 0, e: Float(error * factor),
-      n: Float((1 + error) * factor))
   }
 
   // MARK: Lists of neighbours

@@ -5,11 +5,11 @@ import CKernels
 ///
 /// Signs and Walsh–Hadamard transforms by turns (Ailon & Chazelle 2009, "The fast Johnson–Lindenstrauss transform").
 public struct Rotation: Sendable {
-  private static let rounds = 4
+  static let rounds = 4
 
   public let dimension: Int
   /// ±1, `rounds` · dimension of them.
-  private let signs: [Float]
+  let signs: [Float]
 
   public init(dimension: Int) {
     self.dimension = dimension
@@ -24,15 +24,11 @@ public struct Rotation: Sendable {
     }
   }
 
-  /// Rotates `values`, of which there are ``dimension``.
-  func apply(_ values: UnsafeMutableBufferPointer<Float>, _ kernels: Kernels) {
-    guard let x = values.baseAddress, values.count == dimension else { return }
-    signs.withUnsafeBufferPointer { signs in
-      guard let s = signs.baseAddress else { return }
-      kernels.table.pointee.code_rotate(x, dimension, s, Self.rounds)
-    }
+  /// More than f32 arithmetic loses of a vector on its way through ``apply``, as a share of its length: every stage of a
+  /// transform rounds each value once.
+  var rounding: Double {
+    var stages = 2
+    while 1 << (stages - 1) <= dimension { stages += 1 }
+    return Double(Self.rounds * stages) * 6e-8
   }
-
-  /// More than f32 arithmetic loses of a vector of length 1 on its way through ``apply``.
-  static let rounding = 1e-5
 }

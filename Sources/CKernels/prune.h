@@ -1,0 +1,132 @@
+// Robust pruning (Subramanya et al. 2019, "DiskANN", algorithm 2); part of template.h.
+//
+// Rows are seen from the one whose neighbours are chosen, y = row − origin, and rounded to bytes with a step of their own.
+// Whether one candidate covers another is a question about ‖yᵢ − yⱼ‖² beside ‖yᵢ‖², so that the rounding, some thousandths of
+// ‖y‖, is small beside what is asked at every scale: in tight clusters, in cones, among near-duplicates.
+
+typedef struct NF(pruned) {
+  float square, step;
+  int32_t sum;
+} NF(pruned);
+
+// codes ← round(y / step), which it returns with ‖y‖².
+NF_INLINE NF(pruned) NF(prune_row)(const float *row, float factor, const float *origin, float origin_factor,
+                                   size_t dimension, size_t padded, float *y, int8_t *codes) {
+  vf square = {}, largest = {};
+  const vf f = NF(splat)(factor), g = NF(splat)(origin_factor);
+  size_t i = 0;
+  for (; i + NF_WIDTH <= dimension; i += NF_WIDTH) {
+    const vf d = f * NF(load)(row + i) - g * NF(load)(origin + i);
+    square = NF(fma)(d, d, square);
+    largest = NF(max)(largest, NF(max)(d, -d));
+    NF(store)(y + i, d);
+  }
+  float rest = 0, top = NF(largest)(largest);
+  for (; i < dimension; i++) {
+    y[i] = factor * row[i] - origin_factor * origin[i];
+    rest += y[i] * y[i];
+    top = fabsf(y[i]) > top ? fabsf(y[i]) : top;
+  }
+  NF(pruned) found = {NF(sum)(square) + rest, top / 127.0f, 0};
+  const float inverse = top > 1e-30f ? 127.0f / top : 0.0f;
+  const vf magic = NF(splat)(NF_ROUND), scale = NF(splat)(inverse);
+  vi sum = {};
+  for (i = 0; i + NF_WIDTH <= padded; i += NF_WIDTH) {
+    const vi whole = (vi)(NF(load)(y + i) * scale + magic) - NF_ROUND_BITS;
+    sum += whole;
+    const NF(bytes) narrow = __builtin_convertvector(whole, NF(bytes));
+    memcpy(codes + i, &narrow, sizeof narrow);
+  }
+  int32_t lane[NF_WIDTH];
+  memcpy(lane, &sum, sizeof sum);
+  for (int r = 0; r < NF_WIDTH; r++) found.sum += lane[r];
+  return found;
+}
+
+// out[r] = Σ (code of row r + 128)·query for NF_LANES rows of `stride` bytes.
+NF_INLINE void NF(prune_products)(const uint8_t *rows, size_t stride, const int8_t *query, int32_t *out) {
+#if defined(NF_VNNI)
+  __m512i sums[NF_LANES];
+  for (int r = 0; r < NF_LANES; r++) sums[r] = _mm512_setzero_si512();
+  for (size_t i = 0; i < stride; i += 64) {
+    const __m512i q = _mm512_load_si512(query + i);
+    for (int r = 0; r < NF_LANES; r++) sums[r] = _mm512_dpbusd_epi32(sums[r], _mm512_load_si512(rows + r * stride + i), q);
+  }
+  NF(sums_of_four)(sums, out);
+#else
+  for (int r = 0; r < NF_LANES; r++) {
+    const uint8_t *row = rows + r * stride;
+#if defined(NF_MADD256)
+    __m256i sum = _mm256_setzero_si256();
+    for (size_t i = 0; i < stride; i += 32)
+      sum = NF(dot_bytes)(sum, _mm256_loadu_si256((const __m256i *)(row + i)),
+                          _mm256_loadu_si256((const __m256i *)(query + i)));
+    out[r] = NF(sum_of_lanes)(sum);
+#else
+    int32_t sum = 0;
+    for (size_t i = 0; i < stride; i++) sum += (int32_t)row[i] * query[i];
+    out[r] = sum;
+#endif
+  }
+#endif
+}
+
+// Numbers of rows by distance, then by slot: a shell sort, since there are a few hundred.
+NF_INLINE void NF(prune_sort)(uint32_t *order, size_t count, const NF(pruned) *found, const uint32_t *slots) {
+  static const size_t gaps[] = {301, 132, 57, 23, 10, 4, 1};
+  for (size_t g = 0; g < sizeof gaps / sizeof *gaps; g++) {
+    for (size_t i = gaps[g]; i < count; i++) {
+      const uint32_t moved = order[i];
+      size_t j = i;
+      for (; j >= gaps[g]; j -= gaps[g]) {
+        const uint32_t other = order[j - gaps[g]];
+        const float a = found[moved].square, b = found[other].square;
+        if (!(a < b || (a == b && slots[moved] < slots[other]))) break;
+        order[j] = other;
+      }
+      order[j] = moved;
+    }
+  }
+}
+
+static size_t NF(prune)(const float *const *rows, const float *factors, const uint32_t *slots, size_t count,
+                        const float *origin, float origin_factor, size_t dimension, float alpha_squared, size_t degree,
+                        void *scratch, uint32_t *order) {
+  const size_t padded = (dimension + 63) / 64 * 64;
+  const size_t room = (degree + NF_LANES) / NF_LANES * NF_LANES;
+  uint8_t *chosen = scratch;
+  int8_t *codes = (int8_t *)(chosen + room * padded);
+  float *y = (float *)(codes + count * padded);
+  NF(pruned) *found = (NF(pruned) *)(y + padded);
+  NF(pruned) *kept = found + count;
+  for (size_t i = dimension; i < padded; i++) y[i] = 0;
+  for (size_t i = 0; i < count; i++) {
+    if (i + 2 < count) nf_prefetch(rows[i + 2], 4 * dimension);
+    found[i] = NF(prune_row)(rows[i], factors[i], origin, origin_factor, dimension, padded, y, codes + i * padded);
+    order[i] = (uint32_t)i;
+  }
+  NF(prune_sort)(order, count, found, slots);
+  memset(chosen, 128, room * padded);
+  size_t size = 0;
+  for (size_t place = 0; place < count && size < degree; place++) {
+    const uint32_t i = order[place];
+    const NF(pruned) row = found[i];
+    int covered = 0;
+    for (size_t j = 0; j < size && !covered; j += NF_LANES) {
+      int32_t products[NF_LANES];
+      NF(prune_products)(chosen + j * padded, padded, codes + i * padded, products);
+      for (size_t r = 0; r < NF_LANES && j + r < size; r++) {
+        const NF(pruned) other = kept[j + r];
+        const float product = row.step * other.step * (float)(products[r] - 128 * row.sum);
+        covered |= alpha_squared * (row.square + other.square - 2.0f * product) <= row.square;
+      }
+    }
+    if (covered) continue;
+    uint8_t *target = chosen + size * padded;
+    for (size_t b = 0; b < padded; b++) target[b] = (uint8_t)codes[i * padded + b] ^ 0x80;
+    kept[size] = row;
+    // Numbers before `place` have been looked at.
+    order[size++] = i;
+  }
+  return size;
+}

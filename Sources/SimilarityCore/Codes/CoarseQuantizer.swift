@@ -1,0 +1,88 @@
+import CKernels
+
+/// Reference points that codes are relative to: a row is its nearest centroid plus a residual, and only the residual is
+/// rounded (Jégou et al. 2011, "Product quantization for nearest neighbor search", section IV).
+///
+/// Errors scale with the residual, not with the row: where vectors crowd in clusters or in a narrow cone, codes still tell
+/// them apart. Centroids live in the rotated space, from which the mean of all rows has been taken away.
+public final class CoarseQuantizer: Sendable {
+  public let dimension: Int
+  public let metric: CodeMetric
+  public let rotation: Rotation
+  /// Taken from every row (of its direction, under the cosine) before it is rotated.
+  let mean: [Float]
+  /// [count, stride], rotated; zero behind the dimension.
+  let centroids: [Float]
+  public let count: Int
+  /// Values from one centroid to the next, a multiple of 32.
+  let stride: Int
+  /// Mean of ‖residual‖² over the rows that the centroids were chosen by.
+  public let distortion: Double
+  /// The largest length of a centroid.
+  let longest: Double
+  /// More than a row loses, as a share of its length, on its way into the rotated space.
+  let drift: Double
+  /// More than the f32 sum of a row's squares or products loses, as a share of the whole.
+  let sumRounding: Double
+
+  /// One reference point, the origin.
+  public convenience init(dimension: Int, metric: CodeMetric, rotation: Rotation) {
+    let stride = Self.stride(dimension)
+    self.init(
+      rotation: rotation, metric: metric, mean: [Float](repeating: 0, count: dimension),
+      centroids: [Float](repeating: 0, count: stride), distortion: .infinity)
+  }
+
+  init(rotation: Rotation, metric: CodeMetric, mean: [Float], centroids: [Float], distortion: Double) {
+    dimension = rotation.dimension
+    self.metric = metric
+    self.rotation = rotation
+    self.mean = mean
+    self.centroids = centroids
+    stride = Self.stride(rotation.dimension)
+    count = centroids.count / stride
+    self.distortion = distortion
+    drift = rotation.rounding + 1.2e-7
+    // 6e-8 for each addition on the way of one lane, and some for the lanes and what follows.
+    sumRounding = Double(stride / 8 + 16) * 6e-8
+    longest =
+      centroids.indices.lazy.filter { [stride] in $0 % stride == 0 }.reduce(0) { [stride] longest, first in
+        max(longest, centroids[first..<first + stride].reduce(0) { $0 + Double($1) * Double($1) }.squareRoot())
+      } * 1.0001
+  }
+
+  static func stride(_ dimension: Int) -> Int { (dimension + 31) / 32 * 32 }
+
+  /// Whether sums of squares of a row of this norm neither overflow nor vanish in f32.
+  static func resolves(norm: Double) -> Bool { norm == 0 || (1e-15...1e15).contains(norm) }
+
+  /// Writes the rotated row, less the mean, into `z`, which has ``stride`` values.
+  ///
+  /// - Returns: the length of what was rotated.
+  func place(
+    _ row: UnsafeBufferPointer<Float>, norm: Double, subtractingMean: Bool, into z: UnsafeMutableBufferPointer<Float>,
+    _ kernels: Kernels
+  ) -> Double {
+    guard let source = row.baseAddress, let target = z.baseAddress, row.count == dimension, z.count >= stride else {
+      return 0
+    }
+    let scale = metric == .cosine && norm > 0 ? 1 / norm : 1
+    return mean.withUnsafeBufferPointer { mean in
+      kernels.table.pointee.code_place(
+        source, scale, subtractingMean ? mean.baseAddress : nil, dimension, stride, rotation.signs, Rotation.rounds,
+        target)
+    }
+  }
+
+  /// The centroid nearest to `z`, and ‖z − centroid‖².
+  func nearest(to z: UnsafePointer<Float>, _ scratch: UnsafeMutablePointer<Float>, _ kernels: Kernels) -> (
+    cell: Int, square: Float
+  ) {
+    centroids.withUnsafeBufferPointer {
+      kernels.table.pointee.code_cells($0.baseAddress, count, stride, z, nil, scratch)
+    }
+    var best = 0
+    for cell in 1..<max(1, count) where scratch[cell] < scratch[best] { best = cell }
+    return (best, scratch[best])
+  }
+}

@@ -1,0 +1,187 @@
+import CKernels
+
+extension CoarseQuantizer {
+  /// Rows that each centroid is chosen by, on average.
+  private static let rowsPerCentroid = 32
+  private static let mostCentroids = 512
+  private static let rounds = 3
+
+  /// Centroids for `rows` rows.
+  public static func count(forRows rows: Int) -> Int {
+    rows < 256 ? 1 : min(mostCentroids, Int(Double(rows).squareRoot()))
+  }
+
+  /// Chooses centroids by k-means (Lloyd 1982) from seeds by k-means++ (Arthur & Vassilvitskii 2007), over an even sample.
+  ///
+  /// - Parameters:
+  ///   - rows: how many there are.
+  ///   - read: a row and its norm.
+  /// - Returns: nil when the matrix library fails.
+  public static func trained(
+    rows: Int, rotation: Rotation, metric: CodeMetric, _ loop: ParallelLoop, _ kernels: Kernels,
+    read: (Int) -> (row: UnsafeBufferPointer<Float>, norm: Double)
+  ) -> CoarseQuantizer? {
+    let wanted = count(forRows: rows)
+    let size = min(rows, max(1024, rowsPerCentroid * wanted))
+    // Sums of squares of the others leave f32; their codes have no bounds anyway.
+    let sample = (0..<size).map { $0 * rows / size }.filter { resolves(norm: read($0).norm) }
+    guard !sample.isEmpty else {
+      return CoarseQuantizer(dimension: rotation.dimension, metric: metric, rotation: rotation)
+    }
+    var sums = [Double](repeating: 0, count: rotation.dimension)
+    for index in sample {
+      let (row, norm) = read(index)
+      let scale = metric == .cosine && norm > 0 ? 1 / norm : 1
+      for column in sums.indices { sums[column] += Double(row[column]) * scale }
+    }
+    let mean = sums.map { Float($0 / Double(sample.count)) }
+    let stride = stride(rotation.dimension)
+    let centred = CoarseQuantizer(
+      rotation: rotation, metric: metric, mean: mean, centroids: [Float](repeating: 0, count: stride), distortion: 0)
+    let placed = Matrix(rows: sample.count, columns: stride) { values in
+      for (place, index) in sample.enumerated() {
+        let (row, norm) = read(index)
+        let target = UnsafeMutableBufferPointer(rebasing: values[place * stride..<(place + 1) * stride])
+        _ = centred.place(row, norm: norm, subtractingMean: true, into: target, kernels)
+      }
+    }
+    var clustering = Clustering(rows: placed, kernels: kernels, loop: loop)
+    clustering.seed(min(wanted, sample.count))
+    for _ in 0..<(wanted > 1 ? rounds : 1) {
+      guard clustering.improve() else { return nil }
+    }
+    return CoarseQuantizer(
+      rotation: rotation, metric: metric, mean: mean, centroids: clustering.centroids,
+      distortion: clustering.distortion)
+  }
+}
+
+/// k-means over the rows of a matrix, with the same result on every run.
+private struct Clustering {
+  let rows: Matrix
+  let kernels: Kernels
+  let loop: ParallelLoop
+  var centroids: [Float] = []
+  var distortion = Double.infinity
+  private var random: UInt64 = 0x636F_6172_7365_2121
+
+  init(rows: Matrix, kernels: Kernels, loop: ParallelLoop) {
+    self.rows = rows
+    self.kernels = kernels
+    self.loop = loop
+  }
+
+  private var stride: Int { rows.columns }
+
+  private mutating func next() -> Double {
+    random &+= 0x9E37_79B9_7F4A_7C15
+    var bits = random
+    bits = (bits ^ (bits >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    bits = (bits ^ (bits >> 27)) &* 0x94D0_49BB_1331_11EB
+    return Double((bits ^ (bits >> 31)) >> 11) * 0x1p-53
+  }
+
+  /// Each further seed is a row with a probability in proportion to its squared distance from the seeds before.
+  mutating func seed(_ count: Int) {
+    centroids = Array(rows.row(Int(next() * Double(rows.rows))))
+    var nearest = [Float](repeating: .infinity, count: rows.rows)
+    while centroids.count < count * stride {
+      let seed = Array(centroids.suffix(stride))
+      let distances = squares(from: seed)
+      var total = 0.0
+      for row in nearest.indices {
+        nearest[row] = min(nearest[row], distances[row])
+        total += Double(nearest[row])
+      }
+      // Fewer different rows than seeds.
+      guard total > 0 else { return }
+      var left = next() * total
+      var chosen = nearest.count - 1
+      for row in nearest.indices {
+        left -= Double(nearest[row])
+        if left < 0 {
+          chosen = row
+          break
+        }
+      }
+      centroids += rows.row(chosen)
+    }
+  }
+
+  private func squares(from seed: [Float]) -> [Float] {
+    [Float](unsafeUninitializedCapacity: rows.rows) { squares, count in
+      count = rows.rows
+      guard let out = squares.baseAddress else { return }
+      rows.values.withUnsafeBufferPointer { values in
+        kernels.table.pointee.code_cells(values.baseAddress, rows.rows, stride, seed, nil, out)
+      }
+    }
+  }
+
+  /// One round of Lloyd's: every row to its nearest centroid, every centroid to the mean of its rows.
+  ///
+  /// - Returns: false when the matrix library fails.
+  mutating func improve() -> Bool {
+    let count = centroids.count / stride
+    let lengths = (0..<count).map { cell in
+      centroids[cell * stride..<(cell + 1) * stride].reduce(Float(0)) { $0 + $1 * $1 }
+    }
+    let perPiece = 256
+    let pieces = (rows.rows + perPiece - 1) / perPiece
+    var cells = [Int](repeating: 0, count: rows.rows)
+    let isDone = cells.withUnsafeMutableBufferPointer { cells in
+      // SAFETY: each piece writes to the cells of its own rows.
+      nonisolated(unsafe) let cells = cells
+      return
+        (try? loop.forEach(pieces) { piece in
+          assign(piece * perPiece..<min((piece + 1) * perPiece, rows.rows), lengths, cells)
+        }) != nil
+    }
+    guard isDone else { return false }
+    var sums = [Double](repeating: 0, count: centroids.count)
+    var sizes = [Int](repeating: 0, count: count)
+    for row in 0..<rows.rows {
+      sizes[cells[row]] += 1
+      let (source, target) = (row * stride, cells[row] * stride)
+      for column in 0..<stride { sums[target + column] += Double(rows.values[source + column]) }
+    }
+    for cell in 0..<count where sizes[cell] > 0 {
+      for column in 0..<stride {
+        centroids[cell * stride + column] = Float(sums[cell * stride + column] / Double(sizes[cell]))
+      }
+    }
+    var total = 0.0
+    for row in 0..<rows.rows {
+      for column in 0..<stride {
+        let rest = Double(rows.values[row * stride + column] - centroids[cells[row] * stride + column])
+        total += rest * rest
+      }
+    }
+    distortion = total / Double(rows.rows)
+    return true
+  }
+
+  private func assign(_ range: Range<Int>, _ lengths: [Float], _ cells: UnsafeMutableBufferPointer<Int>) -> Bool {
+    let count = lengths.count
+    return withUnsafeTemporaryAllocation(of: Float.self, capacity: range.count * count) { products in
+      rows.values.withUnsafeBufferPointer { rows in
+        guard let out = products.baseAddress, let first = rows.baseAddress,
+          Product.ofRows(
+            first + range.lowerBound * stride, rows: range.count, centroids, columns: count, inner: stride, into: out,
+            stride: count)
+        else { return false }
+        for row in range {
+          let start = (row - range.lowerBound) * count
+          var best = 0
+          var least = Float.infinity
+          for cell in 0..<count {
+            let square = lengths[cell] - 2 * out[start + cell]
+            if square < least { (best, least) = (cell, square) }
+          }
+          cells[row] = best
+        }
+        return true
+      }
+    }
+  }
+}

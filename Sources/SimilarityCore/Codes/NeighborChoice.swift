@@ -1,0 +1,30 @@
+import CKernels
+
+extension Kernels {
+  /// Chooses the neighbours of a row so that they point in different directions (robust prune; Subramanya et al. 2019, "DiskANN",
+  /// algorithm 2): a candidate is left out when a chosen one is α times nearer to it than the row is.
+  ///
+  /// - Parameters:
+  ///   - candidates: rows, and the factors by which they are multiplied before distances are taken.
+  ///   - slots: decide between candidates that are equally far.
+  ///   - alphaSquared: α², since distances here are squares.
+  /// - Returns: the places of at most `degree` candidates, nearest first.
+  // SAFETY: every row has as many values as `origin`; the scratch is as large as the kernel says.
+  public func choose(
+    _ degree: Int, of candidates: [UnsafePointer<Float>?], factors: [Float], slots: [UInt32],
+    around origin: UnsafeBufferPointer<Float>, factor: Float, alphaSquared: Float
+  ) -> [Int] {
+    let count = min(candidates.count, factors.count, slots.count)
+    guard count > 0, let first = origin.baseAddress else { return [] }
+    let bytes = nf_prune_scratch(count, origin.count, degree)
+    return withUnsafeTemporaryAllocation(byteCount: bytes, alignment: 64) { scratch in
+      withUnsafeTemporaryAllocation(of: UInt32.self, capacity: count) { order in
+        guard let out = order.baseAddress else { return [] }
+        let chosen = table.pointee.prune(
+          candidates, factors, slots, count, first, factor, origin.count, alphaSquared, degree, scratch.baseAddress, out
+        )
+        return order[..<chosen].map { Int($0) }
+      }
+    }
+  }
+}

@@ -1,0 +1,61 @@
+import SimilarityCore
+
+/// Codes, and when what they are relative to is chosen anew.
+extension IndexWriter {
+  private static let slotsPerPiece = 64
+  /// Rows from which on reference points are worth their choice.
+  private static let fewestTrained = 64
+
+  func newRecords(slots: Int, coarse: CoarseQuantizer) -> CodeRecords? {
+    CodeRecords(
+      coarse: coarse, slots: slots,
+      neighbors: metric.allowsGraph(dimension: dimension) ? options.degree + options.degree / 4 : 0)
+  }
+
+  /// Writes the codes of new slots, whose rows are there; and of all, when reference points are due.
+  mutating func encode(_ slots: [Int]) {
+    guard let records, !slots.isEmpty else { return }
+    coded.count += slots.count
+    if coded.count >= Self.fewestTrained, coded.count >= 2 * coded.trained, recode(adding: slots) { return }
+    write(slots, to: records)
+  }
+
+  private func write(_ slots: [Int], to records: CodeRecords) {
+    let pieces = (slots.count + Self.slotsPerPiece - 1) / Self.slotsPerPiece
+    let (rows, kernels) = (rows, kernels)
+    // It throws when a piece says so, and none does.
+    try? loop.forEach(pieces) { piece in
+      for slot in slots[piece * Self.slotsPerPiece..<min((piece + 1) * Self.slotsPerPiece, slots.count)] {
+        records.write(rows.row(slot), norm: rows.norm(slot), to: slot, kernels)
+      }
+      return true
+    }
+  }
+
+  /// Chooses reference points for the rows as they are now, and codes all of them anew, in memory of their own: searches go on
+  /// over the old ones.
+  ///
+  /// - Returns: false when memory cannot be had or the matrix library fails. Nothing has changed then.
+  private mutating func recode(adding slots: [Int]) -> Bool {
+    guard let old = records else { return false }
+    var all = live
+    all.formUnion(dead)
+    for slot in slots { all.insert(slot) }
+    let sampled = all.all
+    let (rows, count) = (rows, sampled.count)
+    guard
+      let chosen = CoarseQuantizer.trained(
+        rows: count, rotation: coarse.rotation, metric: coarse.metric, loop, kernels,
+        read: { (rows.row(sampled[$0]), rows.norm(sampled[$0])) }),
+      let next = newRecords(slots: old.slots, coarse: chosen)
+    else { return false }
+    next.copyLists(used, from: old)
+    write(sampled, to: next)
+    (coarse, records, coded) = (chosen, next, (count, count))
+    if var grown = graph {
+      grown.chooseEntries(pruning(next))
+      graph = grown
+    }
+    return true
+  }
+}
