@@ -188,7 +188,7 @@ static void NF(code_keys)(const nf_codes *codes, const nf_code_query *query, con
 
 // What a walk reads of a record.
 NF_INLINE void NF(prefetch_rough)(const nf_codes *codes, uint32_t slot) {
-  nf_prefetch(nf_record(codes, slot), codes->padded / codes->planes);
+  nf_prefetch(nf_record(codes, slot), codes->planes == 1 ? codes->padded : codes->padded / 2);
   __builtin_prefetch(nf_header(codes, slot));
 }
 
@@ -214,6 +214,64 @@ static size_t NF(code_neighbors)(const nf_codes *codes, const nf_code_query *que
   }
   NF_BY_LANES(NF(rough_keys), slots, keys, count);
   return count;
+}
+
+// The pool of a walk: slots with falling keys.
+static size_t NF(pool_offer)(const nf_codes *codes, const uint32_t *slots, const float *keys, size_t count, nf_pool *pool) {
+  size_t lowest = pool->size;
+  size_t size = pool->size;
+  for (size_t i = 0; i < count; i++) {
+    const float key = keys[i];
+    if (size == pool->room && !(key > pool->keys[size - 1])) continue;
+    // How many are as good: by halves to one vector, then all of it at once. Keys behind the end are −∞.
+    size_t place = 0, end = size;
+    while (end - place > NF_WIDTH) {
+      const size_t middle = place + (end - place) / 2;
+      if (pool->keys[middle] >= key)
+        place = middle + 1;
+      else
+        end = middle;
+    }
+    const vi ahead = NF(load)(pool->keys + place) >= NF(splat)(key);
+    place += (size_t)-__builtin_reduce_add(ahead);
+    size_t last = size < pool->room ? size++ : size - 1;
+    for (; last >= place + NF_WIDTH; last -= NF_WIDTH) {
+      const vf moved = NF(load)(pool->keys + last - NF_WIDTH);
+      const vf others = NF(load)((const float *)pool->slots + last - NF_WIDTH);
+      NF(store)(pool->keys + last - NF_WIDTH + 1, moved);
+      NF(store)((float *)pool->slots + last - NF_WIDTH + 1, others);
+    }
+    for (; last > place; last--) {
+      pool->keys[last] = pool->keys[last - 1];
+      pool->slots[last] = pool->slots[last - 1];
+    }
+    pool->keys[place] = key;
+    pool->slots[place] = slots[i];
+    if (place < lowest) lowest = place;
+    if (place <= pool->next + 1) nf_prefetch(nf_list(codes, slots[i]), 4 * codes->list_stride);
+  }
+  pool->size = size;
+  return lowest;
+}
+
+static size_t NF(keep_above)(uint32_t *slots, float *keys, size_t count, float least) {
+  size_t kept = 0, i = 0;
+  for (; i + NF_WIDTH <= count; i += NF_WIDTH) {
+    if (!__builtin_reduce_or(NF(load)(keys + i) >= NF(splat)(least))) continue;
+    for (size_t lane = i; lane < i + NF_WIDTH; lane++) {
+      const float key = keys[lane];
+      slots[kept] = slots[lane];
+      keys[kept] = key;
+      kept += key >= least;
+    }
+  }
+  for (; i < count; i++) {
+    const float key = keys[i];
+    slots[kept] = slots[i];
+    keys[kept] = key;
+    kept += key >= least;
+  }
+  return kept;
 }
 
 static size_t NF(code_scan)(const nf_codes *codes, const nf_code_query *query, const uint64_t *live, size_t words,
@@ -384,7 +442,44 @@ static float NF(code_quantize)(const float *x, size_t count, float step, int8_t 
   return sqrtf(NF(sum)(square) + rest);
 }
 
-static void NF(code_query)(const float *z, size_t stride, const float *centroids, size_t cells, int is_dot, int8_t *upper,
+// out[c] = q·centroid c, or ‖q − centroid c‖², for `cells` centroids in blocks of NF_BLOCK, dimension by dimension.
+NF_INLINE void NF(cells)(const float *blocks, size_t cells, size_t count, const float *q, int is_dot, float *out) {
+  enum { parts = NF_BLOCK / NF_WIDTH, chains = 4 };
+  for (size_t first = 0; first < cells; first += NF_BLOCK, blocks += NF_BLOCK * count) {
+    vf sums[chains][parts] = {};
+    // `count` is a multiple of 4; behind the dimension everything is 0.
+    for (size_t i = 0; i < count; i += chains) {
+      for (size_t k = 0; k < chains; k++) {
+        const vf value = NF(splat)(q[i + k]);
+        for (size_t p = 0; p < parts; p++) {
+          const vf centroid = NF(load)(blocks + (i + k) * NF_BLOCK + p * NF_WIDTH);
+          const vf factor = is_dot ? centroid : value - centroid;
+          sums[k][p] = NF(fma)(is_dot ? value : factor, factor, sums[k][p]);
+        }
+      }
+    }
+    for (size_t p = 0; p < parts; p++)
+      NF(store)(out + first + p * NF_WIDTH, (sums[0][p] + sums[1][p]) + (sums[2][p] + sums[3][p]));
+  }
+}
+
+static size_t NF(nearest_cells)(const float *terms, size_t cells, float least, size_t most, uint32_t *out) {
+  size_t found = 0;
+  for (size_t c = 0; c < cells; c += NF_WIDTH) {
+    const vf value = NF(load)(terms + c);
+    if (!__builtin_reduce_or(value >= NF(splat)(found == most ? terms[out[most - 1]] : least))) continue;
+    for (size_t lane = 0; lane < NF_WIDTH && c + lane < cells; lane++) {
+      const float term = terms[c + lane];
+      if (!(term >= least) || (found == most && !(term > terms[out[most - 1]]))) continue;
+      size_t place = found < most ? found++ : most - 1;
+      for (; place > 0 && terms[out[place - 1]] < term; place--) out[place] = out[place - 1];
+      out[place] = (uint32_t)(c + lane);
+    }
+  }
+  return found;
+}
+
+static void NF(code_query)(const float *z, size_t stride, const float *blocks, size_t cells, int is_dot, int8_t *upper,
                            int8_t *lower, float *terms, float *reach, nf_code_query *out) {
   vf largest = {};
   for (size_t i = 0; i < stride; i += NF_WIDTH) {
@@ -420,12 +515,21 @@ static void NF(code_query)(const float *z, size_t stride, const float *centroids
   }
   out->error = sqrtf(NF(sum)(square));
   out->upper_error = sqrtf(NF(sum)(upper_square));
-  if (is_dot) return NF(code_cells)(centroids, cells, stride, z, terms, NULL);
-  NF(code_cells)(centroids, cells, stride, z, NULL, terms);
-  for (size_t c = 0; c < cells; c++) {
-    reach[c] = sqrtf(terms[c]);
-    terms[c] = -terms[c];
+  NF(cells)(blocks, cells, stride, z, is_dot, terms);
+  vf best = NF(splat)(-FLT_MAX);
+  // Places behind the cells, up to a whole block, are never the best.
+  const size_t room = (cells + NF_BLOCK - 1) / NF_BLOCK * NF_BLOCK;
+  for (size_t c = cells; c < room; c++) terms[c] = is_dot ? -FLT_MAX : FLT_MAX;
+  for (size_t c = 0; c < room; c += NF_WIDTH) {
+    vf value = NF(load)(terms + c);
+    if (!is_dot) {
+      NF(store)(reach + c, __builtin_elementwise_sqrt(value));
+      value = -value;
+      NF(store)(terms + c, value);
+    }
+    best = NF(max)(best, value);
   }
+  out->best = NF(largest)(best);
 }
 
 static double NF(code_place)(const float *row, double scale, const float *mean, size_t count, size_t stride,

@@ -4,8 +4,8 @@ import SimilarityCore
 struct BatchSearch {
   /// Queries from which on the matrix unit pays.
   private static let fewestForProducts = 24
-  /// Candidates that are kept though the walk does not go on from them.
-  private static let fewestBehind = 16
+  /// Candidates within the codes' error of the k-th that are no reason to walk on.
+  private static let fewUnresolved = 16
   /// The pool up to which a search goes on that its codes leave unresolved.
   private static let widestPool = 4096
 
@@ -33,6 +33,9 @@ struct BatchSearch {
     return (0..<queries.rows).map { stream($0) }
   }
 
+  /// Whether whatever a walk meets may be found.
+  private var isUnrestricted: Bool { snapshot.graph?.size == allowed.count }
+
   private var exact: ExactSearch {
     ExactSearch(records: records, live: allowed.words, kernels: kernels)
   }
@@ -49,7 +52,7 @@ struct BatchSearch {
   private func stream(_ row: Int) -> [Candidate] {
     with(row) { scored, codes in
       let slots = exact.survivors(of: codes, k: options.k, excluding: excluded(row), options.loop)
-      return scored.best(options.k, of: slots, tiePrecedes: tiePrecedes)
+      return slots.withUnsafeBufferPointer { scored.best(options.k, of: $0, tiePrecedes: tiePrecedes) }
     }
   }
 
@@ -62,7 +65,9 @@ struct BatchSearch {
       let excluded: [Int?] = options.excluded.isEmpty ? [] : batch.map { self.excluded($0) }
       guard let survivors = exact.survivors(of: codes[...], k: options.k, excluding: excluded[...]) else { return nil }
       return zip(batch, survivors).map { row, slots in
-        with(row) { scored, _ in scored.best(options.k, of: slots, tiePrecedes: tiePrecedes) }
+        with(row) { scored, _ in
+          slots.withUnsafeBufferPointer { scored.best(options.k, of: $0, tiePrecedes: tiePrecedes) }
+        }
       }
     }
     return found?.flatMap { $0 }
@@ -72,18 +77,20 @@ struct BatchSearch {
     let found = with(row) { scored, codes in
       scratch.with { scratch in
         let walk = GraphWalk(records: records, kernels: kernels)
-        let entries = snapshot.graph?.entries.near(codes) ?? []
+        let entries = snapshot.graph?.entries.near(codes, kernels) ?? []
+        let skipped = excluded(row).map { UInt32(truncatingIfNeeded: $0) }
+        let include: ((UInt32) -> Bool)? =
+          isUnrestricted && skipped == nil ? nil : { allowed.contains(Int($0)) && skipped != $0 }
         var ef = ef
         while true {
-          let room = ef + max(Self.fewestBehind, options.k)
-          let pool = walk.run(codes, entries: entries, ef: ef, room: room, count: records.slots, scratch)
-          let refined = walk.refined(codes, pool: pool, room: room, k: options.k, scratch) {
-            allowed.contains($0) && excluded(row) != $0
+          let extent = walk.run(
+            codes, entries: entries, ef: ef, room: max(ef, options.k), count: records.slots, scratch)
+          let candidates = walk.candidates(for: codes, k: options.k, extent, scratch, where: include)
+          // Where codes cannot tell many apart, as among near-duplicates, the walk has to see all of them.
+          guard candidates.count > 2 * max(ef, options.k) + Self.fewUnresolved, ef < Self.widestPool else {
+            return scored.best(options.k, of: UnsafeBufferPointer(candidates), tiePrecedes: tiePrecedes)
           }
-          guard refined.isUnresolved, ef < Self.widestPool else {
-            return scored.best(options.k, of: refined.slots, tiePrecedes: tiePrecedes)
-          }
-          ef = min(2 * ef, Self.widestPool)
+          ef = min(max(2 * ef, candidates.count), Self.widestPool)
         }
       }
     }

@@ -57,12 +57,19 @@ struct EntryPoints: Sendable {
   var all: [UInt32] { slots + others }
 
   /// The entries of the cells nearest to `query`, and ``others``.
-  func near(_ query: CodeQuery) -> [UInt32] {
-    let cells = query.nearestCells(Self.nearestCells) { $0 + 1 < starts.count && starts[$0] < starts[$0 + 1] }
-    guard !cells.isEmpty else { return others }
-    var found: [UInt32] = []
-    found.reserveCapacity(cells.count * Self.mostPerCell + others.count)
-    for cell in cells { found += slots[starts[cell]..<starts[cell + 1]] }
-    return found + others
+  func near(_ query: CodeQuery, _ kernels: Kernels) -> [UInt32] {
+    guard starts.count > 1 else { return others }
+    return withUnsafeTemporaryAllocation(of: UInt32.self, capacity: Self.nearestCells) { cells in
+      guard let first = cells.baseAddress else { return others }
+      var found: [UInt32] = []
+      found.reserveCapacity(Self.nearestCells * Self.mostPerCell + others.count)
+      for index in 0..<query.nearestCells(Self.nearestCells, into: first, kernels) {
+        let cell = Int(cells[index])
+        if cell + 1 < starts.count { found += slots[starts[cell]..<starts[cell + 1]] }
+      }
+      // The nearest cells may have lost all their members.
+      if found.isEmpty { found = Array(slots.prefix(Self.mostPerCell)) }
+      return found + others
+    }
   }
 }

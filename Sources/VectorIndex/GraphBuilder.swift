@@ -53,8 +53,9 @@ struct GraphBuilder {
   func nearest(to slot: Int, _ entries: EntryPoints, _ scratch: WalkScratch) -> [UInt32] {
     let query = CodeQuery(rows.row(slot), norm: rows.norm(slot), for: records, kernels)
     let pool = GraphWalk(records: records, kernels: kernels).run(
-      query, entries: entries.near(query), ef: efConstruction, room: efConstruction, count: records.slots, scratch)
-    return (0..<pool).map { scratch.slots[$0] & ~GraphWalk.expanded }.filter { $0 != slot }
+      query, entries: entries.near(query, kernels), ef: efConstruction, room: efConstruction, count: records.slots,
+      scratch)
+    return (0..<pool.pool).map { scratch.slots[$0] & ~GraphWalk.expanded }.filter { $0 != slot }
   }
 
   private func addEdgesBack(_ sources: [Int], _ lists: [[UInt32]]) throws(ProductFailure) {

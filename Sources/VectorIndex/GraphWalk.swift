@@ -8,124 +8,107 @@ struct GraphWalk {
   static let expanded: UInt32 = 1 << 31
   /// Standard deviations of a code's error by which a candidate may be behind the k-th and still be scored.
   private static let margin: Float = 4
+  /// The same where only the upper nibbles have been compared, whose error is sixteen times that of all bits.
+  private static let roughMargin: Float = 2 * 16
 
   let records: CodeRecords
   let kernels: Kernels
+
+  /// What a walk leaves in its scratch.
+  struct Extent {
+    /// Slots in the pool.
+    var pool: Int
+    /// Slots that were met, the pool's among them.
+    var seen: Int
+  }
 
   /// Fills the scratch's pool with the best slots found from `entries`, best first.
   ///
   /// - Parameters:
   ///   - ef: the walk goes on from a slot only while it is among so many best.
-  ///   - room: how many the pool has room for, at least ef. Those behind cost nothing but their place, and may turn out to be
-  ///     among the best once their exact scores are known.
+  ///   - room: how many the pool has room for, at least ef.
   ///   - count: slots in use; lists name no others.
-  /// - Returns: how many the pool holds.
   // SAFETY: the scratch has room for `count` slots, the pool for `room`; lists and entries hold slots below count.
   func run(
     _ query: CodeQuery, entries: [UInt32], ef: Int, room: Int, count: Int, _ scratch: WalkScratch
-  ) -> Int {
+  ) -> Extent {
     let ef = max(1, ef)
     let room = max(ef, room)
     let step = records.mostNeighbors
     scratch.prepare(count: count, room: room, step: max(step, entries.count))
-    let (slots, keys, visited) = (scratch.slots, scratch.keys, scratch.visited)
-    var pool = 0
-    var seen = 0
+    let visited = scratch.visited
+    var pool = CandidatePool(slots: scratch.slots, keys: scratch.keys, size: 0, room: room, next: 0)
     entries.withUnsafeBufferPointer { records.roughKeys(of: $0, for: query, into: scratch.seenKeys, kernels) }
+    var seen = 0
     for (index, entry) in entries.enumerated() {
       let bit: UInt64 = 1 << UInt64(entry % 64)
       guard visited[Int(entry / 64)] & bit == 0 else { continue }
       visited[Int(entry / 64)] |= bit
       // Places up to here have been read.
-      let key = scratch.seenKeys[index]
       scratch.seen[seen] = entry
+      scratch.seenKeys[seen] = scratch.seenKeys[index]
       seen += 1
-      if pool == room, !(key > keys[room - 1]) { continue }
-      _ = Self.insert(entry, key, slots, keys, &pool, room)
     }
-    var next = 0
-    while next < min(pool, ef) {
-      guard slots[next] & Self.expanded == 0 else {
-        next += 1
+    _ = records.offer(scratch.seen, keys: scratch.seenKeys, count: seen, to: &pool, kernels)
+    while pool.next < min(pool.size, ef) {
+      let current = pool.slots[pool.next]
+      guard current & Self.expanded == 0 else {
+        pool.next += 1
         continue
       }
-      let current = slots[next]
-      slots[next] |= Self.expanded
-      next += 1
+      pool.slots[pool.next] |= Self.expanded
+      pool.next += 1
       scratch.reserveSeen(seen + step, keeping: seen)
       let (newSlots, newKeys) = (scratch.seen + seen, scratch.seenKeys + seen)
-      let found = records.expand(
-        current, for: query, visited: visited, slots: newSlots, keys: newKeys, kernels)
-      for index in 0..<found {
-        if pool == room, !(newKeys[index] > keys[room - 1]) { continue }
-        let place = Self.insert(newSlots[index], newKeys[index], slots, keys, &pool, room)
-        if place <= next + 1 { records.prefetchNeighbors(of: newSlots[index]) }
-        next = min(next, place)
-      }
+      let found = records.expand(current, for: query, visited: visited, slots: newSlots, keys: newKeys, kernels)
+      pool.next = min(pool.next, records.offer(newSlots, keys: newKeys, count: found, to: &pool, kernels))
       seen += found
     }
     scratch.clear(seen)
-    return pool
+    return Extent(pool: pool.size, seen: seen)
   }
 
-  /// What of a pool is worth a score in f64.
-  struct Refined {
-    var slots: [UInt32] = []
-    /// Whether even the pool's last is within the codes' error of the k-th: others may be as near that the pool had no room for.
-    var isUnresolved = false
-  }
-
-  /// Of the pool's slots that `include` lets through, those that may be among the `k` best: by all bits of their codes they
-  /// come within the usual error of a code of the k-th.
-  func refined(
-    _ query: CodeQuery, pool: Int, room: Int, k: Int, _ scratch: WalkScratch, where include: (Int) -> Bool
-  ) -> Refined {
-    var kept = 0
-    for index in 0..<pool {
-      let slot = scratch.slots[index] & ~Self.expanded
-      guard include(Int(slot)) else { continue }
-      scratch.slots[kept] = slot
-      scratch.keys[kept] = scratch.keys[index]
-      kept += 1
-    }
-    let candidates = UnsafeBufferPointer(start: scratch.slots, count: kept)
-    guard kept > k else { return Refined(slots: Array(candidates)) }
-    scratch.reserveSeen(kept + 1, keeping: 0)
+  /// Of what a walk has met, the slots that may be among the `k` best: those whose keys come within the usual error of a code
+  /// of the k-th best key.
+  ///
+  /// - Parameter include: nil for all.
+  /// - Returns: in no order; fewer than k only when no more were met.
+  func candidates(
+    for query: CodeQuery, k: Int, _ extent: Extent, _ scratch: WalkScratch, where include: ((UInt32) -> Bool)?
+  ) -> UnsafeMutableBufferPointer<UInt32> {
     let (slots, keys) = (scratch.seen, scratch.seenKeys)
-    var count = 0
-    if records.isDivided { records.keys(of: candidates, for: query, into: scratch.keys, kernels) }
-    for index in 0..<kept { _ = Self.insert(candidates[index], scratch.keys[index], slots, keys, &count, kept) }
-    // Errors of rounding point in no direction: of the bound, a share of 1/√dimension is one standard deviation.
-    let deviation = records.width(of: slots[k - 1], for: query) / Float(records.dimension).squareRoot()
-    let least = keys[k - 1] - Self.margin * deviation
-    var end = k
-    while end < kept, keys[end] >= least { end += 1 }
-    return Refined(
-      slots: Array(UnsafeBufferPointer(start: slots, count: end)),
-      isUnresolved: end == kept && pool == room && deviation > 0)
+    var count = extent.seen
+    var ranked = extent.pool
+    if let include {
+      var kept = 0
+      for index in 0..<count where include(slots[index]) {
+        (slots[kept], keys[kept]) = (slots[index], keys[index])
+        kept += 1
+      }
+      count = kept
+      ranked = rank(k, of: count, scratch)
+    }
+    let found = { UnsafeMutableBufferPointer(start: slots, count: count) }
+    guard count > k, ranked >= k else { return found() }
+    let deviation = records.deviation(of: scratch.slots[k - 1] & ~Self.expanded, for: query)
+    let margin = records.isDivided ? Self.roughMargin : Self.margin
+    // A longer pool is also to find more: whatever it holds is compared by all bits.
+    let least = records.isDivided ? scratch.keys[ranked - 1] : .infinity
+    count = records.keep(
+      slots, keys: keys, count: count, atLeast: min(least, scratch.keys[k - 1] - margin * deviation), kernels)
+    guard records.isDivided, count > k else { return found() }
+    records.keys(of: UnsafeBufferPointer(start: slots, count: count), for: query, into: keys, kernels)
+    _ = rank(k, of: count, scratch)
+    count = records.keep(
+      slots, keys: keys, count: count, atLeast: scratch.keys[k - 1] - Self.margin * deviation, kernels)
+    return found()
   }
 
-  /// Puts a slot in its place in the pool; the last one falls out of a full one.
-  @inline(__always)
-  private static func insert(
-    _ slot: UInt32, _ key: Float, _ slots: UnsafeMutablePointer<UInt32>, _ keys: UnsafeMutablePointer<Float>,
-    _ pool: inout Int, _ room: Int
-  ) -> Int {
-    var low = 0
-    var high = pool
-    while low < high {
-      let middle = (low + high) / 2
-      if keys[middle] >= key { low = middle + 1 } else { high = middle }
-    }
-    guard low < room else { return low }
-    let moved = min(pool, room - 1) - low
-    if moved > 0 {
-      (slots + low + 1).update(from: slots + low, count: moved)
-      (keys + low + 1).update(from: keys + low, count: moved)
-    }
-    slots[low] = slot
-    keys[low] = key
-    if pool < room { pool += 1 }
-    return low
+  /// Puts the `k` best of the first `count` seen slots into the pool.
+  private func rank(_ k: Int, of count: Int, _ scratch: WalkScratch) -> Int {
+    scratch.emptyPool(room: k)
+    var pool = CandidatePool(slots: scratch.slots, keys: scratch.keys, size: 0, room: k, next: 0)
+    _ = records.offer(scratch.seen, keys: scratch.seenKeys, count: count, to: &pool, kernels)
+    return pool.size
   }
 }

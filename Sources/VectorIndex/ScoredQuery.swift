@@ -34,7 +34,7 @@ struct ScoredQuery {
   }
 
   /// The `k` best of `slots`, best first.
-  func best(_ k: Int, of slots: [UInt32], tiePrecedes: (Int, Int) -> Bool) -> [Candidate] {
+  func best(_ k: Int, of slots: UnsafeBufferPointer<UInt32>, tiePrecedes: (Int, Int) -> Bool) -> [Candidate] {
     var found: [Candidate] = []
     found.reserveCapacity(slots.count)
     for (index, slot) in slots.enumerated() {

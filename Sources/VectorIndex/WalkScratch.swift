@@ -19,7 +19,7 @@ final class WalkScratch: @unchecked Sendable {
   init() {
     words = 1
     seenRoom = 1
-    poolRoom = 1
+    poolRoom = 0
     visited = .allocate(capacity: 1)
     visited.initialize(to: 0)
     seen = .allocate(capacity: 1)
@@ -44,14 +44,20 @@ final class WalkScratch: @unchecked Sendable {
       visited = .allocate(capacity: words)
       visited.initialize(repeating: 0, count: words)
     }
-    if poolRoom < room + 1 {
+    emptyPool(room: room)
+    reserveSeen(4 * step, keeping: 0)
+  }
+
+  /// Makes the pool one of `room` places, all empty.
+  func emptyPool(room: Int) {
+    if poolRoom < room {
       slots.deallocate()
       keys.deallocate()
-      poolRoom = 2 * room + 1
-      slots = .allocate(capacity: poolRoom)
-      keys = .allocate(capacity: poolRoom)
+      poolRoom = 2 * room
+      slots = .allocate(capacity: poolRoom + CandidatePool.slack)
+      keys = .allocate(capacity: poolRoom + CandidatePool.slack)
     }
-    reserveSeen(4 * step, keeping: 0)
+    keys.update(repeating: -.infinity, count: room + CandidatePool.slack)
   }
 
   /// Makes room for `count` seen slots, of which the first `kept` are kept.

@@ -66,6 +66,13 @@ typedef struct nf_kernels {
   size_t (*code_neighbors)(const nf_codes *codes, const nf_code_query *query, uint32_t slot, uint64_t *visited,
                            uint32_t *slots, float *keys);
 
+  // Puts `count` slots that the pool has not met in their places; the worst fall out of a full one. Returns the first place
+  // that changed, or the size before. The lists of what will be expanded soon are asked for.
+  size_t (*pool_offer)(const nf_codes *codes, const uint32_t *slots, const float *keys, size_t count, nf_pool *pool);
+
+  // Moves the slots whose keys are at least `least` to the front, with their keys; returns how many.
+  size_t (*keep_above)(uint32_t *slots, float *keys, size_t count, float least);
+
   // Of the slots whose bits are set in 64·`words` bits from slot `first` on, those whose key may reach `threshold`;
   // `hits` has room for all. Returns how many.
   size_t (*code_scan)(const nf_codes *codes, const nf_code_query *query, const uint64_t *live, size_t words,
@@ -85,9 +92,13 @@ typedef struct nf_kernels {
   float (*code_quantize)(const float *x, size_t count, float step, int8_t *out);
 
   // A query in 15 bits, z ≈ step·(128·upper + lower): writes codes, sums and errors without what rounding adds, and its
-  // terms for `cells` centroids; `reach` too, unless `is_dot`. `stride` is a multiple of 32.
-  void (*code_query)(const float *z, size_t stride, const float *centroids, size_t cells, int is_dot, int8_t *upper,
+  // terms for `cells` centroids; `reach` too, unless `is_dot`. `stride` is a multiple of 32. `blocks` holds NF_BLOCK
+  // centroids at a time, dimension by dimension.
+  void (*code_query)(const float *z, size_t stride, const float *blocks, size_t cells, int is_dot, int8_t *upper,
                      int8_t *lower, float *terms, float *reach, nf_code_query *out);
+
+  // The at most `most` cells with the largest terms of those with at least `least`, best first; returns how many.
+  size_t (*nearest_cells)(const float *terms, size_t cells, float least, size_t most, uint32_t *out);
 
   // products[c] = q·centroid c, squares[c] = ‖q − centroid c‖²; either may be NULL. `stride` is a multiple of 32, and what
   // is behind the dimension is 0 on both sides.

@@ -29,6 +29,9 @@ typedef struct nf_codes {
   size_t capacity;
 } nf_codes;
 
+// Centroids that a query is compared with at once.
+#define NF_BLOCK 16
+
 // query ≈ step·(128·upper + lower); codes after the dimension are 0.
 typedef struct nf_code_query {
   const int8_t *upper, *lower;
@@ -37,10 +40,20 @@ typedef struct nf_code_query {
   int32_t upper_sum;  // Σ upper
   float error;        // how far the query is from its codes, rounding included
   float upper_error;  // the same for step·128·upper alone
-  const float *terms;  // one value a cell
+  const float *terms;  // one value a cell, room for whole blocks of NF_BLOCK
+  float best;          // the largest term
   const float *reach;  // the query's distance from each centroid, whose square is −terms[cell]; NULL under the dot product
   float norm, slack, slack_linear, slack_square;
 } nf_code_query;
+
+// The best that a walk has met, best first. Behind `size` keys are −∞, up to NF_POOL_SLACK values behind `room`.
+#define NF_POOL_SLACK 16
+typedef struct nf_pool {
+  uint32_t *slots;
+  float *keys;
+  size_t size, room;
+  size_t next;  // the first that has not been expanded
+} nf_pool;
 
 // A row that a scan cannot rule out.
 typedef struct nf_code_hit {

@@ -13,6 +13,8 @@ public final class CoarseQuantizer: Sendable {
   let mean: [Float]
   /// [count, stride], rotated; zero behind the dimension.
   let centroids: [Float]
+  /// The same in blocks of 16 centroids, dimension by dimension.
+  let blocks: [Float]
   public let count: Int
   /// Values from one centroid to the next, a multiple of 32.
   let stride: Int
@@ -41,15 +43,30 @@ public final class CoarseQuantizer: Sendable {
     self.centroids = centroids
     stride = Self.stride(rotation.dimension)
     count = centroids.count / stride
+    blocks = Self.blocks(centroids, stride)
     self.distortion = distortion
     drift = rotation.rounding + 1.2e-7
     // 6e-8 for each addition on the way of one lane, and some for the lanes and what follows.
-    sumRounding = Double(stride / 8 + 16) * 6e-8
+    sumRounding = Double(stride / 4 + 16) * 6e-8
     longest =
       centroids.indices.lazy.filter { [stride] in $0 % stride == 0 }.reduce(0) { [stride] longest, first in
         max(longest, centroids[first..<first + stride].reduce(0) { $0 + Double($1) * Double($1) }.squareRoot())
       } * 1.0001
   }
+
+  private static func blocks(_ centroids: [Float], _ stride: Int) -> [Float] {
+    let width = Int(NF_BLOCK)
+    let count = centroids.count / stride
+    var blocks = [Float](repeating: 0, count: room(count) * stride)
+    for cell in 0..<count {
+      let first = cell / width * width * stride + cell % width
+      for column in 0..<stride { blocks[first + column * width] = centroids[cell * stride + column] }
+    }
+    return blocks
+  }
+
+  /// Whole blocks for `count` centroids.
+  static func room(_ count: Int) -> Int { (count + Int(NF_BLOCK) - 1) / Int(NF_BLOCK) * Int(NF_BLOCK) }
 
   static func stride(_ dimension: Int) -> Int { (dimension + 31) / 32 * 32 }
 

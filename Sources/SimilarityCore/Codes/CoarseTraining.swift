@@ -1,14 +1,14 @@
 import CKernels
 
 extension CoarseQuantizer {
-  /// Rows that each centroid is chosen by, on average.
-  private static let rowsPerCentroid = 32
-  private static let mostCentroids = 512
+  /// Rows of the sample for each centroid of a set without clusters.
+  private static let rowsPerCentroid = 64
+  private static let mostCentroids = 1024
   private static let rounds = 3
 
-  /// Centroids for `rows` rows.
-  public static func count(forRows rows: Int) -> Int {
-    rows < 256 ? 1 : min(mostCentroids, Int(Double(rows).squareRoot()))
+  /// The fewest centroids for `rows` rows: each query is compared with all of them.
+  private static func fewest(forRows rows: Int) -> Int {
+    rows < 256 ? 1 : min(mostCentroids, max(4, Int(Double(rows).squareRoot() / 4)))
   }
 
   /// Chooses centroids by k-means (Lloyd 1982) from seeds by k-means++ (Arthur & Vassilvitskii 2007), over an even sample.
@@ -21,7 +21,7 @@ extension CoarseQuantizer {
     rows: Int, rotation: Rotation, metric: CodeMetric, _ loop: ParallelLoop, _ kernels: Kernels,
     read: (Int) -> (row: UnsafeBufferPointer<Float>, norm: Double)
   ) -> CoarseQuantizer? {
-    let wanted = count(forRows: rows)
+    let wanted = fewest(forRows: rows)
     let size = min(rows, max(1024, rowsPerCentroid * wanted))
     // Sums of squares of the others leave f32; their codes have no bounds anyway.
     let sample = (0..<size).map { $0 * rows / size }.filter { resolves(norm: read($0).norm) }
@@ -46,7 +46,8 @@ extension CoarseQuantizer {
       }
     }
     var clustering = Clustering(rows: placed, kernels: kernels, loop: loop)
-    clustering.seed(min(wanted, sample.count))
+    // Sixteen times as many where they pay: where there are clusters, each is to have its own.
+    clustering.seed(wanted, most: min(mostCentroids, 16 * wanted, sample.count / 3))
     for _ in 0..<(wanted > 1 ? rounds : 1) {
       guard clustering.improve() else { return nil }
     }
@@ -81,11 +82,19 @@ private struct Clustering {
     return Double((bits ^ (bits >> 31)) >> 11) * 0x1p-53
   }
 
+  /// Twice as many seeds are worth their cost when they take this share of the squared distances away.
+  private static let worthwhile = 0.2
+
   /// Each further seed is a row with a probability in proportion to its squared distance from the seeds before.
-  mutating func seed(_ count: Int) {
+  ///
+  /// - Parameter most: at least `fewest` seeds; more, up to so many, where they bring the rows much nearer.
+  mutating func seed(_ fewest: Int, most: Int) {
     centroids = Array(rows.row(Int(next() * Double(rows.rows))))
     var nearest = [Float](repeating: .infinity, count: rows.rows)
-    while centroids.count < count * stride {
+    // What is looked at next, and the best so far with its mean squared distance.
+    var look = fewest
+    var best = (count: fewest, mean: Double.infinity)
+    while true {
       let seed = Array(centroids.suffix(stride))
       let distances = squares(from: seed)
       var total = 0.0
@@ -93,8 +102,18 @@ private struct Clustering {
         nearest[row] = min(nearest[row], distances[row])
         total += Double(nearest[row])
       }
+      if centroids.count == look * stride {
+        // Seeds themselves are at no distance.
+        let mean = total / Double(max(1, rows.rows - look))
+        var asked = best.mean
+        var count = best.count
+        while count < look { (asked, count) = (asked * (1 - Self.worthwhile), 2 * count) }
+        if mean < asked { best = (look, mean) }
+        guard look > 1, 2 * look <= most else { break }
+        look *= 2
+      }
       // Fewer different rows than seeds.
-      guard total > 0 else { return }
+      guard total > 0 else { break }
       var left = next() * total
       var chosen = nearest.count - 1
       for row in nearest.indices {
@@ -106,6 +125,7 @@ private struct Clustering {
       }
       centroids += rows.row(chosen)
     }
+    if centroids.count > best.count * stride { centroids.removeLast(centroids.count - best.count * stride) }
   }
 
   private func squares(from seed: [Float]) -> [Float] {

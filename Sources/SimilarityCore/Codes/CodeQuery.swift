@@ -5,6 +5,9 @@ import CKernels
 /// It keeps the coarse quantizer's mean out of all but the exact terms; see ``CodeRecords`` for the algebra.
 // SAFETY: the buffers are written in the initialiser only.
 public final class CodeQuery: @unchecked Sendable {
+  /// Squared distances of centroids that are worth a look, in times of the nearest one's.
+  private static let farthest: Float = 2
+
   let upper: UnsafeMutablePointer<Int8>
   let lower: UnsafeMutablePointer<Int8>
   /// The kernels' view, at a fixed address.
@@ -22,16 +25,18 @@ public final class CodeQuery: @unchecked Sendable {
     codes.initialize(repeating: 0, count: 2 * padded)
     (upper, lower) = (codes, codes + padded)
     cellCount = coarse.count
-    cells = .allocate(capacity: 2 * coarse.count)
+    let room = CoarseQuantizer.room(coarse.count)
+    cells = .allocate(capacity: 2 * room)
     raw = .allocate(capacity: 1)
     let isCosine = coarse.metric == .cosine
     guard isCosine ? norm > 0 : CoarseQuantizer.resolves(norm: norm) else {
       // Too long or too short for f32: every bound is infinite, and nothing is ruled out.
-      cells.initialize(repeating: 0, count: 2 * coarse.count)
+      cells.initialize(repeating: 0, count: 2 * room)
       raw.initialize(
         to: nf_code_query(
           upper: upper, lower: lower, step: 0, sum: 0, upper_sum: 0, error: .infinity, upper_error: .infinity,
-          terms: cells, reach: coarse.metric == .dot ? nil : UnsafePointer(cells + coarse.count), norm: .infinity,
+          terms: UnsafePointer(cells), best: 0, reach: coarse.metric == .dot ? nil : UnsafePointer(cells + room),
+          norm: .infinity,
           slack: .infinity, slack_linear: 0, slack_square: 0))
       return
     }
@@ -41,8 +46,8 @@ public final class CodeQuery: @unchecked Sendable {
       let length = coarse.place(query, norm: norm, subtractingMean: !isDot, into: z, kernels)
       guard let first = z.baseAddress else { return }
       let terms = cells
-      let reach = cells + coarse.count
-      coarse.centroids.withUnsafeBufferPointer {
+      let reach = cells + room
+      coarse.blocks.withUnsafeBufferPointer {
         kernels.table.pointee.code_query(
           first, coarse.stride, $0.baseAddress, coarse.count, isDot ? 1 : 0, upper, lower, terms, reach, &made)
       }
@@ -55,6 +60,7 @@ public final class CodeQuery: @unchecked Sendable {
       if isDot {
         let offset = coarse.mean.withUnsafeBufferPointer { kernels.dot($0, query) }
         for cell in 0..<coarse.count { terms[cell] += Float(offset) }
+        made.best += Float(offset)
         made.slack = Float(
           (drift + coarse.sumRounding * length) * coarse.longest + 4e-7 * (abs(offset) + length * coarse.longest))
       } else {
@@ -70,20 +76,14 @@ public final class CodeQuery: @unchecked Sendable {
     raw.initialize(to: made)
   }
 
-  /// The `count` cells whose centroids are nearest, best first, of those that `include` lets through.
-  public func nearestCells(_ count: Int, where include: (Int) -> Bool) -> [Int] {
-    guard let terms = raw.pointee.terms else { return [] }
-    var best: [Int] = []
-    best.reserveCapacity(count + 1)
-    for cell in 0..<cellCount {
-      if best.count == count, !(terms[cell] > terms[best[count - 1]]) { continue }
-      guard include(cell) else { continue }
-      var place = best.count
-      while place > 0, terms[cell] > terms[best[place - 1]] { place -= 1 }
-      best.insert(cell, at: place)
-      if best.count > count { best.removeLast() }
-    }
-    return best
+  /// Writes the cells whose centroids are nearest, best first, to `out`; without those that are far behind the nearest.
+  ///
+  /// - Returns: how many, at most `count`.
+  // SAFETY: `out` has room for `count`.
+  public func nearestCells(_ count: Int, into out: UnsafeMutablePointer<UInt32>, _ kernels: Kernels) -> Int {
+    // Terms are squared distances but for the sign, or products.
+    let least = raw.pointee.reach == nil ? -Float.infinity : Self.farthest * raw.pointee.best
+    return kernels.table.pointee.nearest_cells(raw.pointee.terms, cellCount, least, count, out)
   }
 
   deinit {

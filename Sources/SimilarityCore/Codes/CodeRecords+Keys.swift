@@ -3,6 +3,13 @@ import CKernels
 /// A row that a scan could not rule out: its key lies within `width` of `key`.
 public typealias CodeHit = nf_code_hit
 
+/// The best slots that a walk has met, best first; the keys of ``CandidatePool/slack`` places behind its end are −∞.
+public typealias CandidatePool = nf_pool
+
+extension CandidatePool {
+  public static var slack: Int { Int(NF_POOL_SLACK) }
+}
+
 extension CodeRecords {
   /// The keys of `slots` for `query`, by all bits of their codes.
   public func keys(
@@ -34,11 +41,16 @@ extension CodeRecords {
     kernels.table.pointee.code_neighbors(&raw, query.raw, slot, visited, slots, keys)
   }
 
-  /// Asks for the list of `slot`, which will be expanded soon.
-  // SAFETY: a prefetch reads nothing; lists and pools hold slots of this object only.
+  /// Puts `count` slots that the pool has not met in their places.
+  ///
+  /// - Returns: the first place that changed, or the size before.
+  // SAFETY: the pool has room for as many as it says, and slack behind.
   @inline(__always)
-  public func prefetchNeighbors(of slot: UInt32) {
-    nf_prefetch(raw.lists + Int(slot) * raw.list_stride, 4 * raw.list_stride)
+  public func offer(
+    _ slots: UnsafePointer<UInt32>, keys: UnsafePointer<Float>, count: Int, to pool: inout CandidatePool,
+    _ kernels: Kernels
+  ) -> Int {
+    kernels.table.pointee.pool_offer(&raw, slots, keys, count, &pool)
   }
 
   /// Of the live slots from `first`, a multiple of 64, on: those whose key may reach `threshold`.
@@ -52,11 +64,23 @@ extension CodeRecords {
     return kernels.table.pointee.code_scan(&raw, query.raw, words, live.count, UInt32(first), threshold, hits)
   }
 
-  /// How far the key of `slot` is off at most, but for what the query's own codes lose.
-  public func width(of slot: UInt32, for query: CodeQuery) -> Float {
+  /// Moves the slots whose keys are at least `least` to the front, with their keys.
+  ///
+  /// - Returns: how many there are.
+  // SAFETY: both have `count` values.
+  public func keep(
+    _ slots: UnsafeMutablePointer<UInt32>, keys: UnsafeMutablePointer<Float>, count: Int, atLeast least: Float,
+    _ kernels: Kernels
+  ) -> Int {
+    kernels.table.pointee.keep_above(slots, keys, count, least)
+  }
+
+  /// The usual error of the key of `slot`, by all bits of its codes: errors of rounding point in no direction, so that of the
+  /// bound a share of 1/√dimension is one standard deviation.
+  public func deviation(of slot: UInt32, for query: CodeQuery) -> Float {
     let header = raw.headers[Int(slot)]
     let reach = query.raw.pointee.reach.map { $0[Int(header.cell)] } ?? query.raw.pointee.norm
-    return header.e * reach
+    return header.e * reach / Float(dimension).squareRoot()
   }
 
   /// The centroid that the codes of `slot` are relative to.
