@@ -59,8 +59,8 @@ class Nearfar:
 
     name = "Nearfar"
 
-    def __init__(self, binary: Path, path: Path, metric: str, threads: int) -> None:
-        command = [str(binary), str(path), metric, str(threads)]
+    def __init__(self, binary: Path, path: Path, metric: str, threads: int, *build: str) -> None:
+        command = [str(binary), str(path), metric, str(threads), *build]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         found = self.read()
         if not found["sound"]:

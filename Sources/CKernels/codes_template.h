@@ -443,7 +443,7 @@ static float NF(code_quantize)(const float *x, size_t count, float step, int8_t 
 }
 
 // out[c] = q·centroid c, or ‖q − centroid c‖², for `cells` centroids in blocks of NF_BLOCK, dimension by dimension.
-NF_INLINE void NF(cells)(const float *blocks, size_t cells, size_t count, const float *q, int is_dot, float *out) {
+NF_INLINE void NF(cells)(const uint16_t *blocks, size_t cells, size_t count, const float *q, int is_dot, float *out) {
   enum { parts = NF_BLOCK / NF_WIDTH, chains = 4 };
   for (size_t first = 0; first < cells; first += NF_BLOCK, blocks += NF_BLOCK * count) {
     vf sums[chains][parts] = {};
@@ -452,7 +452,10 @@ NF_INLINE void NF(cells)(const float *blocks, size_t cells, size_t count, const 
       for (size_t k = 0; k < chains; k++) {
         const vf value = NF(splat)(q[i + k]);
         for (size_t p = 0; p < parts; p++) {
-          const vf centroid = NF(load)(blocks + (i + k) * NF_BLOCK + p * NF_WIDTH);
+          // The upper half of an f32 is a bf16.
+          NF(halves) half;
+          memcpy(&half, blocks + (i + k) * NF_BLOCK + p * NF_WIDTH, sizeof half);
+          const vf centroid = (vf)(__builtin_convertvector(half, vi) << 16);
           const vf factor = is_dot ? centroid : value - centroid;
           sums[k][p] = NF(fma)(is_dot ? value : factor, factor, sums[k][p]);
         }
@@ -479,7 +482,7 @@ static size_t NF(nearest_cells)(const float *terms, size_t cells, float least, s
   return found;
 }
 
-static void NF(code_query)(const float *z, size_t stride, const float *blocks, size_t cells, int is_dot, int8_t *upper,
+static void NF(code_query)(const float *z, size_t stride, const uint16_t *blocks, size_t cells, int is_dot, int8_t *upper,
                            int8_t *lower, float *terms, float *reach, nf_code_query *out) {
   vf largest = {};
   for (size_t i = 0; i < stride; i += NF_WIDTH) {

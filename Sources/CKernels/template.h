@@ -17,6 +17,7 @@
 typedef float NF(vf) __attribute__((vector_size(4 * NF_WIDTH)));
 typedef int32_t NF(vi) __attribute__((vector_size(4 * NF_WIDTH)));
 typedef int8_t NF(bytes) __attribute__((vector_size(NF_WIDTH)));
+typedef uint16_t NF(halves) __attribute__((vector_size(2 * NF_WIDTH)));
 typedef double NF(vd) __attribute__((vector_size(8 * NF_WIDTH)));
 typedef float NF(vfu) __attribute__((vector_size(4 * NF_WIDTH), aligned(4), may_alias));
 #define vf NF(vf)

@@ -33,8 +33,8 @@ struct BatchSearch {
     return (0..<queries.rows).map { stream($0) }
   }
 
-  /// Whether whatever a walk meets may be found.
-  private var isUnrestricted: Bool { snapshot.graph?.size == allowed.count }
+  /// Whether walks meet slots that may not be found, as far as the snapshot knows.
+  private var isRestricted: Bool { snapshot.graph?.size != allowed.count }
 
   private var exact: ExactSearch {
     ExactSearch(records: records, live: allowed.words, kernels: kernels)
@@ -79,13 +79,19 @@ struct BatchSearch {
         let walk = GraphWalk(records: records, kernels: kernels)
         let entries = snapshot.graph?.entries.near(codes, kernels) ?? []
         let skipped = excluded(row).map { UInt32(truncatingIfNeeded: $0) }
-        let include: ((UInt32) -> Bool)? =
-          isUnrestricted && skipped == nil ? nil : { allowed.contains(Int($0)) && skipped != $0 }
+        let include = { (slot: UInt32) in allowed.contains(Int(slot)) && slot != skipped }
+        var isRestricted = isRestricted || skipped != nil
         var ef = ef
         while true {
           let extent = walk.run(
             codes, entries: entries, ef: ef, room: max(ef, options.k), count: records.slots, scratch)
-          let candidates = walk.candidates(for: codes, k: options.k, extent, scratch, where: include)
+          let candidates = walk.candidates(
+            for: codes, k: options.k, extent, scratch, where: isRestricted ? include : nil)
+          // Lists change while they are read: what came after this snapshot is not its own.
+          if !isRestricted, !candidates.allSatisfy(include) {
+            isRestricted = true
+            continue
+          }
           // Where codes cannot tell many apart, as among near-duplicates, the walk has to see all of them.
           guard candidates.count > 2 * max(ef, options.k) + Self.fewUnresolved, ef < Self.widestPool else {
             return scored.best(options.k, of: UnsafeBufferPointer(candidates), tiePrecedes: tiePrecedes)

@@ -5,7 +5,7 @@ public struct IndexOptions: Sendable {
   /// Neighbours that pruning leaves a slot; lists have room for some more before they are pruned.
   public var degree = 63
   /// The pool of the search for a new slot's neighbours.
-  public var efConstruction = 128
+  public var efConstruction = 96
   /// Recall@10 that the pool of a search is chosen for.
   public var recallTarget = 0.97
   /// A folder for the f32 rows, which are then on disk and mapped; nil keeps them in memory. Codes and graph are in memory.

@@ -93,8 +93,8 @@ typedef struct nf_kernels {
 
   // A query in 15 bits, z ≈ step·(128·upper + lower): writes codes, sums and errors without what rounding adds, and its
   // terms for `cells` centroids; `reach` too, unless `is_dot`. `stride` is a multiple of 32. `blocks` holds NF_BLOCK
-  // centroids at a time, dimension by dimension.
-  void (*code_query)(const float *z, size_t stride, const float *blocks, size_t cells, int is_dot, int8_t *upper,
+  // centroids at a time, dimension by dimension, as bf16.
+  void (*code_query)(const float *z, size_t stride, const uint16_t *blocks, size_t cells, int is_dot, int8_t *upper,
                      int8_t *lower, float *terms, float *reach, nf_code_query *out);
 
   // The at most `most` cells with the largest terms of those with at least `least`, best first; returns how many.

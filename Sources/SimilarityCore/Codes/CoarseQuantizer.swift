@@ -11,10 +11,11 @@ public final class CoarseQuantizer: Sendable {
   public let rotation: Rotation
   /// Taken from every row (of its direction, under the cosine) before it is rotated.
   let mean: [Float]
-  /// [count, stride], rotated; zero behind the dimension.
+  /// [count, stride], rotated; zero behind the dimension. Each value is one of bf16, which makes nothing less exact: a
+  /// residual is taken from the centroid as it is.
   let centroids: [Float]
-  /// The same in blocks of 16 centroids, dimension by dimension.
-  let blocks: [Float]
+  /// The same as bf16 in blocks of 16 centroids, dimension by dimension.
+  let blocks: [UInt16]
   public let count: Int
   /// Values from one centroid to the next, a multiple of 32.
   let stride: Int
@@ -40,6 +41,7 @@ public final class CoarseQuantizer: Sendable {
     self.metric = metric
     self.rotation = rotation
     self.mean = mean
+    let centroids = centroids.map { Float(bitPattern: ($0.bitPattern &+ 0x8000) & 0xFFFF_0000) }
     self.centroids = centroids
     stride = Self.stride(rotation.dimension)
     count = centroids.count / stride
@@ -54,13 +56,13 @@ public final class CoarseQuantizer: Sendable {
       } * 1.0001
   }
 
-  private static func blocks(_ centroids: [Float], _ stride: Int) -> [Float] {
+  private static func blocks(_ centroids: [Float], _ stride: Int) -> [UInt16] {
     let width = Int(NF_BLOCK)
     let count = centroids.count / stride
-    var blocks = [Float](repeating: 0, count: room(count) * stride)
+    var blocks = [UInt16](repeating: 0, count: room(count) * stride)
     for cell in 0..<count {
       let first = cell / width * width * stride + cell % width
-      for column in 0..<stride { blocks[first + column * width] = centroids[cell * stride + column] }
+      for column in 0..<stride { blocks[first + column * width] = UInt16(truncatingIfNeeded: centroids[cell * stride + column].bitPattern >> 16) }
     }
     return blocks
   }
