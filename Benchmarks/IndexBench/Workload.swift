@@ -24,26 +24,30 @@ struct Workload {
     }
     var options = IndexOptions()
     options.threads = threads
-    if arguments.count > 4, let degree = Int(arguments[4]) { options.degree = degree }
-    if arguments.count > 5, let ef = Int(arguments[5]) { options.efConstruction = ef }
+    // Rows of one insertion; all at once without.
+    let batch = arguments.count > 4 ? max(1, Int(arguments[4]) ?? 1) : Int.max
     let archive = try SafetensorsArchive(memoryMapping: arguments[1])
     let vectors = try Self.matrix(archive, "vectors")
     queries = try Self.matrix(archive, "queries")
     index = VectorIndex(dimension: vectors.columns, metric: metric, options: options)
     let before = Self.resident()
     let start = Self.now()
-    _ = try index.apply(removing: [], adding: vectors.values)
+    for first in stride(from: 0, to: vectors.rows, by: min(batch, vectors.rows)) {
+      let rows = first..<min(first + min(batch, vectors.rows), vectors.rows)
+      let values = vectors.values[rows.lowerBound * vectors.columns..<rows.upperBound * vectors.columns]
+      _ = try index.apply(removing: [], adding: rows.count == vectors.rows ? vectors.values : Array(values))
+    }
     let seconds = Self.now() - start
     let report = index.validate()
-    let graph = index.snapshot.graph
     built = """
       {"seconds":\(seconds),"bytes":\(Self.resident() - before),"edges":\(report.edges),"sound":\(report.isSound),\
-      "ef":\(graph?.ef ?? 0),"sampled":\(graph?.sampledRecall ?? 0),"vectors":\(vectors.rows)}
+      "unreachable":\(report.unreachable),"vectors":\(vectors.rows)}
       """
   }
 
   func run(_ words: [String]) throws -> String {
     if words.first == "churn", words.count == 2, let operations = Int(words[1]) { return try churn(operations) }
+    if words.first == "remove", words.count == 2, let percent = Int(words[1]) { return try remove(percent) }
     guard words.count >= 3 else { throw UsageError() }
     var options = SearchOptions(k: 10)
     let snapshot = index.snapshot
@@ -55,6 +59,18 @@ struct Workload {
       options.loop = ParallelLoop(threads: Int(words[2]) ?? 1)
       start = Self.now()
       found = try snapshot.nearest(to: queries, options, tiePrecedes: <).neighbors
+    case "auto":
+      options.recallTarget = Double(words[1])
+      options.loop = ParallelLoop(threads: Int(words[2]) ?? 1)
+      start = Self.now()
+      let result = try snapshot.nearest(to: queries, options, tiePrecedes: <)
+      let seconds = Self.now() - start
+      try Self.save(result.neighbors, to: words[3])
+      let calibration = snapshot.calibration
+      return """
+        {"seconds":\(seconds),"queries":\(queries.rows),"ef":\(result.ef ?? 0),"expected":\(result.expectedRecall ?? -1),\
+        "rows":\(calibration.rows.queries),"asked":\(calibration.asked.queries)}
+        """
     case "exact":
       options.mode = .exact
       options.loop = ParallelLoop(threads: Int(words[1]) ?? 1)
@@ -70,8 +86,20 @@ struct Workload {
       found = try snapshot.nearest(to: queries, options, tiePrecedes: <).neighbors
     }
     let seconds = Self.now() - start
-    try Self.save(found, to: words[0] == "graph" ? words[3] : words[2])
+    try Self.save(found, to: words[0] == "graph" || words[0] == "auto" ? words[3] : words[2])
     return "{\"seconds\":\(seconds),\"queries\":\(found.count)}"
+  }
+
+  /// Removes so many of a hundred vectors, a hundred at a time, spread evenly.
+  private func remove(_ percent: Int) throws -> String {
+    let slots = index.snapshot.live.all
+    let removed = slots.indices.filter { $0 * percent / 100 != ($0 + 1) * percent / 100 }.map { slots[$0] }
+    let start = Self.now()
+    for first in stride(from: 0, to: removed.count, by: 100) {
+      _ = try index.apply(removing: Array(removed[first..<min(first + 100, removed.count)]), adding: [])
+    }
+    let seconds = Self.now() - start
+    return "{\"seconds\":\(seconds),\"queries\":\(removed.count),\"sound\":\(index.validate().isSound)}"
   }
 
   /// Removes and inserts, a hundred at a time and in no order, until all vectors are there again.

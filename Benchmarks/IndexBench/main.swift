@@ -6,11 +6,13 @@
   import Darwin
 #endif
 
-// index-bench FILE METRIC THREADS [DEGREE EF_CONSTRUCTION]
+// index-bench FILE METRIC THREADS [ROWS_PER_INSERTION]
 //
 // FILE is safetensors with `vectors` and `queries`. Prints the time and the memory that the index took, then does one
 // measurement for each line of standard input, so that peers can take turns:
 //   graph EF THREADS OUT     every query by the graph, one after another on each thread
+//   auto TARGET THREADS OUT  every query as the calibration has it for this recall; prints the pool and the recall expected too
+//   remove PERCENT           removes so many of a hundred vectors
 //   exact THREADS OUT N      N queries by the exact search, one at a time
 //   batch THREADS OUT        all queries by the exact search at once
 //   churn OPERATIONS         removes and inserts until so many are done and all vectors are there again

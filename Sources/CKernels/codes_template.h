@@ -147,7 +147,7 @@ NF_INLINE void NF(full_keys)(const nf_codes *codes, const nf_code_query *query, 
         codes->planes == 1
             ? (float)(int32_t)((uint32_t)high[r] - 128u * (uint32_t)query->sum)
             : 16.0f * (float)(int32_t)((uint32_t)high[r] - 8u * (uint32_t)query->sum) + (float)low[r];
-    keys[r] = header->a * (query->step * product) + (header->b + query->terms[header->cell]);
+    keys[r] = header->a * (query->step * product) + (query->weight * header->b + query->terms[header->cell]);
   }
 }
 
@@ -162,7 +162,7 @@ NF_INLINE void NF(rough_keys)(const nf_codes *codes, const nf_code_query *query,
   for (int r = 0; r < NF_LANES; r++) {
     const nf_code_header *header = nf_header(codes, slots[r]);
     const float product = 16.0f * (float)(int32_t)((uint32_t)high[r] - 8u * (uint32_t)query->sum) + middle;
-    keys[r] = header->a * (query->step * product) + (header->rough + query->terms[header->cell]);
+    keys[r] = header->a * (query->step * product) + (query->weight * header->rough + query->terms[header->cell]);
   }
 }
 
@@ -293,7 +293,7 @@ static size_t NF(code_scan)(const nf_codes *codes, const nf_code_query *query, c
       for (int r = 0; r < lanes; r++) {
         const nf_code_header *header = nf_header(codes, slots[r]);
         const float reach = query->reach ? query->reach[header->cell] : query->norm;
-        const float width = header->e * reach + header->n * query->error + header->s +
+        const float width = header->e * reach + header->n * query->error + query->weight * header->s +
                             reach * (reach * query->slack_square + query->slack_linear) + query->slack;
         hits[count] = (nf_code_hit){slots[r], 0, keys[r], width};
         // Not "at least": a bound that is not a number rules nothing out.
@@ -314,8 +314,9 @@ static size_t NF(code_select)(const nf_codes *codes, uint32_t first, const uint6
     const int32_t *values = products + row * stride;
     const int32_t *lower = values + queries->count;
     const float *cells = queries->cells + header.cell * queries->count;
-    const vf a = NF(splat)(header.a), b = NF(splat)(header.b), e = NF(splat)(header.e), n = NF(splat)(header.n),
-             s = NF(splat)(header.s);
+    const float weight = queries->norms ? 0.0f : 1.0f, offset = weight * header.b, slack = weight * header.s;
+    const vf a = NF(splat)(header.a), b = NF(splat)(offset), e = NF(splat)(header.e), n = NF(splat)(header.n),
+             s = NF(splat)(slack);
     size_t j = 0;
     for (; j + NF_WIDTH <= queries->count; j += NF_WIDTH) {
       vi product, sum, less;
@@ -344,9 +345,9 @@ static size_t NF(code_select)(const nf_codes *codes, uint32_t first, const uint6
       product -= 128u * (uint32_t)queries->sums[j];
       const float reach = queries->norms ? queries->norms[j] : cells[j];
       const float key = header.a * (queries->steps[j] * (float)(int32_t)product) +
-                        (header.b + (queries->norms ? cells[j] : -reach * reach));
+                        (offset + (queries->norms ? cells[j] : -reach * reach));
       const float width = header.e * reach + header.n * queries->errors[j] +
-                          (header.s + queries->slack[j] +
+                          (slack + queries->slack[j] +
                            reach * (reach * queries->slack_square[j] + queries->slack_linear[j]));
       if (!(key + width < queries->thresholds[j]))
         hits[found++] = (nf_code_hit){first + (uint32_t)row, (uint32_t)j, key, width};

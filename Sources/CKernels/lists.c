@@ -25,3 +25,12 @@ int nf_list_append(const nf_codes *codes, size_t slot, uint32_t neighbor) {
   __atomic_store_n(list, count + 1, __ATOMIC_RELEASE);
   return 1;
 }
+
+int nf_list_contains(const nf_codes *codes, size_t slot, uint32_t wanted) {
+  const uint32_t *list = nf_list(codes, slot);
+  size_t count = __atomic_load_n(list, __ATOMIC_ACQUIRE);
+  if (count > codes->capacity) count = codes->capacity;
+  for (size_t i = 0; i < count; i++)
+    if (__atomic_load_n(list + 1 + i, __ATOMIC_RELAXED) == wanted) return 1;
+  return 0;
+}

@@ -89,8 +89,31 @@ NF_INLINE void NF(prune_sort)(uint32_t *order, size_t count, const NF(pruned) *f
   }
 }
 
+// Rows that equal the origin cover each other, so that of a thousand copies only one would ever be named. Of these, some are
+// kept whatever covers them, others at every slot: the copies stay one connected whole.
+#define NF_TWINS 8
+
+// An order of slots that is another at every slot.
+NF_INLINE uint32_t NF(prune_mix)(uint32_t a, uint32_t b) {
+  uint32_t x = (a ^ (b * 0x9E3779B9u)) * 0x85EBCA6Bu;
+  x = (x ^ (x >> 15)) * 0xC2B2AE35u;
+  return x ^ (x >> 13);
+}
+
+// Moves NF_TWINS of the first `twins` numbers to the front.
+NF_INLINE void NF(prune_twins)(uint32_t *order, size_t twins, const uint32_t *slots, uint32_t origin) {
+  for (size_t place = 0; place < NF_TWINS && place < twins; place++) {
+    size_t best = place;
+    for (size_t i = place + 1; i < twins; i++)
+      if (NF(prune_mix)(slots[order[i]], origin) < NF(prune_mix)(slots[order[best]], origin)) best = i;
+    const uint32_t moved = order[best];
+    order[best] = order[place];
+    order[place] = moved;
+  }
+}
+
 static size_t NF(prune)(const float *const *rows, const float *factors, const uint32_t *slots, size_t count,
-                        const float *origin, float origin_factor, size_t dimension, float alpha_squared, size_t degree,
+                        const float *origin, float origin_factor, uint32_t origin_slot, size_t dimension, float alpha_squared, size_t degree,
                         void *scratch, uint32_t *order) {
   const size_t padded = (dimension + 63) / 64 * 64;
   const size_t room = (degree + NF_LANES) / NF_LANES * NF_LANES;
@@ -106,13 +129,20 @@ static size_t NF(prune)(const float *const *rows, const float *factors, const ui
     order[i] = (uint32_t)i;
   }
   NF(prune_sort)(order, count, found, slots);
+  float length = 0;
+  for (size_t i = 0; i < dimension; i++) length += origin[i] * origin[i];
+  // Rounding of a row and its factor leaves this much between copies.
+  const float nothing = 1e-13f * origin_factor * origin_factor * length;
+  size_t twins = 0;
+  while (twins < count && found[order[twins]].square <= nothing) twins++;
+  NF(prune_twins)(order, twins, slots, origin_slot);
   memset(chosen, 128, room * padded);
   size_t size = 0;
   for (size_t place = 0; place < count && size < degree; place++) {
     const uint32_t i = order[place];
     const NF(pruned) row = found[i];
-    int covered = 0;
-    for (size_t j = 0; j < size && !covered; j += NF_LANES) {
+    int covered = place >= NF_TWINS && place < twins;
+    for (size_t j = 0; j < size && !covered && place >= twins; j += NF_LANES) {
       int32_t products[NF_LANES];
       NF(prune_products)(chosen + j * padded, padded, codes + i * padded, products);
       for (size_t r = 0; r < NF_LANES && j + r < size; r++) {

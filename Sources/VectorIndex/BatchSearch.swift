@@ -18,10 +18,24 @@ struct BatchSearch {
   let scratch: WalkScratchPool
   let tiePrecedes: @Sendable (Int, Int) -> Bool
 
+  /// A walk that has cost so many times the exact search ends in one.
+  private static let dearest = 0.7
+  /// The share of the matches looked for with which a walk under a filter is content.
+  private static let enough = 0.7
+
   private var kernels: Kernels { snapshot.kernels }
+  private var costs: SearchCosts { SearchCosts(dimension: snapshot.dimension) }
+
+  /// What was found for one query.
+  struct Found {
+    /// Best first.
+    var neighbors: [Candidate]
+    /// Slots that a walk met; 0 for the exact search.
+    var met = 0
+  }
 
   /// - Returns: nil when a library fails.
-  func run() -> [[Candidate]]? {
+  func run() -> [Found]? {
     if let ef = plan.ef {
       let perPiece = max(1, min(8, queries.rows / (4 * options.loop.threads)))
       let pieces = (queries.rows + perPiece - 1) / perPiece
@@ -29,8 +43,10 @@ struct BatchSearch {
         (piece * perPiece..<min((piece + 1) * perPiece, queries.rows)).map { walk($0, ef) }
       }?.flatMap { $0 }
     }
-    if queries.rows >= Self.fewestForProducts, options.k <= 1024 { return products() }
-    return (0..<queries.rows).map { stream($0) }
+    if queries.rows >= Self.fewestForProducts, options.k <= 1024 {
+      return products()?.map { Found(neighbors: $0) }
+    }
+    return (0..<queries.rows).map { Found(neighbors: stream($0)) }
   }
 
   /// Whether walks meet slots that may not be found, as far as the snapshot knows.
@@ -73,35 +89,56 @@ struct BatchSearch {
     return found?.flatMap { $0 }
   }
 
-  private func walk(_ row: Int, _ ef: Int) -> [Candidate] {
+  private func walk(_ row: Int, _ ef: Int) -> Found {
     let found = with(row) { scored, codes in
-      scratch.with { scratch in
-        let walk = GraphWalk(records: records, kernels: kernels)
-        let entries = snapshot.graph?.entries.near(codes, kernels) ?? []
-        let skipped = excluded(row).map { UInt32(truncatingIfNeeded: $0) }
-        let include = { (slot: UInt32) in allowed.contains(Int(slot)) && slot != skipped }
-        var isRestricted = isRestricted || skipped != nil
-        var ef = ef
-        while true {
-          let extent = walk.run(
-            codes, entries: entries, ef: ef, room: max(ef, options.k), count: records.slots, scratch)
-          let candidates = walk.candidates(
-            for: codes, k: options.k, extent, scratch, where: isRestricted ? include : nil)
-          // Lists change while they are read: what came after this snapshot is not its own.
-          if !isRestricted, !candidates.allSatisfy(include) {
-            isRestricted = true
-            continue
-          }
-          // Where codes cannot tell many apart, as among near-duplicates, the walk has to see all of them.
-          guard candidates.count > 2 * max(ef, options.k) + Self.fewUnresolved, ef < Self.widestPool else {
-            return scored.best(options.k, of: UnsafeBufferPointer(candidates), tiePrecedes: tiePrecedes)
-          }
-          ef = min(max(2 * ef, candidates.count), Self.widestPool)
+      scratch.with { scratch in walk(scored, codes, excluding: excluded(row), ef, scratch) }
+    }
+    // The promise is k results when k match; and a walk that costs as much as the exact search ends in it.
+    return found ?? Found(neighbors: stream(row))
+  }
+
+  /// - Returns: nil when the exact search is the better way.
+  private func walk(
+    _ scored: ScoredQuery, _ codes: CodeQuery, excluding excluded: Int?, _ ef: Int, _ scratch: WalkScratch
+  ) -> Found? {
+    let walk = GraphWalk(records: records, kernels: kernels)
+    let entries = snapshot.graph?.entries.near(codes, kernels) ?? []
+    let skipped = excluded.map { UInt32(truncatingIfNeeded: $0) }
+    let include = { (slot: UInt32) in allowed.contains(Int(slot)) && slot != skipped }
+    let reachable = allowed.count - (excluded.map(allowed.contains) == true ? 1 : 0)
+    let k = min(options.k, reachable)
+    var isRestricted = isRestricted || skipped != nil
+    // Of the pool, so many must match.
+    let wanted = Double(ef) * Double(allowed.count) / Double(max(1, max(allowed.count, snapshot.graph?.size ?? 0)))
+    var ef = ef
+    var met = 0
+    while true {
+      let extent = walk.run(codes, entries: entries, ef: ef, room: max(ef, options.k), count: records.slots, scratch)
+      met += extent.seen
+      let isDear = Double(met) * costs.met(ef: Double(ef)) > Self.dearest * Double(allowed.count) * costs.scanned
+      if isRestricted {
+        let matching = (0..<min(ef, extent.pool)).count { include(scratch.slots[$0] & ~GraphWalk.expanded) }
+        // Where few of the nearest match, the walk goes on farther.
+        if Double(matching) < Self.enough * wanted, ef < extent.seen || extent.pool == ef {
+          guard !isDear else { return nil }
+          ef = Int(Double(ef) * min(8, max(2, wanted / Double(max(1, matching)))))
+          continue
         }
       }
+      let candidates = walk.candidates(
+        for: codes, k: options.k, extent, scratch, where: isRestricted ? include : nil)
+      // Lists change while they are read: what came after this snapshot is not its own.
+      if !isRestricted, !candidates.allSatisfy(include) {
+        isRestricted = true
+        continue
+      }
+      // Where codes cannot tell many apart, as among near-duplicates, the walk has to see all of them.
+      if candidates.count > 2 * max(ef, options.k) + Self.fewUnresolved, ef < Self.widestPool {
+        ef = min(max(2 * ef, candidates.count), Self.widestPool)
+        continue
+      }
+      let best = scored.best(options.k, of: UnsafeBufferPointer(candidates), tiePrecedes: tiePrecedes)
+      return best.count < k ? nil : Found(neighbors: best, met: met)
     }
-    let reachable = allowed.count - (excluded(row).map(allowed.contains) == true ? 1 : 0)
-    // The promise is k results when k match.
-    return found.count < min(options.k, reachable) ? stream(row) : found
   }
 }

@@ -58,18 +58,26 @@ struct EntryPoints: Sendable {
 
   /// The entries of the cells nearest to `query`, and ``others``.
   func near(_ query: CodeQuery, _ kernels: Kernels) -> [UInt32] {
-    guard starts.count > 1 else { return others }
-    return withUnsafeTemporaryAllocation(of: UInt32.self, capacity: Self.nearestCells) { cells in
-      guard let first = cells.baseAddress else { return others }
+    var found = near(query, Self.nearestCells, includingFar: false, kernels)
+    // The nearest cells may have lost all their members.
+    if found.isEmpty { found = near(query, starts.count, includingFar: true, kernels) }
+    return found + others
+  }
+
+  private func near(_ query: CodeQuery, _ count: Int, includingFar: Bool, _ kernels: Kernels) -> [UInt32] {
+    withUnsafeTemporaryAllocation(of: UInt32.self, capacity: count) { cells in
+      guard let first = cells.baseAddress else { return [] }
+      let ranked = query.nearestCells(count, includingFar: includingFar, into: first, kernels)
       var found: [UInt32] = []
       found.reserveCapacity(Self.nearestCells * Self.mostPerCell + others.count)
-      for index in 0..<query.nearestCells(Self.nearestCells, into: first, kernels) {
+      var taken = 0
+      for index in 0..<ranked where taken < Self.nearestCells {
         let cell = Int(cells[index])
-        if cell + 1 < starts.count { found += slots[starts[cell]..<starts[cell + 1]] }
+        guard cell + 1 < starts.count, starts[cell] < starts[cell + 1] else { continue }
+        found += slots[starts[cell]..<starts[cell + 1]]
+        taken += 1
       }
-      // The nearest cells may have lost all their members.
-      if found.isEmpty { found = Array(slots.prefix(Self.mostPerCell)) }
-      return found + others
+      return found
     }
   }
 }

@@ -46,19 +46,33 @@ struct GraphBuilder {
     for (slot, list) in zip(round, lists) {
       list.withUnsafeBufferPointer { records.setNeighbors(of: slot, to: $0) }
     }
-    try addEdgesBack(round, lists)
+    let dropped = try addEdgesBack(round, lists)
+    try keepNamed(round.map { UInt32(truncatingIfNeeded: $0) } + dropped)
   }
 
-  /// The slots nearest to that of `slot` which a walk finds, best first, without itself.
+  /// The slots nearest to that of `slot` which a walk finds, best first, without itself; under the dot product then those with
+  /// the largest products too.
   func nearest(to slot: Int, _ entries: EntryPoints, _ scratch: WalkScratch) -> [UInt32] {
-    let query = CodeQuery(rows.row(slot), norm: rows.norm(slot), for: records, kernels)
+    let found = nearest(
+      to: slot, as: records.metric == .dot ? .euclidean : records.metric, entries, scratch, ef: efConstruction)
+    guard records.metric == .dot else { return found }
+    let known = Set(found)
+    // A third of the list is chosen from these: half the pool is enough.
+    return found + nearest(to: slot, as: .dot, entries, scratch, ef: efConstruction / 2).filter { !known.contains($0) }
+  }
+
+  private func nearest(
+    to slot: Int, as metric: CodeMetric, _ entries: EntryPoints, _ scratch: WalkScratch, ef: Int
+  ) -> [UInt32] {
+    let query = CodeQuery(rows.row(slot), norm: rows.norm(slot), for: records, metric: metric, kernels)
     let pool = GraphWalk(records: records, kernels: kernels).run(
-      query, entries: entries.near(query, kernels), ef: efConstruction, room: efConstruction, count: records.slots,
+      query, entries: entries.near(query, kernels), ef: ef, room: ef, count: records.slots,
       scratch)
     return (0..<pool.pool).map { scratch.slots[$0] & ~GraphWalk.expanded }.filter { $0 != slot }
   }
 
-  private func addEdgesBack(_ sources: [Int], _ lists: [[UInt32]]) throws(ProductFailure) {
+  /// - Returns: the slots that pruning has taken out of lists.
+  private func addEdgesBack(_ sources: [Int], _ lists: [[UInt32]]) throws(ProductFailure) -> [UInt32] {
     var edges: [UInt64] = []
     edges.reserveCapacity(lists.count * pruning.degree)
     for (source, list) in zip(sources, lists) {
@@ -75,23 +89,41 @@ struct GraphBuilder {
     let perPiece = 32
     let edgesBack = edges
     let all = groups
-    try loop.forEach((all.count + perPiece - 1) / perPiece) { piece in
-      for group in all[piece * perPiece..<min((piece + 1) * perPiece, all.count)] {
+    let dropped = Results.of((all.count + perPiece - 1) / perPiece, loop) { piece in
+      all[piece * perPiece..<min((piece + 1) * perPiece, all.count)].flatMap { group in
         addEdges(
           to: Int(edgesBack[group.lowerBound] >> 32), from: edgesBack[group].map { UInt32(truncatingIfNeeded: $0) })
       }
-      return true
     }
+    guard let dropped else { throw ProductFailure() }
+    return dropped.flatMap(\.self)
   }
 
   /// Appends where there is room; chooses anew where there is none.
-  private func addEdges(to target: Int, from sources: [UInt32]) {
+  ///
+  /// - Returns: the slots that the list does not name, or no longer.
+  private func addEdges(to target: Int, from sources: [UInt32]) -> [UInt32] {
     let known = records.neighbors(of: target)
     let new = sources.filter { !known.contains($0) }
     for (index, source) in new.enumerated() where !records.addNeighbor(source, to: target) {
       let candidates = records.neighbors(of: target) + new[index...]
       let chosen = pruning.choose(for: target, from: candidates)
-      return chosen.withUnsafeBufferPointer { records.setNeighbors(of: target, to: $0) }
+      chosen.withUnsafeBufferPointer { records.setNeighbors(of: target, to: $0) }
+      return candidates.filter { !chosen.contains($0) }
+    }
+    return []
+  }
+
+  /// Gives each of `slots` that none of its neighbours names an edge from the nearest that has room: no walk would find it.
+  private func keepNamed(_ slots: [UInt32]) throws(ProductFailure) {
+    let unique = Array(Set(slots)).sorted()
+    let perPiece = 256
+    let lost = Results.of((unique.count + perPiece - 1) / perPiece, loop) { piece in
+      unique[piece * perPiece..<min((piece + 1) * perPiece, unique.count)].filter { !records.isNamed(Int($0)) }
+    }
+    guard let lost else { throw ProductFailure() }
+    for slot in lost.flatMap(\.self) {
+      _ = records.neighbors(of: Int(slot)).first { records.addNeighbor(slot, to: Int($0)) }
     }
   }
 }

@@ -6,23 +6,18 @@ public struct GraphImage: Sendable {
   public var slots: [Int]
   /// The nodes' neighbours. Those of an index are as they are when they are read: nobody may write to it meanwhile.
   public var lists: GraphLists
-  /// The pool that reaches the recall target on a sample.
-  public var ef: Int
-  /// Recall@10 of the sample with that pool; nil before it was taken.
-  public var sampledRecall: Double?
+  /// The recall of its walks, as measured on rows before they were linked.
+  public var curve: RecallCurve
 
-  public init(slots: [Int], lists: GraphLists, ef: Int, sampledRecall: Double?) {
+  public init(slots: [Int], lists: GraphLists, curve: RecallCurve) {
     self.slots = slots
     self.lists = lists
-    self.ef = ef
-    self.sampledRecall = sampledRecall
+    self.curve = curve
   }
 
   /// Whether every number is one of a node, no list names a node twice or its own, and nothing is out of range.
   func isWhole(nodes: Int, widest: Int) -> Bool {
-    guard nodes > 0, nodes <= Int(Int32.max), (1...widest).contains(lists.width), (1...4096).contains(ef),
-      sampledRecall.map({ (0...1).contains($0) }) ?? true
-    else { return false }
+    guard nodes > 0, nodes <= Int(Int32.max), (1...widest).contains(lists.width) else { return false }
     // The node whose list named this one last.
     var namedBy = [Int](repeating: -1, count: nodes)
     return lists.allSatisfy(0..<nodes) { node, neighbors in

@@ -54,10 +54,13 @@ struct GraphRepair {
   /// Gives every unreachable slot an edge from the nearest slot that can be reached and has room.
   ///
   /// - Parameter search: the members nearest to a slot's row, best first, as a walk from the entries finds them.
-  /// - Returns: slots for which there is none; walks have to start from them too.
-  func reconnect(_ members: SlotSet, entries: [UInt32], search: (Int) -> [UInt32]) -> [UInt32] {
+  /// - Returns: how many could not be reached, and those for which there is no such edge: walks have to start from them too.
+  func reconnect(
+    _ members: SlotSet, entries: [UInt32], search: (Int) -> [UInt32]
+  ) -> (lost: Int, others: [UInt32]) {
     var others: [UInt32] = []
     var lost = unreachable(members, from: entries)
+    let count = lost.count
     while let first = lost.first {
       let isLinked = search(first).contains {
         Int($0) != first && members.contains(Int($0)) && !lost.contains(Int($0))
@@ -74,6 +77,6 @@ struct GraphRepair {
         }
       }
     }
-    return others
+    return (count, others)
   }
 }

@@ -4,8 +4,4 @@ public struct GraphState: Sendable {
   let entries: EntryPoints
   /// Slots in the graph, dead ones included that are still walked over.
   public let size: Int
-  /// The pool that reaches the recall target on a sample.
-  public let ef: Int
-  /// Recall@10 of the sample with that pool; nil before it was taken.
-  public let sampledRecall: Double?
 }

@@ -13,6 +13,14 @@ struct GrowingGraph {
   /// Slots added since all were last known to be reachable from the entries.
   private(set) var unchecked = 0
 
+  /// Lost slots of a hundred added ones that are too many.
+  private static let mostLost = 0.2
+  /// The share of the members that is added between two looks, where few get lost.
+  private var looksAfter = 0.05
+
+  /// Whether it is time to see whether all are reachable: sooner where many were not, as among copies.
+  var isCheckDue: Bool { unchecked > max(128, Int(Double(members.count) * looksAfter)) }
+
   /// Some of the first quarter of the slots, which came when the graph was small; at its end from the first on again.
   mutating func earliest(_ count: Int) -> [Int] {
     let end = members.count / 4
@@ -46,7 +54,10 @@ struct GrowingGraph {
   mutating func reconnect(_ repair: GraphRepair, search: (Int, EntryPoints) -> [UInt32]) {
     chooseEntries(repair.pruning)
     let chosen = entries
-    entries.others = repair.reconnect(members, entries: chosen.slots) { search($0, chosen) }
+    let (lost, others) = repair.reconnect(members, entries: chosen.slots) { search($0, chosen) }
+    entries.others = others
+    let isMuch = Double(lost) * 100 > Self.mostLost * Double(unchecked)
+    looksAfter = isMuch ? max(0.002, looksAfter / 2) : min(0.05, looksAfter * 2)
     unchecked = 0
   }
 }

@@ -13,11 +13,15 @@ public final class IndexSnapshot: Sendable {
   let rows: RowBlocks
   private let scratch: WalkScratchPool
   private let registry: VersionRegistry
+  private let board: CalibrationBoard
+  /// Recall@10 that searches have which ask for none.
+  public let defaultTarget: Double
   let kernels: Kernels
 
   init(
     dimension: Int, metric: Metric, live: SlotSet, graph: GraphState?, version: Int, records: CodeRecords?,
-    rows: RowBlocks, scratch: WalkScratchPool, registry: VersionRegistry, kernels: Kernels
+    rows: RowBlocks, scratch: WalkScratchPool, registry: VersionRegistry, board: CalibrationBoard,
+    defaultTarget: Double, kernels: Kernels
   ) {
     self.dimension = dimension
     self.metric = metric
@@ -28,6 +32,8 @@ public final class IndexSnapshot: Sendable {
     self.rows = rows
     self.scratch = scratch
     self.registry = registry
+    self.board = board
+    self.defaultTarget = defaultTarget
     self.kernels = kernels
     registry.began(version)
   }
@@ -59,15 +65,56 @@ public final class IndexSnapshot: Sendable {
     if let filter = options.allowed { allowed.formIntersection(filter) }
     var options = options
     options.k = min(options.k, allowed.count)
-    let plan = SearchPlan(options, live: live.count, allowed: allowed.count, graph: graph)
-    guard let records, !allowed.isEmpty, options.k > 0 else {
+    guard records != nil, !allowed.isEmpty, options.k > 0 else {
       return SearchResult(
-        neighbors: queries.values.isEmpty ? [] : .init(repeating: [], count: queries.rows), usedGraph: false)
+        neighbors: queries.values.isEmpty ? [] : .init(repeating: [], count: queries.rows), plan: .exact)
     }
-    let search = BatchSearch(
-      queries: queries, options: options, plan: plan, allowed: allowed, records: records, snapshot: self,
-      scratch: scratch, tiePrecedes: tiePrecedes)
-    guard let neighbors = search.run() else { throw .outOfMemory }
-    return SearchResult(neighbors: neighbors, usedGraph: plan.ef != nil)
+    if options.mode == .automatic, graph != nil { measure(queries, options) }
+    let plan = plan(options, allowed: allowed.count)
+    guard let found = run(queries, options, plan, allowed: allowed, tiePrecedes: tiePrecedes) else {
+      throw .outOfMemory
+    }
+    return SearchResult(neighbors: found.map(\.neighbors), plan: plan)
+  }
+
+  private func plan(_ options: SearchOptions, allowed: Int) -> SearchPlan {
+    SearchPlan(
+      options, live: live.count, allowed: allowed, graph: graph, calibration: board.current,
+      defaultTarget: defaultTarget, costs: SearchCosts(dimension: dimension))
+  }
+
+  /// Searches as planned.
+  ///
+  /// - Returns: nil when memory or a library fails.
+  func run(
+    _ queries: Matrix, _ options: SearchOptions, _ plan: SearchPlan, allowed: SlotSet? = nil,
+    tiePrecedes: @escaping @Sendable (Int, Int) -> Bool = (<)
+  ) -> [BatchSearch.Found]? {
+    guard let records else { return nil }
+    return BatchSearch(
+      queries: queries, options: options, plan: plan, allowed: allowed ?? live, records: records, snapshot: self,
+      scratch: scratch, tiePrecedes: tiePrecedes
+    ).run()
+  }
+
+  /// Measures some of the queries that a client asks, so that pools fit them; they are not kept.
+  private func measure(_ queries: Matrix, _ options: SearchOptions) {
+    let claimed = board.claim(of: queries.rows)
+    guard claimed > 0 else { return }
+    var values: [Float] = []
+    for index in 0..<claimed { values += queries.row(index * queries.rows / claimed) }
+    let sample = Matrix(rows: claimed, columns: dimension, values: values)
+    let curve = sample.flatMap { RecallMeasure(snapshot: self, loop: options.loop).curve(of: $0) }
+    board.add(asked: curve, claimed: claimed)
+  }
+
+  /// How the recall of walks was measured.
+  public var calibration: Calibration { board.current }
+
+  /// The pool that a search of ten neighbours has when it asks for nothing, and the recall@10 to be expected of it; nil when
+  /// it is exact.
+  public var defaultPool: (ef: Int, expectedRecall: Double)? {
+    let plan = plan(SearchOptions(k: 10), allowed: live.count)
+    return plan.ef.map { ($0, plan.expectedRecall ?? 0) }
   }
 }

@@ -29,9 +29,20 @@ extension IndexWriter {
     }
     let loop = added.count < Self.largeBatch ? ParallelLoop(threads: max(1, options.threads / 2)) : loop
     let builder = builder(records, loop)
+    if graph == nil { board.reset(rows: RecallCurve()) }
+    let held = heldOut(of: added)
+    let first = held.isEmpty ? added : added.filter { !held.contains($0) }
+    try link(first, builder)
+    guard !held.isEmpty else { return }
+    // Rows that the graph does not hold are queries as the data has them.
+    measure(held)
+    try link(held.all, builder)
+  }
+
+  private mutating func link(_ slots: [Int], _ builder: GraphBuilder) throws(IndexError) {
     var grown = graph ?? GrowingGraph()
     do {
-      try builder.add(added, to: &grown)
+      try builder.add(slots, to: &grown)
     } catch {
       throw .outOfMemory
     }
@@ -46,7 +57,7 @@ extension IndexWriter {
     guard !live.isEmpty else {
       // Nothing is left to search: the next graph starts anew.
       retired.append((version + 1, dead.all))
-      (self.graph, dead, sampledCount) = (nil, SlotSet(), 0)
+      (self.graph, dead) = (nil, SlotSet())
       version += 1
       return true
     }
@@ -55,14 +66,11 @@ extension IndexWriter {
       unlinkDead(records)
       changed = true
     }
-    if graph.unchecked > max(1024, live.count / 20) {
+    if graph.isCheckDue {
       reconnect(records)
       changed = true
     }
-    if live.count > sampledCount + sampledCount / 2 || sampledRecall == nil {
-      measure()
-      changed = true
-    }
+    if changed { board.fade() }
     if changed { version += 1 }
     return changed
   }

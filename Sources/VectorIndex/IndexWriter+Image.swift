@@ -8,7 +8,7 @@ extension IndexWriter {
     var nodes = [Int32](repeating: -1, count: used)
     for (node, slot) in slots.enumerated() { nodes[slot] = Int32(truncatingIfNeeded: node) }
     let lists = Self.lists(records, slots, nodes)
-    return GraphImage(slots: slots, lists: lists, ef: ef, sampledRecall: sampledRecall)
+    return GraphImage(slots: slots, lists: lists, curve: board.current.rows)
   }
 
   /// - Parameter nodes: the number of each slot's node; -1 where there is none.
@@ -60,7 +60,7 @@ extension IndexWriter {
     adopted.members = known
     adopted.chooseEntries(pruning)
     graph = adopted
-    (ef, sampledRecall, sampledCount) = (image.ef, image.sampledRecall, image.slots.count)
+    board.reset(rows: image.curve)
     var added = live
     added.subtract(known)
     try addToGraph(added.all)

@@ -1,57 +1,50 @@
 import SimilarityCore
 
+/// The rows by which recall is measured.
 extension IndexWriter {
-  private static let sampleSize = 200
-  private static let pools = [16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 320, 384, 512, 768, 1024]
+  private static let mostHeldOut = 512
+  /// Of the time that insertions take, calibration takes at most this share.
+  private static let share = 0.04
+  /// Slots that an insertion compares, about, and the walks that measure one query.
+  private static let metByInsertion = 9_000.0
+  private static let metByMeasure = 8_000.0
+  /// How much cheaper the exact search is for many queries at once.
+  private static let together = 5.0
 
-  /// How much of a second row a sample query has beside the first.
-  private static let mixture: Float = 0.5
-
-  /// Finds the smallest pool with which a sample of queries finds its ten nearest as well as the target asks.
-  ///
-  /// Stored rows would flatter: a walk that comes near one finds its neighbours in its own list. Each query is a mixture of
-  /// two stored rows, which lies where rows may be, but on none of them.
-  mutating func measure() {
-    sampledCount = live.count
-    let members = live.all
-    let step = max(1, members.count / Self.sampleSize)
-    let sample = stride(from: 0, to: members.count, by: step).prefix(Self.sampleSize).map { members[$0] }
-    guard let queries = Matrix(rows: sample.count, columns: dimension, values: mixtures(sample)) else { return }
-    let snapshot = snapshot()
-    var exact = SearchOptions(k: 10)
-    exact.mode = .exact
-    exact.loop = loop
-    guard let truth = try? snapshot.nearest(to: queries, exact, tiePrecedes: <) else { return }
-    for pool in Self.pools {
-      var walk = exact
-      walk.mode = .graph(ef: pool)
-      guard let found = try? snapshot.nearest(to: queries, walk, tiePrecedes: <) else { return }
-      var hits = 0
-      var wanted = 0
-      for (near, true10) in zip(found.neighbors, truth.neighbors) {
-        let expected = Set(true10.map(\.position))
-        wanted += expected.count
-        hits += near.reduce(0) { $0 + (expected.contains($1.position) ? 1 : 0) }
-      }
-      (ef, sampledRecall) = (pool, Double(hits) / Double(max(1, wanted)))
-      if (sampledRecall ?? 0) >= options.recallTarget { return }
+  /// Some of `slots`, spread evenly, as many as the time that insertions take allows for; they are to be linked last.
+  mutating func heldOut(of slots: [Int]) -> SlotSet {
+    allowance += Self.share * Double(slots.count)
+    // The first rows have nothing to be searched in.
+    let members = graph?.members.count ?? max(0, slots.count - Self.mostHeldOut)
+    guard members > 0 else { return SlotSet() }
+    let costs = SearchCosts(dimension: dimension)
+    let scan = Double(members) * costs.scanned
+    let compared = costs.met(ef: 32)
+    func affordable(_ scan: Double) -> Int {
+      Int(allowance * Self.metByInsertion * compared / (scan + Self.metByMeasure * compared))
     }
+    var count = affordable(scan / Self.together)
+    if count < 24 { count = affordable(scan) }
+    count = min(count, Self.mostHeldOut, graph == nil ? slots.count / 8 : slots.count)
+    guard count > 0 else { return SlotSet() }
+    allowance = 0
+    var held = SlotSet()
+    for index in 0..<count { held.insert(slots[index * slots.count / count]) }
+    return held
   }
 
-  private func mixtures(_ sample: [Int]) -> [Float] {
+  /// Measures walks for the rows of `held`, which are not in the graph yet.
+  mutating func measure(_ held: SlotSet) {
+    guard let graph else { return }
+    var searched = live
+    searched.formIntersection(graph.members)
     var values: [Float] = []
-    values.reserveCapacity(sample.count * dimension)
-    for (index, slot) in sample.enumerated() {
-      let first = rows.row(slot)
-      let second = rows.row(sample[(index + sample.count / 2) % sample.count])
-      // Directions count under the cosine, and only they.
-      let scale =
-        metric == .cosine ? Float(rows.norm(slot) / rows.norm(sample[(index + sample.count / 2) % sample.count])) : 1
-      for (a, b) in zip(first, second) {
-        values.append(
-          metric == .cosine ? a + Self.mixture * scale * b : a * (1 - Self.mixture / 2) + Self.mixture / 2 * b)
-      }
+    values.reserveCapacity(held.count * dimension)
+    held.forEach { values += rows.row($0) }
+    guard let queries = Matrix(rows: held.count, columns: dimension, values: values) else { return }
+    // A failure leaves what was known.
+    if let curve = RecallMeasure(snapshot: snapshot(of: searched), loop: loop).curve(of: queries) {
+      board.add(rows: curve)
     }
-    return values
   }
 }

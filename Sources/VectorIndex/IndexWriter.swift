@@ -26,10 +26,9 @@ struct IndexWriter: ~Copyable {
   var dead = SlotSet()
   /// nil while searches are exact.
   var graph: GrowingGraph?
-  var ef = 64
-  var sampledRecall: Double?
-  /// Vectors when the sample was taken.
-  var sampledCount = 0
+  let board = CalibrationBoard()
+  /// What may still be spent on calibration, in insertions of one row.
+  var allowance = 0.0
 
   init(dimension: Int, metric: Metric, options: IndexOptions, kernels: Kernels) {
     self.dimension = dimension
@@ -44,12 +43,16 @@ struct IndexWriter: ~Copyable {
   var loop: ParallelLoop { ParallelLoop(threads: options.threads) }
 
   func snapshot() -> IndexSnapshot {
-    let graph = graph.map {
-      GraphState(entries: $0.entries, size: $0.members.count, ef: ef, sampledRecall: sampledRecall)
-    }
-    return IndexSnapshot(
-      dimension: dimension, metric: metric, live: live, graph: graph, version: version, records: records, rows: rows,
-      scratch: scratch, registry: registry, kernels: kernels)
+    snapshot(of: live)
+  }
+
+  /// The state as searches of `live` see it.
+  func snapshot(of live: SlotSet) -> IndexSnapshot {
+    IndexSnapshot(
+      dimension: dimension, metric: metric, live: live,
+      graph: graph.map { GraphState(entries: $0.entries, size: $0.members.count) }, version: version, records: records,
+      rows: rows, scratch: scratch, registry: registry, board: board, defaultTarget: options.recallTarget,
+      kernels: kernels)
   }
 
   mutating func apply(

@@ -10,8 +10,8 @@ public enum Metric: String, Sendable, CaseIterable {
   /// Rows are compared with each other on the stack of a kernel, which has room for so many values.
   private static let mostGraphDimensions = 8192
 
-  /// Whether vectors of `dimension` values may have a graph; under the dot product nearness is no distance to prune by.
+  /// Whether vectors of `dimension` values may have a graph.
   package func allowsGraph(dimension: Int) -> Bool {
-    self != .dot && dimension <= Self.mostGraphDimensions
+    dimension <= Self.mostGraphDimensions
   }
 }

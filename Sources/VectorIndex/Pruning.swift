@@ -6,6 +6,9 @@ struct Pruning {
   /// α², since distances are compared as squares (Subramanya et al. 2019, "DiskANN", section 2.4).
   static let defaultAlphaSquared: Float = 1.2 * 1.2
 
+  /// Under the dot product one neighbour of so many is chosen by product.
+  private static let uphillShare = 3
+
   let records: CodeRecords
   let rows: RowBlocks
   let degree: Int
@@ -15,10 +18,34 @@ struct Pruning {
   /// - Parameter candidates: without `slot` itself; a slot may occur once only.
   /// - Returns: at most ``degree`` of them, nearest first.
   func choose(for slot: Int, from candidates: [UInt32]) -> [UInt32] {
+    guard records.metric == .dot else { return spread(degree, for: slot, from: candidates) }
+    let uphill = uphill(from: slot, among: candidates)
+    return uphill + spread(degree - uphill.count, for: slot, from: candidates.filter { !uphill.contains($0) })
+  }
+
+  /// Of `candidates`, some with the largest products with the row of `slot`, larger than its own square, best first.
+  ///
+  /// A walk for large products that knew near rows only would end at the first that is longer than its surroundings. What is
+  /// best for a row is nearly best for the queries that lead to it (Morozov & Babenko 2018, "Non-metric similarity graphs for
+  /// maximum inner product search").
+  private func uphill(from slot: Int, among candidates: [UInt32]) -> [UInt32] {
+    let row = rows.row(slot)
+    let own = rows.norm(slot) * rows.norm(slot)
+    var better: [(product: Double, slot: UInt32)] = []
+    for candidate in candidates {
+      let product = kernels.dot(row, rows.row(Int(candidate)))
+      if product > own { better.append((product, candidate)) }
+    }
+    better.sort { $0.product != $1.product ? $0.product > $1.product : $0.slot < $1.slot }
+    return better.prefix(degree / Self.uphillShare).map(\.slot)
+  }
+
+  private func spread(_ degree: Int, for slot: Int, from candidates: [UInt32]) -> [UInt32] {
     kernels.choose(
       degree, of: candidates.map { rows.row(Int($0)).baseAddress },
       factors: candidates.map { records.scale(of: Int($0)) },
-      slots: candidates, around: rows.row(slot), factor: records.scale(of: slot), alphaSquared: alphaSquared
+      slots: candidates, around: rows.row(slot), factor: records.scale(of: slot),
+      slot: UInt32(truncatingIfNeeded: slot), alphaSquared: alphaSquared
     ).map { candidates[$0] }
   }
 

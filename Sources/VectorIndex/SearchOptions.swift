@@ -13,6 +13,8 @@ public struct SearchOptions: Sendable {
   /// Neighbours of each query.
   public var k: Int
   public var mode = Mode.automatic
+  /// Recall@10 that the pool is chosen for, in 0.5 ... 1, where 1 is exact; nil for the index's own.
+  public var recallTarget: Double?
   /// Only these slots are found; nil for all.
   public var allowed: SlotSet?
   /// For each query a slot to leave out; empty when there is none.
@@ -28,10 +30,14 @@ public struct SearchResult: Sendable {
   /// For each query its neighbours, best first; ties in the order that the caller gave.
   public var neighbors: [[Candidate]]
   /// How they were found.
-  public var usedGraph: Bool
+  public var usedGraph: Bool { ef != nil }
+  /// The pool of the walks; nil for the exact search.
+  public var ef: Int?
+  /// Recall@10 as it was measured with such a pool; nil when it was not.
+  public var expectedRecall: Double?
 
-  public init(neighbors: [[Candidate]], usedGraph: Bool) {
+  init(neighbors: [[Candidate]], plan: SearchPlan) {
     self.neighbors = neighbors
-    self.usedGraph = usedGraph
+    (ef, expectedRecall) = (plan.ef, plan.expectedRecall)
   }
 }

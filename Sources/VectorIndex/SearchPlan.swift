@@ -1,37 +1,73 @@
-/// Whether a search goes over the graph, and with how large a pool.
+import SimilarityCore
+
+/// Whether a search goes over the graph, and with how large a pool. It depends on the snapshot, its calibration and the
+/// options, never on how many queries come together.
 struct SearchPlan {
-  /// Fewer matches than this are streamed: a walk would pass more vectors that do not match.
-  private static let mostStreamed = 20_000
-  private static let largestPool = 4096
+  /// The longest pool that is asked for by a recall.
+  private static let longestPool = 4096
 
   /// nil for the exact search.
-  let ef: Int?
+  var ef: Int?
+  /// Recall@10 of such walks as it was measured; nil when it was not.
+  var expectedRecall: Double?
 
-  init(_ options: SearchOptions, live: Int, allowed: Int, graph: GraphState?) {
+  static let exact = SearchPlan(ef: nil, expectedRecall: 1)
+
+  private init(ef: Int?, expectedRecall: Double?) { (self.ef, self.expectedRecall) = (ef, expectedRecall) }
+
+  /// A walk with this pool, whatever it finds.
+  init(ef: Int) { self.init(ef: ef, expectedRecall: nil) }
+
+  init(
+    _ options: SearchOptions, live: Int, allowed: Int, graph: GraphState?, calibration: Calibration,
+    defaultTarget: Double, costs: SearchCosts
+  ) {
     guard let graph, allowed > 0 else {
-      ef = nil
+      self = .exact
       return
     }
     // Of what a walk finds, this part counts: the rest is dead or does not match.
     let share = Double(allowed) / Double(max(allowed, graph.size))
-    var asked: Int?
+    // Pools were measured for ten neighbours.
+    let factor = max(1, Double(options.k) / 10)
     switch options.mode {
     case .exact:
-      ef = nil
-      return
-    case .graph(let wanted): asked = wanted
-    case .automatic:
-      guard allowed == live || allowed >= Self.mostStreamed else {
-        ef = nil
+      self = .exact
+    case .graph(let ef?):
+      self.init(
+        ef: max(1, Int(min(Double(ef) / share, Double(graph.size)))), expectedRecall: calibration.expectedRecall(ef: ef)
+      )
+    case .graph(nil), .automatic:
+      let target = options.recallTarget ?? defaultTarget
+      let choice = target < 1 ? calibration.choice(target: target) : nil
+      guard let choice else {
+        // What is not known is answered exactly, unless the graph is wanted.
+        self = options.mode == .automatic ? .exact : Self(ef: Int(64 * factor / share))
         return
       }
+      let pool = Double(choice.ef) * factor / share
+      let walk = choice.met * factor / share * costs.met(ef: pool)
+      if options.mode == .automatic, pool > Double(Self.longestPool) || walk > Double(allowed) * costs.scanned {
+        self = .exact
+        return
+      }
+      self.init(ef: max(1, Int(min(pool.rounded(.up), Double(graph.size)))), expectedRecall: choice.expectedRecall)
     }
-    // The pool was measured for ten neighbours.
-    let pool = Double(asked ?? max(graph.ef, graph.ef * options.k / 10)) / share
-    guard options.mode != .automatic || pool <= Double(Self.largestPool) else {
-      ef = nil
-      return
-    }
-    ef = max(1, Int(min(pool, Double(max(Self.largestPool, 2 * options.k)))))
   }
+}
+
+/// What a search costs in nanoseconds on one core, about. Only ratios count, and only whether exact search is the cheaper one.
+struct SearchCosts {
+  private let compared: Double
+  /// For a row that a scan passes.
+  let scanned: Double
+
+  init(dimension: Int) {
+    let header = 32.0
+    compared = 6 + 2.5 * (1 + (dimension > 128 ? 0.5 : 1) * Double(dimension) / 64)
+    scanned = 4 + (Double(dimension) + header) / 40
+  }
+
+  /// For a slot that a walk meets: it is compared with the query, and some are put in their place in the pool.
+  func met(ef: Double) -> Double { compared + 0.03 * ef }
 }

@@ -20,10 +20,14 @@ public struct CollectionSnapshot: Sendable {
     self.vectors = vectors
   }
 
-  /// The graph that searches go over: its nodes, the pool of a search, and the recall@10 that this pool had on a sample; nil
-  /// while searches are exact.
-  public var graph: (nodes: Int, ef: Int, sampledRecall: Double?)? {
-    vectors.graph.map { ($0.size, $0.ef, $0.sampledRecall) }
+  /// The graph that searches go over; nil while searches are exact.
+  public var graph: GraphSummary? {
+    guard let graph = vectors.graph else { return nil }
+    let calibration = vectors.calibration
+    let pool = vectors.defaultPool
+    return GraphSummary(
+      nodes: graph.size, ef: pool?.ef, expectedRecall: pool?.expectedRecall ?? 1, target: vectors.defaultTarget,
+      rows: calibration.rows.queries, asked: calibration.asked.queries, measuredAt: calibration.measuredAt)
   }
 
   public var count: Int { records.count }
@@ -54,6 +58,7 @@ public struct CollectionSnapshot: Sendable {
   public func nearest(to queries: Matrix, _ search: NeighborSearch) throws(StoreError) -> NeighborResult {
     var options = SearchOptions(k: search.k)
     options.mode = search.mode
+    options.recallTarget = search.recallTarget
     options.loop = search.loop
     options.allowed = search.filter.map { metadata.matches($0, among: live) }
     if search.excluding.contains(where: { $0 != nil }) {
@@ -75,7 +80,8 @@ public struct CollectionSnapshot: Sendable {
         }
       }
       return NeighborResult(
-        neighbors: neighbors, usedGraph: found.usedGraph, matching: options.allowed?.count ?? count)
+        neighbors: neighbors, ef: found.ef, expectedRecall: found.expectedRecall,
+        matching: options.allowed?.count ?? count)
     } catch {
       throw StoreError(error)
     }
@@ -86,6 +92,22 @@ public struct CollectionSnapshot: Sendable {
       Point(id: $0.id, vector: vectors.vector(at: slot), text: $0.text, metadata: $0.metadata)
     }
   }
+}
+
+/// A graph and how well its walks find what the exact search finds.
+public struct GraphSummary: Sendable {
+  public let nodes: Int
+  /// The pool of a search for ten neighbours that asks for nothing; nil where exact search is as fast.
+  public let ef: Int?
+  /// Recall@10 with that pool as it was measured.
+  public let expectedRecall: Double
+  /// Recall@10 that the pool was chosen for.
+  public let target: Double
+  /// Rows, before they were linked, and queries of clients that it was measured on; older ones count for less.
+  public let rows: Double
+  public let asked: Double
+  /// When it was last measured, in seconds since 1970; nil before.
+  public let measuredAt: Int?
 }
 
 extension StoreError {

@@ -28,7 +28,11 @@ enum GraphCatchUp {
     guard slots.count >= options.graphThreshold, stored.metric.allowsGraph(dimension: stored.dimension) else {
       return .none
     }
-    if let file, file.exists {
+    if let file, file.isOlder {
+      progress(
+        "collection '\(stored.name)': \(file.path) is of an earlier version: building the graph of \(slots.count) points"
+      )
+    } else if let file, file.exists {
       do throws(SafetensorsError) {
         let content = try file.read(for: stored)
         let slotOfKey = Dictionary(zip(keys, slots), uniquingKeysWith: { first, _ in first })

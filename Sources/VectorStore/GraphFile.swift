@@ -18,7 +18,9 @@ struct GraphFile: Sendable {
     let image: GraphImage
   }
 
-  private static let format = "2"
+  /// * 2: entries were no longer kept.
+  /// * 3: neighbours were chosen by rows instead of codes, and recall is kept by pool.
+  private static let format = "3"
 
   let folder: String
   let path: String
@@ -58,7 +60,7 @@ struct GraphFile: Sendable {
     let image = content.image
     var metadata = [
       "format": Self.format, "collection": stored.name, "dim": "\(stored.dimension)", "metric": stored.metric.rawValue,
-      "version": "\(content.version)", "ef": "\(image.ef)", "recall": image.sampledRecall.map { "\($0)" } ?? "",
+      "version": "\(content.version)", "recall": Self.text(image.curve),
     ]
     let keys = content.keys.map(\.littleEndian)
     var sum = Self.sum(of: metadata)
@@ -111,7 +113,8 @@ struct GraphFile: Sendable {
     guard metadata["collection"] == stored.name else { throw SafetensorsError(message: "collection") }
     guard metadata["dim"] == "\(stored.dimension)" else { throw SafetensorsError(message: "dimension") }
     guard metadata["metric"] == stored.metric.rawValue else { throw SafetensorsError(message: "metric") }
-    guard let version = metadata["version"].flatMap({ Int($0) }), let ef = metadata["ef"].flatMap({ Int($0) }) else {
+    guard let version = metadata["version"].flatMap({ Int($0) }), let curve = metadata["recall"].flatMap(Self.curve)
+    else {
       throw SafetensorsError(message: "metadata")
     }
     let width = lists.shape[1] - 1
@@ -119,8 +122,31 @@ struct GraphFile: Sendable {
       slots: [Int](repeating: -1, count: keys.count),
       // The archive stays mapped as long as its tensor.
       lists: GraphLists(width: width) { lists.integers($0.lowerBound * (1 + width)..<$0.upperBound * (1 + width)) },
-      ef: ef, sampledRecall: metadata["recall"].flatMap { Double($0) })
+      curve: curve)
     return Content(version: version, keys: keys.integers(), image: image)
+  }
+
+  /// Whether the file was written by an earlier version, whose graphs are built anew.
+  var isOlder: Bool {
+    guard let archive = try? SafetensorsArchive(memoryMapping: path), let format = archive.metadata["format"] else {
+      return false
+    }
+    return format == "1" || format == "2"
+  }
+
+  /// A pool's queries, recalls, their squares and slots met, pool after pool.
+  private static func text(_ curve: RecallCurve) -> String {
+    curve.points.map { $0.values.map { "\($0)" }.joined(separator: ":") }.joined(separator: ";")
+  }
+
+  private static func curve(_ text: String) -> RecallCurve? {
+    let points = text.split(separator: ";", omittingEmptySubsequences: false).compactMap {
+      point -> RecallCurve.Point? in
+      let values = point.split(separator: ":", omittingEmptySubsequences: false).compactMap { Double($0) }
+      guard values.count == 4 else { return nil }
+      return RecallCurve.Point(queries: values[0], recall: values[1], squares: values[2], met: values[3])
+    }
+    return RecallCurve(points: points)
   }
 
   private static func sum(of metadata: [String: String]) -> Checksum {

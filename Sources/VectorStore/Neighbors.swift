@@ -6,6 +6,8 @@ public struct NeighborSearch: Sendable {
   /// Neighbours of each query.
   public var k: Int
   public var mode = SearchOptions.Mode.automatic
+  /// Recall@10 that the pool is chosen for, in 0.5 ... 1, where 1 is exact; nil for the collection's own.
+  public var recallTarget: Double?
   /// Only points that it matches; nil for all.
   public var filter: Filter?
   /// For each query an id to leave out, or nil; empty when there is none.
@@ -41,7 +43,11 @@ public struct NeighborResult: Sendable {
   /// For each query its neighbours, best first, ties by id.
   public let neighbors: [[Neighbor]]
   /// How they were found.
-  public let usedGraph: Bool
+  public var usedGraph: Bool { ef != nil }
+  /// The pool of the walks; nil for the exact search.
+  public let ef: Int?
+  /// Recall@10 as it was measured with such a pool; nil when it was not.
+  public let expectedRecall: Double?
   /// Points that the filter matched; all points without one.
   public let matching: Int
 }

@@ -6,6 +6,8 @@ import VectorIndex
 /// Sets that tempt an approximate method to drop a true neighbour.
 enum AdversarialSet: String, CaseIterable, CustomTestStringConvertible {
   case random, duplicates, pairs, tinyNorms, hugeNorms, mixedNorms, oneHot, constant
+  /// Where codes are of residuals: clusters of very different spread, a narrow cone, rows far from the origin, a drift.
+  case clusters, cone, offset, drift
 
   var testDescription: String { rawValue }
 
@@ -30,6 +32,15 @@ enum AdversarialSet: String, CaseIterable, CustomTestStringConvertible {
       case .oneHot:
         for index in range { rows[index] = index % dimension == row % dimension ? 1 + Float(row) * 1e-6 : 0 }
       case .constant: for index in range { rows[index] = 1 + rows[index] * 1e-5 }
+      case .clusters:
+        let spread: Float = [0.5, 1e-2, 1e-4, 0][row % 4]
+        for (column, index) in range.enumerated() {
+          rows[index] = Float((row % 12 * 7 + column * 3) % 11) - 4.75 + spread * rows[index]
+        }
+      case .cone: for (column, index) in range.enumerated() { rows[index] = Float(column % 3 + 1) + 0.05 * rows[index] }
+      case .offset: for index in range { rows[index] = 4096 + rows[index] }
+      case .drift where row >= count / 2: for index in range { rows[index] = 0.01 * rows[index] - 300 }
+      case .drift: break
       }
     }
     return rows
@@ -38,7 +49,7 @@ enum AdversarialSet: String, CaseIterable, CustomTestStringConvertible {
 
 @Suite("The exact search's certificate")
 struct CertificateTests {
-  /// 10,000 queries in all over the sets, metrics and dimensions: one at a time, in a batch, on two threads.
+  /// 15,000 queries in all over the sets, metrics and dimensions: one at a time, in a batch, on two threads.
   @Test(arguments: AdversarialSet.allCases, Metric.allCases)
   func answersAreThoseOfBruteForce(_ set: AdversarialSet, _ metric: Metric) throws {
     var random = Seeded(UInt64(17 + set.rawValue.utf8.count))

@@ -46,8 +46,6 @@ struct GraphImageTests {
     try refusesLists { $0.removeLast() }
     try refusesLists(.max - 1) { _ in }
     try refusesLists(0) { _ in }
-    try refuses { $0.ef = 0 }
-    try refuses { $0.sampledRecall = .nan }
     #expect(try !index.adopt(image, at: [0] + slots.dropLast()))
     #expect(try !index.adopt(image, at: slots.dropLast() + [600]))
     #expect(try !index.adopt(image, at: slots.map { $0 < 200 ? -1 : $0 }))

@@ -108,8 +108,8 @@ typedef struct nf_kernels {
   // Chooses neighbours (prune.h): of `count` rows with their factors, seen from `origin`. `order` gets the chosen rows'
   // numbers, nearest first; it and `scratch` (nf_prune_scratch bytes, aligned to 64) have room. Returns how many.
   size_t (*prune)(const float *const *rows, const float *factors, const uint32_t *slots, size_t count,
-                  const float *origin, float origin_factor, size_t dimension, float alpha_squared, size_t degree,
-                  void *scratch, uint32_t *order);
+                  const float *origin, float origin_factor, uint32_t origin_slot, size_t dimension, float alpha_squared,
+                  size_t degree, void *scratch, uint32_t *order);
 
   // Signed values into a record's two planes (`count` is a multiple of 128), and back as value + 128.
   void (*code_pack)(const int8_t *values, size_t count, uint8_t *record);

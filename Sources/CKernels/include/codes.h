@@ -10,9 +10,10 @@
 // graph reads the upper half alone. Byte j of each 64 of a plane then holds the nibbles of values j and j + 64. Headers and
 // lists of neighbours lie apart: records fill whole cache lines, and a scan reads no lists.
 //
-// The key of a row for a query is terms[cell] + b + a·(query·code). Its true key lies within
-// e·D + n·error + s + D·(D·slack_square + slack_linear) + slack of it, where D is reach[cell], or `norm` where there is no
-// reach. Without the lower plane, `rough` stands in for b.
+// The key of a row for a query is terms[cell] + weight·b + a·(query·code). Its true key lies within
+// e·D + n·error + weight·s + D·(D·slack_square + slack_linear) + slack of it, where D is reach[cell], or `norm` where there
+// is no reach. Without the lower plane, `rough` stands in for b. The records are the same for distances and for products:
+// a query for products weighs b with 0, and its step, norm and errors are half of what they are for distances.
 typedef struct nf_code_header {
   float a, b, rough, e, n, s;
   uint32_t cell;
@@ -44,6 +45,7 @@ typedef struct nf_code_query {
   float best;          // the largest term
   const float *reach;  // the query's distance from each centroid, whose square is −terms[cell]; NULL under the dot product
   float norm, slack, slack_linear, slack_square;
+  float weight;  // 0 under the dot product, else 1
 } nf_code_query;
 
 // The best that a walk has met, best first. Behind `size` keys are −∞, up to NF_POOL_SLACK values behind `room`.
@@ -95,6 +97,8 @@ static inline void nf_prefetch(const void *start, size_t bytes) {
 size_t nf_list_read(const nf_codes *codes, size_t slot, uint32_t *out);
 // Replaces the list; entries become visible before their number does.
 void nf_list_write(const nf_codes *codes, size_t slot, const uint32_t *neighbors, size_t count);
+// Whether the list of `slot` names `wanted`.
+int nf_list_contains(const nf_codes *codes, size_t slot, uint32_t wanted);
 // Adds one neighbour when there is room; returns 0 when there is not.
 int nf_list_append(const nf_codes *codes, size_t slot, uint32_t neighbor);
 

@@ -17,6 +17,8 @@ struct NeighborsAnswer {
       writer.member("collection", collection)
       writer.member("version", version)
       writer.member("mode", found.usedGraph ? "graph" : "exact")
+      if let ef = found.ef { writer.member("ef", ef) }
+      if let recall = found.expectedRecall { writer.member("expected_recall", recall) }
       writer.key("results")
       writer.array { writer in
         for neighbors in kept {

@@ -55,6 +55,7 @@ struct NeighborsEndpoint: Sendable {
     let began = MonotonicClock.now
     var search = NeighborSearch(k: request.k)
     search.mode = request.mode
+    search.recallTarget = request.recallTarget
     search.filter = request.filter
     search.excluding = excluding
     // A few queries are done sooner than shared out; other requests use the other cores.

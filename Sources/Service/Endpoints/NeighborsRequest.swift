@@ -21,6 +21,8 @@ struct NeighborsRequest: Sendable {
   let k: Int
   /// How to search.
   let mode: SearchOptions.Mode
+  /// Recall@10 that the pool is chosen for; nil for the collection's own.
+  let recallTarget: Double?
   /// Only points that it matches.
   let filter: Filter?
   /// Only neighbours with at least this score.
@@ -49,7 +51,7 @@ struct NeighborsRequest: Sendable {
     collection = try fields.string("collection") ?? "default"
     query = try Self.query(&fields, vectors, limits)
     k = try fields.integer("k", in: 1...limits.maxNeighbors) ?? 10
-    mode = try Self.mode(&fields)
+    (mode, recallTarget) = try Self.mode(&fields)
     filter = try fields.filter("filter")
     scoreThreshold = try fields.number("score_threshold")
     let include = try Self.include(&fields)
@@ -59,13 +61,16 @@ struct NeighborsRequest: Sendable {
     try fields.finish()
   }
 
-  /// `exact`, or `ef` for the graph; otherwise what pays.
-  private static func mode(_ fields: inout Fields) throws(Problem) -> SearchOptions.Mode {
+  /// `exact`, `ef` or a `recall_target`; otherwise what reaches the collection's own.
+  private static func mode(_ fields: inout Fields) throws(Problem) -> (SearchOptions.Mode, Double?) {
     let exact = try fields.bool("exact", default: false)
     let ef = try fields.integer("ef", in: 1...longestPool)
-    guard let ef else { return exact ? .exact : .automatic }
-    guard !exact else { throw .invalid("ef", "an exact search does not use it") }
-    return .graph(ef: ef)
+    let target = try fields.number("recall_target")
+    if let target, !(0.5...1).contains(target) { throw .invalid("recall_target", "must be between 0.5 and 1") }
+    if exact, ef != nil { throw .invalid("ef", "an exact search does not use it") }
+    if exact, target != nil { throw .invalid("recall_target", "an exact search does not use it") }
+    if let ef { return (.graph(ef: ef), target) }
+    return (exact ? .exact : .automatic, target)
   }
 
   private static func query(_ fields: inout Fields, _ vectors: Matrix?, _ limits: Limits) throws(Problem) -> Query {

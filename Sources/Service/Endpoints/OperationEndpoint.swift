@@ -97,8 +97,16 @@ final class OperationEndpoint: Sendable {
         writer.key(collection.name)
         writer.beginObject()
         writer.member("nodes", graph.nodes)
-        writer.member("ef", graph.ef)
-        if let recall = graph.sampledRecall { writer.member("sampled_recall", recall) }
+        writer.member("mode", graph.ef == nil ? "exact" : "graph")
+        if let ef = graph.ef { writer.member("ef", ef) }
+        writer.member("recall_target", graph.target)
+        writer.member("expected_recall", graph.expectedRecall)
+        writer.key("measured")
+        writer.beginObject()
+        writer.member("rows", Int(graph.rows.rounded()))
+        writer.member("queries", Int(graph.asked.rounded()))
+        if let at = graph.measuredAt { writer.member("at", at) }
+        writer.endObject()
         writer.endObject()
       }
       writer.endObject()
@@ -119,10 +127,24 @@ final class OperationEndpoint: Sendable {
     for collection in store.all {
       text.sample("nearfar_collection_points", [("collection", collection.name)], Double(collection.snapshot.count))
     }
-    text.family("nearfar_collection_sampled_recall", "gauge", "Recall@10 of the graph on a sample, with its own pool.")
-    for collection in store.all {
-      guard let recall = collection.snapshot.graph?.sampledRecall else { continue }
-      text.sample("nearfar_collection_sampled_recall", [("collection", collection.name)], recall)
+    let graphs = store.all.compactMap { collection in
+      collection.snapshot.graph.map { (labels: [("collection", collection.name)], graph: $0) }
+    }
+    text.family(
+      "nearfar_collection_expected_recall", "gauge", "Recall@10 of searches that ask for none, as it was measured.")
+    for each in graphs { text.sample("nearfar_collection_expected_recall", each.labels, each.graph.expectedRecall) }
+    text.family("nearfar_collection_ef", "gauge", "The pool of searches that ask for none; 0 where they are exact.")
+    for each in graphs { text.sample("nearfar_collection_ef", each.labels, Double(each.graph.ef ?? 0)) }
+    text.family(
+      "nearfar_collection_recall_queries", "gauge", "Queries that recall was measured on; older ones count for less.")
+    for each in graphs {
+      text.sample("nearfar_collection_recall_queries", each.labels + [("kind", "rows")], each.graph.rows)
+      text.sample("nearfar_collection_recall_queries", each.labels + [("kind", "queries")], each.graph.asked)
+    }
+    text.family("nearfar_collection_recall_measured_timestamp_seconds", "gauge", "When recall was last measured.")
+    for each in graphs {
+      guard let at = each.graph.measuredAt else { continue }
+      text.sample("nearfar_collection_recall_measured_timestamp_seconds", each.labels, Double(at))
     }
     text.family("nearfar_store_commits_total", "counter", "Transactions that stored batches of points.")
     text.sample(

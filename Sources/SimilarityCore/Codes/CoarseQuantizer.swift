@@ -62,7 +62,9 @@ public final class CoarseQuantizer: Sendable {
     var blocks = [UInt16](repeating: 0, count: room(count) * stride)
     for cell in 0..<count {
       let first = cell / width * width * stride + cell % width
-      for column in 0..<stride { blocks[first + column * width] = UInt16(truncatingIfNeeded: centroids[cell * stride + column].bitPattern >> 16) }
+      for column in 0..<stride {
+        blocks[first + column * width] = UInt16(truncatingIfNeeded: centroids[cell * stride + column].bitPattern >> 16)
+      }
     }
     return blocks
   }

@@ -18,7 +18,12 @@ public final class CodeQuery: @unchecked Sendable {
   /// - Parameters:
   ///   - query: as many values as the records have dimensions.
   ///   - norm: ‖query‖.
-  public init(_ query: UnsafeBufferPointer<Float>, norm: Double, for records: CodeRecords, _ kernels: Kernels) {
+  ///   - metric: what keys are to mean; that of the records unless they are to be Euclidean under the dot product.
+  public init(
+    _ query: UnsafeBufferPointer<Float>, norm: Double, for records: CodeRecords, metric: CodeMetric? = nil,
+    _ kernels: Kernels
+  ) {
+    let metric = metric ?? records.metric
     let coarse = records.coarse
     let padded = records.padded
     let codes = UnsafeMutablePointer<Int8>.allocate(capacity: 2 * padded)
@@ -28,19 +33,19 @@ public final class CodeQuery: @unchecked Sendable {
     let room = CoarseQuantizer.room(coarse.count)
     cells = .allocate(capacity: 2 * room)
     raw = .allocate(capacity: 1)
-    let isCosine = coarse.metric == .cosine
+    let isCosine = metric == .cosine
     guard isCosine ? norm > 0 : CoarseQuantizer.resolves(norm: norm) else {
       // Too long or too short for f32: every bound is infinite, and nothing is ruled out.
       cells.initialize(repeating: 0, count: 2 * room)
       raw.initialize(
         to: nf_code_query(
           upper: upper, lower: lower, step: 0, sum: 0, upper_sum: 0, error: .infinity, upper_error: .infinity,
-          terms: UnsafePointer(cells), best: 0, reach: coarse.metric == .dot ? nil : UnsafePointer(cells + room),
+          terms: UnsafePointer(cells), best: 0, reach: metric == .dot ? nil : UnsafePointer(cells + room),
           norm: .infinity,
-          slack: .infinity, slack_linear: 0, slack_square: 0))
+          slack: .infinity, slack_linear: 0, slack_square: 0, weight: metric == .dot ? 0 : 1))
       return
     }
-    let isDot = coarse.metric == .dot
+    let isDot = metric == .dot
     var made = nf_code_query()
     withUnsafeTemporaryAllocation(of: Float.self, capacity: coarse.stride) { z in
       let length = coarse.place(query, norm: norm, subtractingMean: !isDot, into: z, kernels)
@@ -56,7 +61,11 @@ public final class CodeQuery: @unchecked Sendable {
       let rounding = drift + 6e-7 * length
       made.error = Float((Double(made.error) + rounding) * 1.0001)
       made.upper_error = Float((Double(made.upper_error) + rounding) * 1.0001)
-      made.norm = Float(length * 1.0001)
+      // Records are scaled for distances, in which products count twice.
+      let half: Float = isDot ? 0.5 : 1
+      (made.step, made.error, made.upper_error) = (half * made.step, half * made.error, half * made.upper_error)
+      made.norm = half * Float(length * 1.0001)
+      made.weight = isDot ? 0 : 1
       if isDot {
         let offset = coarse.mean.withUnsafeBufferPointer { kernels.dot($0, query) }
         for cell in 0..<coarse.count { terms[cell] += Float(offset) }
@@ -76,13 +85,16 @@ public final class CodeQuery: @unchecked Sendable {
     raw.initialize(to: made)
   }
 
-  /// Writes the cells whose centroids are nearest, best first, to `out`; without those that are far behind the nearest.
+  /// Writes the cells whose centroids are nearest, best first, to `out`; without those that are far behind the nearest, unless
+  /// `includingFar`.
   ///
   /// - Returns: how many, at most `count`.
   // SAFETY: `out` has room for `count`.
-  public func nearestCells(_ count: Int, into out: UnsafeMutablePointer<UInt32>, _ kernels: Kernels) -> Int {
+  public func nearestCells(
+    _ count: Int, includingFar: Bool = false, into out: UnsafeMutablePointer<UInt32>, _ kernels: Kernels
+  ) -> Int {
     // Terms are squared distances but for the sign, or products.
-    let least = raw.pointee.reach == nil ? -Float.infinity : Self.farthest * raw.pointee.best
+    let least = includingFar || raw.pointee.reach == nil ? -Float.infinity : Self.farthest * raw.pointee.best
     return kernels.table.pointee.nearest_cells(raw.pointee.terms, cellCount, least, count, out)
   }
 

@@ -24,7 +24,8 @@ public enum CodeMetric: Sendable {
 /// With x = c + r, r̂ what the codes stand for and D = ‖q − c‖: −‖q − x‖² = −D² + 2·(q − c)·r − ‖r‖². The query is coded
 /// once, not once a centroid: (q − c)·r̂ = q·r̂ − c·r̂, and the second product is known when the record is written. By
 /// Cauchy–Schwarz the key is off by at most 2·D·‖r − r̂‖ + 2·‖q − q̂‖·‖r̂‖: it scales with the residual. All rounding on the
-/// way is inside the stored bounds.
+/// way is inside the stored bounds. The records serve q·x = q·c + q·r as well, so that rows under the dot product have
+/// distances too.
 // SAFETY: memory of a slot is written by one caller at a time, before any list or live set names the slot; lists are atomic.
 public final class CodeRecords: @unchecked Sendable {
   /// Lists name slots in 31 bits.
@@ -147,12 +148,6 @@ public final class CodeRecords: @unchecked Sendable {
         // 4e-7: the residual and its error were rounded to f32.
         let error = (rounding + 4e-7 * square.squareRoot() + drift) * 1.0001
         let reach = (square.squareRoot() + error) * 1.0001
-        guard metric != .dot else {
-          return (
-            nf_code_header(
-              a: step, b: 0, rough: 0, e: Float(error), n: Float(reach), s: 0, cell: UInt32(cell), scale: 1), square
-          )
-        }
         let b = -square - 2 * product { Float($0) }
         // The middle of what the upper nibble leaves open.
         let rough = raw.planes == 1 ? b : -square - 2 * product { Float(($0 >> 4) * 16) + 8 }
@@ -179,6 +174,15 @@ public final class CodeRecords: @unchecked Sendable {
   public func setNeighbors(of slot: Int, to neighbors: UnsafeBufferPointer<UInt32>) {
     guard slot >= 0, slot < slots else { return }
     nf_list_write(&raw, slot, neighbors.baseAddress, min(neighbors.count, mostNeighbors))
+  }
+
+  /// Whether one of the neighbours of `slot` names it.
+  public func isNamed(_ slot: Int) -> Bool {
+    withUnsafeTemporaryAllocation(of: UInt32.self, capacity: mostNeighbors) { list in
+      guard let first = list.baseAddress else { return false }
+      let count = neighbors(of: slot, into: first)
+      return list[..<count].contains { nf_list_contains(&raw, Int($0), UInt32(truncatingIfNeeded: slot)) != 0 }
+    }
   }
 
   /// - Returns: false when the list is full.

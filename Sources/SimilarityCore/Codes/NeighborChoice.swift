@@ -12,7 +12,7 @@ extension Kernels {
   // SAFETY: every row has as many values as `origin`; the scratch is as large as the kernel says.
   public func choose(
     _ degree: Int, of candidates: [UnsafePointer<Float>?], factors: [Float], slots: [UInt32],
-    around origin: UnsafeBufferPointer<Float>, factor: Float, alphaSquared: Float
+    around origin: UnsafeBufferPointer<Float>, factor: Float, slot: UInt32, alphaSquared: Float
   ) -> [Int] {
     let count = min(candidates.count, factors.count, slots.count)
     guard count > 0, let first = origin.baseAddress else { return [] }
@@ -21,7 +21,8 @@ extension Kernels {
       withUnsafeTemporaryAllocation(of: UInt32.self, capacity: count) { order in
         guard let out = order.baseAddress else { return [] }
         let chosen = table.pointee.prune(
-          candidates, factors, slots, count, first, factor, origin.count, alphaSquared, degree, scratch.baseAddress, out
+          candidates, factors, slots, count, first, factor, slot, origin.count, alphaSquared, degree,
+          scratch.baseAddress, out
         )
         return order[..<chosen].map { Int($0) }
       }

@@ -1,0 +1,106 @@
+/// Recall@10 of walks by the length of their pools, as measured on queries that the graph did not hold.
+public struct RecallCurve: Sendable, Equatable {
+  /// The pools that are measured.
+  public static let pools = [
+    2, 4, 6, 8, 10, 13, 16, 20, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 384, 512, 768, 1024, 1536, 2048, 3072,
+    4096,
+  ]
+  /// Queries after which older ones fade.
+  static let window = 512.0
+
+  /// What walks with one pool did.
+  public struct Point: Sendable, Equatable {
+    /// Queries, which may have faded.
+    public var queries = 0.0
+    /// The sum of their recalls.
+    public var recall = 0.0
+    /// The sum of the squares of their recalls.
+    public var squares = 0.0
+    /// The sum of the slots that they met.
+    public var met = 0.0
+
+    public init(queries: Double = 0, recall: Double = 0, squares: Double = 0, met: Double = 0) {
+      (self.queries, self.recall, self.squares, self.met) = (queries, recall, squares, met)
+    }
+
+    /// The four sums.
+    public var values: [Double] { [queries, recall, squares, met] }
+
+    fileprivate mutating func scale(by share: Double) {
+      self = Point(queries: share * queries, recall: share * recall, squares: share * squares, met: share * met)
+    }
+
+    fileprivate mutating func add(_ other: Point) {
+      self = Point(
+        queries: queries + other.queries, recall: recall + other.recall, squares: squares + other.squares,
+        met: met + other.met)
+    }
+
+    fileprivate var isSound: Bool {
+      values.allSatisfy { $0.isFinite && $0 >= 0 } && recall <= queries + 1e-6 && squares <= recall + 1e-6
+    }
+  }
+
+  /// One for each of ``pools``.
+  public private(set) var points: [Point]
+
+  public init() { points = [Point](repeating: Point(), count: Self.pools.count) }
+
+  /// - Returns: nil when that is no curve.
+  public init?(points: [Point]) {
+    guard points.count == Self.pools.count, points.allSatisfy(\.isSound) else { return nil }
+    self.points = points
+  }
+
+  /// Queries that the curve rests on.
+  public var queries: Double { points[0].queries }
+
+  /// Takes in what was measured on other queries.
+  mutating func add(_ other: RecallCurve) {
+    let kept = max(0, min(1, (Self.window - other.queries) / max(1, queries)))
+    for index in points.indices {
+      points[index].scale(by: kept)
+      points[index].add(other.points[index])
+    }
+  }
+
+  package mutating func add(_ point: Point, at index: Int) {
+    points[index].add(point)
+  }
+
+  /// Lets the queries count for less, so that the next ones count for more.
+  package mutating func fade(to share: Double) {
+    for index in points.indices { points[index].scale(by: share) }
+  }
+
+  /// Recall with the pool at `index`; nil when it was not measured.
+  func recall(at index: Int) -> Double? {
+    points[index].queries > 0 ? points[index].recall / points[index].queries : nil
+  }
+
+  /// Slots that a walk with the pool at `index` meets.
+  func met(at index: Int) -> Double {
+    points[index].queries > 0 ? points[index].met / points[index].queries : 0
+  }
+
+  /// The standard error of ``recall(at:)``: a query that misses its neighbours often misses all of them. No sample is so good
+  /// that a miss of one in two could not have escaped it.
+  func error(at index: Int) -> Double {
+    let (queries, recall) = (max(1, points[index].queries), recall(at: index) ?? 0)
+    let variance = max(0, points[index].squares / queries - recall * recall)
+    return (variance / queries).squareRoot() + 0.25 / queries
+  }
+
+  /// Recall with a pool of `ef`, on the line between those that were measured; nil without any.
+  package func recall(ef: Int) -> Double? {
+    let known = Self.pools.indices.filter { points[$0].queries > 0 }
+    guard let first = known.first, let last = known.last else { return nil }
+    guard ef > Self.pools[first] else { return ef == Self.pools[first] ? recall(at: first) : nil }
+    guard let upper = known.first(where: { Self.pools[$0] >= ef }) else { return recall(at: last) }
+    guard let lower = known.last(where: { Self.pools[$0] < ef }), let low = recall(at: lower),
+      let high = recall(at: upper)
+    else { return nil }
+    let share = Double(ef - Self.pools[lower]) / Double(Self.pools[upper] - Self.pools[lower])
+    return low + share * (high - low)
+  }
+}
