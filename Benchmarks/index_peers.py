@@ -12,7 +12,8 @@ class Hnswlib:
         import hnswlib
 
         self.name = f"hnswlib M{degree}"
-        self.index = hnswlib.Index(space="cosine" if metric == "cosine" else "l2", dim=vectors.shape[1])
+        space = {"cosine": "cosine", "dot": "ip"}.get(metric, "l2")
+        self.index = hnswlib.Index(space=space, dim=vectors.shape[1])
         start = time.perf_counter()
         self.index.init_index(max_elements=len(vectors), ef_construction=200, M=degree, random_seed=1)
         self.index.add_items(vectors, num_threads=threads)
@@ -31,7 +32,7 @@ class FaissHNSW:
 
         faiss.omp_set_num_threads(threads)
         self.faiss, self.name = faiss, f"faiss HNSW M{degree}"
-        kind = faiss.METRIC_INNER_PRODUCT if metric == "cosine" else faiss.METRIC_L2
+        kind = faiss.METRIC_L2 if metric == "euclidean" else faiss.METRIC_INNER_PRODUCT
         self.index = faiss.IndexHNSWFlat(vectors.shape[1], degree, kind)
         self.index.hnsw.efConstruction = 200
         start = time.perf_counter()
@@ -71,7 +72,7 @@ class Usearch:
         from usearch.index import Index
 
         self.index = Index(
-            ndim=vectors.shape[1], metric="cos" if metric == "cosine" else "l2sq", dtype="f32", connectivity=16,
+            ndim=vectors.shape[1], metric={"cosine": "cos", "dot": "ip"}.get(metric, "l2sq"), dtype="f32", connectivity=16,
             expansion_add=200,
         )
         start = time.perf_counter()
@@ -90,9 +91,9 @@ class Vamana:
     def __init__(self, vectors, metric, threads):
         import svs
 
-        kind = svs.DistanceType.MIP if metric == "cosine" else svs.DistanceType.L2
+        kind = svs.DistanceType.L2 if metric == "euclidean" else svs.DistanceType.MIP
         parameters = svs.VamanaBuildParameters(
-            graph_max_degree=32, window_size=128, alpha=0.95 if metric == "cosine" else 1.2)
+            graph_max_degree=32, window_size=128, alpha=1.2 if metric == "euclidean" else 0.95)
         start = time.perf_counter()
         self.index = svs.Vamana.build(parameters, vectors, kind, num_threads=threads)
         self.build = time.perf_counter() - start

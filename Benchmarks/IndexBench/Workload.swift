@@ -48,6 +48,7 @@ struct Workload {
   func run(_ words: [String]) throws -> String {
     if words.first == "churn", words.count == 2, let operations = Int(words[1]) { return try churn(operations) }
     if words.first == "remove", words.count == 2, let percent = Int(words[1]) { return try remove(percent) }
+    if words.first == "filter", words.count == 3, let share = Double(words[2]) { return try filter(words[1], share) }
     guard words.count >= 3 else { throw UsageError() }
     var options = SearchOptions(k: 10)
     let snapshot = index.snapshot
@@ -88,6 +89,66 @@ struct Workload {
     let seconds = Self.now() - start
     try Self.save(found, to: words[0] == "graph" || words[0] == "auto" ? words[3] : words[2])
     return "{\"seconds\":\(seconds),\"queries\":\(found.count)}"
+  }
+
+  /// The first 100 queries, one at a time, under filters that a share of the vectors match: the same ones for all queries
+  /// (`random`), those nearest to the query (`near`) or those farthest from it (`far`).
+  private func filter(_ kind: String, _ share: Double) throws -> String {
+    let snapshot = index.snapshot
+    let slots = snapshot.live.all
+    let count = max(10, Int(Double(slots.count) * share))
+    var random = SystemRandomNumberGenerator()
+    let some = slots.shuffled(using: &random).prefix(count)
+    var asked: [(matrix: Matrix, allowed: SlotSet)] = []
+    for row in 0..<min(100, queries.rows) {
+      let query = Array(queries.row(row))
+      guard let matrix = Matrix(rows: 1, columns: query.count, values: query) else { throw UsageError() }
+      let order = kind == "random" ? [] : Self.byDistance(slots, query, snapshot)
+      var allowed = SlotSet()
+      for slot in kind == "random" ? some : kind == "near" ? order.prefix(count) : order.suffix(count) {
+        allowed.insert(slot)
+      }
+      asked.append((matrix, allowed))
+    }
+    func run(_ mode: SearchOptions.Mode) throws -> (seconds: Double, found: [[Candidate]]) {
+      var found: [[Candidate]] = []
+      var best = Double.infinity
+      for _ in 0..<3 {
+        found = []
+        let start = Self.now()
+        for (matrix, allowed) in asked {
+          var options = SearchOptions(k: 10)
+          (options.mode, options.allowed) = (mode, allowed)
+          found += try snapshot.nearest(to: matrix, options, tiePrecedes: <).neighbors
+        }
+        best = min(best, Self.now() - start)
+      }
+      return (best, found)
+    }
+    let (scanned, truth) = try run(.exact)
+    let (walked, found) = try run(.automatic)
+    let queries = asked.count
+    let hits = zip(truth, found).reduce(0) { sum, pair in
+      sum + pair.1.count { $0.score >= (pair.0.last?.score ?? 0) }
+    }
+    let recall = Double(hits) / Double(10 * queries)
+    return "{\"rate\":\(Double(queries) / walked),\"scan\":\(Double(queries) / scanned),\"recall\":\(recall)}"
+  }
+
+  private static func byDistance(_ slots: [Int], _ query: [Float], _ snapshot: IndexSnapshot) -> [Int] {
+    let kernels = Kernels.active
+    let scores = query.withUnsafeBufferPointer { query in
+      slots.map { slot in
+        snapshot.vector(at: slot).withUnsafeBufferPointer { row in
+          switch snapshot.metric {
+          case .cosine: kernels.dot(query, row) / kernels.dot(row, row).squareRoot()
+          case .dot: kernels.dot(query, row)
+          case .euclidean: -kernels.squaredDistance(query, row)
+          }
+        }
+      }
+    }
+    return slots.indices.sorted { scores[$0] > scores[$1] }.map { slots[$0] }
   }
 
   /// Removes so many of a hundred vectors, a hundred at a time, spread evenly.

@@ -12,6 +12,7 @@
 // measurement for each line of standard input, so that peers can take turns:
 //   graph EF THREADS OUT     every query by the graph, one after another on each thread
 //   auto TARGET THREADS OUT  every query as the calibration has it for this recall; prints the pool and the recall expected too
+//   filter KIND SHARE        100 queries that a share of the vectors may answer: random, near or far; prints rates and recall
 //   remove PERCENT           removes so many of a hundred vectors
 //   exact THREADS OUT N      N queries by the exact search, one at a time
 //   batch THREADS OUT        all queries by the exact search at once

@@ -276,26 +276,32 @@ static size_t NF(keep_above)(uint32_t *slots, float *keys, size_t count, float l
 
 static size_t NF(code_scan)(const nf_codes *codes, const nf_code_query *query, const uint64_t *live, size_t words,
                             uint32_t first, float threshold, nf_code_hit *hits) {
+  // How far ahead records are asked for: far where they follow each other, and where few are live, those that are.
+  enum { ahead = 12, batch = 512 };
+  uint32_t slots[batch + NF_LANES];
   size_t count = 0;
-  for (size_t w = 0; w < words; w++) {
-    for (uint64_t rest = live[w]; rest;) {
-      uint32_t slots[NF_LANES];
+  for (size_t w = 0; w < words;) {
+    size_t listed = 0;
+    for (; w < words && listed + 64 <= batch; w++)
+      for (uint64_t rest = live[w]; rest; rest &= rest - 1)
+        slots[listed++] = first + (uint32_t)(w * 64) + (uint32_t)__builtin_ctzll(rest);
+    if (listed == 0) continue;
+    for (size_t r = 0; r < NF_LANES; r++) slots[listed + r] = slots[listed - 1];
+    for (size_t i = 0; i < listed; i += NF_LANES) {
       float keys[NF_LANES];
-      int lanes = 0;
-      for (; lanes < NF_LANES && rest; rest &= rest - 1) {
-        const uint32_t slot = first + (uint32_t)(w * 64) + (uint32_t)__builtin_ctzll(rest);
-        // Some records ahead, which a prefetch may name even where there are none.
-        nf_prefetch(nf_record(codes, slot) + 12 * codes->padded, codes->padded);
-        slots[lanes++] = slot;
+      for (size_t r = 0; r < NF_LANES; r++) {
+        // Behind the list, what follows in memory, which a prefetch may name even where there is nothing.
+        const uint8_t *next = i + r + ahead < listed ? nf_record(codes, slots[i + r + ahead])
+                                                     : nf_record(codes, slots[i + r]) + ahead * codes->padded;
+        nf_prefetch(next, codes->padded);
       }
-      for (int r = lanes; r < NF_LANES; r++) slots[r] = slots[lanes - 1];
-      NF(full_keys)(codes, query, slots, keys);
-      for (int r = 0; r < lanes; r++) {
-        const nf_code_header *header = nf_header(codes, slots[r]);
+      NF(full_keys)(codes, query, slots + i, keys);
+      for (size_t r = 0; r < NF_LANES && i + r < listed; r++) {
+        const nf_code_header *header = nf_header(codes, slots[i + r]);
         const float reach = query->reach ? query->reach[header->cell] : query->norm;
         const float width = header->e * reach + header->n * query->error + query->weight * header->s +
                             reach * (reach * query->slack_square + query->slack_linear) + query->slack;
-        hits[count] = (nf_code_hit){slots[r], 0, keys[r], width};
+        hits[count] = (nf_code_hit){slots[i + r], 0, keys[r], width};
         // Not "at least": a bound that is not a number rules nothing out.
         count += !(keys[r] + width < threshold);
       }

@@ -64,6 +64,44 @@ struct EntryPoints: Sendable {
     return found + others
   }
 
+  /// What a filter leaves of the entries around a query.
+  struct Matching {
+    /// Those that match, of the nearest cells which have any.
+    var entries: [UInt32] = []
+    /// The share of all entries of the nearest cells that match.
+    var share = 0.0
+    /// Whether the nearest cell has none, and the nearest that has any is much farther.
+    var isElsewhere = false
+  }
+
+  func matching(_ query: CodeQuery, _ allowed: SlotSet, _ kernels: Kernels) -> Matching {
+    withUnsafeTemporaryAllocation(of: UInt32.self, capacity: starts.count) { cells in
+      guard let first = cells.baseAddress else { return Matching() }
+      let ranked = query.nearestCells(starts.count, includingFar: true, into: first, kernels)
+      var found = Matching(entries: others.filter { allowed.contains(Int($0)) })
+      var (nearest, taken, all, matching) = (0, 0, 0, 0)
+      var closest: Int?
+      for index in 0..<ranked where taken < Self.nearestCells {
+        let cell = Int(cells[index])
+        guard cell + 1 < starts.count, starts[cell] < starts[cell + 1] else { continue }
+        let entries = slots[starts[cell]..<starts[cell + 1]]
+        let some = entries.filter { allowed.contains(Int($0)) }
+        if nearest < 2 * Self.nearestCells {
+          nearest += 1
+          all += entries.count
+          matching += some.count
+        }
+        let before = closest ?? cell
+        closest = before
+        if taken == 0, !some.isEmpty { found.isElsewhere = query.isFarther(cell, than: before) }
+        found.entries += some
+        if !some.isEmpty { taken += 1 }
+      }
+      found.share = Double(matching) / Double(max(1, all))
+      return found
+    }
+  }
+
   private func near(_ query: CodeQuery, _ count: Int, includingFar: Bool, _ kernels: Kernels) -> [UInt32] {
     withUnsafeTemporaryAllocation(of: UInt32.self, capacity: count) { cells in
       guard let first = cells.baseAddress else { return [] }

@@ -68,6 +68,7 @@ struct GraphBuilder {
     let pool = GraphWalk(records: records, kernels: kernels).run(
       query, entries: entries.near(query, kernels), ef: ef, room: ef, count: records.slots,
       scratch)
+    scratch.clear(pool.seen)
     return (0..<pool.pool).map { scratch.slots[$0] & ~GraphWalk.expanded }.filter { $0 != slot }
   }
 

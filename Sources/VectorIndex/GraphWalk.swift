@@ -20,17 +20,21 @@ struct GraphWalk {
     var pool: Int
     /// Slots that were met, the pool's among them.
     var seen: Int
+    /// Lists that were read, and the slots in them that were offered to the pool.
+    var expansions = 0
+    var offered = 0
   }
 
-  /// Fills the scratch's pool with the best slots found from `entries`, best first.
+  /// Fills the scratch's pool with the best slots found from `entries`, best first. ``WalkScratch/clear(_:)`` must follow.
   ///
   /// - Parameters:
   ///   - ef: the walk goes on from a slot only while it is among so many best.
   ///   - room: how many the pool has room for, at least ef.
   ///   - count: slots in use; lists name no others.
+  ///   - only: the walk goes over these slots alone; nil for all.
   // SAFETY: the scratch has room for `count` slots, the pool for `room`; lists and entries hold slots below count.
   func run(
-    _ query: CodeQuery, entries: [UInt32], ef: Int, room: Int, count: Int, _ scratch: WalkScratch
+    _ query: CodeQuery, entries: [UInt32], ef: Int, room: Int, count: Int, only: SlotSet? = nil, _ scratch: WalkScratch
   ) -> Extent {
     let ef = max(1, ef)
     let room = max(ef, room)
@@ -50,6 +54,29 @@ struct GraphWalk {
       seen += 1
     }
     _ = records.offer(scratch.seen, keys: scratch.seenKeys, count: seen, to: &pool, kernels)
+    return goOn(query, &pool, ef: ef, seen: seen, only: only, scratch)
+  }
+
+  /// Goes on with a walk as if it had had a longer pool from the beginning, but for what fell out of the shorter one.
+  ///
+  /// - Parameter extent: what the scratch holds; nothing else may have touched it.
+  func extend(_ extent: Extent, _ query: CodeQuery, ef: Int, room: Int, _ scratch: WalkScratch) -> Extent {
+    scratch.emptyPool(room: room)
+    var pool = CandidatePool(slots: scratch.slots, keys: scratch.keys, size: 0, room: room, next: 0)
+    _ = records.offer(scratch.seen, keys: scratch.seenKeys, count: extent.seen, to: &pool, kernels)
+    for index in 0..<pool.size {
+      let slot = pool.slots[index]
+      if scratch.expanded[Int(slot / 64)] >> UInt64(slot % 64) & 1 == 1 { pool.slots[index] |= Self.expanded }
+    }
+    return goOn(query, &pool, ef: ef, seen: extent.seen, only: nil, scratch)
+  }
+
+  private func goOn(
+    _ query: CodeQuery, _ pool: inout CandidatePool, ef: Int, seen: Int, only: SlotSet?, _ scratch: WalkScratch
+  ) -> Extent {
+    let step = records.mostNeighbors
+    let visited = scratch.visited
+    var extent = Extent(pool: 0, seen: seen)
     while pool.next < min(pool.size, ef) {
       let current = pool.slots[pool.next]
       guard current & Self.expanded == 0 else {
@@ -58,14 +85,26 @@ struct GraphWalk {
       }
       pool.slots[pool.next] |= Self.expanded
       pool.next += 1
-      scratch.reserveSeen(seen + step, keeping: seen)
-      let (newSlots, newKeys) = (scratch.seen + seen, scratch.seenKeys + seen)
+      scratch.expanded[Int(current / 64)] |= 1 << UInt64(current % 64)
+      scratch.reserveSeen(extent.seen + 2 * step, keeping: extent.seen)
+      let (newSlots, newKeys) = (scratch.seen + extent.seen, scratch.seenKeys + extent.seen)
       let found = records.expand(current, for: query, visited: visited, slots: newSlots, keys: newKeys, kernels)
-      pool.next = min(pool.next, records.offer(newSlots, keys: newKeys, count: found, to: &pool, kernels))
-      seen += found
+      extent.seen += found
+      extent.expansions += 1
+      var (offers, offerKeys, count) = (newSlots, newKeys, found)
+      if let only {
+        // Behind what was met there is room for what of it matches.
+        (offers, offerKeys, count) = (newSlots + found, newKeys + found, 0)
+        for index in 0..<found where only.contains(Int(newSlots[index])) {
+          (offers[count], offerKeys[count]) = (newSlots[index], newKeys[index])
+          count += 1
+        }
+      }
+      extent.offered += count
+      pool.next = min(pool.next, records.offer(offers, keys: offerKeys, count: count, to: &pool, kernels))
     }
-    scratch.clear(seen)
-    return Extent(pool: pool.size, seen: seen)
+    extent.pool = pool.size
+    return extent
   }
 
   /// Of what a walk has met, the slots that may be among the `k` best: those whose keys come within the usual error of a code

@@ -46,8 +46,11 @@ struct SearchPlan {
         return
       }
       let pool = Double(choice.ef) * factor / share
-      let walk = choice.met * factor / share * costs.met(ef: pool)
-      if options.mode == .automatic, pool > Double(Self.longestPool) || walk > Double(allowed) * costs.scanned {
+      // Matches may lie near each other or not: what a walk over them costs at least. It ends itself when it costs more.
+      let walk = choice.met * factor * costs.met(ef: Double(choice.ef) * factor)
+      if options.mode == .automatic,
+        Double(choice.ef) * factor > Double(Self.longestPool) || walk > Double(allowed) * costs.scanned
+      {
         self = .exact
         return
       }

@@ -6,6 +6,8 @@ import Synchronization
 final class WalkScratch: @unchecked Sendable {
   /// A bit for every slot; all zero between walks.
   private(set) var visited: UnsafeMutablePointer<UInt64>
+  /// A bit for every slot whose list the walk has read; all zero between walks.
+  private(set) var expanded: UnsafeMutablePointer<UInt64>
   private var words: Int
   /// Every slot that the walk has seen, and its key.
   private(set) var seen: UnsafeMutablePointer<UInt32>
@@ -22,6 +24,8 @@ final class WalkScratch: @unchecked Sendable {
     poolRoom = 0
     visited = .allocate(capacity: 1)
     visited.initialize(to: 0)
+    expanded = .allocate(capacity: 1)
+    expanded.initialize(to: 0)
     seen = .allocate(capacity: 1)
     seenKeys = .allocate(capacity: 1)
     slots = .allocate(capacity: 1)
@@ -30,6 +34,7 @@ final class WalkScratch: @unchecked Sendable {
 
   deinit {
     visited.deallocate()
+    expanded.deallocate()
     seen.deallocate()
     seenKeys.deallocate()
     slots.deallocate()
@@ -40,9 +45,12 @@ final class WalkScratch: @unchecked Sendable {
   func prepare(count: Int, room: Int, step: Int) {
     if words * 64 < count {
       visited.deallocate()
+      expanded.deallocate()
       words = (count + 63) / 64 * 2
       visited = .allocate(capacity: words)
       visited.initialize(repeating: 0, count: words)
+      expanded = .allocate(capacity: words)
+      expanded.initialize(repeating: 0, count: words)
     }
     emptyPool(room: room)
     reserveSeen(4 * step, keeping: 0)
@@ -76,7 +84,10 @@ final class WalkScratch: @unchecked Sendable {
 
   /// Ends a walk that saw `count` slots.
   func clear(_ count: Int) {
-    for index in 0..<count { visited[Int(seen[index] / 64)] = 0 }
+    for index in 0..<count {
+      visited[Int(seen[index] / 64)] = 0
+      expanded[Int(seen[index] / 64)] = 0
+    }
   }
 }
 

@@ -75,6 +75,35 @@ def test_more_candidates_find_no_less(server, collection):
     assert recall(ids_of(search(server, ef=10_000)), expected) >= recall(ids_of(search(server, ef=10)), expected)
 
 
+@pytest.mark.parametrize("target", [0.5, 0.9, 0.97, 0.99, 1, None])
+def test_recall_is_what_was_asked(server, collection, target):
+    answer = search(server, recall_target=target)
+    wanted = 0.97 if target is None else target
+    assert answer["expected_recall"] >= wanted
+    assert recall(ids_of(answer), best_of(EVERY)) >= wanted - 0.02
+    if answer["mode"] == "graph":
+        assert answer["ef"] >= 1
+    else:
+        assert "ef" not in answer and answer["expected_recall"] == 1
+        assert ids_of(answer) == best_of(EVERY)
+    if target == 1:
+        assert answer["mode"] == "exact"
+
+
+def test_what_was_measured_is_told(server, collection):
+    search(server)
+    graph = server.get("/info").json()["graphs"][NAME]
+    assert graph["nodes"] >= COUNT and graph["recall_target"] == 0.97 and graph["expected_recall"] >= 0.97
+    assert graph["measured"]["rows"] >= 50 and graph["measured"]["queries"] >= len(QUERIES)
+    assert graph["measured"]["at"] > 1_700_000_000
+    assert (graph["mode"] == "graph") == ("ef" in graph)
+    text = server.get("/metrics").text
+    label = f'collection="{NAME}"'
+    assert f"nearfar_collection_expected_recall{{{label}}} 0.9" in text or f"nearfar_collection_expected_recall{{{label}}} 1" in text
+    assert f'nearfar_collection_recall_queries{{{label},kind="rows"}}' in text
+    assert f"nearfar_collection_recall_measured_timestamp_seconds{{{label}}} 1" in text
+
+
 def test_a_batch_answers_as_its_queries_alone(server, collection):
     together = search(server, ef=64)["results"]
     for row in range(5):

@@ -98,6 +98,12 @@ public final class CodeQuery: @unchecked Sendable {
     return kernels.table.pointee.nearest_cells(raw.pointee.terms, cellCount, least, count, out)
   }
 
+  /// Whether the centroid of `cell` is much farther than that of `other`; under the dot product, never.
+  public func isFarther(_ cell: Int, than other: Int) -> Bool {
+    guard raw.pointee.reach != nil, let terms = raw.pointee.terms else { return false }
+    return terms[cell] < 1.25 * terms[other]
+  }
+
   deinit {
     upper.deallocate()
     cells.deallocate()

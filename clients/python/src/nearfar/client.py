@@ -269,13 +269,15 @@ class Client:
         k: int = 10,
         exact: Optional[bool] = None,
         ef: Optional[int] = None,
+        recall_target: Optional[float] = None,
         filter: Optional[Mapping[str, Any]] = None,
         score_threshold: Optional[float] = None,
         include: Sequence[str] = ("metadata",),
     ) -> Neighbors:
         """The k nearest points of each query: texts (`inputs`), `vectors` [n, dim], or the `ids` of stored points.
 
-        include: of metadata, text and vector what each neighbour shall carry. ef: the breadth of a graph search.
+        include: of metadata, text and vector what each neighbour shall carry. recall_target: the share of the ten nearest
+        that a graph search is to find, from 0.5 to 1, where 1 is exact. ef: the breadth of a graph search instead.
         """
         body = json_body(
             inputs=inputs if inputs is None or isinstance(inputs, str) else list(inputs),
@@ -285,6 +287,7 @@ class Client:
             k=k,
             exact=exact,
             ef=ef,
+            recall_target=recall_target,
             filter=filter,
             score_threshold=score_threshold,
             include=list(include),
