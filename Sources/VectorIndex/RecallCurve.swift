@@ -58,9 +58,12 @@ public struct RecallCurve: Sendable, Equatable {
   /// Takes in what was measured on other queries.
   mutating func add(_ other: RecallCurve) {
     let kept = max(0, min(1, (Self.window - other.queries) / max(1, queries)))
-    for index in points.indices {
-      points[index].scale(by: kept)
-      points[index].add(other.points[index])
+    // Into new memory: readers have the old.
+    points = zip(points, other.points).map { old, new in
+      var sum = old
+      sum.scale(by: kept)
+      sum.add(new)
+      return sum
     }
   }
 
@@ -70,7 +73,11 @@ public struct RecallCurve: Sendable, Equatable {
 
   /// Lets the queries count for less, so that the next ones count for more.
   package mutating func fade(to share: Double) {
-    for index in points.indices { points[index].scale(by: share) }
+    points = points.map { point in
+      var faded = point
+      faded.scale(by: share)
+      return faded
+    }
   }
 
   /// Recall with the pool at `index`; nil when it was not measured.
