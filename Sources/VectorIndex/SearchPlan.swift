@@ -5,6 +5,8 @@ import SimilarityCore
 struct SearchPlan {
   /// The longest pool that is asked for by a recall.
   private static let longestPool = 4096
+  /// Nanoseconds of a scan that is always taken under a filter.
+  private static let smallScan = 15_000.0
 
   /// nil for the exact search.
   var ef: Int?
@@ -48,9 +50,11 @@ struct SearchPlan {
       let pool = Double(choice.ef) * factor / share
       // Matches may lie near each other or not: what a walk over them costs at least. It ends itself when it costs more.
       let walk = choice.met * factor * costs.met(ef: Double(choice.ef) * factor)
-      if options.mode == .automatic,
-        Double(choice.ef) * factor > Double(Self.longestPool) || walk > Double(allowed) * costs.scanned
-      {
+      let scan = Double(allowed) * costs.scanned
+      // So few matches are scanned before a walk is well under way.
+      let isSmall = allowed < live && scan < Self.smallScan
+      let isLong = Double(choice.ef) * factor > Double(Self.longestPool)
+      if options.mode == .automatic, isLong || isSmall || walk > scan {
         self = .exact
         return
       }
