@@ -14,6 +14,12 @@ echo "==> bench: losses beside PyTorch"
 Benchmarks/loss.py --binary "$binary" --loss-bench "$(dirname "$binary")/loss-bench" || status=1
 echo "==> bench: the index beside hnswlib, faiss, usearch and SVS"
 Benchmarks/index.py --binary "$binary" --index-bench "$(dirname "$binary")/index-bench" || status=1
+echo "==> bench: the index on nineteen unlike sets"
+Benchmarks/sets.py --binary "$binary" --index-bench "$(dirname "$binary")/index-bench" || status=1
+echo "==> bench: the recall of searches that ask for nothing"
+Benchmarks/sets.py --recall --binary "$binary" --index-bench "$(dirname "$binary")/index-bench" || status=1
+echo "==> bench: searches under filters"
+Benchmarks/sets.py --filters --binary "$binary" --index-bench "$(dirname "$binary")/index-bench" || status=1
 echo "==> bench: the index through HTTP"
 Benchmarks/index_service.py --binary "$binary" --index-bench "$(dirname "$binary")/index-bench" || status=1
 echo "==> bench: what removals and insertions leave of the graph"

@@ -6,8 +6,8 @@ struct BatchSearch {
   private static let fewestForProducts = 24
   /// Candidates within the codes' error of the k-th that are no reason to walk on.
   private static let fewUnresolved = 16
-  /// The pool up to which a search goes on that its codes leave unresolved.
-  private static let widestPool = 4096
+  /// What comparing a row costs, in comparisons of codes, about.
+  private static let rowCost = 4
 
   let queries: Matrix
   let options: SearchOptions
@@ -117,6 +117,8 @@ struct BatchSearch {
     let include = { (slot: UInt32) in allowed.contains(Int(slot)) && slot != skipped }
     let reachable = allowed.count - (excluded.map(allowed.contains) == true ? 1 : 0)
     let k = min(options.k, reachable)
+    // The one that matches is the one to be left out.
+    guard k > 0 else { return Found(neighbors: []) }
     var isRestricted = isRestricted || skipped != nil
     // Of the pool, so many must match.
     let wanted = Double(ef) * Double(allowed.count) / Double(max(1, max(allowed.count, snapshot.graph?.size ?? 0)))
@@ -160,14 +162,31 @@ struct BatchSearch {
         isRestricted = true
         continue
       }
-      // Where codes cannot tell many apart, as among near-duplicates, the walk has to see all of them.
-      if candidates.count > 2 * max(ef, options.k) + Self.fewUnresolved, ef < Self.widestPool {
-        ef = min(max(2 * ef, candidates.count), Self.widestPool)
-        continue
+      // Where codes cannot tell many apart, as among near-duplicates, the walk goes by the rows themselves.
+      if candidates.count > 2 * max(ef, options.k) + Self.fewUnresolved {
+        return walkByRows(scored, codes, entries, k, max(ef, options.k), include, scratch, met: met)
       }
       let best = scored.best(options.k, of: UnsafeBufferPointer(candidates), tiePrecedes: tiePrecedes)
       return best.count < k ? nil : Found(neighbors: best, met: met)
     }
+  }
+
+  /// - Returns: nil when fewer than k were found that may be.
+  private func walkByRows(
+    _ scored: ScoredQuery, _ codes: CodeQuery, _ entries: [UInt32], _ k: Int, _ ef: Int, _ include: (UInt32) -> Bool,
+    _ scratch: WalkScratch, met: Int
+  ) -> Found? {
+    // In f32 a cosine says less than how far it is from 1.
+    let offset = snapshot.metric == .cosine ? 1.0 : 0
+    var walk = GraphWalk(records: records, kernels: kernels)
+    walk.keys = { slots, count, keys in
+      for index in 0..<count { keys[index] = Float(scored.score(Int(slots[index])) - offset) }
+    }
+    let extent = walk.run(codes, entries: entries, ef: ef, room: 2 * ef, count: records.slots, scratch)
+    scratch.clear(extent.seen)
+    let found = (0..<extent.pool).map { scratch.slots[$0] & ~GraphWalk.expanded }.filter(include)
+    let best = found.withUnsafeBufferPointer { scored.best(k, of: $0, tiePrecedes: tiePrecedes) }
+    return best.count < k ? nil : Found(neighbors: best, met: met + extent.seen * Self.rowCost)
   }
 
   /// A walk over the matches alone. Where each has enough matching neighbours, as under a filter that most pass and under one

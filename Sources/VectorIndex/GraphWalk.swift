@@ -11,8 +11,13 @@ struct GraphWalk {
   /// The same where only the upper nibbles have been compared, whose error is sixteen times that of all bits.
   private static let roughMargin: Float = 2 * 16
 
+  /// Keys of `count` slots, from whatever they are taken.
+  typealias Keys = (_ slots: UnsafePointer<UInt32>, _ count: Int, _ keys: UnsafeMutablePointer<Float>) -> Void
+
   let records: CodeRecords
   let kernels: Kernels
+  /// Keys that stand in for those of codes, where these cannot tell slots apart.
+  var keys: Keys?
 
   /// What a walk leaves in its scratch.
   struct Extent {
@@ -42,7 +47,10 @@ struct GraphWalk {
     scratch.prepare(count: count, room: room, step: max(step, entries.count))
     let visited = scratch.visited
     var pool = CandidatePool(slots: scratch.slots, keys: scratch.keys, size: 0, room: room, next: 0)
-    entries.withUnsafeBufferPointer { records.roughKeys(of: $0, for: query, into: scratch.seenKeys, kernels) }
+    entries.withUnsafeBufferPointer { entries in
+      records.roughKeys(of: entries, for: query, into: scratch.seenKeys, kernels)
+      if let keys, let first = entries.baseAddress { keys(first, entries.count, scratch.seenKeys) }
+    }
     var seen = 0
     for (index, entry) in entries.enumerated() {
       let bit: UInt64 = 1 << UInt64(entry % 64)
@@ -89,6 +97,7 @@ struct GraphWalk {
       scratch.reserveSeen(extent.seen + 2 * step, keeping: extent.seen)
       let (newSlots, newKeys) = (scratch.seen + extent.seen, scratch.seenKeys + extent.seen)
       let found = records.expand(current, for: query, visited: visited, slots: newSlots, keys: newKeys, kernels)
+      if let keys { keys(newSlots, found, newKeys) }
       extent.seen += found
       extent.expansions += 1
       var (offers, offerKeys, count) = (newSlots, newKeys, found)

@@ -3,6 +3,7 @@ import SimilarityCore
 extension IndexWriter {
   /// Smaller batches come while others read: they leave half of the cores to the readers.
   private static let largeBatch = 4096
+  private static let fewDimensions = 128
 
   func pruning(_ records: CodeRecords) -> Pruning {
     Pruning(records: records, rows: rows, degree: options.degree, kernels: kernels)
@@ -12,9 +13,14 @@ extension IndexWriter {
     GraphRepair(records: records, pruning: pruning(records), loop: loop)
   }
 
+  /// In few dimensions there is less to choose from, and bytes order a pool better than nibbles do.
+  private var efConstruction: Int {
+    dimension <= Self.fewDimensions ? options.efConstruction * 2 / 3 : options.efConstruction
+  }
+
   private func builder(_ records: CodeRecords, _ loop: ParallelLoop) -> GraphBuilder {
     GraphBuilder(
-      records: records, rows: rows, pruning: pruning(records), efConstruction: options.efConstruction, scratch: scratch,
+      records: records, rows: rows, pruning: pruning(records), efConstruction: efConstruction, scratch: scratch,
       loop: loop, kernels: kernels)
   }
 

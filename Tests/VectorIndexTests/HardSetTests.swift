@@ -50,6 +50,24 @@ struct HardSetTests {
     #expect(found.count { $0.score >= truth[9].score } >= 9)
   }
 
+  @Test func aMatchThatIsLeftOutLeavesNothing() throws {
+    var random = Seeded(41)
+    let index = index(.euclidean, 8)
+    let rows = random.floats(2000 * 8)
+    let slots = try index.apply(removing: [], adding: rows)
+    let query = try #require(Matrix(rows: 1, columns: 8, values: Array(rows[..<8])))
+    for mode in [SearchOptions.Mode.automatic, .graph(ef: 16), .exact] {
+      var options = SearchOptions(k: 10)
+      (options.mode, options.allowed, options.excluded) = (mode, SlotSet(), [slots[0]])
+      options.allowed?.insert(slots[0])
+      #expect(try index.snapshot.nearest(to: query, options, tiePrecedes: <).neighbors == [[]])
+      // And with a second one that is found.
+      options.allowed?.insert(slots[7])
+      let found = try index.snapshot.nearest(to: query, options, tiePrecedes: <).neighbors[0]
+      #expect(found.map(\.position) == [slots[7]])
+    }
+  }
+
   /// 12 rows far from 3,000 others, which came first.
   @Test func aFarClusterIsFound() throws {
     var random = Seeded(23)
