@@ -24,7 +24,7 @@ struct EntryPoints: Sendable {
   init(among members: SlotSet, _ pruning: Pruning) {
     let records = pruning.records
     var cells = [[Int]](repeating: [], count: records.coarse.count)
-    members.forEach { cells[records.cell(of: $0)].append($0) }
+    for slot in members.all { cells[records.cell(of: slot)].append(slot) }
     for cell in cells {
       let step = max(1, cell.count / Self.sampleOfCell)
       let sample = stride(from: 0, to: cell.count, by: step).prefix(Self.sampleOfCell).map { cell[$0] }

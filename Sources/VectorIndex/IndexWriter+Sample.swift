@@ -40,7 +40,7 @@ extension IndexWriter {
     searched.formIntersection(graph.members)
     var values: [Float] = []
     values.reserveCapacity(held.count * dimension)
-    held.forEach { values += rows.row($0) }
+    for slot in held.all { values += rows.row(slot) }
     guard let queries = Matrix(rows: held.count, columns: dimension, values: values) else { return }
     // A failure leaves what was known.
     if let curve = RecallMeasure(snapshot: snapshot(of: searched), loop: loop).curve(of: queries) {
