@@ -57,7 +57,8 @@ struct GrowingGraph {
     let (lost, others) = repair.reconnect(members, entries: chosen.slots) { search($0, chosen) }
     entries.others = others
     let isMuch = Double(lost) * 100 > Self.mostLost * Double(unchecked)
-    looksAfter = isMuch ? max(0.002, looksAfter / 2) : min(0.05, looksAfter * 2)
+    // Sooner at once, later by and by.
+    looksAfter = isMuch ? max(0.002, looksAfter / 4) : min(0.05, looksAfter * 1.2)
     unchecked = 0
   }
 }
