@@ -74,6 +74,7 @@ struct EntryPoints: Sendable {
     var isElsewhere = false
   }
 
+  // SAFETY: there is room for as many cells as are asked for.
   func matching(_ query: CodeQuery, _ allowed: SlotSet, _ kernels: Kernels) -> Matching {
     withUnsafeTemporaryAllocation(of: UInt32.self, capacity: starts.count) { cells in
       guard let first = cells.baseAddress else { return Matching() }
@@ -102,6 +103,7 @@ struct EntryPoints: Sendable {
     }
   }
 
+  // SAFETY: as above.
   private func near(_ query: CodeQuery, _ count: Int, includingFar: Bool, _ kernels: Kernels) -> [UInt32] {
     withUnsafeTemporaryAllocation(of: UInt32.self, capacity: count) { cells in
       guard let first = cells.baseAddress else { return [] }

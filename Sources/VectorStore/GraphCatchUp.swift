@@ -30,7 +30,7 @@ enum GraphCatchUp {
     }
     if let file, file.isOlder {
       progress(
-        "collection '\(stored.name)': \(file.path) is of an earlier version: building the graph of \(slots.count) points"
+        "collection '\(stored.name)': \(file.path) is of an earlier version: building the graph anew"
       )
     } else if let file, file.exists {
       do throws(SafetensorsError) {

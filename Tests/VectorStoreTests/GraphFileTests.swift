@@ -60,7 +60,7 @@ struct GraphFileTests {
     return URL(fileURLWithPath: folder.path + "/" + (try #require(names.first)))
   }
 
-  @Test(arguments: [Metric.cosine, .euclidean])
+  @Test(arguments: Metric.allCases)
   func isReadAndNotBuilt(_ metric: Metric) throws {
     let folder = try TemporaryFolder()
     let store = try open(folder)
@@ -76,6 +76,40 @@ struct GraphFileTests {
     try expectGood(again.collection("c"))
     try again.delete("c")
     #expect(!FileManager.default.fileExists(atPath: folder.path + "/graph-1.safetensors"))
+    again.close()
+  }
+
+  @Test(arguments: ["1", "2"])
+  func anEarlierVersionsGraphIsBuiltAnew(_ format: String) throws {
+    let folder = try filled(600)
+    let url = try file(folder)
+    var bytes = try Data(contentsOf: url)
+    let place = try #require(bytes.range(of: Data(#""format":"3""#.utf8)))
+    bytes.replaceSubrange(place, with: Data(#""format":"\#(format)""#.utf8))
+    try bytes.write(to: url)
+    let lines = Lines()
+    let store = try open(folder, lines)
+    #expect(lines.has("is of an earlier version: building the graph anew"))
+    try expectGood(store.collection("c"))
+    store.close()
+    // It was replaced.
+    let later = Lines()
+    try open(folder, later).close()
+    #expect(later.has("read the graph of 600 points"))
+  }
+
+  @Test func recallsMeasurementsAreKept() throws {
+    let folder = try TemporaryFolder()
+    let store = try open(folder)
+    var random = Seeded(5)
+    let collection = try store.create("c", dimension: Self.dimension, metric: .euclidean).collection
+    _ = try collection.upsert(points(0..<3000, &random))
+    let before = try #require(collection.snapshot.graph)
+    #expect(before.rows > 20 && before.target == 0.97 && before.measuredAt != nil)
+    store.close()
+    let again = try open(folder)
+    let after = try #require(again.collection("c").snapshot.graph)
+    #expect(after.rows == before.rows && after.ef == before.ef && after.expectedRecall == before.expectedRecall)
     again.close()
   }
 

@@ -80,6 +80,7 @@ public final class CoarseQuantizer: Sendable {
   /// Writes the rotated row, less the mean, into `z`, which has ``stride`` values.
   ///
   /// - Returns: the length of what was rotated.
+  // SAFETY: the sizes of row and target are checked; mean and signs are as long as the dimension says.
   func place(
     _ row: UnsafeBufferPointer<Float>, norm: Double, subtractingMean: Bool, into z: UnsafeMutableBufferPointer<Float>,
     _ kernels: Kernels
@@ -96,6 +97,7 @@ public final class CoarseQuantizer: Sendable {
   }
 
   /// The centroid nearest to `z`, and ‖z − centroid‖².
+  // SAFETY: `z` has ``stride`` values, the scratch room for ``count``.
   func nearest(to z: UnsafePointer<Float>, _ scratch: UnsafeMutablePointer<Float>, _ kernels: Kernels) -> (
     cell: Int, square: Float
   ) {

@@ -128,6 +128,7 @@ private struct Clustering {
     if centroids.count > best.count * stride { centroids.removeLast(centroids.count - best.count * stride) }
   }
 
+  // SAFETY: the rows are as long as the seed, and there is room for one value a row.
   private func squares(from seed: [Float]) -> [Float] {
     [Float](unsafeUninitializedCapacity: rows.rows) { squares, count in
       count = rows.rows
@@ -181,6 +182,7 @@ private struct Clustering {
     return true
   }
 
+  // SAFETY: the range lies inside the rows, and the products of its rows with every centroid fit in the scratch.
   private func assign(_ range: Range<Int>, _ lengths: [Float], _ cells: UnsafeMutableBufferPointer<Int>) -> Bool {
     let count = lengths.count
     return withUnsafeTemporaryAllocation(of: Float.self, capacity: range.count * count) { products in

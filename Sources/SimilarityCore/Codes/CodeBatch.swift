@@ -22,6 +22,7 @@ public final class CodeBatch: @unchecked Sendable {
   private let cells: [Float]
 
   /// - Returns: nil when the matrix library fails.
+  // SAFETY: a query has a term or a distance for every cell and `padded` codes in each half.
   public init?(_ queries: [CodeQuery], for records: CodeRecords) {
     let raw = queries.map(\.raw.pointee)
     count = queries.count

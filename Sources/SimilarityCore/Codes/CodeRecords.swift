@@ -118,6 +118,7 @@ public final class CodeRecords: @unchecked Sendable {
     }
   }
 
+  // SAFETY: the scratch holds a row and one value a centroid; `codes` has room for `padded`.
   private func encode(
     _ row: UnsafeBufferPointer<Float>, norm: Double, into codes: UnsafeMutablePointer<Int8>, _ kernels: Kernels
   ) -> (nf_code_header, Double) {
