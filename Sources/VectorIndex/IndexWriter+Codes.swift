@@ -49,7 +49,7 @@ extension IndexWriter {
         read: { (rows.row(sampled[$0]), rows.norm(sampled[$0])) }),
       let next = newRecords(slots: old.slots, coarse: chosen)
     else { return false }
-    next.copyLists(used, from: old)
+    if graph != nil { next.copyLists(used, from: old) }
     write(sampled, to: next)
     (coarse, records, coded) = (chosen, next, (count, count))
     if var grown = graph {

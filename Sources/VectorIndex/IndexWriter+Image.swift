@@ -63,6 +63,7 @@ extension IndexWriter {
     board.reset(rows: image.curve)
     var added = live
     added.subtract(known)
+    for slot in added.all { records.setNeighbors(of: slot, to: UnsafeBufferPointer(start: nil, count: 0)) }
     try addToGraph(added.all)
     reconnect(records)
     version += 1

@@ -72,7 +72,8 @@ struct IndexWriter: ~Copyable {
       for (index, slot) in slots.enumerated() {
         let row = UnsafeBufferPointer(rebasing: values[index * dimension..<(index + 1) * dimension])
         rows.write(row, norm: norms[index], to: slot)
-        records.setNeighbors(of: slot, to: UnsafeBufferPointer(start: nil, count: 0))
+        // Without a graph nobody reads lists, and memory that was never written costs nothing.
+        if graph != nil { records.setNeighbors(of: slot, to: UnsafeBufferPointer(start: nil, count: 0)) }
       }
     }
     encode(slots)
@@ -118,7 +119,10 @@ struct IndexWriter: ~Copyable {
     // Half as much again: the old records are freed when their last reader is done.
     guard let larger = newRecords(slots: max(1024, needed, room + room / 2), coarse: coarse) else { throw .outOfMemory }
     try rows.reserve(needed)
-    if let records { larger.copy(used, from: records) }
+    if let records {
+      larger.copy(used, from: records)
+      if graph != nil { larger.copyLists(used, from: records) }
+    }
     records = larger
   }
 

@@ -77,12 +77,11 @@ public final class CodeRecords: @unchecked Sendable {
 
   deinit { munmap(raw.base, bytes) }
 
-  /// Takes over the first `count` records of `other`, which has the same shape and centroids.
+  /// Takes over the first `count` records of `other`, which has the same shape and centroids, without their lists.
   public func copy(_ count: Int, from other: CodeRecords) {
     guard other.padded == padded, other.coarse === coarse, count <= min(slots, other.slots) else { return }
     raw.base.update(from: other.raw.base, count: count * padded)
     raw.headers.update(from: other.raw.headers, count: count)
-    copyLists(count, from: other)
   }
 
   /// Takes over the first `count` lists of `other`.
