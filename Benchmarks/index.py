@@ -41,12 +41,17 @@ def enter_venv() -> None:
     os.execv(python, [python, *sys.argv])
 
 
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def add_programs(parser: argparse.ArgumentParser) -> None:
+    """What is measured, and what embeds the sets that need it."""
     release = ROOT / ".build" / "release"
     parser.add_argument("--index-bench", type=Path, default=release / "index-bench")
     parser.add_argument("--binary", type=Path, default=release / "nearfar")
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "all-MiniLM-L6-v2")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_programs(parser)
     parser.add_argument("--set", choices=["wordnet", "clusters"], action="append")
     parser.add_argument("--threads", type=int, default=2, help="threads that build, and of the exact search")
     parser.add_argument("--rounds", type=int, default=3)

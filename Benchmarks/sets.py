@@ -16,6 +16,8 @@ import sys
 import time
 from pathlib import Path
 
+import index
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 POOLS = [2, 4, 6, 8, 10, 13, 16, 20, 24, 32, 40, 48, 64, 96, 128, 192, 256, 384, 512, 1024]
@@ -25,10 +27,7 @@ SINGLE = 200
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    release = ROOT / ".build" / "release"
-    parser.add_argument("--index-bench", type=Path, default=release / "index-bench")
-    parser.add_argument("--binary", type=Path, default=release / "nearfar")
-    parser.add_argument("--model", type=Path, default=ROOT / "models" / "all-MiniLM-L6-v2")
+    index.add_programs(parser)
     parser.add_argument("--set", action="append", help="only these")
     parser.add_argument("--peer", action="append", choices=PEERS, help="only these")
     parser.add_argument("--rounds", type=int, default=2)
@@ -281,8 +280,6 @@ def picture(path: Path, results: dict) -> None:
 def main() -> int:
     options = arguments()
     sys.path.insert(0, str(HERE))
-    import index
-
     index.enter_venv()
     import index_data
     import set_data

@@ -112,7 +112,6 @@ struct BatchSearch {
     _ scored: ScoredQuery, _ codes: CodeQuery, excluding excluded: Int?, _ ef: Int, _ scratch: WalkScratch
   ) -> Found? {
     let walk = GraphWalk(records: records, kernels: kernels)
-    let entries = snapshot.graph?.entries.near(codes, kernels) ?? []
     let skipped = excluded.map { UInt32(truncatingIfNeeded: $0) }
     let include = { (slot: UInt32) in allowed.contains(Int(slot)) && slot != skipped }
     let reachable = allowed.count - (excluded.map(allowed.contains) == true ? 1 : 0)
@@ -133,6 +132,7 @@ struct BatchSearch {
       let expected = wanted / max(matching.share, 1e-9) * Self.metPerPlace
       guard expected * costs.met(ef: wanted) < Self.dearest * Double(allowed.count) * costs.scanned else { return nil }
     }
+    let entries = snapshot.graph?.entries.near(codes, kernels) ?? []
     // Where matches lie near the query, a short pool holds them.
     var ef = min(ef, max(1, Int(2 * wanted)))
     /// Whether a walk with this pool is expected to cost less than the exact search.

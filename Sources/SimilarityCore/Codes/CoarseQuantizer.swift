@@ -19,8 +19,6 @@ public final class CoarseQuantizer: Sendable {
   public let count: Int
   /// Values from one centroid to the next, a multiple of 32.
   let stride: Int
-  /// Mean of ‖residual‖² over the rows that the centroids were chosen by.
-  public let distortion: Double
   /// The largest length of a centroid.
   let longest: Double
   /// More than a row loses, as a share of its length, on its way into the rotated space.
@@ -33,10 +31,10 @@ public final class CoarseQuantizer: Sendable {
     let stride = Self.stride(dimension)
     self.init(
       rotation: rotation, metric: metric, mean: [Float](repeating: 0, count: dimension),
-      centroids: [Float](repeating: 0, count: stride), distortion: .infinity)
+      centroids: [Float](repeating: 0, count: stride))
   }
 
-  init(rotation: Rotation, metric: CodeMetric, mean: [Float], centroids: [Float], distortion: Double) {
+  init(rotation: Rotation, metric: CodeMetric, mean: [Float], centroids: [Float]) {
     dimension = rotation.dimension
     self.metric = metric
     self.rotation = rotation
@@ -46,7 +44,6 @@ public final class CoarseQuantizer: Sendable {
     stride = Self.stride(rotation.dimension)
     count = centroids.count / stride
     blocks = Self.blocks(centroids, stride)
-    self.distortion = distortion
     drift = rotation.rounding + 1.2e-7
     // 6e-8 for each addition on the way of one lane, and some for the lanes and what follows.
     sumRounding = Double(stride / 4 + 16) * 6e-8
@@ -96,16 +93,14 @@ public final class CoarseQuantizer: Sendable {
     }
   }
 
-  /// The centroid nearest to `z`, and ‖z − centroid‖².
+  /// The centroid nearest to `z`.
   // SAFETY: `z` has ``stride`` values, the scratch room for ``count``.
-  func nearest(to z: UnsafePointer<Float>, _ scratch: UnsafeMutablePointer<Float>, _ kernels: Kernels) -> (
-    cell: Int, square: Float
-  ) {
+  func nearest(to z: UnsafePointer<Float>, _ scratch: UnsafeMutablePointer<Float>, _ kernels: Kernels) -> Int {
     centroids.withUnsafeBufferPointer {
       kernels.table.pointee.code_cells($0.baseAddress, count, stride, z, nil, scratch)
     }
     var best = 0
     for cell in 1..<max(1, count) where scratch[cell] < scratch[best] { best = cell }
-    return (best, scratch[best])
+    return best
   }
 }

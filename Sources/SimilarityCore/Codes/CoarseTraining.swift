@@ -37,7 +37,7 @@ extension CoarseQuantizer {
     let mean = sums.map { Float($0 / Double(sample.count)) }
     let stride = stride(rotation.dimension)
     let centred = CoarseQuantizer(
-      rotation: rotation, metric: metric, mean: mean, centroids: [Float](repeating: 0, count: stride), distortion: 0)
+      rotation: rotation, metric: metric, mean: mean, centroids: [Float](repeating: 0, count: stride))
     let placed = Matrix(rows: sample.count, columns: stride) { values in
       for (place, index) in sample.enumerated() {
         let (row, norm) = read(index)
@@ -52,8 +52,7 @@ extension CoarseQuantizer {
       guard clustering.improve() else { return nil }
     }
     return CoarseQuantizer(
-      rotation: rotation, metric: metric, mean: mean, centroids: clustering.centroids,
-      distortion: clustering.distortion)
+      rotation: rotation, metric: metric, mean: mean, centroids: clustering.centroids)
   }
 }
 
@@ -63,8 +62,7 @@ private struct Clustering {
   let kernels: Kernels
   let loop: ParallelLoop
   var centroids: [Float] = []
-  var distortion = Double.infinity
-  private var random: UInt64 = 0x636F_6172_7365_2121
+  private var random = SplitMix64(state: 0x636F_6172_7365_2121)
 
   init(rows: Matrix, kernels: Kernels, loop: ParallelLoop) {
     self.rows = rows
@@ -74,13 +72,8 @@ private struct Clustering {
 
   private var stride: Int { rows.columns }
 
-  private mutating func next() -> Double {
-    random &+= 0x9E37_79B9_7F4A_7C15
-    var bits = random
-    bits = (bits ^ (bits >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    bits = (bits ^ (bits >> 27)) &* 0x94D0_49BB_1331_11EB
-    return Double((bits ^ (bits >> 31)) >> 11) * 0x1p-53
-  }
+  /// In 0 ..< 1.
+  private mutating func next() -> Double { Double(random.next() >> 11) * 0x1p-53 }
 
   /// Twice as many seeds are worth their cost when they take this share of the squared distances away.
   private static let worthwhile = 0.2
@@ -171,14 +164,6 @@ private struct Clustering {
         centroids[cell * stride + column] = Float(sums[cell * stride + column] / Double(sizes[cell]))
       }
     }
-    var total = 0.0
-    for row in 0..<rows.rows {
-      for column in 0..<stride {
-        let rest = Double(rows.values[row * stride + column] - centroids[cells[row] * stride + column])
-        total += rest * rest
-      }
-    }
-    distortion = total / Double(rows.rows)
     return true
   }
 

@@ -127,7 +127,7 @@ public final class CodeRecords: @unchecked Sendable {
       let rest = UnsafeMutableBufferPointer(rebasing: scratch[coarse.stride...])
       guard let first = z.baseAddress, let other = rest.baseAddress else { return (nf_code_header(), 0) }
       let length = coarse.place(row, norm: norm, subtractingMean: true, into: z, kernels)
-      let cell = coarse.nearest(to: first, other, kernels).cell
+      let cell = coarse.nearest(to: first, other, kernels)
       return coarse.centroids.withUnsafeBufferPointer { centroids in
         let centroid = UnsafeBufferPointer(rebasing: centroids[cell * coarse.stride..<(cell + 1) * coarse.stride])
         var largest: Float = 0
