@@ -131,3 +131,19 @@ static size_t NF(find_above)(const float *z, float threshold, size_t start, size
     if (z[j] > threshold) return j;
   return count;
 }
+
+static double NF(distance_f64)(const float *a, const float *b, size_t count) {
+  vd s0 = {}, s1 = {};
+  size_t i = 0;
+  for (; i + 2 * NF_WIDTH <= count; i += 2 * NF_WIDTH) {
+    vd d0 = __builtin_convertvector(NF(load)(a + i), vd) - __builtin_convertvector(NF(load)(b + i), vd);
+    vd d1 = __builtin_convertvector(NF(load)(a + i + NF_WIDTH), vd) -
+            __builtin_convertvector(NF(load)(b + i + NF_WIDTH), vd);
+    s0 += d0 * d0;
+    s1 += d1 * d1;
+  }
+  s0 += s1;
+  double sum = NF(sum_f64)(&s0);
+  for (; i < count; i++) sum += ((double)a[i] - (double)b[i]) * ((double)a[i] - (double)b[i]);
+  return sum;
+}

@@ -204,7 +204,10 @@ static void NF(max_rows)(const float *x, size_t rows, size_t width, float *out) 
 }
 
 #include "attention.h"
-#include "codes_template.h"
+#include "codes_products.h"
+#include "codes_walk.h"
+#include "codes_scan.h"
+#include "codes_query.h"
 #include "prune.h"
 #include "rows.h"
 
@@ -227,7 +230,10 @@ const nf_kernels NF(nf_kernels) = {
     .code_neighbors = NF(code_neighbors),
     .pool_offer = NF(pool_offer),
     .keep_above = NF(keep_above),
-    .code_scan = NF(code_scan),
+    .code_bound = NF(code_bound),
+    .lists_within = NF(lists_within),
+    .list_scan = NF(list_scan),
+    .list_fill = NF(list_fill),
     .code_select = NF(code_select),
     .code_place = NF(code_place),
     .code_quantize = NF(code_quantize),

@@ -4,6 +4,9 @@ import SimilarityCore
 struct BatchSearch {
   /// Queries from which on the matrix unit pays.
   private static let fewestForProducts = 24
+  /// The share of the rows with which scans of single queries are the cheaper way; some queries tell.
+  private static let fewCells = (bytes: 0.15, nibbles: 0.08)
+  private static let sampledForProducts = 8
   /// Candidates within the codes' error of the k-th that are no reason to walk on.
   private static let fewUnresolved = 16
   /// What comparing a row costs, in comparisons of codes, about.
@@ -50,10 +53,22 @@ struct BatchSearch {
         (piece * perPiece..<min((piece + 1) * perPiece, queries.rows)).map { walk($0, ef) }
       }?.flatMap { $0 }
     }
-    if queries.rows >= Self.fewestForProducts, options.k <= 1024 {
+    let exact = exact
+    if queries.rows >= Self.fewestForProducts, options.k <= 1024, !readsFewCells(exact) {
       return products()?.map { Found(neighbors: $0) }
     }
-    return (0..<queries.rows).map { Found(neighbors: stream($0)) }
+    let isMany = queries.rows >= options.loop.threads * 4
+    let inner = isMany ? ParallelLoop(threads: 1) : options.loop
+    return Results.of(queries.rows, isMany ? options.loop : ParallelLoop(threads: 1)) { row in
+      Found(neighbors: stream(row, exact, inner))
+    }
+  }
+
+  /// Whether scans of single queries read so little that a pass over all rows costs more.
+  private func readsFewCells(_ exact: ExactSearch) -> Bool {
+    let sample = (0..<Self.sampledForProducts).map { row in with(row * queries.rows / Self.sampledForProducts) { $1 } }
+    let most = records.isDivided ? Self.fewCells.nibbles : Self.fewCells.bytes
+    return exact.shareRead(by: sample, k: options.k) < most
   }
 
   /// Whether walks meet slots that may not be found, as far as the snapshot knows.
@@ -62,9 +77,7 @@ struct BatchSearch {
   /// Whether a filter leaves out a part of the graph that is worth to be walked around.
   private var isFiltered: Bool { options.allowed != nil && allowed.count < snapshot.live.count }
 
-  private var exact: ExactSearch {
-    ExactSearch(records: records, live: allowed.words, kernels: kernels)
-  }
+  private var exact: ExactSearch { ExactSearch(allowed, in: snapshot, records: records) }
 
   private func excluded(_ row: Int) -> Int? { row < options.excluded.count ? options.excluded[row] : nil }
 
@@ -75,22 +88,22 @@ struct BatchSearch {
     }
   }
 
-  private func stream(_ row: Int) -> [Candidate] {
+  private func stream(_ row: Int, _ exact: ExactSearch, _ loop: ParallelLoop) -> [Candidate] {
     with(row) { scored, codes in
-      let slots = exact.survivors(of: codes, k: options.k, excluding: excluded(row), options.loop)
+      let slots = exact.survivors(of: codes, k: options.k, excluding: excluded(row), loop)
       return slots.withUnsafeBufferPointer { scored.best(options.k, of: $0, tiePrecedes: tiePrecedes) }
     }
   }
 
   private func products() -> [[Candidate]]? {
-    let batches = ExactSearch.batches(of: queries.rows, threads: options.loop.threads)
-    let exact = exact
-    let found = Results.of(batches.count, options.loop) { index -> [[Candidate]]? in
-      let batch = batches[index]
-      let codes = batch.map { row in with(row) { $1 } }
-      let excluded: [Int?] = options.excluded.isEmpty ? [] : batch.map { self.excluded($0) }
-      guard let survivors = exact.survivors(of: codes[...], k: options.k, excluding: excluded[...]) else { return nil }
-      return zip(batch, survivors).map { row, slots in
+    let passes = BatchScan.passes(of: queries.rows, threads: options.loop.threads)
+    let scan = BatchScan(allowed, records: records, kernels: kernels)
+    let found = Results.of(passes.count, options.loop) { index -> [[Candidate]]? in
+      let pass = passes[index]
+      let codes = pass.map { row in with(row) { $1 } }
+      let excluded: [Int?] = options.excluded.isEmpty ? [] : pass.map { self.excluded($0) }
+      guard let survivors = scan.survivors(of: codes, k: options.k, excluding: excluded) else { return nil }
+      return zip(pass, survivors).map { row, slots in
         with(row) { scored, _ in
           slots.withUnsafeBufferPointer { scored.best(options.k, of: $0, tiePrecedes: tiePrecedes) }
         }
@@ -104,7 +117,7 @@ struct BatchSearch {
       scratch.with { scratch in walk(scored, codes, excluding: excluded(row), ef, scratch) }
     }
     // The promise is k results when k match; and a walk that costs as much as the exact search ends in it.
-    return found ?? Found(neighbors: stream(row))
+    return found ?? Found(neighbors: stream(row, exact, options.loop))
   }
 
   /// - Returns: nil when the exact search is the better way.

@@ -1,80 +1,132 @@
 import SimilarityCore
 
-/// Exact search: codes are streamed, and every row that their error bounds cannot rule out is scored in f64.
+/// Exact search: every row that the error bounds of its codes cannot rule out is scored in f64.
 ///
 /// By Cauchy–Schwarz a row's true key lies within its width of the key from codes, so no true neighbour is dropped.
 struct ExactSearch {
-  /// Slots of one step of a scan, after which the threshold is looked at again.
-  private static let wordsPerStep = 8
-  /// Queries that one pass over the records serves.
-  private static let queriesPerBatch = 512
+  /// Words of live slots from which on a scan is cut in parts for the threads.
+  private static let manyWords = 512
+  /// Slots that are compared in one go.
+  private static let slotsPerStep = 512
+  /// A cell is scanned as a whole: where fewer than one in so many of its rows count, those alone are compared.
+  private static let sparsest = (bytes: 16, nibbles: 4)
 
   let records: CodeRecords
-  /// The slots to be searched, as bits.
-  let live: [UInt64]
+  let lists: InvertedLists?
+  /// The slots to be searched that are in the lists, as bits, and the others.
+  let listed: [UInt64]
+  let others: [UInt64]
+  let count: Int
   let kernels: Kernels
 
-  /// What survives a scan of `query` over words of ``live``, cut in one part for each thread.
-  func survivors(of query: CodeQuery, k: Int, excluding excluded: Int?, _ loop: ParallelLoop) -> [UInt32] {
-    let parts = live.count < 512 ? 1 : loop.threads
-    let perPart = (live.count + parts - 1) / max(1, parts)
-    let found = Results.of(parts, loop) { part in
-      let range = min(part * perPart, live.count)..<min((part + 1) * perPart, live.count)
-      return scan(range, query, k, excluded)
+  init(_ allowed: SlotSet, in snapshot: IndexSnapshot, records: CodeRecords) {
+    self.records = records
+    kernels = snapshot.kernels
+    count = allowed.count
+    let sparsest = records.isDivided ? Self.sparsest.nibbles : Self.sparsest.bytes
+    guard let lists = snapshot.lists, allowed.count * sparsest >= snapshot.live.count else {
+      (lists, listed, others) = (nil, [], allowed.words)
+      return
     }
+    self.lists = lists
+    var (listed, others) = (allowed, allowed)
+    listed.formIntersection(snapshot.covered)
+    others.subtract(snapshot.covered)
+    (self.listed, self.others) = (listed.words, others.words)
+  }
+
+  /// What survives a scan for `query`, cut in one part for each thread where there is much to scan.
+  func survivors(of query: CodeQuery, k: Int, excluding excluded: Int?, _ loop: ParallelLoop) -> [UInt32] {
     var all = Survivors(k: k)
+    var rest: [UInt32] = []
+    if let lists {
+      let nearest = nearestCells(query, k, lists)
+      scan(nearest[...], lists, query, excluded, &all)
+      rest = lists.cells(within: all.threshold, of: query, kernels).filter { !nearest.contains($0) }
+    }
+    let parts = max(listed.count, others.count) < Self.manyWords ? 1 : loop.threads
+    guard parts > 1 else {
+      if let lists { scan(rest[...], lists, query, excluded, &all) }
+      scan(others[...], query, excluded, &all)
+      return all.finish()
+    }
+    let floor = all.threshold
+    let found = Results.of(parts, loop) { part in
+      var survivors = Survivors(k: k, floor: floor)
+      if let lists { scan(Self.part(part, of: parts, rest), lists, query, excluded, &survivors) }
+      scan(Self.part(part, of: parts, others), query, excluded, &survivors)
+      return survivors
+    }
     for part in found ?? [] { all.formUnion(part) }
     return all.finish()
   }
 
-  private func scan(_ words: Range<Int>, _ query: CodeQuery, _ k: Int, _ excluded: Int?) -> Survivors {
-    var survivors = Survivors(k: k)
-    let hits = UnsafeMutablePointer<CodeHit>.allocate(capacity: 64 * Self.wordsPerStep)
-    defer { hits.deallocate() }
-    live.withUnsafeBufferPointer { live in
-      for first in stride(from: words.lowerBound, to: words.upperBound, by: Self.wordsPerStep) {
-        let step = UnsafeBufferPointer(rebasing: live[first..<min(first + Self.wordsPerStep, words.upperBound)])
-        let count = records.scan(
-          step, first: 64 * first, for: query, threshold: survivors.bounds.threshold, into: hits, kernels)
-        for index in 0..<count where Int(hits[index].slot) != excluded { survivors.add(hits[index]) }
-      }
-    }
-    return survivors
+  private static func part<Element>(_ part: Int, of parts: Int, _ all: [Element]) -> ArraySlice<Element> {
+    all[part * all.count / parts..<(part + 1) * all.count / parts]
   }
 
-  /// The same for many queries in passes over the records, through the matrix unit.
-  ///
-  /// - Returns: nil when the matrix library fails.
-  func survivors(of queries: ArraySlice<CodeQuery>, k: Int, excluding excluded: ArraySlice<Int?>) -> [[UInt32]]? {
-    guard let batch = CodeBatch(Array(queries), for: records) else { return nil }
-    var found = queries.map { _ in Survivors(k: k) }
-    var thresholds = [Float](repeating: -.infinity, count: queries.count)
-    let size = CodeBatch.rowsPerTile * queries.count
-    let products = UnsafeMutablePointer<Int32>.allocate(capacity: batch.productsPerTile)
-    let hits = UnsafeMutablePointer<CodeHit>.allocate(capacity: size)
-    defer {
-      products.deallocate()
-      hits.deallocate()
+  /// Cells that hold enough rows for a threshold, and not many more.
+  // SAFETY: there is room for as many cells as are asked for.
+  private func nearestCells(_ query: CodeQuery, _ k: Int, _ lists: InvertedLists) -> [UInt32] {
+    let most = min(lists.cells, 1 + 2 * k * lists.cells / max(1, lists.count))
+    return [UInt32](unsafeUninitializedCapacity: most) { cells, count in
+      guard let first = cells.baseAddress else { return }
+      count = query.nearestCells(most, includingFar: true, into: first, kernels)
     }
-    let excluded = Array(excluded)
-    for (word, bits) in live.enumerated() where bits != 0 {
-      guard
-        let count = batch.hits(
-          in: 64 * word, live: bits, thresholds: thresholds, products: products, into: hits, kernels)
-      else { return nil }
-      for index in 0..<count {
-        let hit = hits[index]
-        let query = Int(hit.query)
-        guard excluded.isEmpty || excluded[query] != Int(hit.slot) else { continue }
-        found[query].add(hit)
-        thresholds[query] = found[query].bounds.threshold
-      }
-    }
-    return found.indices.map { found[$0].finish() }
   }
 
-  static func batches(of count: Int, threads: Int) -> [Range<Int>] {
-    let size = max(1, min(queriesPerBatch, (count + threads - 1) / threads))
-    return stride(from: 0, to: count, by: size).map { $0..<min($0 + size, count) }
+  private func scan(
+    _ cells: ArraySlice<UInt32>, _ lists: InvertedLists, _ query: CodeQuery, _ excluded: Int?,
+    _ survivors: inout Survivors
+  ) {
+    var scan = ListScan(query, records, lists, kernels)
+    listed.withUnsafeBufferPointer { listed in
+      for cell in cells {
+        scan.run(cell, live: listed, threshold: survivors.threshold) { hits in
+          for hit in hits where Int(hit.slot) != excluded { survivors.add(hit) }
+          return survivors.threshold
+        }
+      }
+    }
+  }
+
+  /// The slots whose bits are set in some words of ``others``.
+  // SAFETY: the buffers have room for one step, and for what one more word may add.
+  private func scan(_ words: ArraySlice<UInt64>, _ query: CodeQuery, _ excluded: Int?, _ survivors: inout Survivors) {
+    guard words.contains(where: { $0 != 0 }) else { return }
+    withUnsafeTemporaryAllocation(of: UInt32.self, capacity: Self.slotsPerStep + 64) { slots in
+      withUnsafeTemporaryAllocation(of: CodeHit.self, capacity: Self.slotsPerStep + 64) { hits in
+        guard let first = slots.baseAddress, let out = hits.baseAddress else { return }
+        var listed = 0
+        func compare() {
+          let count = records.bound(
+            first, count: listed, for: query, threshold: survivors.threshold, into: out, kernels)
+          for index in 0..<count where Int(out[index].slot) != excluded { survivors.add(out[index]) }
+          listed = 0
+        }
+        for word in words.indices {
+          var rest = words[word]
+          while rest != 0 {
+            first[listed] = UInt32(truncatingIfNeeded: word * 64 + rest.trailingZeroBitCount)
+            listed += 1
+            rest &= rest - 1
+          }
+          if listed >= Self.slotsPerStep { compare() }
+        }
+        if listed > 0 { compare() }
+      }
+    }
+  }
+
+  /// The share of the rows that a scan for each of `queries` reads, more or less.
+  func shareRead(by queries: [CodeQuery], k: Int) -> Double {
+    guard let lists else { return 1 }
+    var read = 0
+    for query in queries {
+      var survivors = Survivors(k: k)
+      scan(nearestCells(query, k, lists)[...], lists, query, nil, &survivors)
+      for cell in lists.cells(within: survivors.threshold, of: query, kernels) { read += lists.rows(of: cell) }
+    }
+    return Double(read) / Double(max(1, queries.count * lists.count))
   }
 }

@@ -10,6 +10,10 @@ public final class IndexSnapshot: Sendable {
   public let graph: GraphState?
   let version: Int
   let records: CodeRecords?
+  /// For exact scans; nil where there are too few rows for it.
+  let lists: InvertedLists?
+  /// The slots that are as the lists have them.
+  let covered: SlotSet
   let rows: RowBlocks
   private let scratch: WalkScratchPool
   private let registry: VersionRegistry
@@ -20,7 +24,8 @@ public final class IndexSnapshot: Sendable {
 
   init(
     dimension: Int, metric: Metric, live: SlotSet, graph: GraphState?, version: Int, records: CodeRecords?,
-    rows: RowBlocks, scratch: WalkScratchPool, registry: VersionRegistry, board: CalibrationBoard,
+    lists: InvertedLists?, covered: SlotSet, rows: RowBlocks, scratch: WalkScratchPool, registry: VersionRegistry,
+    board: CalibrationBoard,
     defaultTarget: Double, kernels: Kernels
   ) {
     self.dimension = dimension
@@ -29,6 +34,8 @@ public final class IndexSnapshot: Sendable {
     self.graph = graph
     self.version = version
     self.records = records
+    self.lists = lists
+    self.covered = covered
     self.rows = rows
     self.scratch = scratch
     self.registry = registry

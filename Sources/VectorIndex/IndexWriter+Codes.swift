@@ -5,6 +5,8 @@ extension IndexWriter {
   private static let slotsPerPiece = 64
   /// Rows from which on reference points are worth their choice.
   private static let fewestTrained = 64
+  /// Slots outside the lists that a scan compares one by one without being much longer.
+  private static let fewUnlisted = 256
 
   func newRecords(slots: Int, coarse: CoarseQuantizer) -> CodeRecords? {
     CodeRecords(
@@ -32,6 +34,19 @@ extension IndexWriter {
     }
   }
 
+  /// Puts the lists of exact scans together again when many slots are not in them, or most of what is in them is gone.
+  mutating func updateLists() {
+    guard let records, coded.trained > 0 else { return }
+    var listed = live
+    listed.formIntersection(covered)
+    let missing = live.count - listed.count
+    let isLarge = lists.map { $0.count > Self.fewestTrained && $0.count > 2 * listed.count } ?? false
+    guard missing > max(Self.fewUnlisted, listed.count / 8) || isLarge || (lists == nil && missing > 0) else { return }
+    // Without memory for them scans go on as they were, over all that is not listed.
+    guard let made = InvertedLists(of: live.all, in: records, loop, kernels) else { return }
+    (lists, covered) = (made, live)
+  }
+
   /// Chooses reference points for the rows as they are now, and codes all of them anew, in memory of their own: searches go on
   /// over the old ones.
   ///
@@ -52,6 +67,8 @@ extension IndexWriter {
     if graph != nil { next.copyLists(used, from: old) }
     write(sampled, to: next)
     (coarse, records, coded) = (chosen, next, (count, count))
+    // The old ones are of other cells.
+    (lists, covered) = (nil, SlotSet())
     if var grown = graph {
       grown.chooseEntries(pruning(next))
       graph = grown

@@ -14,6 +14,9 @@ struct IndexWriter: ~Copyable {
   var records: CodeRecords?
   /// Rows coded since the start, and how many there were when the reference points were chosen.
   var coded = (count: 0, trained: 0)
+  /// For exact scans, and the slots that are as the lists have them.
+  var lists: InvertedLists?
+  var covered = SlotSet()
   var rows: RowBlocks
   var live = SlotSet()
   /// Slots that were ever used: 0 ..< used.
@@ -51,7 +54,8 @@ struct IndexWriter: ~Copyable {
     IndexSnapshot(
       dimension: dimension, metric: metric, live: live,
       graph: graph.map { GraphState(entries: $0.entries, size: $0.members.count) }, version: version, records: records,
-      rows: rows, scratch: scratch, registry: registry, board: board, defaultTarget: options.recallTarget,
+      lists: lists, covered: covered, rows: rows, scratch: scratch, registry: registry, board: board,
+      defaultTarget: options.recallTarget,
       kernels: kernels)
   }
 
@@ -76,10 +80,12 @@ struct IndexWriter: ~Copyable {
         if graph != nil { records.setNeighbors(of: slot, to: UnsafeBufferPointer(start: nil, count: 0)) }
       }
     }
+    for slot in slots { covered.remove(slot) }
     encode(slots)
     version += 1
     remove(removed)
     for slot in slots { live.insert(slot) }
+    updateLists()
     if buildsGraph || graph != nil { try addToGraph(slots) }
     return slots
   }

@@ -2,15 +2,22 @@ import SimilarityCore
 
 /// What a scan could not rule out of the k best, for one query.
 struct Survivors {
-  private(set) var bounds: LowerBounds
+  private var bounds: LowerBounds
   private var slots: [UInt32] = []
   private var upper: [Float] = []
   private var mostKept: Int
 
-  init(k: Int) {
+  /// What others have shown that the k-th best reaches.
+  private let floor: Float
+
+  init(k: Int, floor: Float = -.infinity) {
     bounds = LowerBounds(k)
+    self.floor = floor
     mostKept = max(256, 4 * k)
   }
+
+  /// Nothing whose key is below can be among the k best.
+  var threshold: Float { max(floor, bounds.threshold) }
 
   mutating func add(_ hit: CodeHit) {
     bounds.insert(hit.key - hit.width)
@@ -34,7 +41,7 @@ struct Survivors {
   }
 
   private mutating func drop() {
-    let threshold = bounds.threshold
+    let threshold = threshold
     var kept = 0
     for index in slots.indices where !(upper[index] < threshold) {
       slots[kept] = slots[index]

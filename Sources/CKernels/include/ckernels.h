@@ -73,15 +73,31 @@ typedef struct nf_kernels {
   // Moves the slots whose keys are at least `least` to the front, with their keys; returns how many.
   size_t (*keep_above)(uint32_t *slots, float *keys, size_t count, float least);
 
-  // Of the slots whose bits are set in 64·`words` bits from slot `first` on, those whose key may reach `threshold`;
-  // `hits` has room for all. Returns how many.
-  size_t (*code_scan)(const nf_codes *codes, const nf_code_query *query, const uint64_t *live, size_t words,
-                      uint32_t first, float threshold, nf_code_hit *hits);
+  // Of `count` slots, those whose key may reach `threshold`; `hits` has room for all. Returns how many.
+  size_t (*code_bound)(const nf_codes *codes, const nf_code_query *query, const uint32_t *slots, size_t count,
+                       float threshold, nf_code_hit *hits);
 
-  // The same for a tile: products[row·stride + j] = Σ code·upper of query j of `rows` slots from `first` on, a multiple of
-  // 64; then those with the lower halves, where they are used. `hits` has room for rows·queries.
-  size_t (*code_select)(const nf_codes *codes, uint32_t first, const uint64_t *live, size_t rows,
-                        const int32_t *products, size_t stride, const nf_tile_queries *queries, nf_code_hit *hits);
+  // The cells that may hold a row whose key reaches `threshold`; `out` has room for all. Returns how many.
+  size_t (*lists_within)(const nf_code_query *query, const nf_lists *lists, float threshold, uint32_t *out);
+
+  // Of `groups` groups from `first` on, all of one cell, the slots with a bit in `live` (of `words` words) that the upper
+  // nibbles cannot rule out; `out` has room for all. Returns how many. It ends where no row behind can reach the threshold:
+  // `scanned` gets the number of groups before.
+  size_t (*list_scan)(const nf_codes *codes, const nf_code_query *query, const nf_lists *lists, uint32_t cell,
+                      size_t first, size_t groups, const uint64_t *live, size_t words, float threshold, uint32_t *out,
+                      size_t *scanned);
+
+  // Σ (lower − 8)² and Σ centroid·(lower − 8) over the lower nibbles of a slot's codes; the upper ones go to lane `lane` of
+  // a group, which was zero, unless `codes` is NULL.
+  void (*list_fill)(const nf_codes *nf, uint32_t slot, size_t dimension, const float *centroid, size_t lane,
+                    uint8_t *codes, float *square, float *product);
+
+  // Of a tile of rows of one cell and many queries, the pairs whose key may reach the query's threshold:
+  // products[row·stride + j] = Σ code·upper of query j; then those with the lower halves, where they are used. `least` is
+  // scratch, one value a query; `hits` has room for rows·queries.
+  size_t (*code_select)(const nf_codes *codes, const uint32_t *slots, size_t rows, uint32_t cell,
+                        const int32_t *products, size_t stride, const nf_tile_queries *queries, float *least,
+                        nf_code_hit *hits);
 
   // z = rotated (scale·row − mean), zero from `count` to `stride`; `mean` may be NULL. The rotation is `rounds` times signs
   // (count values of ±1 each) and a Walsh–Hadamard transform of the largest power of two. Returns the length before it.

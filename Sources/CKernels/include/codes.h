@@ -64,11 +64,30 @@ typedef struct nf_code_hit {
   float key, width;
 } nf_code_hit;
 
+// Rows of a group, whose codes lie side by side.
+#define NF_GROUP 16
+// The bit of a place that holds no row.
+#define NF_NO_ROW 0x80000000u
+
+// Rows by cell, in groups of NF_GROUP, for exact scans. In a cell they come by falling n, and a row's place at the end of a
+// cell may be empty. Arrays by cell have room for whole blocks of NF_BLOCK.
+typedef struct nf_lists {
+  const uint32_t *slots;  // one value a place
+  const float *e;         // the same for the upper nibbles alone
+  const float *a, *rough; // as in the headers; NULL with two planes
+  const uint8_t *codes;   // upper nibbles of a group, `blocks` times 64 bytes; NULL with two planes, where records have them
+  size_t blocks;
+  const float *n;         // the largest of each group
+  const float *widest;    // the largest n of each cell; −∞ where it is empty
+  const float *slack;     // the largest s of each cell
+  size_t cells;
+} nf_lists;
+
 // What a tile of products is compared with: one value a query, and one a cell and query (cell after cell).
 typedef struct nf_tile_queries {
   const float *steps, *errors, *thresholds, *slack, *slack_linear, *slack_square;
   const float *norms;  // under the dot product
-  const int32_t *sums;
+  const int32_t *sums;  // 128 times the sums of the codes
   const float *cells;  // terms under the dot product, else reach
   size_t count;
   // Whether products of the lower halves of the queries' codes follow those of the upper halves.

@@ -8,8 +8,6 @@ public final class CodeBatch: @unchecked Sendable {
   public static let rowsPerTile = 64
 
   public let count: Int
-  /// Products of a tile.
-  public var productsPerTile: Int { Self.rowsPerTile * (hasLower ? 2 : 1) * count }
   private let records: CodeRecords
   private let batch: OpaquePointer
   /// Whether the lower halves of the queries' codes take part, which doubles the products.
@@ -36,7 +34,7 @@ public final class CodeBatch: @unchecked Sendable {
     let hasLower = 2 * coarse > raw.count
     self.hasLower = hasLower
     self.isDot = isDot
-    sums = raw.map { hasLower ? $0.sum : $0.upper_sum }
+    sums = raw.map { 128 &* (hasLower ? $0.sum : $0.upper_sum) }
     values =
       raw.map { hasLower ? $0.step : 128 * $0.step } + raw.map { hasLower ? $0.error : $0.upper_error }
       + raw.map(\.slack) + raw.map(\.slack_linear) + raw.map(\.slack_square) + raw.map(\.norm)
@@ -63,35 +61,29 @@ public final class CodeBatch: @unchecked Sendable {
 
   deinit { nf_code_batch_destroy(batch) }
 
-  /// The pairs of a live record of a tile and a query whose key may reach the query's threshold.
+  /// The pairs of a row of `cell` and a query whose key may reach the query's threshold.
   ///
   /// - Parameters:
-  ///   - first: the tile's first slot, a multiple of ``rowsPerTile``.
-  ///   - live: a bit for each slot of the tile.
-  ///   - products: scratch of ``productsPerTile`` values.
+  ///   - slots: at most ``rowsPerTile``, all of one cell.
+  ///   - scratch: for this caller alone.
   ///   - hits: room for rowsPerTile · count.
   /// - Returns: how many; nil when the matrix library fails.
-  // SAFETY: the tile lies inside the records, whose slots are a multiple of the tile's.
+  // SAFETY: the slots are inside the records; the scratch was made for this batch.
   public func hits(
-    in first: Int, live: UInt64, thresholds: UnsafePointer<Float>, products: UnsafeMutablePointer<Int32>,
+    of slots: UnsafeBufferPointer<UInt32>, in cell: Int, thresholds: UnsafePointer<Float>, _ scratch: Scratch,
     into hits: UnsafeMutablePointer<CodeHit>, _ kernels: Kernels
   ) -> Int? {
-    guard first >= 0, first % Self.rowsPerTile == 0, first + Self.rowsPerTile <= records.slots else { return nil }
-    let start = records.raw.base + first * records.padded
-    let isDone: Bool
-    if records.raw.planes == 1 {
-      isDone = nf_code_batch_product(batch, start, products) == 0
-    } else {
-      isDone = withUnsafeTemporaryAllocation(byteCount: Self.rowsPerTile * records.padded, alignment: 64) { tile in
-        guard let rows = tile.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return false }
-        for row in 0..<Self.rowsPerTile where live >> UInt64(row) & 1 == 1 {
-          kernels.table.pointee.code_unpack(start + row * records.padded, records.padded, rows + row * records.padded)
-        }
-        return nf_code_batch_product(batch, rows, products) == 0
+    guard let first = slots.baseAddress, slots.count <= Self.rowsPerTile, cell < records.coarse.count else { return 0 }
+    for (row, slot) in slots.enumerated() {
+      let record = records.raw.base + Int(slot) * records.padded
+      let target = scratch.rows + row * records.padded
+      if records.raw.planes == 1 {
+        target.update(from: record, count: records.padded)
+      } else {
+        kernels.table.pointee.code_unpack(record, records.padded, target)
       }
     }
-    guard isDone else { return nil }
-    var live = live
+    guard nf_code_batch_product(batch, scratch.rows, scratch.products) == 0 else { return nil }
     return values.withUnsafeBufferPointer { values in
       sums.withUnsafeBufferPointer { sums in
         cells.withUnsafeBufferPointer { cells in
@@ -101,9 +93,31 @@ public final class CodeBatch: @unchecked Sendable {
             slack_square: v + 4 * count, norms: isDot ? v + 5 * count : nil, sums: sums.baseAddress,
             cells: cells.baseAddress, count: count, has_lower: hasLower ? 1 : 0)
           return kernels.table.pointee.code_select(
-            &records.raw, UInt32(first), &live, Self.rowsPerTile, products, (hasLower ? 2 : 1) * count, &queries, hits)
+            &records.raw, first, slots.count, UInt32(cell), scratch.products, (hasLower ? 2 : 1) * count, &queries,
+            scratch.least, hits)
         }
       }
+    }
+  }
+
+  /// What a tile is unpacked and multiplied in.
+  // SAFETY: sized for one batch, whose callers use it one at a time.
+  public final class Scratch {
+    let rows: UnsafeMutablePointer<UInt8>
+    let products: UnsafeMutablePointer<Int32>
+    let least: UnsafeMutablePointer<Float>
+
+    public init(for batch: CodeBatch) {
+      rows = .allocate(capacity: CodeBatch.rowsPerTile * batch.records.padded)
+      rows.initialize(repeating: 0, count: CodeBatch.rowsPerTile * batch.records.padded)
+      products = .allocate(capacity: CodeBatch.rowsPerTile * (batch.hasLower ? 2 : 1) * batch.count)
+      least = .allocate(capacity: batch.count)
+    }
+
+    deinit {
+      rows.deallocate()
+      products.deallocate()
+      least.deallocate()
     }
   }
 }

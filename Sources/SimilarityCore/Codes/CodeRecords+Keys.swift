@@ -1,8 +1,5 @@
 import CKernels
 
-/// A row that a scan could not rule out: its key lies within `width` of `key`.
-public typealias CodeHit = nf_code_hit
-
 /// The best slots that a walk has met, best first; the keys of ``CandidatePool/slack`` places behind its end are −∞.
 public typealias CandidatePool = nf_pool
 
@@ -51,17 +48,6 @@ extension CodeRecords {
     _ kernels: Kernels
   ) -> Int {
     kernels.table.pointee.pool_offer(&raw, slots, keys, count, &pool)
-  }
-
-  /// Of the live slots from `first`, a multiple of 64, on: those whose key may reach `threshold`.
-  ///
-  /// - Parameter hits: room for one hit a live bit.
-  public func scan(
-    _ live: UnsafeBufferPointer<UInt64>, first: Int, for query: CodeQuery, threshold: Float,
-    into hits: UnsafeMutablePointer<CodeHit>, _ kernels: Kernels
-  ) -> Int {
-    guard let words = live.baseAddress, first >= 0, first + 64 * live.count <= slots else { return 0 }
-    return kernels.table.pointee.code_scan(&raw, query.raw, words, live.count, UInt32(first), threshold, hits)
   }
 
   /// Moves the slots whose keys are at least `least` to the front, with their keys.

@@ -1,13 +1,5 @@
 import CKernels
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
-
 /// What a row's key for a query is, from which its score follows.
 public enum CodeMetric: Sendable {
   /// −‖q − x‖² of directions, which is 2·cosine − 2.
@@ -40,7 +32,7 @@ public final class CodeRecords: @unchecked Sendable {
   public let mostNeighbors: Int
   let padded: Int
   var raw: nf_codes
-  private let bytes: Int
+  private let pages: PageMemory
 
   public var dimension: Int { coarse.dimension }
   /// Whether rough keys read half of a record only.
@@ -60,22 +52,15 @@ public final class CodeRecords: @unchecked Sendable {
     self.slots = (max(1, slots) + 63) / 64 * 64
     let (size, overflow) = (padded + header + 4 * listStride).multipliedReportingOverflow(by: self.slots)
     guard coarse.dimension > 0, !overflow, self.slots <= Self.mostSlots else { return nil }
-    bytes = size
-    guard let memory = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
-      memory != MAP_FAILED
-    else { return nil }
-    #if os(Linux)
-      // Slots are visited in no order: large pages keep the address translation in cache.
-      madvise(memory, size, MADV_HUGEPAGE)
-    #endif
+    guard let pages = PageMemory(bytes: size) else { return nil }
+    self.pages = pages
+    let memory = pages.start
     raw = nf_codes(
       base: memory.assumingMemoryBound(to: UInt8.self), padded: padded, planes: planes,
       headers: (memory + padded * self.slots).assumingMemoryBound(to: nf_code_header.self),
       lists: (memory + (padded + header) * self.slots).assumingMemoryBound(to: UInt32.self), list_stride: listStride,
       capacity: mostNeighbors)
   }
-
-  deinit { munmap(raw.base, bytes) }
 
   /// Takes over the first `count` records of `other`, which has the same shape and centroids, without their lists.
   public func copy(_ count: Int, from other: CodeRecords) {

@@ -1,0 +1,207 @@
+// Exact scans over codes: what their bounds cannot rule out; part of template.h.
+
+// What is added to a width whatever the row: the rounding of the query's way to a cell.
+NF_INLINE float NF(cell_slack)(const nf_code_query *query, float reach) {
+  return reach * (reach * query->slack_square + query->slack_linear) + query->slack;
+}
+
+// By all bits of the codes of `count` slots: those whose key may reach `threshold`.
+static size_t NF(code_bound)(const nf_codes *codes, const nf_code_query *query, const uint32_t *slots, size_t count,
+                             float threshold, nf_code_hit *hits) {
+  enum { ahead = 12 };
+  size_t found = 0;
+  for (size_t i = 0; i < count; i += NF_LANES) {
+    uint32_t four[NF_LANES];
+    float keys[NF_LANES];
+    for (size_t r = 0; r < NF_LANES; r++) {
+      four[r] = slots[i + r < count ? i + r : count - 1];
+      if (i + r + ahead < count) {
+        nf_prefetch(nf_record(codes, slots[i + r + ahead]), codes->padded);
+        __builtin_prefetch(nf_header(codes, slots[i + r + ahead]));
+      }
+    }
+    NF(full_keys)(codes, query, four, keys);
+    for (size_t r = 0; r < NF_LANES && i + r < count; r++) {
+      const nf_code_header *header = nf_header(codes, four[r]);
+      const float reach = query->reach ? query->reach[header->cell] : query->norm;
+      const float width = header->e * reach + header->n * query->error + query->weight * header->s +
+                          NF(cell_slack)(query, reach);
+      hits[found] = (nf_code_hit){four[r], 0, keys[r], width};
+      // Not "at least": a bound that is not a number rules nothing out.
+      found += !(keys[r] + width < threshold);
+    }
+  }
+  return found;
+}
+
+// The largest key that rows of a cell can have whose `n` is at most this. By the triangle inequality no row is nearer than
+// the centroid less the row's own distance from it.
+NF_INLINE vf NF(most_of_cell)(const nf_code_query *query, vf term, vf reach, vf n, vf slack) {
+  const vf rest = slack * NF(splat)(query->weight) +
+                  reach * (reach * NF(splat)(query->slack_square) + NF(splat)(query->slack_linear)) +
+                  NF(splat)(query->slack);
+  if (!query->reach) return term + NF(splat)(query->norm) * n + rest;
+  const vf near = NF(max)(reach - NF(splat)(0.5f) * n, NF(splat)(0.0f));
+  // 1e-6: what this is rounded by.
+  return (NF(splat)(1.01f) * rest + NF(splat)(1e-6f) * reach * reach) - near * near;
+}
+
+static size_t NF(lists_within)(const nf_code_query *query, const nf_lists *lists, float threshold, uint32_t *out) {
+  size_t found = 0;
+  for (size_t c = 0; c < lists->cells; c += NF_WIDTH) {
+    const vf term = NF(load)(query->terms + c);
+    const vf reach = query->reach ? NF(load)(query->reach + c) : NF(splat)(query->norm);
+    const vf most =
+        NF(most_of_cell)(query, term, reach, NF(load)(lists->widest + c), NF(load)(lists->slack + c));
+    const vi in = ~(vi)(most < NF(splat)(threshold));
+    if (!__builtin_reduce_or(in)) continue;
+    for (size_t lane = 0; lane < NF_WIDTH && c + lane < lists->cells; lane++)
+      if (in[lane]) out[found++] = (uint32_t)(c + lane);
+  }
+  return found;
+}
+
+static size_t NF(list_scan)(const nf_codes *codes, const nf_code_query *query, const nf_lists *lists, uint32_t cell,
+                            size_t first, size_t groups, const uint64_t *live, size_t words, float threshold,
+                            uint32_t *out, size_t *scanned) {
+  const float reach = query->reach ? query->reach[cell] : query->norm, term = query->terms[cell];
+  const float rest = query->weight * lists->slack[cell] + NF(cell_slack)(query, reach);
+  const float step = 128.0f * query->step;
+  // A nibble h stands for 16·(h − 8) + 8.
+  const uint32_t middle = 120u * (uint32_t)query->upper_sum;
+  size_t found = 0, group = first;
+  for (; group < first + groups; group++) {
+    const float n = lists->n[group];
+    const vf most = NF(most_of_cell)(query, NF(splat)(term), NF(splat)(reach), NF(splat)(n),
+                                     NF(splat)(lists->slack[cell]));
+    // Rows come by falling n: the ones behind are no nearer.
+    if (most[0] < threshold) break;
+    const uint32_t *slots = lists->slots + group * NF_GROUP;
+    float a[NF_GROUP], rough[NF_GROUP];
+    const float *steps = a, *offsets = rough;
+    int32_t products[NF_GROUP];
+    if (lists->codes) {
+      NF(group_products)(lists->codes + group * lists->blocks * 64, query->upper, lists->blocks, products);
+      steps = lists->a + group * NF_GROUP;
+      offsets = lists->rough + group * NF_GROUP;
+    } else {
+      for (size_t r = 0; r < NF_GROUP; r += NF_LANES) {
+        const uint8_t *planes[NF_LANES];
+        for (size_t i = r; i < r + NF_LANES; i++) {
+          // Places behind the end name the last row again.
+          const nf_code_header *header = nf_header(codes, slots[i] & ~NF_NO_ROW);
+          planes[i - r] = nf_record(codes, slots[i] & ~NF_NO_ROW);
+          a[i] = header->a;
+          rough[i] = header->rough;
+          if (group + 1 < first + groups) {
+            const uint32_t next = slots[i + NF_GROUP] & ~NF_NO_ROW;
+            nf_prefetch(nf_record(codes, next), codes->padded / 2);
+            __builtin_prefetch(nf_header(codes, next));
+          }
+        }
+        NF(upper_products)(planes, query, codes->padded, products + r);
+      }
+    }
+    const float base = n * query->upper_error + rest;
+    for (size_t part = 0; part < NF_GROUP; part += NF_WIDTH) {
+      vi product;
+      memcpy(&product, products + part, sizeof product);
+      const vf value = __builtin_convertvector((product << 4) - (int32_t)middle, vf);
+      const vf key = NF(load)(steps + part) * (NF(splat)(step) * value) +
+                     (NF(splat)(query->weight) * NF(load)(offsets + part) + NF(splat)(term));
+      const vf width = NF(fma)(NF(load)(lists->e + group * NF_GROUP + part), NF(splat)(reach), NF(splat)(base));
+      const vi in = ~(vi)(key + width < NF(splat)(threshold));
+      if (!__builtin_reduce_or(in)) continue;
+      for (size_t lane = 0; lane < NF_WIDTH; lane++) {
+        const uint32_t slot = slots[part + lane];
+        if (in[lane] && slot / 64 < words && live[slot / 64] >> (slot % 64) & 1) out[found++] = slot;
+      }
+    }
+  }
+  *scanned = group - first;
+  return found;
+}
+
+// What the upper nibbles of a record leave open: Σ (lower − 8)² and Σ centroid·(lower − 8); with `codes`, the upper ones go to
+// their lane of a group.
+static void NF(list_fill)(const nf_codes *nf, uint32_t slot, size_t dimension, const float *centroid, size_t lane,
+                          uint8_t *codes, float *square, float *product) {
+  const uint8_t *record = nf_record(nf, slot);
+  int32_t squares = 0;
+  float products = 0;
+  for (size_t i = 0; i < dimension; i++) {
+    uint8_t high, low;
+    if (nf->planes == 1) {
+      high = record[i] >> 4;
+      low = record[i] & 15;
+    } else {
+      const uint8_t *byte = record + i / 128 * 64 + i % 64;
+      const int shift = i % 128 >= 64 ? 4 : 0;
+      high = *byte >> shift & 15;
+      low = byte[nf->padded / 2] >> shift & 15;
+    }
+    squares += (low - 8) * (low - 8);
+    products += centroid[i] * (float)(low - 8);
+    if (codes) codes[i / 8 * 64 + 4 * lane + i % 4] |= (uint8_t)(high << (i % 8 >= 4 ? 4 : 0));
+  }
+  *square = (float)squares;
+  *product = products;
+}
+
+static size_t NF(code_select)(const nf_codes *codes, const uint32_t *slots, size_t rows, uint32_t cell,
+                              const int32_t *products, size_t stride, const nf_tile_queries *queries, float *least,
+                              nf_code_hit *hits) {
+  const size_t count = queries->count;
+  const float *cells = queries->cells + cell * count;
+  const float weight = queries->norms ? 0.0f : 1.0f;
+  // What a row's own part must reach. 1e-6: what taking the other parts to this side is rounded by.
+  for (size_t j = 0; j < count; j++) {
+    const float reach = queries->norms ? queries->norms[j] : cells[j];
+    const float term = queries->norms ? cells[j] : -reach * reach;
+    const float rest = queries->slack[j] + reach * (reach * queries->slack_square[j] + queries->slack_linear[j]);
+    const float threshold = queries->thresholds[j];
+    least[j] = threshold - term - rest - 1e-6f * (fabsf(threshold) + fabsf(term));
+  }
+  size_t found = 0;
+  for (size_t row = 0; row < rows; row++) {
+    const nf_code_header header = *nf_header(codes, slots[row]);
+    const int32_t *values = products + row * stride, *lower = values + count;
+    const float offset = weight * header.b, slack = weight * header.s;
+    const vf a = NF(splat)(header.a), b = NF(splat)(offset + slack), e = NF(splat)(header.e), n = NF(splat)(header.n);
+    const float *reaches = queries->norms ? queries->norms : cells;
+    for (size_t j = 0; j < count; j += NF_WIDTH) {
+      vi in = {};
+      if (j + NF_WIDTH <= count) {
+        vi product, sum, less;
+        memcpy(&product, values + j, sizeof product);
+        memcpy(&sum, queries->sums + j, sizeof sum);
+        if (queries->has_lower) {
+          memcpy(&less, lower + j, sizeof less);
+          product = (product << 7) + less;
+        }
+        const vf width = NF(fma)(e, NF(load)(reaches + j), NF(fma)(n, NF(load)(queries->errors + j), b));
+        const vf most = NF(fma)(a, NF(load)(queries->steps + j) * __builtin_convertvector(product - sum, vf), width);
+        in = ~(vi)(most < NF(load)(least + j));
+        if (!__builtin_reduce_or(in)) continue;
+      } else {
+        for (size_t lane = 0; j + lane < count; lane++) in[lane] = -1;
+      }
+      for (size_t lane = 0; lane < NF_WIDTH; lane++) {
+        if (!in[lane]) continue;
+        const size_t query = j + lane;
+        uint32_t product = (uint32_t)values[query];
+        if (queries->has_lower) product = 128u * product + (uint32_t)lower[query];
+        product -= (uint32_t)queries->sums[query];
+        const float reach = reaches[query];
+        const float key = header.a * (queries->steps[query] * (float)(int32_t)product) +
+                          (offset + (queries->norms ? cells[query] : -reach * reach));
+        const float width = header.e * reach + header.n * queries->errors[query] +
+                            (slack + queries->slack[query] +
+                             reach * (reach * queries->slack_square[query] + queries->slack_linear[query]));
+        if (!(key + width < queries->thresholds[query]))
+          hits[found++] = (nf_code_hit){slots[row], (uint32_t)query, key, width};
+      }
+    }
+  }
+  return found;
+}

@@ -1,0 +1,147 @@
+// What a walk over the graph does with codes; part of template.h.
+
+// Keys of NF_LANES records by all bits of their codes.
+NF_INLINE void NF(full_keys)(const nf_codes *codes, const nf_code_query *query, const uint32_t *slots, float *keys) {
+  const uint8_t *records[NF_LANES];
+  int32_t high[NF_LANES], low[NF_LANES];
+  for (int r = 0; r < NF_LANES; r++) records[r] = nf_record(codes, slots[r]);
+  if (codes->planes == 1) {
+    NF(byte_products)(records, query, codes->padded, high);
+  } else {
+    NF(nibble_products)(records, query, codes->padded, high);
+    for (int r = 0; r < NF_LANES; r++) records[r] += codes->padded / 2;
+    NF(nibble_products)(records, query, codes->padded, low);
+  }
+  for (int r = 0; r < NF_LANES; r++) {
+    const nf_code_header *header = nf_header(codes, slots[r]);
+    // Differences of integers modulo 2³² are right, since they fit.
+    const float product =
+        codes->planes == 1
+            ? (float)(int32_t)((uint32_t)high[r] - 128u * (uint32_t)query->sum)
+            : 16.0f * (float)(int32_t)((uint32_t)high[r] - 8u * (uint32_t)query->sum) + (float)low[r];
+    keys[r] = header->a * (query->step * product) + (query->weight * header->b + query->terms[header->cell]);
+  }
+}
+
+// The same from the upper plane alone, whose nibbles stand for the middle of what they leave open.
+NF_INLINE void NF(rough_keys)(const nf_codes *codes, const nf_code_query *query, const uint32_t *slots, float *keys) {
+  if (codes->planes == 1) return NF(full_keys)(codes, query, slots, keys);
+  const uint8_t *records[NF_LANES];
+  int32_t high[NF_LANES];
+  for (int r = 0; r < NF_LANES; r++) records[r] = nf_record(codes, slots[r]);
+  NF(nibble_products)(records, query, codes->padded, high);
+  const float middle = 8.0f * (float)query->sum;
+  for (int r = 0; r < NF_LANES; r++) {
+    const nf_code_header *header = nf_header(codes, slots[r]);
+    const float product = 16.0f * (float)(int32_t)((uint32_t)high[r] - 8u * (uint32_t)query->sum) + middle;
+    keys[r] = header->a * (query->step * product) + (query->weight * header->rough + query->terms[header->cell]);
+  }
+}
+
+// Calls `function` for `count` slots, NF_LANES at a time; the last ones are filled up with the last slot.
+#define NF_BY_LANES(function, slots, keys, count)                                  \
+  do {                                                                             \
+    size_t i = 0;                                                                  \
+    for (; i + NF_LANES <= (count); i += NF_LANES) function(codes, query, (slots) + i, (keys) + i); \
+    if (i < (count)) {                                                             \
+      uint32_t last[NF_LANES];                                                     \
+      float values[NF_LANES];                                                      \
+      for (size_t r = 0; r < NF_LANES; r++) last[r] = (slots)[i + r < (count) ? i + r : (count) - 1]; \
+      function(codes, query, last, values);                                        \
+      for (size_t r = 0; i + r < (count); r++) (keys)[i + r] = values[r];          \
+    }                                                                              \
+  } while (0)
+
+static void NF(code_keys)(const nf_codes *codes, const nf_code_query *query, const uint32_t *slots, size_t count,
+                          float *keys) {
+  for (size_t j = 0; j < count; j++) nf_prefetch(nf_record(codes, slots[j]), codes->padded);
+  NF_BY_LANES(NF(full_keys), slots, keys, count);
+}
+
+// What a walk reads of a record.
+NF_INLINE void NF(prefetch_rough)(const nf_codes *codes, uint32_t slot) {
+  nf_prefetch(nf_record(codes, slot), codes->planes == 1 ? codes->padded : codes->padded / 2);
+  __builtin_prefetch(nf_header(codes, slot));
+}
+
+static void NF(code_rough_keys)(const nf_codes *codes, const nf_code_query *query, const uint32_t *slots, size_t count,
+                                float *keys) {
+  for (size_t j = 0; j < count; j++) NF(prefetch_rough)(codes, slots[j]);
+  NF_BY_LANES(NF(rough_keys), slots, keys, count);
+}
+
+static size_t NF(code_neighbors)(const nf_codes *codes, const nf_code_query *query, uint32_t slot, uint64_t *visited,
+                                 uint32_t *slots, float *keys) {
+  const uint32_t *list = nf_list(codes, slot);
+  size_t listed = __atomic_load_n(list, __ATOMIC_ACQUIRE), count = 0;
+  if (listed > codes->capacity) listed = codes->capacity;
+  for (size_t i = 0; i < listed; i++) {
+    const uint32_t id = __atomic_load_n(list + 1 + i, __ATOMIC_ACQUIRE);
+    uint64_t *word = visited + id / 64;
+    const uint64_t bit = 1ull << (id % 64);
+    if (*word & bit) continue;
+    *word |= bit;
+    slots[count++] = id;
+    NF(prefetch_rough)(codes, id);
+  }
+  NF_BY_LANES(NF(rough_keys), slots, keys, count);
+  return count;
+}
+
+// The pool of a walk: slots with falling keys.
+static size_t NF(pool_offer)(const nf_codes *codes, const uint32_t *slots, const float *keys, size_t count, nf_pool *pool) {
+  size_t lowest = pool->size;
+  size_t size = pool->size;
+  for (size_t i = 0; i < count; i++) {
+    const float key = keys[i];
+    if (size == pool->room && !(key > pool->keys[size - 1])) continue;
+    // How many are as good: by halves to one vector, then all of it at once. Keys behind the end are −∞.
+    size_t place = 0, end = size;
+    while (end - place > NF_WIDTH) {
+      const size_t middle = place + (end - place) / 2;
+      if (pool->keys[middle] >= key)
+        place = middle + 1;
+      else
+        end = middle;
+    }
+    const vi ahead = NF(load)(pool->keys + place) >= NF(splat)(key);
+    place += (size_t)-__builtin_reduce_add(ahead);
+    size_t last = size < pool->room ? size++ : size - 1;
+    for (; last >= place + NF_WIDTH; last -= NF_WIDTH) {
+      const vf moved = NF(load)(pool->keys + last - NF_WIDTH);
+      const vf others = NF(load)((const float *)pool->slots + last - NF_WIDTH);
+      NF(store)(pool->keys + last - NF_WIDTH + 1, moved);
+      NF(store)((float *)pool->slots + last - NF_WIDTH + 1, others);
+    }
+    for (; last > place; last--) {
+      pool->keys[last] = pool->keys[last - 1];
+      pool->slots[last] = pool->slots[last - 1];
+    }
+    pool->keys[place] = key;
+    pool->slots[place] = slots[i];
+    if (place < lowest) lowest = place;
+    if (place <= pool->next + 1) nf_prefetch(nf_list(codes, slots[i]), 4 * codes->list_stride);
+  }
+  pool->size = size;
+  return lowest;
+}
+
+static size_t NF(keep_above)(uint32_t *slots, float *keys, size_t count, float least) {
+  size_t kept = 0, i = 0;
+  for (; i + NF_WIDTH <= count; i += NF_WIDTH) {
+    if (!__builtin_reduce_or(NF(load)(keys + i) >= NF(splat)(least))) continue;
+    for (size_t lane = i; lane < i + NF_WIDTH; lane++) {
+      const float key = keys[lane];
+      slots[kept] = slots[lane];
+      keys[kept] = key;
+      kept += key >= least;
+    }
+  }
+  for (; i < count; i++) {
+    const float key = keys[i];
+    slots[kept] = slots[i];
+    keys[kept] = key;
+    kept += key >= least;
+  }
+  return kept;
+}

@@ -1,0 +1,118 @@
+import CKernels
+
+/// Rows by the cell they are in, as exact scans read them (Jégou et al. 2011, section IV).
+///
+/// A scan passes over whole cells that cannot hold a neighbour, and inside a cell it ends early: rows come by falling distance
+/// from the centroid, and by the triangle inequality none is nearer to the query than the centroid less that distance. What is
+/// left is compared by the upper nibbles of its codes, half of a record; only what these cannot rule out is compared in full.
+///
+/// Up to 128 dimensions, where a record is one plane of bytes, the nibbles of sixteen rows lie side by side.
+///
+/// The lists are what they were made of. Slots that were written to later are not in them as far as a scan is concerned: it
+/// is told which slots count.
+// SAFETY: the memory is written in the initialiser only.
+public final class InvertedLists: @unchecked Sendable {
+  static let rowsPerGroup = Int(NF_GROUP)
+  private static let bytesPerBlock = 64
+  private static let dimensionsPerBlock = 8
+
+  /// Rows in all.
+  public let count: Int
+  /// The groups of cell c are starts[c] ..< starts[c + 1].
+  let starts: [Int]
+  var raw: nf_lists
+  private let memory: PageMemory
+
+  /// - Parameter slots: those that have codes, each once.
+  /// - Returns: nil when the memory cannot be had.
+  // SAFETY: parts of the memory are as long as the shape says, each cell writes to its own groups, and slots are inside the records.
+  public init?(of slots: [Int], in records: CodeRecords, _ loop: ParallelLoop, _ kernels: Kernels) {
+    let coarse = records.coarse
+    var cells = [[UInt32]](repeating: [], count: coarse.count)
+    for slot in slots { cells[records.cell(of: slot)].append(UInt32(truncatingIfNeeded: slot)) }
+    var starts = [0]
+    for cell in cells {
+      starts.append(starts[starts.count - 1] + (cell.count + Self.rowsPerGroup - 1) / Self.rowsPerGroup)
+    }
+    let groups = starts[coarse.count]
+    let places = groups * Self.rowsPerGroup
+    let isDivided = records.isDivided
+    let blocks = isDivided ? 0 : (coarse.dimension + Self.dimensionsPerBlock - 1) / Self.dimensionsPerBlock
+    let room = CoarseQuantizer.room(coarse.count)
+    let codeBytes = groups * blocks * Self.bytesPerBlock
+    let words = 2 * places + (isDivided ? 0 : 2 * places) + groups + 2 * room
+    guard !slots.isEmpty, let memory = PageMemory(bytes: codeBytes + 4 * words) else { return nil }
+    let codes = memory.start.assumingMemoryBound(to: UInt8.self)
+    let named = (memory.start + codeBytes).assumingMemoryBound(to: UInt32.self)
+    let errors = (memory.start + codeBytes + 4 * places).assumingMemoryBound(to: Float.self)
+    let steps = errors + places
+    let offsets = steps + (isDivided ? 0 : places)
+    let reaches = offsets + (isDivided ? 0 : places)
+    let widest = reaches + groups
+    let slack = widest + room
+    for cell in 0..<room { widest[cell] = -.infinity }
+
+    func fill(_ cell: Int) {
+      guard !cells[cell].isEmpty else { return }
+      var ranked = cells[cell].map { (slot: $0, n: records.raw.headers[Int($0)].n) }
+      ranked.sort { $0.n > $1.n }
+      widest[cell] = ranked[0].n
+      var largest: Float = 0
+      coarse.centroids.withUnsafeBufferPointer { centroids in
+        guard let centroid = centroids.baseAddress.map({ $0 + cell * coarse.stride }) else { return }
+        for index in 0..<(starts[cell + 1] - starts[cell]) * Self.rowsPerGroup {
+          let place = starts[cell] * Self.rowsPerGroup + index
+          let group = place / Self.rowsPerGroup
+          guard index < ranked.count else {
+            named[place] = ranked[ranked.count - 1].slot | NF_NO_ROW
+            continue
+          }
+          let (slot, n) = ranked[index]
+          let header = records.raw.headers[Int(slot)]
+          if index % Self.rowsPerGroup == 0 { reaches[group] = n }
+          var (square, product): (Float, Float) = (0, 0)
+          kernels.table.pointee.list_fill(
+            &records.raw, slot, coarse.dimension, centroid, index % Self.rowsPerGroup,
+            isDivided ? nil : codes + group * blocks * Self.bytesPerBlock, &square, &product)
+          named[place] = slot
+          // 1.0001: more than all rounding on the way.
+          errors[place] = (header.e + header.a * square.squareRoot()) * 1.0001
+          let rough = isDivided ? header.rough : header.b + header.a * product
+          if !isDivided { (steps[place], offsets[place]) = (header.a, rough) }
+          // What has no bounds has an infinite error of its own, and does not spoil its cell. 2e-5: products were summed in f32.
+          if header.s.isFinite {
+            let rounding = 4e-7 * abs(rough) + (isDivided ? 0 : 2e-5 * abs(header.a * product))
+            largest = max(largest, (header.s + rounding) * 1.0001)
+          }
+        }
+      }
+      slack[cell] = largest
+    }
+    // It throws when a cell says so, and none does.
+    try? loop.forEach(coarse.count) { cell in
+      fill(cell)
+      return true
+    }
+    count = slots.count
+    self.starts = starts
+    self.memory = memory
+    raw = nf_lists(
+      slots: named, e: errors, a: isDivided ? nil : steps, rough: isDivided ? nil : offsets,
+      codes: isDivided ? nil : codes, blocks: blocks, n: reaches, widest: widest, slack: slack, cells: coarse.count)
+  }
+
+  /// Cells, of which some may be empty.
+  public var cells: Int { starts.count - 1 }
+
+  /// Places of a cell.
+  public func rows(of cell: UInt32) -> Int { (starts[Int(cell) + 1] - starts[Int(cell)]) * Self.rowsPerGroup }
+
+  /// The cells that may hold a row whose key for `query` reaches `threshold`.
+  // SAFETY: there is room for every cell.
+  public func cells(within threshold: Float, of query: CodeQuery, _ kernels: Kernels) -> [UInt32] {
+    [UInt32](unsafeUninitializedCapacity: cells) { cells, count in
+      guard let first = cells.baseAddress else { return }
+      count = kernels.table.pointee.lists_within(query.raw, &raw, threshold, first)
+    }
+  }
+}

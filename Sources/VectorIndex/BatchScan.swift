@@ -1,0 +1,68 @@
+import SimilarityCore
+
+/// Exact search for many queries in one pass over the records, through the matrix unit.
+struct BatchScan {
+  /// Queries that one pass serves.
+  private static let queriesPerPass = 512
+
+  private let records: CodeRecords
+  private let kernels: Kernels
+  /// The slots to be searched, cell by cell: those of cell c are slots[starts[c]] ..< slots[starts[c + 1]].
+  private let slots: [UInt32]
+  private let starts: [Int]
+
+  init(_ allowed: SlotSet, records: CodeRecords, kernels: Kernels) {
+    (self.records, self.kernels) = (records, kernels)
+    var starts = [Int](repeating: 0, count: records.coarse.count + 1)
+    let all = allowed.all
+    for slot in all { starts[records.cell(of: slot) + 1] += 1 }
+    for cell in 1..<starts.count { starts[cell] += starts[cell - 1] }
+    var next = starts
+    var slots = [UInt32](repeating: 0, count: all.count)
+    for slot in all {
+      let cell = records.cell(of: slot)
+      slots[next[cell]] = UInt32(truncatingIfNeeded: slot)
+      next[cell] += 1
+    }
+    (self.slots, self.starts) = (slots, starts)
+  }
+
+  /// What survives a pass, for each query.
+  ///
+  /// - Returns: nil when the matrix library fails.
+  // SAFETY: the buffers have room for a whole tile of hits, and slices lie inside the slots.
+  func survivors(of queries: [CodeQuery], k: Int, excluding excluded: [Int?]) -> [[UInt32]]? {
+    guard let batch = CodeBatch(queries, for: records) else { return nil }
+    var found = queries.map { _ in Survivors(k: k) }
+    var thresholds = [Float](repeating: -.infinity, count: queries.count)
+    let scratch = CodeBatch.Scratch(for: batch)
+    let hits = UnsafeMutablePointer<CodeHit>.allocate(capacity: CodeBatch.rowsPerTile * queries.count)
+    defer { hits.deallocate() }
+    let isDone = slots.withUnsafeBufferPointer { slots in
+      for cell in 0..<starts.count - 1 {
+        for first in stride(from: starts[cell], to: starts[cell + 1], by: CodeBatch.rowsPerTile) {
+          let tile = UnsafeBufferPointer(
+            rebasing: slots[first..<min(first + CodeBatch.rowsPerTile, starts[cell + 1])])
+          guard
+            let count = batch.hits(of: tile, in: cell, thresholds: thresholds, scratch, into: hits, kernels)
+          else { return false }
+          for index in 0..<count {
+            let hit = hits[index]
+            let query = Int(hit.query)
+            guard excluded.isEmpty || excluded[query] != Int(hit.slot) else { continue }
+            found[query].add(hit)
+            thresholds[query] = found[query].threshold
+          }
+        }
+      }
+      return true
+    }
+    guard isDone else { return nil }
+    return found.indices.map { found[$0].finish() }
+  }
+
+  static func passes(of count: Int, threads: Int) -> [Range<Int>] {
+    let size = max(1, min(queriesPerPass, (count + threads - 1) / threads))
+    return stride(from: 0, to: count, by: size).map { $0..<min($0 + size, count) }
+  }
+}
