@@ -1,0 +1,67 @@
+import SimilarityCore
+import TestSupport
+import Testing
+import VectorIndex
+
+/// Exact scans read lists of rows by cell that were made earlier: what has changed since must be found all the same.
+@Suite("Exact scans by cell")
+struct CellScanTests {
+  /// Clusters, so that most cells are passed over.
+  private func clustered(_ count: Int, _ dimension: Int, centres: Int, shift: Float, _ random: inout Seeded) -> [Float]
+  {
+    let middle = random.floats(centres * dimension)
+    var rows = random.floats(count * dimension)
+    for row in 0..<count {
+      let home = row * 7 % centres
+      for column in 0..<dimension {
+        rows[row * dimension + column] =
+          4 * middle[home * dimension + column] + 0.1 * rows[row * dimension + column] + shift
+      }
+    }
+    return rows
+  }
+
+  /// Rows that come later, take the slots of removed ones or are removed, with lists of bytes and of nibbles, alone, under a
+  /// filter, one row left out, and in a batch.
+  @Test(arguments: [20, 100, 200], Metric.allCases)
+  func laterRowsAndSlotsUsedAgainAreFound(_ dimension: Int, _ metric: Metric) throws {
+    var random = Seeded(UInt64(dimension))
+    let index = VectorIndex(dimension: dimension, metric: metric)
+    var truth = BruteForce(metric, dimension)
+    let first = clustered(3000, dimension, centres: 40, shift: 0, &random)
+    let slots = try index.apply(removing: [], adding: first)
+    truth.add(first, at: slots)
+    var queries = Array(first[..<(10 * dimension)])
+    for round in 0..<6 {
+      let removed = slots.indices.filter { $0 % 16 == round }.map { slots[$0] }
+      for slot in removed { truth.vectors[slot] = nil }
+      // Fewer than an eighth at a time: the lists stay as they were for some rounds.
+      let added = clustered(120, dimension, centres: 5, shift: round.isMultiple(of: 2) ? 0 : 2, &random)
+      let new = try index.apply(removing: removed, adding: added)
+      truth.add(added, at: new)
+      queries += added[..<(5 * dimension)]
+      let matrix = try #require(Matrix(rows: queries.count / dimension, columns: dimension, values: queries))
+      var allowed = SlotSet()
+      for slot in truth.vectors.keys where slot % 3 == 0 { allowed.insert(slot) }
+      var options = SearchOptions(k: 10)
+      options.mode = .exact
+      var filtered = options
+      filtered.allowed = allowed
+      let batch = try index.snapshot.nearest(to: matrix, options, tiePrecedes: <).neighbors
+      for row in 0..<matrix.rows {
+        let query = Array(matrix.row(row))
+        let one = try #require(Matrix(rows: 1, columns: dimension, values: query))
+        let expected = truth.nearest(query, 10)
+        let alone = try index.snapshot.nearest(to: one, options, tiePrecedes: <).neighbors[0]
+        #expect(alone == expected)
+        #expect(batch[row] == expected)
+        let matching = try index.snapshot.nearest(to: one, filtered, tiePrecedes: <).neighbors[0]
+        #expect(matching == truth.nearest(query, 10) { $0 % 3 == 0 })
+        var others = options
+        others.excluded = [expected[0].position]
+        let rest = try index.snapshot.nearest(to: one, others, tiePrecedes: <).neighbors[0]
+        #expect(rest == truth.nearest(query, 10) { $0 != expected[0].position })
+      }
+    }
+  }
+}
