@@ -12,6 +12,13 @@ NF_INLINE void NF(sums_of_four)(const __m512i *x, int32_t *out) {
   const __m256i d = _mm256_add_epi32(_mm512_castsi512_si256(c), _mm512_extracti64x4_epi64(c, 1));
   _mm_storeu_si128((__m128i *)out, _mm_add_epi32(_mm256_castsi256_si128(d), _mm256_extracti128_si256(d, 1)));
 }
+
+// sum + nibble·q for the lower nibbles of 64 bytes and q0, and for the upper ones and q1.
+NF_INLINE __m512i NF(dot_nibbles)(__m512i sum, __m512i packed, __m512i q0, __m512i q1) {
+  const __m512i mask = _mm512_set1_epi8(15);
+  sum = _mm512_dpbusd_epi32(sum, _mm512_and_si512(packed, mask), q0);
+  return _mm512_dpbusd_epi32(sum, _mm512_and_si512(_mm512_srli_epi16(packed, 4), mask), q1);
+}
 #elif defined(NF_MADD256)
 NF_INLINE int32_t NF(sum_of_lanes)(__m256i v) {
   const __m128i a = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
@@ -28,78 +35,36 @@ NF_INLINE __m256i NF(dot_bytes)(__m256i sum, __m256i u, __m256i q) {
   sum = _mm256_add_epi32(sum, _mm256_madd_epi16(low, ones));
   return _mm256_add_epi32(sum, _mm256_slli_epi32(_mm256_madd_epi16(high, ones), 4));
 }
-#endif
 
-// out[r] = Σ nibble·upper over one plane of each record. `count` is a multiple of 128.
-NF_INLINE void NF(upper_products)(const uint8_t *const *planes, const nf_code_query *query, size_t count, int32_t *out) {
-#if defined(NF_VNNI)
-  const __m512i mask = _mm512_set1_epi8(15);
-  __m512i sums[NF_LANES];
-  for (int r = 0; r < NF_LANES; r++) sums[r] = _mm512_setzero_si512();
-  for (size_t i = 0; i < count; i += 128) {
-    const __m512i u0 = _mm512_loadu_si512(query->upper + i), u1 = _mm512_loadu_si512(query->upper + i + 64);
-    for (int r = 0; r < NF_LANES; r++) {
-      const __m512i packed = _mm512_loadu_si512(planes[r] + i / 2);
-      const __m512i first = _mm512_and_si512(packed, mask), second = _mm512_and_si512(_mm512_srli_epi16(packed, 4), mask);
-      sums[r] = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(sums[r], first, u0), second, u1);
-    }
-  }
-  NF(sums_of_four)(sums, out);
-#else
-  for (int r = 0; r < NF_LANES; r++) {
-#if defined(NF_MADD256)
-    const __m256i mask = _mm256_set1_epi8(15), ones = _mm256_set1_epi16(1);
-    __m256i sum = _mm256_setzero_si256();
-    for (size_t i = 0; i < count; i += 128) {
-      for (size_t half = 0; half < 64; half += 32) {
-        const __m256i packed = _mm256_loadu_si256((const __m256i *)(planes[r] + i / 2 + half));
-        const __m256i u0 = _mm256_loadu_si256((const __m256i *)(query->upper + i + half)),
-                      u1 = _mm256_loadu_si256((const __m256i *)(query->upper + i + 64 + half));
-        // Four products of a nibble and a signed byte stay below 2¹³.
-        const __m256i pairs =
-            _mm256_add_epi16(_mm256_maddubs_epi16(_mm256_and_si256(packed, mask), u0),
-                             _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(packed, 4), mask), u1));
-        sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, ones));
-      }
-    }
-    out[r] = NF(sum_of_lanes)(sum);
-#else
-    int32_t sum = 0;
-    for (size_t i = 0; i < count; i += 128)
-      for (size_t j = 0; j < 64; j++)
-        sum += (planes[r][i / 2 + j] & 15) * query->upper[i + j] + (planes[r][i / 2 + j] >> 4) * query->upper[i + 64 + j];
-    out[r] = sum;
-#endif
-  }
-#endif
+// sum + nibble·q for the lower nibbles of 32 bytes and q0, and for the upper ones and q1. Four products of a nibble and a
+// signed byte stay below 2¹³.
+NF_INLINE __m256i NF(dot_nibbles)(__m256i sum, __m256i packed, __m256i q0, __m256i q1) {
+  const __m256i mask = _mm256_set1_epi8(15), ones = _mm256_set1_epi16(1);
+  const __m256i low = _mm256_maddubs_epi16(_mm256_and_si256(packed, mask), q0);
+  const __m256i high = _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(packed, 4), mask), q1);
+  return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_add_epi16(low, high), ones));
 }
+#endif
 
 // out[lane] = Σ nibble·upper of the 16 rows of a group, whose byte 64·b + 4·lane + j holds the nibbles of values 8·b + j and
 // 8·b + 4 + j: sums stay in their lanes.
 NF_INLINE void NF(group_products)(const uint8_t *codes, const int8_t *upper, size_t blocks, int32_t *out) {
 #if defined(NF_VNNI)
-  const __m512i mask = _mm512_set1_epi8(15);
-  __m512i first = _mm512_setzero_si512(), second = _mm512_setzero_si512();
+  __m512i sum = _mm512_setzero_si512();
   for (size_t b = 0; b < blocks; b++) {
     int32_t u[2];
     memcpy(u, upper + 8 * b, sizeof u);
-    const __m512i packed = _mm512_loadu_si512(codes + 64 * b);
-    first = _mm512_dpbusd_epi32(first, _mm512_and_si512(packed, mask), _mm512_set1_epi32(u[0]));
-    second = _mm512_dpbusd_epi32(second, _mm512_and_si512(_mm512_srli_epi16(packed, 4), mask), _mm512_set1_epi32(u[1]));
+    sum = NF(dot_nibbles)(sum, _mm512_loadu_si512(codes + 64 * b), _mm512_set1_epi32(u[0]), _mm512_set1_epi32(u[1]));
   }
-  _mm512_storeu_si512(out, _mm512_add_epi32(first, second));
+  _mm512_storeu_si512(out, sum);
 #elif defined(NF_MADD256)
-  const __m256i mask = _mm256_set1_epi8(15), ones = _mm256_set1_epi16(1);
   for (size_t half = 0; half < 2; half++) {
     __m256i sum = _mm256_setzero_si256();
     for (size_t b = 0; b < blocks; b++) {
       int32_t u[2];
       memcpy(u, upper + 8 * b, sizeof u);
-      const __m256i packed = _mm256_loadu_si256((const __m256i *)(codes + 64 * b + 32 * half));
-      const __m256i pairs = _mm256_add_epi16(
-          _mm256_maddubs_epi16(_mm256_and_si256(packed, mask), _mm256_set1_epi32(u[0])),
-          _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(packed, 4), mask), _mm256_set1_epi32(u[1])));
-      sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, ones));
+      sum = NF(dot_nibbles)(sum, _mm256_loadu_si256((const __m256i *)(codes + 64 * b + 32 * half)),
+                            _mm256_set1_epi32(u[0]), _mm256_set1_epi32(u[1]));
     }
     _mm256_storeu_si256((__m256i *)(out + 8 * half), sum);
   }
@@ -116,46 +81,37 @@ NF_INLINE void NF(group_products)(const uint8_t *codes, const int8_t *upper, siz
 #endif
 }
 
-// out[r] = Σ nibble·(128·upper + lower) over one plane of each record, modulo 2³². `count` is a multiple of 128.
-NF_INLINE void NF(nibble_products)(const uint8_t *const *planes, const nf_code_query *query, size_t count, int32_t *out) {
+// out[r] = Σ nibble·(128·upper + lower) over one plane of each record, modulo 2³²; without `has_lower`, a constant,
+// Σ nibble·upper. `count` is a multiple of 128.
+NF_INLINE void NF(nibble_products)(const uint8_t *const *planes, const nf_code_query *query, size_t count, int has_lower,
+                                   int32_t *out) {
 #if defined(NF_VNNI)
-  const __m512i mask = _mm512_set1_epi8(15);
   __m512i upper[NF_LANES], lower[NF_LANES];
   for (int r = 0; r < NF_LANES; r++) upper[r] = lower[r] = _mm512_setzero_si512();
   for (size_t i = 0; i < count; i += 128) {
-    const __m512i u0 = _mm512_loadu_si512(query->upper + i), u1 = _mm512_loadu_si512(query->upper + i + 64);
-    const __m512i l0 = _mm512_loadu_si512(query->lower + i), l1 = _mm512_loadu_si512(query->lower + i + 64);
+    const int8_t *u = query->upper + i, *l = query->lower + i;
     for (int r = 0; r < NF_LANES; r++) {
       const __m512i packed = _mm512_loadu_si512(planes[r] + i / 2);
-      const __m512i first = _mm512_and_si512(packed, mask), second = _mm512_and_si512(_mm512_srli_epi16(packed, 4), mask);
-      upper[r] = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(upper[r], first, u0), second, u1);
-      lower[r] = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(lower[r], first, l0), second, l1);
+      upper[r] = NF(dot_nibbles)(upper[r], packed, _mm512_loadu_si512(u), _mm512_loadu_si512(u + 64));
+      if (has_lower) lower[r] = NF(dot_nibbles)(lower[r], packed, _mm512_loadu_si512(l), _mm512_loadu_si512(l + 64));
     }
   }
-  for (int r = 0; r < NF_LANES; r++) upper[r] = _mm512_add_epi32(_mm512_slli_epi32(upper[r], 7), lower[r]);
+  if (has_lower)
+    for (int r = 0; r < NF_LANES; r++) upper[r] = _mm512_add_epi32(_mm512_slli_epi32(upper[r], 7), lower[r]);
   NF(sums_of_four)(upper, out);
 #else
   for (int r = 0; r < NF_LANES; r++) {
 #if defined(NF_MADD256)
-    const __m256i mask = _mm256_set1_epi8(15), ones = _mm256_set1_epi16(1);
     __m256i upper = _mm256_setzero_si256(), lower = _mm256_setzero_si256();
     for (size_t i = 0; i < count; i += 128) {
       for (size_t half = 0; half < 64; half += 32) {
         const __m256i packed = _mm256_loadu_si256((const __m256i *)(planes[r] + i / 2 + half));
-        const __m256i first = _mm256_and_si256(packed, mask),
-                      second = _mm256_and_si256(_mm256_srli_epi16(packed, 4), mask);
-        const __m256i u0 = _mm256_loadu_si256((const __m256i *)(query->upper + i + half)),
-                      u1 = _mm256_loadu_si256((const __m256i *)(query->upper + i + 64 + half)),
-                      l0 = _mm256_loadu_si256((const __m256i *)(query->lower + i + half)),
-                      l1 = _mm256_loadu_si256((const __m256i *)(query->lower + i + 64 + half));
-        // Four products of a nibble and a signed byte stay below 2¹³.
-        const __m256i u = _mm256_add_epi16(_mm256_maddubs_epi16(first, u0), _mm256_maddubs_epi16(second, u1));
-        const __m256i l = _mm256_add_epi16(_mm256_maddubs_epi16(first, l0), _mm256_maddubs_epi16(second, l1));
-        upper = _mm256_add_epi32(upper, _mm256_madd_epi16(u, ones));
-        lower = _mm256_add_epi32(lower, _mm256_madd_epi16(l, ones));
+        const __m256i *u = (const __m256i *)(query->upper + i + half), *l = (const __m256i *)(query->lower + i + half);
+        upper = NF(dot_nibbles)(upper, packed, _mm256_loadu_si256(u), _mm256_loadu_si256(u + 2));
+        if (has_lower) lower = NF(dot_nibbles)(lower, packed, _mm256_loadu_si256(l), _mm256_loadu_si256(l + 2));
       }
     }
-    out[r] = NF(sum_of_lanes)(_mm256_add_epi32(_mm256_slli_epi32(upper, 7), lower));
+    out[r] = NF(sum_of_lanes)(has_lower ? _mm256_add_epi32(_mm256_slli_epi32(upper, 7), lower) : upper);
 #else
     uint32_t sum = 0;
     for (size_t i = 0; i < count; i += 128) {
@@ -163,9 +119,9 @@ NF_INLINE void NF(nibble_products)(const uint8_t *const *planes, const nf_code_q
       for (size_t j = 0; j < 64; j++) {
         const int32_t first = planes[r][i / 2 + j] & 15, second = planes[r][i / 2 + j] >> 4;
         upper += first * query->upper[i + j] + second * query->upper[i + 64 + j];
-        lower += first * query->lower[i + j] + second * query->lower[i + 64 + j];
+        if (has_lower) lower += first * query->lower[i + j] + second * query->lower[i + 64 + j];
       }
-      sum += 128u * (uint32_t)upper + (uint32_t)lower;
+      sum += has_lower ? 128u * (uint32_t)upper + (uint32_t)lower : (uint32_t)upper;
     }
     out[r] = (int32_t)sum;
 #endif

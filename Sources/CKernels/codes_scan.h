@@ -1,8 +1,8 @@
 // Exact scans over codes: what their bounds cannot rule out; part of template.h.
 
 // What is added to a width whatever the row: the rounding of the query's way to a cell.
-NF_INLINE float NF(cell_slack)(const nf_code_query *query, float reach) {
-  return reach * (reach * query->slack_square + query->slack_linear) + query->slack;
+NF_INLINE float NF(cell_slack)(float reach, float square, float linear, float constant) {
+  return constant + reach * (reach * square + linear);
 }
 
 // By all bits of the codes of `count` slots: those whose key may reach `threshold`.
@@ -25,7 +25,7 @@ static size_t NF(code_bound)(const nf_codes *codes, const nf_code_query *query, 
       const nf_code_header *header = nf_header(codes, four[r]);
       const float reach = query->reach ? query->reach[header->cell] : query->norm;
       const float width = header->e * reach + header->n * query->error + query->weight * header->s +
-                          NF(cell_slack)(query, reach);
+                          NF(cell_slack)(reach, query->slack_square, query->slack_linear, query->slack);
       hits[found] = (nf_code_hit){four[r], 0, keys[r], width};
       // Not "at least": a bound that is not a number rules nothing out.
       found += !(keys[r] + width < threshold);
@@ -65,7 +65,7 @@ static size_t NF(list_scan)(const nf_codes *codes, const nf_code_query *query, c
                             size_t first, size_t groups, const uint64_t *live, size_t words, float threshold,
                             uint32_t *out, size_t *scanned) {
   const float reach = query->reach ? query->reach[cell] : query->norm, term = query->terms[cell];
-  const float rest = query->weight * lists->slack[cell] + NF(cell_slack)(query, reach);
+  const float rest = query->weight * lists->slack[cell] + NF(cell_slack)(reach, query->slack_square, query->slack_linear, query->slack);
   const float step = 128.0f * query->step;
   // A nibble h stands for 16·(h − 8) + 8.
   const uint32_t middle = 120u * (uint32_t)query->upper_sum;
@@ -99,7 +99,7 @@ static size_t NF(list_scan)(const nf_codes *codes, const nf_code_query *query, c
             __builtin_prefetch(nf_header(codes, next));
           }
         }
-        NF(upper_products)(planes, query, codes->padded, products + r);
+        NF(nibble_products)(planes, query, codes->padded, 0, products + r);
       }
     }
     const float base = n * query->upper_error + rest;
@@ -122,13 +122,10 @@ static size_t NF(list_scan)(const nf_codes *codes, const nf_code_query *query, c
   return found;
 }
 
-// What the upper nibbles of a record leave open: Σ (lower − 8)² and Σ centroid·(lower − 8); with `codes`, the upper ones go to
-// their lane of a group.
-static void NF(list_fill)(const nf_codes *nf, uint32_t slot, size_t dimension, const float *centroid, size_t lane,
-                          uint8_t *codes, float *square, float *product) {
+// Σ (lower − 8)² over the lower nibbles of a record; with `codes`, the upper ones go to their lane of a group.
+static float NF(list_fill)(const nf_codes *nf, uint32_t slot, size_t dimension, size_t lane, uint8_t *codes) {
   const uint8_t *record = nf_record(nf, slot);
   int32_t squares = 0;
-  float products = 0;
   for (size_t i = 0; i < dimension; i++) {
     uint8_t high, low;
     if (nf->planes == 1) {
@@ -141,11 +138,9 @@ static void NF(list_fill)(const nf_codes *nf, uint32_t slot, size_t dimension, c
       low = byte[nf->padded / 2] >> shift & 15;
     }
     squares += (low - 8) * (low - 8);
-    products += centroid[i] * (float)(low - 8);
     if (codes) codes[i / 8 * 64 + 4 * lane + i % 4] |= (uint8_t)(high << (i % 8 >= 4 ? 4 : 0));
   }
-  *square = (float)squares;
-  *product = products;
+  return (float)squares;
 }
 
 static size_t NF(code_select)(const nf_codes *codes, const uint32_t *slots, size_t rows, uint32_t cell,
@@ -158,7 +153,8 @@ static size_t NF(code_select)(const nf_codes *codes, const uint32_t *slots, size
   for (size_t j = 0; j < count; j++) {
     const float reach = queries->norms ? queries->norms[j] : cells[j];
     const float term = queries->norms ? cells[j] : -reach * reach;
-    const float rest = queries->slack[j] + reach * (reach * queries->slack_square[j] + queries->slack_linear[j]);
+    const float rest =
+        NF(cell_slack)(reach, queries->slack_square[j], queries->slack_linear[j], queries->slack[j]);
     const float threshold = queries->thresholds[j];
     least[j] = threshold - term - rest - 1e-6f * (fabsf(threshold) + fabsf(term));
   }
@@ -196,8 +192,9 @@ static size_t NF(code_select)(const nf_codes *codes, const uint32_t *slots, size
         const float key = header.a * (queries->steps[query] * (float)(int32_t)product) +
                           (offset + (queries->norms ? cells[query] : -reach * reach));
         const float width = header.e * reach + header.n * queries->errors[query] +
-                            (slack + queries->slack[query] +
-                             reach * (reach * queries->slack_square[query] + queries->slack_linear[query]));
+                            slack +
+                            NF(cell_slack)(reach, queries->slack_square[query], queries->slack_linear[query],
+                                           queries->slack[query]);
         if (!(key + width < queries->thresholds[query]))
           hits[found++] = (nf_code_hit){slots[row], (uint32_t)query, key, width};
       }

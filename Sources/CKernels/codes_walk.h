@@ -8,9 +8,9 @@ NF_INLINE void NF(full_keys)(const nf_codes *codes, const nf_code_query *query, 
   if (codes->planes == 1) {
     NF(byte_products)(records, query, codes->padded, high);
   } else {
-    NF(nibble_products)(records, query, codes->padded, high);
+    NF(nibble_products)(records, query, codes->padded, 1, high);
     for (int r = 0; r < NF_LANES; r++) records[r] += codes->padded / 2;
-    NF(nibble_products)(records, query, codes->padded, low);
+    NF(nibble_products)(records, query, codes->padded, 1, low);
   }
   for (int r = 0; r < NF_LANES; r++) {
     const nf_code_header *header = nf_header(codes, slots[r]);
@@ -29,7 +29,7 @@ NF_INLINE void NF(rough_keys)(const nf_codes *codes, const nf_code_query *query,
   const uint8_t *records[NF_LANES];
   int32_t high[NF_LANES];
   for (int r = 0; r < NF_LANES; r++) records[r] = nf_record(codes, slots[r]);
-  NF(nibble_products)(records, query, codes->padded, high);
+  NF(nibble_products)(records, query, codes->padded, 1, high);
   const float middle = 8.0f * (float)query->sum;
   for (int r = 0; r < NF_LANES; r++) {
     const nf_code_header *header = nf_header(codes, slots[r]);

@@ -87,10 +87,9 @@ typedef struct nf_kernels {
                       size_t first, size_t groups, const uint64_t *live, size_t words, float threshold, uint32_t *out,
                       size_t *scanned);
 
-  // Σ (lower − 8)² and Σ centroid·(lower − 8) over the lower nibbles of a slot's codes; the upper ones go to lane `lane` of
-  // a group, which was zero, unless `codes` is NULL.
-  void (*list_fill)(const nf_codes *nf, uint32_t slot, size_t dimension, const float *centroid, size_t lane,
-                    uint8_t *codes, float *square, float *product);
+  // Σ (lower − 8)² over the lower nibbles of a slot's codes; the upper ones go to lane `lane` of a group, which was zero,
+  // unless `codes` is NULL.
+  float (*list_fill)(const nf_codes *nf, uint32_t slot, size_t dimension, size_t lane, uint8_t *codes);
 
   // Of a tile of rows of one cell and many queries, the pairs whose key may reach the query's threshold:
   // products[row·stride + j] = Σ code·upper of query j; then those with the lower halves, where they are used. `least` is

@@ -52,8 +52,8 @@ public struct ListScan: ~Copyable {
   private let slots: UnsafeMutablePointer<UInt32>
   private let hits: UnsafeMutablePointer<CodeHit>
   /// Rows that were compared by the upper halves of their codes, and those that were in full.
-  public private(set) var rough = 0
-  public private(set) var full = 0
+  private var rough = 0
+  private var full = 0
 
   public init(_ query: CodeQuery, _ records: CodeRecords, _ lists: InvertedLists, _ kernels: Kernels) {
     (self.query, self.records, self.lists, self.kernels) = (query, records, lists, kernels)

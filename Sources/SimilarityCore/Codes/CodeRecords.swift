@@ -48,7 +48,7 @@ public final class CodeRecords: @unchecked Sendable {
     let header = MemoryLayout<nf_code_header>.size
     let listStride = (1 + max(0, neighbors) + 15) / 16 * 16
     mostNeighbors = listStride - 1
-    // Whole tiles are read.
+    // An even number, so that lists begin on cache lines.
     self.slots = (max(1, slots) + 63) / 64 * 64
     let (size, overflow) = (padded + header + 4 * listStride).multipliedReportingOverflow(by: self.slots)
     guard coarse.dimension > 0, !overflow, self.slots <= Self.mostSlots else { return nil }
@@ -135,7 +135,7 @@ public final class CodeRecords: @unchecked Sendable {
         let reach = (square.squareRoot() + error) * 1.0001
         let b = -square - 2 * product { Float($0) }
         // The middle of what the upper nibble leaves open.
-        let rough = raw.planes == 1 ? b : -square - 2 * product { Float(($0 >> 4) * 16) + 8 }
+        let rough = -square - 2 * product { Float(($0 >> 4) * 16) + 8 }
         // Directions and cosines are rounded to f64, whatever is left beside the centroid.
         let slack = 2 * reach * drift + 6 * drift * drift + 4e-7 * abs(b) + (metric == .cosine ? 1e-14 : 0)
         return (

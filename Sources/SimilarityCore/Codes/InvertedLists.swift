@@ -58,33 +58,25 @@ public final class InvertedLists: @unchecked Sendable {
       ranked.sort { $0.n > $1.n }
       widest[cell] = ranked[0].n
       var largest: Float = 0
-      coarse.centroids.withUnsafeBufferPointer { centroids in
-        guard let centroid = centroids.baseAddress.map({ $0 + cell * coarse.stride }) else { return }
-        for index in 0..<(starts[cell + 1] - starts[cell]) * Self.rowsPerGroup {
-          let place = starts[cell] * Self.rowsPerGroup + index
-          let group = place / Self.rowsPerGroup
-          guard index < ranked.count else {
-            named[place] = ranked[ranked.count - 1].slot | NF_NO_ROW
-            continue
-          }
-          let (slot, n) = ranked[index]
-          let header = records.raw.headers[Int(slot)]
-          if index % Self.rowsPerGroup == 0 { reaches[group] = n }
-          var (square, product): (Float, Float) = (0, 0)
-          kernels.table.pointee.list_fill(
-            &records.raw, slot, coarse.dimension, centroid, index % Self.rowsPerGroup,
-            isDivided ? nil : codes + group * blocks * Self.bytesPerBlock, &square, &product)
-          named[place] = slot
-          // 1.0001: more than all rounding on the way.
-          errors[place] = (header.e + header.a * square.squareRoot()) * 1.0001
-          let rough = isDivided ? header.rough : header.b + header.a * product
-          if !isDivided { (steps[place], offsets[place]) = (header.a, rough) }
-          // What has no bounds has an infinite error of its own, and does not spoil its cell. 2e-5: products were summed in f32.
-          if header.s.isFinite {
-            let rounding = 4e-7 * abs(rough) + (isDivided ? 0 : 2e-5 * abs(header.a * product))
-            largest = max(largest, (header.s + rounding) * 1.0001)
-          }
+      for index in 0..<(starts[cell + 1] - starts[cell]) * Self.rowsPerGroup {
+        let place = starts[cell] * Self.rowsPerGroup + index
+        let group = place / Self.rowsPerGroup
+        guard index < ranked.count else {
+          named[place] = ranked[ranked.count - 1].slot | NF_NO_ROW
+          continue
         }
+        let (slot, n) = ranked[index]
+        let header = records.raw.headers[Int(slot)]
+        if index % Self.rowsPerGroup == 0 { reaches[group] = n }
+        let square = kernels.table.pointee.list_fill(
+          &records.raw, slot, coarse.dimension, index % Self.rowsPerGroup,
+          isDivided ? nil : codes + group * blocks * Self.bytesPerBlock)
+        named[place] = slot
+        // 1.0001: more than all rounding on the way.
+        errors[place] = (header.e + header.a * square.squareRoot()) * 1.0001
+        if !isDivided { (steps[place], offsets[place]) = (header.a, header.rough) }
+        // What has no bounds has an infinite error of its own, and does not spoil its cell.
+        if header.s.isFinite { largest = max(largest, (header.s + 4e-7 * abs(header.rough)) * 1.0001) }
       }
       slack[cell] = largest
     }
