@@ -66,6 +66,7 @@ struct BatchSearch {
 
   /// Whether scans of single queries read so little that a pass over all rows costs more.
   private func readsFewCells(_ exact: ExactSearch) -> Bool {
+    guard exact.lists != nil else { return false }
     let sample = (0..<Self.sampledForProducts).map { row in with(row * queries.rows / Self.sampledForProducts) { $1 } }
     let most = records.isDivided ? Self.fewCells.nibbles : Self.fewCells.bytes
     return exact.shareRead(by: sample, k: options.k) < most

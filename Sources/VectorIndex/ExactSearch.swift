@@ -16,13 +16,11 @@ struct ExactSearch {
   /// The slots to be searched that are in the lists, as bits, and the others.
   let listed: [UInt64]
   let others: [UInt64]
-  let count: Int
   let kernels: Kernels
 
   init(_ allowed: SlotSet, in snapshot: IndexSnapshot, records: CodeRecords) {
     self.records = records
     kernels = snapshot.kernels
-    count = allowed.count
     let sparsest = records.isDivided ? Self.sparsest.nibbles : Self.sparsest.bytes
     guard let lists = snapshot.lists, allowed.count * sparsest >= snapshot.live.count else {
       (lists, listed, others) = (nil, [], allowed.words)

@@ -40,8 +40,10 @@ extension IndexWriter {
     var listed = live
     listed.formIntersection(covered)
     let missing = live.count - listed.count
-    let isLarge = lists.map { $0.count > Self.fewestTrained && $0.count > 2 * listed.count } ?? false
-    guard missing > max(Self.fewUnlisted, listed.count / 8) || isLarge || (lists == nil && missing > 0) else { return }
+    let isDue = lists.map {
+      missing > max(Self.fewUnlisted, listed.count / 8) || $0.count > max(Self.fewestTrained, 2 * listed.count)
+    }
+    guard isDue ?? (missing > 0) else { return }
     // Without memory for them scans go on as they were, over all that is not listed.
     guard let made = InvertedLists(of: live.all, in: records, loop, kernels) else { return }
     (lists, covered) = (made, live)

@@ -6,8 +6,7 @@ import Synchronization
 /// Each vector has a slot, a number that is its own until the vector is removed; later vectors may get it again, but never
 /// while a snapshot lives that still sees the old one. One caller writes at a time; any number read.
 ///
-/// A few vectors are searched exactly; from ``IndexOptions/graphThreshold`` on there is a graph, except under the dot
-/// product, where nearness is no distance and searches stay exact.
+/// A few vectors are searched exactly; from ``IndexOptions/graphThreshold`` on there is a graph.
 public final class VectorIndex: Sendable {
   public let dimension: Int
   public let metric: Metric
