@@ -143,61 +143,92 @@ static float NF(list_fill)(const nf_codes *nf, uint32_t slot, size_t dimension, 
   return (float)squares;
 }
 
+// Rows whose products are compared with what queries ask for at once.
+#define NF_SELECTED 4
+
+// What one row's product with some queries makes of its bound; `in` has a bit for each query that it may be a neighbour of.
+NF_INLINE size_t NF(select_of_row)(const nf_code_header *header, uint32_t slot, const int32_t *values, size_t first, vi in,
+                                   const float *cells, const nf_tile_queries *queries, nf_code_hit *hits) {
+  const float *reaches = queries->norms ? queries->norms : cells;
+  const float weight = queries->norms ? 0.0f : 1.0f;
+  size_t found = 0;
+  for (size_t lane = 0; lane < NF_WIDTH; lane++) {
+    if (!in[lane]) continue;
+    const size_t query = first + lane;
+    uint32_t product = (uint32_t)values[query];
+    if (queries->has_lower) product = 128u * product + (uint32_t)values[queries->count + query];
+    product -= (uint32_t)queries->sums[query];
+    const float reach = reaches[query];
+    const float key = header->a * (queries->steps[query] * (float)(int32_t)product) +
+                      (weight * header->b + (queries->norms ? cells[query] : -reach * reach));
+    const float width =
+        header->e * reach + header->n * queries->errors[query] + weight * header->s +
+        NF(cell_slack)(reach, queries->slack_square[query], queries->slack_linear[query], queries->slack[query]);
+    if (!(key + width < queries->thresholds[query]))
+      hits[found++] = (nf_code_hit){slot, (uint32_t)query, key, width};
+  }
+  return found;
+}
+
 static size_t NF(code_select)(const nf_codes *codes, const uint32_t *slots, size_t rows, uint32_t cell,
                               const int32_t *products, size_t stride, const nf_tile_queries *queries, float *least,
                               nf_code_hit *hits) {
-  const size_t count = queries->count;
+  const size_t count = queries->count, whole = count - count % NF_WIDTH;
   const float *cells = queries->cells + cell * count;
   const float weight = queries->norms ? 0.0f : 1.0f;
-  // What a row's own part must reach. 1e-6: what taking the other parts to this side is rounded by.
+  float e = 0.0f, n = 0.0f;
+  for (size_t row = 0; row < rows; row++) {
+    e = fmaxf(e, nf_header(codes, slots[row])->e);
+    n = fmaxf(n, nf_header(codes, slots[row])->n);
+  }
+  // What a row's own part must reach, if it has the widest bounds of all. 1e-6: what taking the other parts to this side is
+  // rounded by.
   for (size_t j = 0; j < count; j++) {
     const float reach = queries->norms ? queries->norms[j] : cells[j];
     const float term = queries->norms ? cells[j] : -reach * reach;
-    const float rest =
-        NF(cell_slack)(reach, queries->slack_square[j], queries->slack_linear[j], queries->slack[j]);
+    const float rest = e * reach + n * queries->errors[j] +
+                       NF(cell_slack)(reach, queries->slack_square[j], queries->slack_linear[j], queries->slack[j]);
     const float threshold = queries->thresholds[j];
-    least[j] = threshold - term - rest - 1e-6f * (fabsf(threshold) + fabsf(term));
+    least[j] = threshold - term - rest - 1e-6f * (fabsf(threshold) + fabsf(term) + rest);
   }
   size_t found = 0;
-  for (size_t row = 0; row < rows; row++) {
-    const nf_code_header header = *nf_header(codes, slots[row]);
-    const int32_t *values = products + row * stride, *lower = values + count;
-    const float offset = weight * header.b, slack = weight * header.s;
-    const vf a = NF(splat)(header.a), b = NF(splat)(offset + slack), e = NF(splat)(header.e), n = NF(splat)(header.n);
-    const float *reaches = queries->norms ? queries->norms : cells;
+  for (size_t row = 0; row < rows; row += NF_SELECTED) {
+    const nf_code_header *headers[NF_SELECTED];
+    const int32_t *values[NF_SELECTED];
+    vf a[NF_SELECTED], b[NF_SELECTED];
+    for (size_t r = 0; r < NF_SELECTED; r++) {
+      const size_t at = row + r < rows ? row + r : rows - 1;
+      headers[r] = nf_header(codes, slots[at]);
+      values[r] = products + at * stride;
+      a[r] = NF(splat)(headers[r]->a);
+      b[r] = NF(splat)(weight * headers[r]->b + weight * headers[r]->s);
+    }
     for (size_t j = 0; j < count; j += NF_WIDTH) {
-      vi in = {};
-      if (j + NF_WIDTH <= count) {
-        vi product, sum, less;
-        memcpy(&product, values + j, sizeof product);
-        memcpy(&sum, queries->sums + j, sizeof sum);
-        if (queries->has_lower) {
-          memcpy(&less, lower + j, sizeof less);
-          product = (product << 7) + less;
+      vi in[NF_SELECTED], any = {};
+      if (j < whole) {
+        vi sums;
+        memcpy(&sums, queries->sums + j, sizeof sums);
+        const vf steps = NF(load)(queries->steps + j), needed = NF(load)(least + j);
+        for (size_t r = 0; r < NF_SELECTED; r++) {
+          vi product, less;
+          memcpy(&product, values[r] + j, sizeof product);
+          if (queries->has_lower) {
+            memcpy(&less, values[r] + count + j, sizeof less);
+            product = (product << 7) + less;
+          }
+          in[r] = ~(vi)(NF(fma)(a[r], steps * __builtin_convertvector(product - sums, vf), b[r]) < needed);
+          any |= in[r];
         }
-        const vf width = NF(fma)(e, NF(load)(reaches + j), NF(fma)(n, NF(load)(queries->errors + j), b));
-        const vf most = NF(fma)(a, NF(load)(queries->steps + j) * __builtin_convertvector(product - sum, vf), width);
-        in = ~(vi)(most < NF(load)(least + j));
-        if (!__builtin_reduce_or(in)) continue;
+        if (!__builtin_reduce_or(any)) continue;
       } else {
-        for (size_t lane = 0; j + lane < count; lane++) in[lane] = -1;
+        for (size_t r = 0; r < NF_SELECTED; r++) {
+          in[r] = (vi){};
+          for (size_t lane = 0; j + lane < count; lane++) in[r][lane] = -1;
+        }
       }
-      for (size_t lane = 0; lane < NF_WIDTH; lane++) {
-        if (!in[lane]) continue;
-        const size_t query = j + lane;
-        uint32_t product = (uint32_t)values[query];
-        if (queries->has_lower) product = 128u * product + (uint32_t)lower[query];
-        product -= (uint32_t)queries->sums[query];
-        const float reach = reaches[query];
-        const float key = header.a * (queries->steps[query] * (float)(int32_t)product) +
-                          (offset + (queries->norms ? cells[query] : -reach * reach));
-        const float width = header.e * reach + header.n * queries->errors[query] +
-                            slack +
-                            NF(cell_slack)(reach, queries->slack_square[query], queries->slack_linear[query],
-                                           queries->slack[query]);
-        if (!(key + width < queries->thresholds[query]))
-          hits[found++] = (nf_code_hit){slots[row], (uint32_t)query, key, width};
-      }
+      for (size_t r = 0; r < NF_SELECTED && row + r < rows; r++)
+        if (__builtin_reduce_or(in[r]))
+          found += NF(select_of_row)(headers[r], slots[row + r], values[r], j, in[r], cells, queries, hits + found);
     }
   }
   return found;

@@ -4,9 +4,8 @@ import SimilarityCore
 struct BatchSearch {
   /// Queries from which on the matrix unit pays.
   private static let fewestForProducts = 24
-  /// The share of the rows with which scans of single queries are the cheaper way; some queries tell.
-  private static let fewCells = (bytes: 0.15, nibbles: 0.08)
-  private static let sampledForProducts = 8
+  /// Queries that tell how much is compared for one.
+  static let mostSampled = 8
   /// Candidates within the codes' error of the k-th that are no reason to walk on.
   private static let fewUnresolved = 16
   /// What comparing a row costs, in comparisons of codes, about.
@@ -54,7 +53,7 @@ struct BatchSearch {
       }?.flatMap { $0 }
     }
     let exact = exact
-    if queries.rows >= Self.fewestForProducts, options.k <= 1024, !readsFewCells(exact) {
+    if queries.rows >= Self.fewestForProducts, options.k <= 1024, !scansAreCheaper(exact) {
       return products()?.map { Found(neighbors: $0) }
     }
     let isMany = queries.rows >= options.loop.threads * 4
@@ -64,12 +63,16 @@ struct BatchSearch {
     }
   }
 
-  /// Whether scans of single queries read so little that a pass over all rows costs more.
-  private func readsFewCells(_ exact: ExactSearch) -> Bool {
-    guard exact.lists != nil else { return false }
-    let sample = (0..<Self.sampledForProducts).map { row in with(row * queries.rows / Self.sampledForProducts) { $1 } }
-    let most = records.isDivided ? Self.fewCells.nibbles : Self.fewCells.bytes
-    return exact.shareRead(by: sample, k: options.k) < most
+  /// Whether scans for one query after another cost less than a pass over all rows for all of them.
+  private func scansAreCheaper(_ exact: ExactSearch) -> Bool {
+    guard let lists = exact.lists else { return false }
+    let scans = scans(exact, sampled: min(Self.mostSampled, queries.rows / Self.fewestForProducts))
+    return costs.scan(scans) < scans.queries * costs.pass(over: allowed.count, cells: lists.cells)
+  }
+
+  /// What exact searches for some of the queries compare.
+  func scans(_ exact: ExactSearch, sampled: Int) -> RecallCurve.Scans {
+    exact.scans(for: (0..<sampled).map { row in with(row * queries.rows / sampled) { $1 } }, k: options.k)
   }
 
   /// Whether walks meet slots that may not be found, as far as the snapshot knows.
@@ -78,7 +81,7 @@ struct BatchSearch {
   /// Whether a filter leaves out a part of the graph that is worth to be walked around.
   private var isFiltered: Bool { options.allowed != nil && allowed.count < snapshot.live.count }
 
-  private var exact: ExactSearch { ExactSearch(allowed, in: snapshot, records: records) }
+  var exact: ExactSearch { ExactSearch(allowed, in: snapshot, records: records) }
 
   private func excluded(_ row: Int) -> Int? { row < options.excluded.count ? options.excluded[row] : nil }
 
@@ -91,7 +94,8 @@ struct BatchSearch {
 
   private func stream(_ row: Int, _ exact: ExactSearch, _ loop: ParallelLoop) -> [Candidate] {
     with(row) { scored, codes in
-      let slots = exact.survivors(of: codes, k: options.k, excluding: excluded(row), loop)
+      var survivors = exact.survivors(of: codes, k: options.k, excluding: excluded(row), loop)
+      let slots = survivors.finish()
       return slots.withUnsafeBufferPointer { scored.best(options.k, of: $0, tiePrecedes: tiePrecedes) }
     }
   }
@@ -144,7 +148,7 @@ struct BatchSearch {
       }
       // What matches is rare around the query, or lies elsewhere, where pools were not measured.
       let expected = wanted / max(matching.share, 1e-9) * Self.metPerPlace
-      guard expected * costs.met(ef: wanted) < Self.dearest * Double(allowed.count) * costs.scanned else { return nil }
+      guard expected * costs.met(ef: wanted) < Self.dearest * plan.scan else { return nil }
     }
     let entries = snapshot.graph?.entries.near(codes, kernels) ?? []
     // Where matches lie near the query, a short pool holds them.
@@ -152,7 +156,7 @@ struct BatchSearch {
     /// Whether a walk with this pool is expected to cost less than the exact search.
     func pays(_ longer: Int, than shorter: Int, _ extent: GraphWalk.Extent) -> Bool {
       let expected = Double(met) + Double(extent.seen) * Double(longer) / Double(shorter)
-      return expected * costs.met(ef: Double(longer)) < Self.dearest * Double(allowed.count) * costs.scanned
+      return expected * costs.met(ef: Double(longer)) < Self.dearest * plan.scan
     }
     while true {
       var extent = walk.run(codes, entries: entries, ef: ef, room: max(ef, options.k), count: records.slots, scratch)

@@ -54,6 +54,16 @@ public struct Calibration: Sendable {
     return nil
   }
 
+  /// The longest pool whose recall is known.
+  package var longest: Int? {
+    RecallCurve.pools.indices.last { rows.recall(at: $0) != nil }.map { RecallCurve.pools[$0] }
+  }
+
+  /// Nanoseconds that an exact search takes on one core, for the kind of queries that take longer; nil when nothing is known.
+  package func scan(_ costs: SearchCosts) -> Double? {
+    curves.filter { $0.scans.queries > 0 }.map { costs.scan($0.scans) / $0.scans.queries }.max()
+  }
+
   /// Recall@10 to be expected of a pool of `ef`; nil when nothing is known.
   package func expectedRecall(ef: Int) -> Double? { curves.compactMap { $0.recall(ef: ef) }.min() }
 

@@ -34,7 +34,7 @@ struct ExactSearch {
   }
 
   /// What survives a scan for `query`, cut in one part for each thread where there is much to scan.
-  func survivors(of query: CodeQuery, k: Int, excluding excluded: Int?, _ loop: ParallelLoop) -> [UInt32] {
+  func survivors(of query: CodeQuery, k: Int, excluding excluded: Int?, _ loop: ParallelLoop) -> Survivors {
     var all = Survivors(k: k)
     var rest: [UInt32] = []
     if let lists {
@@ -46,7 +46,7 @@ struct ExactSearch {
     guard parts > 1 else {
       if let lists { scan(rest[...], lists, query, excluded, &all) }
       scan(others[...], query, excluded, &all)
-      return all.finish()
+      return all
     }
     let floor = all.threshold
     let found = Results.of(parts, loop) { part in
@@ -56,7 +56,7 @@ struct ExactSearch {
       return survivors
     }
     for part in found ?? [] { all.formUnion(part) }
-    return all.finish()
+    return all
   }
 
   private static func part<Element>(_ part: Int, of parts: Int, _ all: [Element]) -> ArraySlice<Element> {
@@ -86,6 +86,7 @@ struct ExactSearch {
         }
       }
     }
+    survivors.effort += scan.effort
   }
 
   /// The slots whose bits are set in some words of ``others``.
@@ -97,6 +98,7 @@ struct ExactSearch {
         guard let first = slots.baseAddress, let out = hits.baseAddress else { return }
         var listed = 0
         func compare() {
+          survivors.effort.full += listed
           let count = records.bound(
             first, count: listed, for: query, threshold: survivors.threshold, into: out, kernels)
           for index in 0..<count where Int(out[index].slot) != excluded { survivors.add(out[index]) }
@@ -116,15 +118,12 @@ struct ExactSearch {
     }
   }
 
-  /// The share of the rows that a scan for each of `queries` reads, more or less.
-  func shareRead(by queries: [CodeQuery], k: Int) -> Double {
-    guard let lists else { return 1 }
-    var read = 0
-    for query in queries {
-      var survivors = Survivors(k: k)
-      scan(nearestCells(query, k, lists)[...], lists, query, nil, &survivors)
-      for cell in lists.cells(within: survivors.threshold, of: query, kernels) { read += lists.rows(of: cell) }
+  /// What scans for `queries` compare.
+  func scans(for queries: [CodeQuery], k: Int) -> RecallCurve.Scans {
+    let effort = queries.reduce(into: ScanEffort()) { sum, query in
+      sum += survivors(of: query, k: k, excluding: nil, ParallelLoop(threads: 1)).effort
     }
-    return Double(read) / Double(max(1, queries.count * lists.count))
+    return RecallCurve.Scans(
+      queries: Double(queries.count), rough: Double(effort.rough), full: Double(effort.full))
   }
 }

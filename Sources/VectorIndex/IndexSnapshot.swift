@@ -97,11 +97,19 @@ public final class IndexSnapshot: Sendable {
     _ queries: Matrix, _ options: SearchOptions, _ plan: SearchPlan, allowed: SlotSet? = nil,
     tiePrecedes: @escaping @Sendable (Int, Int) -> Bool = (<)
   ) -> [BatchSearch.Found]? {
-    guard let records else { return nil }
-    return BatchSearch(
-      queries: queries, options: options, plan: plan, allowed: allowed ?? live, records: records, snapshot: self,
-      scratch: scratch, tiePrecedes: tiePrecedes
-    ).run()
+    search(queries, options, plan, allowed: allowed, tiePrecedes: tiePrecedes)?.run()
+  }
+
+  /// - Returns: nil when there is nothing to search in.
+  func search(
+    _ queries: Matrix, _ options: SearchOptions, _ plan: SearchPlan, allowed: SlotSet? = nil,
+    tiePrecedes: @escaping @Sendable (Int, Int) -> Bool = (<)
+  ) -> BatchSearch? {
+    records.map { records in
+      BatchSearch(
+        queries: queries, options: options, plan: plan, allowed: allowed ?? live, records: records, snapshot: self,
+        scratch: scratch, tiePrecedes: tiePrecedes)
+    }
   }
 
   /// Measures some of the queries that a client asks, so that pools fit them; they are not kept.

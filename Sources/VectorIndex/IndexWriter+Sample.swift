@@ -18,7 +18,7 @@ extension IndexWriter {
     let members = graph?.members.count ?? max(0, slots.count - Self.mostHeldOut)
     guard members > 0 else { return SlotSet() }
     let costs = SearchCosts(dimension: dimension)
-    let scan = Double(members) * costs.scanned
+    let scan = costs.scan(of: members, among: members, measured: nil)
     let compared = costs.met(ef: 32)
     func affordable(_ scan: Double) -> Int {
       Int(allowance * Self.metByInsertion * compared / (scan + Self.metByMeasure * compared))

@@ -21,17 +21,17 @@ struct LowerBounds {
         child = (child - 1) / 2
       }
     } else if value > heap[0] {
-      heap[0] = value
-      var parent = 0
-      while true {
-        var least = parent
-        for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && heap[child] < heap[least] {
-          least = child
-        }
-        guard least != parent else { return }
-        heap.swapAt(parent, least)
-        parent = least
+      // The value sinks from the root to where it belongs.
+      var place = 0
+      var child = 1
+      while child < heap.count {
+        if child + 1 < heap.count, heap[child + 1] < heap[child] { child += 1 }
+        guard heap[child] < value else { break }
+        heap[place] = heap[child]
+        place = child
+        child = 2 * place + 1
       }
+      heap[place] = value
     }
   }
 

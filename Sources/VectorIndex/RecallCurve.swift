@@ -41,15 +41,48 @@ public struct RecallCurve: Sendable, Equatable {
     }
   }
 
+  /// What exact searches compared.
+  public struct Scans: Sendable, Equatable {
+    /// Queries after which older ones fade.
+    private static let window = 32.0
+
+    /// Queries, which may have faded.
+    public var queries = 0.0
+    /// The sum of the rows that they compared by the upper halves of their codes.
+    public var rough = 0.0
+    /// The sum of those that they compared by all bits.
+    public var full = 0.0
+
+    public init(queries: Double = 0, rough: Double = 0, full: Double = 0) {
+      (self.queries, self.rough, self.full) = (queries, rough, full)
+    }
+
+    /// The three sums.
+    public var values: [Double] { [queries, rough, full] }
+
+    fileprivate func fading(before new: Scans) -> Scans {
+      let kept = max(0, min(1, (Self.window - new.queries) / max(1, queries)))
+      return Scans(
+        queries: kept * queries + new.queries, rough: kept * rough + new.rough, full: kept * full + new.full)
+    }
+
+    fileprivate var isSound: Bool { values.allSatisfy { $0.isFinite && $0 >= 0 } }
+  }
+
   /// One for each of ``pools``.
   public private(set) var points: [Point]
+  /// What the exact search compares for such queries.
+  public private(set) var scans: Scans
 
-  public init() { points = [Point](repeating: Point(), count: Self.pools.count) }
+  public init() {
+    points = [Point](repeating: Point(), count: Self.pools.count)
+    scans = Scans()
+  }
 
   /// - Returns: nil when that is no curve.
-  public init?(points: [Point]) {
-    guard points.count == Self.pools.count, points.allSatisfy(\.isSound) else { return nil }
-    self.points = points
+  public init?(points: [Point], scans: Scans) {
+    guard points.count == Self.pools.count, points.allSatisfy(\.isSound), scans.isSound else { return nil }
+    (self.points, self.scans) = (points, scans)
   }
 
   /// Queries that the curve rests on.
@@ -65,7 +98,10 @@ public struct RecallCurve: Sendable, Equatable {
       sum.add(new)
       return sum
     }
+    scans = scans.fading(before: other.scans)
   }
+
+  package mutating func add(_ new: Scans) { scans = scans.fading(before: new) }
 
   package mutating func add(_ point: Point, at index: Int) {
     points[index].add(point)

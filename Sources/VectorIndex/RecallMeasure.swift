@@ -3,7 +3,7 @@ import SimilarityCore
 /// Measures the recall of walks: every query exactly, then with one pool after another.
 struct RecallMeasure {
   /// Longer pools than the first that costs so many times an exact search are not tried.
-  private static let mostCost = 1.0
+  private static let mostCost = 2.0
   private static let complete = 0.9995
 
   let snapshot: IndexSnapshot
@@ -14,9 +14,13 @@ struct RecallMeasure {
     var options = SearchOptions(k: 10)
     options.loop = loop
     let k = min(10, snapshot.count)
-    guard k > 0, queries.rows > 0, let truth = snapshot.run(queries, options, .exact) else { return nil }
+    guard k > 0, queries.rows > 0, let exact = snapshot.search(queries, options, .exact), let truth = exact.run()
+    else { return nil }
     var curve = RecallCurve()
     let costs = SearchCosts(dimension: snapshot.dimension)
+    let scans = exact.scans(exact.exact, sampled: min(BatchSearch.mostSampled, (queries.rows + 7) / 8))
+    curve.add(scans)
+    let scan = costs.scan(scans) / scans.queries
     for (index, ef) in RecallCurve.pools.enumerated() {
       guard let found = snapshot.run(queries, options, SearchPlan(ef: ef)) else { return nil }
       var point = RecallCurve.Point(queries: Double(queries.rows))
@@ -29,8 +33,7 @@ struct RecallMeasure {
         point.met += Double(walk.met)
       }
       curve.add(point, at: index)
-      let isDear =
-        point.met * costs.met(ef: Double(ef)) > Self.mostCost * Double(queries.rows * snapshot.count) * costs.scanned
+      let isDear = point.met * costs.met(ef: Double(ef)) > Self.mostCost * Double(queries.rows) * scan
       if point.recall >= Self.complete * Double(queries.rows) || isDear { break }
     }
     return curve

@@ -36,13 +36,24 @@ struct ScoredQuery {
   /// The `k` best of `slots`, best first.
   func best(_ k: Int, of slots: UnsafeBufferPointer<UInt32>, tiePrecedes: (Int, Int) -> Bool) -> [Candidate] {
     var found: [Candidate] = []
-    found.reserveCapacity(slots.count)
+    let room = min(slots.count, 2 * k + 32)
+    found.reserveCapacity(room)
+    var least = -Double.infinity
+    func keepBest() {
+      found.sort { a, b in a.score != b.score ? a.score > b.score : tiePrecedes(a.position, b.position) }
+      found.removeLast(max(0, found.count - k))
+    }
     for (index, slot) in slots.enumerated() {
       // Rows lie anywhere: the next ones are on their way while this one is summed.
       if index + 2 < slots.count { kernels.prefetch(rows.row(Int(slots[index + 2]))) }
-      found.append(Candidate(position: Int(slot), score: score(Int(slot))))
+      let score = score(Int(slot))
+      guard !(score < least) else { continue }
+      found.append(Candidate(position: Int(slot), score: score))
+      guard found.count == room else { continue }
+      keepBest()
+      if found.count == k, k > 0 { least = found[k - 1].score }
     }
-    found.sort { a, b in a.score != b.score ? a.score > b.score : tiePrecedes(a.position, b.position) }
-    return Array(found.prefix(k))
+    keepBest()
+    return found
   }
 }

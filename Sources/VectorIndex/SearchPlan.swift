@@ -10,6 +10,8 @@ struct SearchPlan {
 
   /// nil for the exact search.
   var ef: Int?
+  /// Nanoseconds that the exact search would take; a walk that costs much more is given up.
+  var scan = Double.infinity
   /// Recall@10 of such walks as it was measured; nil when it was not.
   var expectedRecall: Double?
 
@@ -30,6 +32,7 @@ struct SearchPlan {
     }
     // Of what a walk finds, this part counts: the rest is dead or does not match.
     let share = Double(allowed) / Double(max(allowed, graph.size))
+    let scan = costs.scan(of: allowed, among: live, measured: calibration.scan(costs))
     // Pools were measured for ten neighbours.
     let factor = max(1, Double(options.k) / 10)
     switch options.mode {
@@ -44,13 +47,12 @@ struct SearchPlan {
       let choice = target < 1 ? calibration.choice(target: target) : nil
       guard let choice else {
         // What is not known is answered exactly, unless the graph is wanted.
-        self = options.mode == .automatic ? .exact : Self(ef: Int(64 * factor / share))
+        self = options.mode == .automatic ? .exact : Self(ef: Int(Double(calibration.longest ?? 64) * factor / share))
         return
       }
       let pool = Double(choice.ef) * factor / share
       // Matches may lie near each other or not: what a walk over them costs at least. It ends itself when it costs more.
       let walk = choice.met * factor * costs.met(ef: Double(choice.ef) * factor)
-      let scan = Double(allowed) * costs.scanned
       // So few matches are scanned before a walk is well under way.
       let isSmall = allowed < live && scan < Self.smallScan
       let isLong = Double(choice.ef) * factor > Double(Self.longestPool)
@@ -59,22 +61,7 @@ struct SearchPlan {
         return
       }
       self.init(ef: max(1, Int(min(pool.rounded(.up), Double(graph.size)))), expectedRecall: choice.expectedRecall)
+      self.scan = scan
     }
   }
-}
-
-/// What a search costs in nanoseconds on one core, about. Only ratios count, and only whether exact search is the cheaper one.
-struct SearchCosts {
-  private let compared: Double
-  /// For a row that a scan passes.
-  let scanned: Double
-
-  init(dimension: Int) {
-    let header = 32.0
-    compared = 6 + 2.5 * (1 + (dimension > 128 ? 0.5 : 1) * Double(dimension) / 64)
-    scanned = 4 + (Double(dimension) + header) / 40
-  }
-
-  /// For a slot that a walk meets: it is compared with the query, and some are put in their place in the pool.
-  func met(ef: Double) -> Double { compared + 0.03 * ef }
 }

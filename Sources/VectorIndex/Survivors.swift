@@ -9,6 +9,8 @@ struct Survivors {
 
   /// What others have shown that the k-th best reaches.
   private let floor: Float
+  /// What was compared to find them.
+  var effort = ScanEffort()
 
   init(k: Int, floor: Float = -.infinity) {
     bounds = LowerBounds(k)
@@ -30,6 +32,7 @@ struct Survivors {
 
   mutating func formUnion(_ other: Survivors) {
     bounds.formUnion(other.bounds)
+    effort += other.effort
     slots += other.slots
     upper += other.upper
   }

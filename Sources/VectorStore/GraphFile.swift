@@ -20,7 +20,7 @@ struct GraphFile: Sendable {
 
   /// * 2: entries were no longer kept.
   /// * 3: neighbours were chosen by rows instead of codes, and recall is kept by pool.
-  private static let format = "3"
+  private static let format = "4"
 
   let folder: String
   let path: String
@@ -131,22 +131,24 @@ struct GraphFile: Sendable {
     guard let archive = try? SafetensorsArchive(memoryMapping: path), let format = archive.metadata["format"] else {
       return false
     }
-    return format == "1" || format == "2"
+    return ["1", "2", "3"].contains(format)
   }
 
-  /// A pool's queries, recalls, their squares and slots met, pool after pool.
+  /// A pool's queries, recalls, their squares and slots met, pool after pool; then what exact scans compared.
   private static func text(_ curve: RecallCurve) -> String {
-    curve.points.map { $0.values.map { "\($0)" }.joined(separator: ":") }.joined(separator: ";")
+    (curve.points.map(\.values) + [curve.scans.values]).map { values in
+      values.map { "\($0)" }.joined(separator: ":")
+    }.joined(separator: ";")
   }
 
   private static func curve(_ text: String) -> RecallCurve? {
-    let points = text.split(separator: ";", omittingEmptySubsequences: false).compactMap {
-      point -> RecallCurve.Point? in
-      let values = point.split(separator: ":", omittingEmptySubsequences: false).compactMap { Double($0) }
-      guard values.count == 4 else { return nil }
-      return RecallCurve.Point(queries: values[0], recall: values[1], squares: values[2], met: values[3])
+    var sums = text.split(separator: ";", omittingEmptySubsequences: false).map { values in
+      values.split(separator: ":", omittingEmptySubsequences: false).compactMap { Double($0) }
     }
-    return RecallCurve(points: points)
+    guard let scans = sums.popLast(), scans.count == 3, sums.allSatisfy({ $0.count == 4 }) else { return nil }
+    return RecallCurve(
+      points: sums.map { RecallCurve.Point(queries: $0[0], recall: $0[1], squares: $0[2], met: $0[3]) },
+      scans: RecallCurve.Scans(queries: scans[0], rough: scans[1], full: scans[2]))
   }
 
   private static func sum(of metadata: [String: String]) -> Checksum {

@@ -137,8 +137,8 @@ struct CalibrationTests {
 
   @Test func whatIsNoCurveIsRefused() {
     let points = RecallCurve().points
-    #expect(RecallCurve(points: points) != nil)
-    #expect(RecallCurve(points: Array(points.dropLast())) == nil)
+    #expect(RecallCurve(points: points, scans: .init()) != nil)
+    #expect(RecallCurve(points: Array(points.dropLast()), scans: .init()) == nil)
     for wrong in [
       RecallCurve.Point(queries: .nan), .init(queries: -1), .init(queries: 1, recall: 2),
       .init(queries: 1, recall: .nan),
@@ -147,7 +147,10 @@ struct CalibrationTests {
     ] {
       var changed = points
       changed[3] = wrong
-      #expect(RecallCurve(points: changed) == nil)
+      #expect(RecallCurve(points: changed, scans: .init()) == nil)
+    }
+    for wrong in [RecallCurve.Scans(queries: -1), .init(rough: .nan), .init(full: .infinity)] {
+      #expect(RecallCurve(points: points, scans: wrong) == nil)
     }
   }
 }

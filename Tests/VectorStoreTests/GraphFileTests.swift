@@ -79,12 +79,12 @@ struct GraphFileTests {
     again.close()
   }
 
-  @Test(arguments: ["1", "2"])
+  @Test(arguments: ["1", "2", "3"])
   func anEarlierVersionsGraphIsBuiltAnew(_ format: String) throws {
     let folder = try filled(600)
     let url = try file(folder)
     var bytes = try Data(contentsOf: url)
-    let place = try #require(bytes.range(of: Data(#""format":"3""#.utf8)))
+    let place = try #require(bytes.range(of: Data(#""format":"4""#.utf8)))
     bytes.replaceSubrange(place, with: Data(#""format":"\#(format)""#.utf8))
     try bytes.write(to: url)
     let lines = Lines()

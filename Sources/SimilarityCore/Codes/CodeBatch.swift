@@ -6,6 +6,8 @@ import COneDNN
 public final class CodeBatch: @unchecked Sendable {
   /// Records of one tile.
   public static let rowsPerTile = 64
+  /// Products are over a multiple of so many dimensions.
+  private static let unit = 16
 
   public let count: Int
   private let records: CodeRecords
@@ -46,15 +48,16 @@ public final class CodeBatch: @unchecked Sendable {
       initialized = records.coarse.count * raw.count
     }
     var codes: [Int8] = []
-    codes.reserveCapacity((hasLower ? 2 : 1) * queries.count * records.padded)
-    for query in queries { codes += UnsafeBufferPointer(start: query.upper, count: records.padded) }
+    // Codes behind the last dimension are 0.
+    let inner = min(records.padded, (records.dimension + Self.unit - 1) / Self.unit * Self.unit)
+    codes.reserveCapacity((hasLower ? 2 : 1) * queries.count * inner)
+    for query in queries { codes += UnsafeBufferPointer(start: query.upper, count: inner) }
     if hasLower {
-      for query in queries { codes += UnsafeBufferPointer(start: query.lower, count: records.padded) }
+      for query in queries { codes += UnsafeBufferPointer(start: query.lower, count: inner) }
     }
     guard
       let made = nf_code_batch_create(
-        codes, Int64(codes.count / records.padded), Int64(records.padded), Int64(Self.rowsPerTile),
-        Int64(records.padded))
+        codes, Int64(codes.count / inner), Int64(inner), Int64(Self.rowsPerTile), Int64(records.padded))
     else { return nil }
     batch = made
   }

@@ -1,0 +1,47 @@
+/// What a search costs in nanoseconds on one core, about. Only ratios count, and only whether another way is cheaper.
+package struct SearchCosts {
+  /// What a scan costs however little it compares.
+  private static let setup = 5_000.0
+  /// Of each cell, so many places of the last tile are empty.
+  private static let emptyPerCell = 32
+
+  private let compared: Double
+  /// For a row that a scan compares by the upper half of its codes.
+  private let rough: Double
+  /// For a row that a scan compares by all bits.
+  private let full: Double
+  /// For a row and a query in a product of many.
+  private let product: Double
+
+  package init(dimension: Int) {
+    let dimension = Double(dimension)
+    let isDivided = dimension > 128
+    compared = 6 + 2.5 * (1 + (isDivided ? 0.5 : 1) * dimension / 64)
+    // Where records are divided, rows lie anywhere; else the upper halves lie side by side.
+    rough = isDivided ? 2 + 0.013 * dimension : 0.3 + 0.01 * dimension
+    full = 8 + 0.01 * dimension
+    product = 0.4 + 0.006 * dimension
+  }
+
+  /// For a slot that a walk meets: it is compared with the query, and some are put in their place in the pool.
+  func met(ef: Double) -> Double { compared + 0.03 * ef }
+
+  /// For scans that compare so much.
+  func scan(_ scans: RecallCurve.Scans) -> Double {
+    scans.queries * Self.setup + scans.rough * rough + scans.full * full
+  }
+
+  /// For a scan of `allowed` of `live` rows.
+  ///
+  /// - Parameter measured: what a scan of all rows costs; nil when that is not known.
+  func scan(of allowed: Int, among live: Int, measured: Double?) -> Double {
+    let all = Self.setup + Double(allowed) * full
+    guard let measured, allowed > 0 else { return all }
+    // The fewer match, the farther is the k-th of them.
+    let share = Double(allowed) / Double(max(allowed, live))
+    return min(all, measured / share.squareRoot())
+  }
+
+  /// For one query of many that are compared with all rows in one pass.
+  func pass(over rows: Int, cells: Int) -> Double { Double(rows + Self.emptyPerCell * cells) * product }
+}
