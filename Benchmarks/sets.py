@@ -4,7 +4,8 @@
     Benchmarks/sets.py [--set NAME]... [--peer NAME]... [--table FILE] [--picture FILE]
 
 Everyone gets the same rows and the same fresh queries (set_data.py), one query after another on one thread, then on two. Pools (ef) are swept,
-and queries/s are read off the curves at recall@10 0.95 and 0.99. A neighbour counts as found when it is as near as the tenth
+and queries/s are read off the curves at recall@10 0.95 and 0.99. Where our exact search is faster than a walk that finds so
+many, as in the automatic mode, it is what counts for us; the table says so. A neighbour counts as found when it is as near as the tenth
 nearest, by scores in f64. Besides: build time, bytes a vector, exact search beside faiss IndexFlat, and what searches that ask
 for nothing find (--recall). Ends with 1 when a threshold is missed.
 """
@@ -22,7 +23,11 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 POOLS = [2, 4, 6, 8, 10, 13, 16, 20, 24, 32, 40, 48, 64, 96, 128, 192, 256, 384, 512, 1024]
 PEERS = ["hnswlib M16", "hnswlib M32", "faiss HNSW M16", "faiss HNSW M32", "usearch M16", "SVS Vamana R32"]
+# For the highest recall that walks reach, where these do not reach it.
+LONG_POOLS = [2048, 4096]
 SINGLE = 200
+# Queries of one call, on the way to exact answers to all: too few for one pass over the rows for all of them.
+TOGETHER = 16
 
 
 def arguments() -> argparse.Namespace:
@@ -140,6 +145,11 @@ def compare(judged: Judged, options, judge, index) -> dict:
         curves = {threads: curve(lambda pool, n=threads: ours.ask(f"graph {pool} {n} {ours.out}"), judged, options.rounds) for threads in (1, 2)}
         sides = {"Nearfar": {"build": ours.build, "bytes": ours.bytes, "curves": curves}}
         result["highest"] = max(recall for recall, _ in curves[1])
+        for pool in LONG_POOLS:
+            if result["highest"] < 0.999:
+                result["highest"] = judged.recall(ours.ask(f"graph {pool} 2 {ours.out}")[1])
+        scans = {threads: ours.ask(f"exact {threads} {ours.out} {len(judged.queries)} {TOGETHER}")[0] for threads in (1, 2)}
+        result["scan"] = scans[1]
         for name, make in peers_of(judged, options.peer or PEERS, judged.metric):
             side = make()
             found = {}
@@ -159,14 +169,15 @@ def compare(judged: Judged, options, judge, index) -> dict:
         for threads in (1, 2):
             for wanted in (0.95, 0.99):
                 rates = {name: index.rate_at(side["curves"][threads], wanted) for name, side in sides.items()}
-                mine = rates.pop("Nearfar")
+                walks = rates.pop("Nearfar")
+                mine = max(walks, scans[threads])
+                result[f"exact{wanted}x{threads}"] = scans[threads] > walks
                 best = max(rates.values(), default=0.0)
                 ratio = mine / best if best > 0 else float("inf") if mine > 0 else 0.0
                 result[f"ratio{wanted}x{threads}"] = ratio
                 result[f"best{wanted}x{threads}"] = max(rates, key=rates.get) if best > 0 else "none gets there"
                 result[f"rate{wanted}x{threads}"] = mine
                 if threads == 1:
-                    # Where exact search is faster than any graph, it is what answers.
                     least = 2.0 if judged.name == "wordnet" else 1.3
                     judge.at_least(f"{judged.name}, recall {wanted}, times as fast as the best peer", ratio, least)
         judge.at_least(f"{judged.name}, the highest recall", result["highest"], 0.999)
@@ -248,8 +259,11 @@ def table(path: Path, results: dict) -> None:
             value = result[f"ratio{key}"]
             return "only one" if value == float("inf") else f"{value:.2f} ({result[f'best{key}']})" if value else "not reached"
 
+        def rate(key):
+            return f"{result[f'rate{key}']:,.0f}" + (", exact" if result[f"exact{key}"] else "")
+
         lines.append(
-            f"| {name} | {result['rate0.95x1']:,.0f} | {ratio('0.95x1')} | {result['rate0.99x1']:,.0f} | {ratio('0.99x1')} | "
+            f"| {name} | {rate('0.95x1')} | {ratio('0.95x1')} | {rate('0.99x1')} | {ratio('0.99x1')} | "
             f"{result['ratio0.95x2']:.2f}, {result['ratio0.99x2']:.2f} | {sides['Nearfar']['build']:.1f} ({hnsw or 0:.1f}) | {sides['Nearfar']['bytes']:,.0f} | "
             f"{ex['single'][0] / ex['single'][1]:.1f}, {ex['batch'][0] / ex['batch'][1]:.1f} |"
         )

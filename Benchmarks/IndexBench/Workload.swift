@@ -75,11 +75,15 @@ struct Workload {
     case "exact":
       options.mode = .exact
       options.loop = ParallelLoop(threads: Int(words[1]) ?? 1)
-      let single = (0..<min(queries.rows, Int(words.last ?? "") ?? 200)).compactMap {
-        Matrix(rows: 1, columns: queries.columns, values: Array(queries.row($0)))
+      // How many queries, and how many of them come together.
+      let count = min(queries.rows, words.count > 3 ? Int(words[3]) ?? 200 : 200)
+      let together = words.count > 4 ? max(1, Int(words[4]) ?? 1) : 1
+      let asked = stride(from: 0, to: count, by: together).compactMap { first in
+        let rows = first..<min(first + together, count)
+        return Matrix(rows: rows.count, columns: queries.columns, values: rows.flatMap { Array(queries.row($0)) })
       }
       start = Self.now()
-      for query in single { found += try snapshot.nearest(to: query, options, tiePrecedes: <).neighbors }
+      for some in asked { found += try snapshot.nearest(to: some, options, tiePrecedes: <).neighbors }
     default:
       options.mode = .exact
       options.loop = ParallelLoop(threads: Int(words[1]) ?? 1)

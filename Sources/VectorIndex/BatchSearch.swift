@@ -131,7 +131,8 @@ struct BatchSearch {
   ) -> Found? {
     let walk = GraphWalk(records: records, kernels: kernels)
     let skipped = excluded.map { UInt32(truncatingIfNeeded: $0) }
-    let include = { (slot: UInt32) in allowed.contains(Int(slot)) && slot != skipped }
+    // It holds on to these alone, not to all that a search is.
+    let include = { [allowed] (slot: UInt32) in allowed.contains(Int(slot)) && slot != skipped }
     let reachable = allowed.count - (excluded.map(allowed.contains) == true ? 1 : 0)
     let k = min(options.k, reachable)
     // The one that matches is the one to be left out.
