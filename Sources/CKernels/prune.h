@@ -12,16 +12,32 @@ typedef struct NF(pruned) {
 // codes ← round(y / step), which it returns with ‖y‖².
 NF_INLINE NF(pruned) NF(prune_row)(const float *row, float factor, const float *origin, float origin_factor,
                                    size_t dimension, size_t padded, float *y, int8_t *codes) {
-  vf square = {}, largest = {};
+  // Two sums, so that neither waits for the other. Without their signs floats are in the order of their bits.
+  vf square = {}, square2 = {};
+  vi largest = {}, largest2 = {};
+  const vi magnitude = (vi){} + 0x7FFFFFFF;
   const vf f = NF(splat)(factor), g = NF(splat)(origin_factor);
   size_t i = 0;
-  for (; i + NF_WIDTH <= dimension; i += NF_WIDTH) {
+  for (; i + 2 * NF_WIDTH <= dimension; i += 2 * NF_WIDTH) {
+    const vf d = f * NF(load)(row + i) - g * NF(load)(origin + i);
+    const vf d2 = f * NF(load)(row + i + NF_WIDTH) - g * NF(load)(origin + i + NF_WIDTH);
+    square = NF(fma)(d, d, square);
+    square2 = NF(fma)(d2, d2, square2);
+    largest = __builtin_elementwise_max(largest, (vi)d & magnitude);
+    largest2 = __builtin_elementwise_max(largest2, (vi)d2 & magnitude);
+    NF(store)(y + i, d);
+    NF(store)(y + i + NF_WIDTH, d2);
+  }
+  if (i + NF_WIDTH <= dimension) {
     const vf d = f * NF(load)(row + i) - g * NF(load)(origin + i);
     square = NF(fma)(d, d, square);
-    largest = NF(max)(largest, NF(max)(d, -d));
+    largest = __builtin_elementwise_max(largest, (vi)d & magnitude);
     NF(store)(y + i, d);
+    i += NF_WIDTH;
   }
-  float rest = 0, top = NF(largest)(largest);
+  square += square2;
+  largest = __builtin_elementwise_max(largest, largest2);
+  float rest = 0, top = NF(largest)((vf)largest);
   for (; i < dimension; i++) {
     y[i] = factor * row[i] - origin_factor * origin[i];
     rest += y[i] * y[i];

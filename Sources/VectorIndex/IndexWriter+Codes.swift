@@ -14,8 +14,16 @@ extension IndexWriter {
       neighbors: metric.allowsGraph(dimension: dimension) ? options.degree + options.degree / 4 : 0)
   }
 
+  /// Writes the codes of rows that came without: reference points are chosen once, for all of them.
+  mutating func encodeRest() {
+    encode([])
+    updateLists()
+  }
+
   /// Writes the codes of new slots, whose rows are there; and of all, when reference points are due.
-  mutating func encode(_ slots: [Int]) {
+  mutating func encode(_ new: [Int]) {
+    let slots = uncoded.isEmpty ? new : uncoded.all + new
+    uncoded = SlotSet()
     guard let records, !slots.isEmpty else { return }
     coded.count += slots.count
     if coded.count >= Self.fewestTrained, coded.count >= 2 * coded.trained, recode(adding: slots) { return }

@@ -32,6 +32,7 @@ extension IndexWriter {
 
   /// See ``VectorIndex/adopt(_:at:)``. When it returns false nothing has changed.
   mutating func adopt(_ image: GraphImage, at places: [Int]) throws(IndexError) -> Bool {
+    encodeRest()
     guard graph == nil, metric.allowsGraph(dimension: dimension), let records,
       image.isWhole(nodes: places.count, widest: records.mostNeighbors)
     else { return false }

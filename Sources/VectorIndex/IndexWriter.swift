@@ -14,6 +14,8 @@ struct IndexWriter: ~Copyable {
   var records: CodeRecords?
   /// Rows coded since the start, and how many there were when the reference points were chosen.
   var coded = (count: 0, trained: 0)
+  /// Slots whose codes are yet to be written, all at once.
+  var uncoded = SlotSet()
   /// For exact scans, and the slots that are as the lists have them.
   var lists: InvertedLists?
   var covered = SlotSet()
@@ -81,12 +83,21 @@ struct IndexWriter: ~Copyable {
       }
     }
     for slot in slots { covered.remove(slot) }
-    encode(slots)
+    let isComplete = buildsGraph || graph != nil
+    if isComplete {
+      encode(slots)
+    } else {
+      for slot in slots {
+        records.forget(slot)
+        uncoded.insert(slot)
+      }
+    }
     version += 1
     remove(removed)
     for slot in slots { live.insert(slot) }
+    guard isComplete else { return slots }
     updateLists()
-    if buildsGraph || graph != nil { try addToGraph(slots) }
+    try addToGraph(slots)
     return slots
   }
 

@@ -32,7 +32,8 @@ struct Pruning {
     let row = rows.row(slot)
     let own = rows.norm(slot) * rows.norm(slot)
     var better: [(product: Double, slot: UInt32)] = []
-    for candidate in candidates {
+    // By Cauchy–Schwarz shorter rows have smaller products.
+    for candidate in candidates where rows.norm(Int(candidate)) > rows.norm(slot) {
       let product = kernels.dot(row, rows.row(Int(candidate)))
       if product > own { better.append((product, candidate)) }
     }

@@ -28,8 +28,8 @@ public final class VectorIndex: Sendable {
   ///
   /// - Parameters:
   ///   - rows: [n, dimension] finite values, row after row.
-  ///   - buildsGraph: whether a graph is made when it is time for one; where it is not, ``adopt(_:at:)`` or
-  ///     ``buildGraph()`` follows. A graph that is there goes on all the same.
+  ///   - buildsGraph: whether a graph is made when it is time for one; where it is not, codes wait as well, searches look at
+  ///     every row, and ``adopt(_:at:)`` or ``buildGraph()`` follows. A graph that is there goes on all the same.
   /// - Returns: the slots of the added rows, in their order.
   /// - Throws: ``IndexError``; nothing has changed then.
   public func apply(
@@ -68,11 +68,12 @@ public final class VectorIndex: Sendable {
     }
   }
 
-  /// Makes the graph if there is none and there are enough vectors for one.
+  /// Writes the codes that are missing, and makes the graph if there is none and there are enough vectors for one.
   public func buildGraph() throws(IndexError) {
     try writer.withLock { writer throws(IndexError) in
       guard writer.graph == nil else { return }
       writer.version += 1
+      writer.encodeRest()
       try writer.addToGraph(writer.live.all)
       publish(writer)
       if writer.settle() { publish(writer) }

@@ -26,6 +26,8 @@ enum GraphCatchUp {
   ) throws(IndexError) -> GraphOrigin {
     var origin = GraphOrigin.built
     guard slots.count >= options.graphThreshold, stored.metric.allowsGraph(dimension: stored.dimension) else {
+      // Too few for a graph, but not for codes.
+      try index.buildGraph()
       return .none
     }
     if let file, file.isOlder {

@@ -1,3 +1,4 @@
+import SimilarityCore
 import TestSupport
 import Testing
 import VectorIndex
@@ -8,6 +9,33 @@ struct GraphImageTests {
     var options = IndexOptions()
     options.graphThreshold = 200
     return VectorIndex(dimension: 16, metric: .cosine, options: options)
+  }
+
+  @Test func rowsThatWaitForTheirCodesAreFound() throws {
+    var random = Seeded(13)
+    let rows = random.floats(600 * 16)
+    let queries = try #require(Matrix(rows: 30, columns: 16, values: random.floats(30 * 16)))
+    let built = empty()
+    _ = try built.apply(removing: [], adding: rows)
+    let index = empty()
+    for first in stride(from: 0, to: rows.count, by: 100 * 16) {
+      _ = try index.apply(removing: [], adding: Array(rows[first..<first + 100 * 16]), buildsGraph: false)
+    }
+    _ = try index.apply(removing: [7], adding: [], buildsGraph: false)
+    _ = try built.apply(removing: [7], adding: [])
+    func found(_ index: VectorIndex, _ mode: SearchOptions.Mode) throws -> [[Candidate]] {
+      var options = SearchOptions(k: 10)
+      options.mode = mode
+      return try index.snapshot.nearest(to: queries, options, tiePrecedes: <).neighbors
+    }
+    let expected = try found(built, .exact)
+    #expect(try found(index, .exact) == expected)
+    #expect(try found(index, .automatic) == expected)
+    try index.buildGraph()
+    #expect(index.validate().nodes == 599)
+    #expect(index.validate().isSound)
+    #expect(try found(index, .exact) == expected)
+    #expect(try found(index, .graph(ef: 600)) == expected)
   }
 
   @Test func wrongImagesAreRefused() throws {

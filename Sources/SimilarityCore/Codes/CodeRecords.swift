@@ -75,6 +75,16 @@ public final class CodeRecords: @unchecked Sendable {
     raw.lists.update(from: other.raw.lists, count: count * raw.list_stride)
   }
 
+  /// Of what has no codes: every bound is infinite, and nothing is ruled out.
+  private static let unknown = nf_code_header(
+    a: 0, b: 0, rough: 0, e: .infinity, n: .infinity, s: .infinity, cell: 0, scale: 1)
+
+  /// Makes `slot` one whose row searches have to look at.
+  public func forget(_ slot: Int) {
+    guard slot >= 0, slot < slots else { return }
+    nf_header(&raw, slot)?.pointee = Self.unknown
+  }
+
   /// Writes the codes of `row` to `slot`, whose list stays as it is.
   ///
   /// - Parameter norm: ‖row‖.
@@ -90,8 +100,7 @@ public final class CodeRecords: @unchecked Sendable {
       if metric == .cosine ? norm > 0 : CoarseQuantizer.resolves(norm: norm) {
         (header.pointee, square) = encode(row, norm: norm, into: first, kernels)
       } else {
-        header.pointee = nf_code_header(
-          a: 0, b: 0, rough: 0, e: .infinity, n: .infinity, s: .infinity, cell: 0, scale: 1)
+        header.pointee = Self.unknown
       }
       if raw.planes == 2 {
         kernels.table.pointee.code_pack(first, padded, record)
