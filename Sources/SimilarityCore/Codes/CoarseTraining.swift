@@ -46,8 +46,8 @@ extension CoarseQuantizer {
       }
     }
     var clustering = Clustering(rows: placed, kernels: kernels, loop: loop)
-    // Sixteen times as many where they pay: where there are clusters, each is to have its own.
-    clustering.seed(wanted, most: min(mostCentroids, 16 * wanted, sample.count / 3))
+    // Eight times as many where they pay: where there are clusters, each is to have its own.
+    clustering.seed(wanted, most: min(mostCentroids, 8 * wanted, sample.count / 3))
     for _ in 0..<(wanted > 1 ? rounds : 1) {
       guard clustering.improve() else { return nil }
     }
