@@ -6,7 +6,7 @@ public struct IndexOptions: Sendable {
   public var degree = 63
   /// The pool of the search for a new slot's neighbours.
   public var efConstruction = 96
-  /// Recall@10 that the pool of a search is chosen for.
+  /// Recall@10 that the pool of a search is chosen for, until ``VectorIndex/setRecallTarget(_:)`` says otherwise.
   public var recallTarget = 0.97
   /// A folder for the f32 rows, which are then on disk and mapped; nil keeps them in memory. Codes and graph are in memory.
   public var rowFolder: String?

@@ -32,6 +32,8 @@ struct IndexWriter: ~Copyable {
   /// nil while searches are exact.
   var graph: GrowingGraph?
   let board = CalibrationBoard()
+  /// Recall@10 that searches have which ask for none.
+  var defaultTarget: Double
   /// What may still be spent on calibration, in insertions of one row.
   var allowance = 0.0
 
@@ -40,6 +42,7 @@ struct IndexWriter: ~Copyable {
     self.metric = metric
     self.options = options
     self.kernels = kernels
+    defaultTarget = options.recallTarget
     coarse = CoarseQuantizer(
       dimension: dimension, metric: metric.ofCodes, rotation: Rotation(dimension: dimension))
     rows = RowBlocks(dimension: dimension, folder: options.rowFolder)
@@ -57,7 +60,7 @@ struct IndexWriter: ~Copyable {
       dimension: dimension, metric: metric, live: live,
       graph: graph.map { GraphState(entries: $0.entries, size: $0.members.count) }, version: version, records: records,
       lists: lists, covered: covered, rows: rows, scratch: scratch, registry: registry, board: board,
-      defaultTarget: options.recallTarget,
+      defaultTarget: defaultTarget,
       kernels: kernels)
   }
 

@@ -80,6 +80,16 @@ public final class VectorIndex: Sendable {
     }
   }
 
+  /// Changes the recall@10 that searches have which ask for none. Snapshots that are there keep theirs.
+  ///
+  /// - Parameter target: in 0.5 ... 1; nil for ``IndexOptions/recallTarget``.
+  public func setRecallTarget(_ target: Double?) {
+    writer.withLock { writer in
+      writer.defaultTarget = target ?? writer.options.recallTarget
+      publish(writer)
+    }
+  }
+
   private func publish(_ writer: borrowing IndexWriter) {
     let next = writer.snapshot()
     // The last one may be freed here: outside the lock, as that takes time.

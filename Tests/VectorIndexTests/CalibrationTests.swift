@@ -73,6 +73,34 @@ struct CalibrationTests {
     }
   }
 
+  @Test func theDefaultChangesForTheNextSnapshot() throws {
+    var random = Seeded(17)
+    var low = options()
+    low.recallTarget = 0.5
+    let index = VectorIndex(dimension: 32, metric: .euclidean, options: low)
+    _ = try index.apply(removing: [], adding: clustered(6000, &random))
+    let queries = try #require(Matrix(rows: 50, columns: 32, values: clustered(50, &random)))
+    // The first queries are measured, which changes what is expected.
+    for _ in 0..<2 { _ = try recall(index, queries, target: nil) }
+    let first = index.snapshot
+    #expect(first.defaultTarget == 0.5)
+    for target in [0.5, 0.9, 0.99, 1] {
+      index.setRecallTarget(target)
+      #expect(index.snapshot.defaultTarget == target && index.snapshot.count == 6000)
+      let asked = try recall(index, queries, target: target).1
+      let found = try recall(index, queries, target: nil).1
+      #expect(found.ef == asked.ef && found.expectedRecall == asked.expectedRecall)
+      #expect(try #require(found.expectedRecall) >= target)
+    }
+    #expect(index.snapshot.defaultPool == nil)
+    // A write keeps it, and so does a snapshot of before with what it had.
+    _ = try index.apply(removing: [], adding: clustered(10, &random))
+    #expect(index.snapshot.defaultTarget == 1 && first.defaultTarget == 0.5)
+    index.setRecallTarget(nil)
+    #expect(index.snapshot.defaultTarget == 0.5)
+    #expect(index.validate().isSound)
+  }
+
   @Test func queriesOfAnotherKindGetLongerPools() throws {
     var random = Seeded(31)
     let index = VectorIndex(dimension: 32, metric: .euclidean, options: options())
