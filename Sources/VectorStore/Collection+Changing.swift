@@ -17,6 +17,7 @@ extension Collection {
     }
 
     mutating func apply(_ change: RecordChange, _ done: Committed) {
+      if case .retarget(_, let target) = change, case .retargeted = done { return retarget(target) }
       guard failure == nil, case .changed(let version, let points, let model) = done, version != snapshot.version else {
         return
       }
@@ -24,7 +25,7 @@ extension Collection {
         switch change {
         case .upsert(_, let points, _): try snapshot.insert(points, into: collection.index)
         case .delete(_, let ids): try snapshot.remove(ids, from: collection.index)
-        case .create, .drop: return
+        case .create, .drop, .retarget: return
         }
         snapshot.version = version
         snapshot.model = model
@@ -33,6 +34,13 @@ extension Collection {
         // The records have it and memory cannot: what is published stays right for its version, and nothing may follow.
         failure = .unavailable("the collection needs a restart: a stored batch did not fit into memory (\(error))")
       }
+    }
+
+    private mutating func retarget(_ target: RecallTarget?) {
+      guard failure == nil else { return }
+      collection.index.setRecallTarget(target?.value)
+      snapshot.vectors = collection.index.snapshot
+      snapshot.ownRecallTarget = target
     }
 
     func publish() {

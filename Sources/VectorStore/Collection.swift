@@ -118,6 +118,20 @@ public final class Collection: Sendable {
       Writer.Pending(change: change, collection: self) { completion($0.map { ($0.batch.version, $0.batch.points) }) })
   }
 
+  /// Changes the recall that searches have which ask for none. Waits until it is durable; every snapshot taken from then on
+  /// has it. The version stays: no point has changed.
+  public func change(_ recallTarget: RecallTargetChange) throws(StoreError) {
+    let target: RecallTarget?
+    switch recallTarget {
+    case .keep: return
+    case .reset: target = nil
+    case .set(let wanted): target = wanted
+    }
+    guard target != snapshot.ownRecallTarget else { return }
+    if let stale { throw stale }
+    _ = try writer.perform(.record(.retarget(collection: id, recallTarget: target)), for: self)
+  }
+
   /// What changed after `version`, in whole batches and their order: applied to a copy of that version, page after page, it
   /// makes the copy identical.
   ///

@@ -7,6 +7,8 @@ public struct CollectionSnapshot: Sendable {
   public internal(set) var version: Int
   /// The fingerprint of the model that embedded the collection's texts; nil while it has only seen vectors.
   public internal(set) var model: String?
+  /// nil where the default holds.
+  var ownRecallTarget: RecallTarget?
   var vectors: IndexSnapshot
   var records = RecordBlocks()
   var order = IDOrder()
@@ -14,11 +16,15 @@ public struct CollectionSnapshot: Sendable {
   /// The slots in use.
   var live: SlotSet { vectors.live }
 
-  init(version: Int, model: String?, vectors: IndexSnapshot) {
+  init(version: Int, model: String?, recallTarget: RecallTarget?, vectors: IndexSnapshot) {
     self.version = version
     self.model = model
+    ownRecallTarget = recallTarget
     self.vectors = vectors
   }
+
+  /// Recall@10 that searches have which ask for none, where there is a graph.
+  public var recallTarget: Double { vectors.defaultTarget }
 
   /// The graph that searches go over; nil while searches are exact.
   public var graph: GraphSummary? {

@@ -104,31 +104,43 @@ public final class CollectionStore: Sendable {
 
   /// Makes a collection, or finds the one that is alike.
   ///
+  /// - Parameter recallTarget: a setting, which one that is there is given as well; without one it keeps what it has.
   /// - Returns: the collection, and whether it is new.
   /// - Throws: ``StoreError/conflict(_:)`` when one of that name has another dimension or metric.
   public func create(
-    _ name: String, dimension: Int, metric: Metric = .cosine
+    _ name: String, dimension: Int, metric: Metric = .cosine, recallTarget: RecallTargetChange = .keep
   ) throws(StoreError) -> (collection: Collection, created: Bool) {
     if let existing = collections.withLock({ $0[name] }) {
       guard existing.dimension == dimension, existing.metric == metric else {
         throw .conflict(
           "collection '\(name)' exists with dimension \(existing.dimension) and metric \(existing.metric.rawValue)")
       }
+      do throws(StoreError) {
+        try existing.change(recallTarget)
+      } catch {
+        // It was dropped meanwhile.
+        guard case .unknownCollection = error else { throw error }
+        return try create(name, dimension: dimension, metric: metric, recallTarget: recallTarget)
+      }
       return (existing, false)
     }
+    var target: RecallTarget?
+    if case .set(let wanted) = recallTarget { target = wanted }
+    let change = RecordChange.create(name: name, dimension: dimension, metric: metric, recallTarget: target)
     do throws(StoreError) {
-      _ = try writer.perform(.record(.create(name: name, dimension: dimension, metric: metric)), for: nil) {
-        [self] result in
+      _ = try writer.perform(.record(change), for: nil) { [self] result in
         guard case .success(.created(let stored)) = result else { return }
         let index = VectorIndex(dimension: stored.dimension, metric: stored.metric, options: options)
-        let snapshot = CollectionSnapshot(version: 0, model: nil, vectors: index.snapshot)
+        index.setRecallTarget(stored.recallTarget?.value)
+        let snapshot = CollectionSnapshot(
+          version: 0, model: nil, recallTarget: stored.recallTarget, vectors: index.snapshot)
         let made = Collection(stored, index: index, snapshot: snapshot, writer: writer, graphFile: graphFile(stored.id))
         collections.withLock { $0[name] = made }
       }
     } catch {
       // Another caller was first: the answer is about what it made.
       guard case .conflict = error, collections.withLock({ $0[name] != nil }) else { throw error }
-      return try create(name, dimension: dimension, metric: metric)
+      return try create(name, dimension: dimension, metric: metric, recallTarget: recallTarget)
     }
     return (try collection(name), true)
   }

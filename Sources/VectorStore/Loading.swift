@@ -18,7 +18,9 @@ enum Loading {
     progress: (String) -> Void
   ) throws(OpenError) -> (index: VectorIndex, snapshot: CollectionSnapshot, graph: GraphOrigin) {
     let index = VectorIndex(dimension: stored.dimension, metric: stored.metric, options: options)
-    var snapshot = CollectionSnapshot(version: Int(stored.version), model: stored.model, vectors: index.snapshot)
+    index.setRecallTarget(stored.recallTarget?.value)
+    var snapshot = CollectionSnapshot(
+      version: Int(stored.version), model: stored.model, recallTarget: stored.recallTarget, vectors: index.snapshot)
     var slots: [Int] = []
     var keys: [Int64] = []
     var pending: [Record] = []

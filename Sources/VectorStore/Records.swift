@@ -50,6 +50,8 @@ struct StoredCollection: Sendable, Equatable {
   let dimension: Int
   let metric: Metric
   var model: String?
+  /// nil where the default holds.
+  var recallTarget: RecallTarget?
   var version: Int64 = 0
   var count: Int64 = 0
   /// The sum of its rows' checksums, modulo 2^64: a row that is lost, doubled or old is found by it.
@@ -66,18 +68,21 @@ extension StoredCollection {
 
   var isDropped: Bool { name.hasPrefix(Self.droppedMark) }
 
-  /// As it is kept once it is dropped: its own name is free.
+  /// As it is kept once it is dropped: its own name is free, and it has no recall target.
   var asDropped: StoredCollection {
     var dropped = self
     dropped.name = "\(Self.droppedMark)\(id)"
+    dropped.recallTarget = nil
     return dropped
   }
 }
 
 /// One change that a caller wants stored.
 enum RecordChange: Sendable {
-  case create(name: String, dimension: Int, metric: Metric)
+  case create(name: String, dimension: Int, metric: Metric, recallTarget: RecallTarget?)
   case drop(collection: Int64)
+  /// nil for the default.
+  case retarget(collection: Int64, recallTarget: RecallTarget?)
   /// Checked points; `model` is what embedded texts of the batch.
   case upsert(collection: Int64, points: [Point], model: String?)
   case delete(collection: Int64, ids: [String])
@@ -87,6 +92,7 @@ enum RecordChange: Sendable {
 enum Committed: Sendable {
   case created(StoredCollection)
   case dropped
+  case retargeted
   /// The version that holds the batch, or the current one when it changed nothing; the points it changed; the model.
   case changed(version: Int, points: Int, model: String?)
 }

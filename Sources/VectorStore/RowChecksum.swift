@@ -32,6 +32,15 @@ enum RowChecksum {
     sum.add(collection.version)
     sum.add(collection.count)
     sum.add(collection.digest)
+    // Without a target of its own it is as earlier formats have it.
+    if let target = collection.recallTarget { sum.add(target.value.bitPattern) }
+    return sum.value
+  }
+
+  static func of(_ target: RecallTarget, collection: Int64) -> Int64 {
+    var sum = Checksum(7)
+    sum.add(collection)
+    sum.add(target.value.bitPattern)
     return sum.value
   }
 

@@ -20,6 +20,8 @@ final class RowStatements {
   private let putMark: Statement
   let selectPoints: Statement
   let selectTombstones: Statement
+  /// nil before an older file was upgraded.
+  private var targets: RecallTargetRows?
   let database: Database
   let bounds: RecordBounds
 
@@ -85,21 +87,26 @@ final class RowStatements {
     selectTombstones = try Statement(
       database,
       "SELECT id, version, checksum FROM tombstones WHERE collection = ? AND version > ? ORDER BY version, id")
+    try findTargets()
   }
+
+  /// To be called again once an older file was upgraded.
+  func findTargets() throws(SQLiteError) { targets = try RecallTargetRows(database) }
 
   /// Stores one change within a transaction, and brings `state` up to date.
   func write(
     _ change: RecordChange, _ state: inout [Int64: StoredCollection]
   ) throws(SQLiteError) -> Result<Committed, StoreError> {
     switch change {
-    case .create(let name, let dimension, let metric):
+    case .create(let name, let dimension, let metric, let target):
       if state.values.contains(where: { $0.name == name }) { return .failure(.conflict("collection '\(name)' exists")) }
       let id = try insertCollection.first(
         .text(name), .integer(Int64(dimension)), .text(metric.rawValue)
       ) { $0.integer(0) }
       guard let id else { throw SQLiteError(code: SQLITE_INTERNAL, message: "no id for a new collection") }
-      let made = StoredCollection(id: id, name: name, dimension: dimension, metric: metric)
+      let made = StoredCollection(id: id, name: name, dimension: dimension, metric: metric, recallTarget: target)
       try update(made)
+      if target != nil { try write(target, of: id) }
       state[id] = made
       return .success(.created(made))
     case .drop(let id):
@@ -108,7 +115,15 @@ final class RowStatements {
       }
       // Its rows are swept later: a million of them would keep every writer waiting.
       try renameCollection.run(.text(dropped.name), .integer(RowChecksum.of(dropped)), .integer(id))
+      try targets?.write(nil, of: id)
       return .success(.dropped)
+    case .retarget(let id, let target):
+      guard var collection = state[id] else { return .failure(.unknownCollection("\(id)")) }
+      collection.recallTarget = target
+      try write(target, of: id)
+      try update(collection)
+      state[id] = collection
+      return .success(.retargeted)
     case .upsert(let id, let points, let model):
       guard var collection = state[id] else { return .failure(.unknownCollection("\(id)")) }
       if let model {
@@ -138,6 +153,11 @@ final class RowStatements {
       state[id] = collection
       return .success(.changed(version: Int(collection.version), points: deleted, model: collection.model))
     }
+  }
+
+  private func write(_ target: RecallTarget?, of collection: Int64) throws(SQLiteError) {
+    guard let targets else { throw SQLiteError(code: SQLITE_MISUSE, message: "the file is of an older format") }
+    try targets.write(target, of: collection)
   }
 
   private func upsert(_ point: Point, _ collection: inout StoredCollection) throws(SQLiteError) {
@@ -203,13 +223,15 @@ final class RowStatements {
   /// - Throws: for a row that is not as it was written.
   func readCollections() throws(SQLiteError) -> [StoredCollection] {
     var all: [StoredCollection] = []
+    var targets = try targets?.read() ?? [:]
     func read(_ row: Statement) throws(SQLiteError) -> Bool {
       guard let name = row.text(1), let metric = Metric(rawValue: row.text(3) ?? ""),
         let dimension = Int(exactly: row.integer(2)), dimension > 0
       else { throw SQLiteError(code: SQLITE_CORRUPT, message: "it is damaged: a collection is not as it was written") }
       let collection = StoredCollection(
         id: row.integer(0), name: name, dimension: dimension, metric: metric, model: row.text(4),
-        version: row.integer(5), count: row.integer(6), digest: row.integer(7))
+        recallTarget: targets.removeValue(forKey: row.integer(0)), version: row.integer(5), count: row.integer(6),
+        digest: row.integer(7))
       guard RowChecksum.of(collection) == row.integer(8), collection.version >= 0, collection.count >= 0 else {
         throw SQLiteError(code: SQLITE_CORRUPT, message: "it is damaged: collection '\(name)' is not as it was written")
       }
@@ -217,6 +239,11 @@ final class RowStatements {
       return true
     }
     try selectCollections.forEach(failure: { $0 }, read: read)
+    if let owner = targets.keys.min() {
+      throw SQLiteError(
+        code: SQLITE_CORRUPT,
+        message: "it is damaged: there is a recall target of collection \(owner), which is missing")
+    }
     return all
   }
 }

@@ -64,7 +64,12 @@ extension SQLiteRecords {
   /// after the next kill.
   func accept() throws(OpenError) {
     guard let database, !isReadOnly else { return }
-    do throws(SQLiteError) { try Schema.upgrade(database) } catch { throw unusable(error) }
+    do throws(SQLiteError) {
+      try Schema.upgrade(database)
+      try statements().findTargets()
+    } catch {
+      throw unusable(error)
+    }
     try? database.keepLog(false)
     // Where it fails, the log stays and the next start takes it.
     if hadLog { try? clearLog(database) }

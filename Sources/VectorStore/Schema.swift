@@ -7,12 +7,13 @@ enum Schema {
   /// * 1: the tables below.
   /// * 2: the same, but not every deletion is there for ever: a tombstone without an id has the version from which on they
   ///   all are. A dropped collection stays, under a name that no other can have, until its rows are gone.
-  static let format = 2
+  /// * 3: a collection may have a recall target of its own. Its checksum is then over that as well.
+  static let format = 3
 
-  /// Name and statement of every table and index.
-  static let objects: [(name: String, sql: String)] = [
+  /// Name and statement of every table and index, and the format that brought it.
+  static let objects: [(name: String, since: Int, sql: String)] = [
     (
-      "collections",
+      "collections", 1,
       """
       CREATE TABLE collections (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, dim INTEGER NOT NULL, \
       metric TEXT NOT NULL, model TEXT, version INTEGER NOT NULL, count INTEGER NOT NULL, digest INTEGER NOT NULL, \
@@ -20,21 +21,27 @@ enum Schema {
       """
     ),
     (
-      "points",
+      "points", 1,
       """
       CREATE TABLE points (collection INTEGER NOT NULL, id TEXT NOT NULL, vector BLOB NOT NULL, text TEXT, metadata TEXT, \
       version INTEGER NOT NULL, checksum INTEGER NOT NULL, UNIQUE (collection, id)) STRICT
       """
     ),
-    ("points_by_version", "CREATE INDEX points_by_version ON points (collection, version)"),
+    ("points_by_version", 1, "CREATE INDEX points_by_version ON points (collection, version)"),
     (
-      "tombstones",
+      "tombstones", 1,
       """
       CREATE TABLE tombstones (collection INTEGER NOT NULL, id TEXT NOT NULL, version INTEGER NOT NULL, \
       checksum INTEGER NOT NULL, PRIMARY KEY (collection, id)) STRICT, WITHOUT ROWID
       """
     ),
-    ("tombstones_by_version", "CREATE INDEX tombstones_by_version ON tombstones (collection, version)"),
+    ("tombstones_by_version", 1, "CREATE INDEX tombstones_by_version ON tombstones (collection, version)"),
+    (
+      "recall_targets", 3,
+      """
+      CREATE TABLE recall_targets (collection INTEGER PRIMARY KEY, target REAL NOT NULL, checksum INTEGER NOT NULL) STRICT
+      """
+    ),
   ]
 
   /// Makes a new file ours, or checks that it is.
@@ -59,16 +66,24 @@ enum Schema {
         throw SQLiteError(
           code: 0, message: "its data format is \(format), written by \(age); this one reads \(self.format)")
       }
-      try check(database)
+      try check(database, format: found)
     } catch {
       throw OpenError("\(path) cannot be used: \(error.message)")
     }
   }
 
-  /// Makes an older file of ours one of this format: whatever that may hold, this one may hold too.
+  /// Makes an older file of ours one of this format: whatever that may hold, this one may hold too. All of it or nothing.
   static func upgrade(_ database: Database) throws(SQLiteError) {
-    guard try database.value("PRAGMA user_version") != "\(format)" else { return }
-    try database.run("PRAGMA user_version = \(format)")
+    guard let found = Int(try database.value("PRAGMA user_version") ?? ""), found != format else { return }
+    do throws(SQLiteError) {
+      try database.run("BEGIN IMMEDIATE")
+      for object in objects where object.since > found { try database.run(object.sql) }
+      try database.run("PRAGMA user_version = \(format)")
+      try database.run("COMMIT")
+    } catch {
+      if database.isInTransaction { try? database.run("ROLLBACK") }
+      throw error
+    }
   }
 
   private static func create(_ database: Database) throws(SQLiteError) {
@@ -81,8 +96,8 @@ enum Schema {
     try database.run("COMMIT")
   }
 
-  /// The file's structure, and that its tables are as ``create(_:)`` made them.
-  private static func check(_ database: Database) throws(SQLiteError) {
+  /// The file's structure, and that its tables are those of `format`, as they were made.
+  private static func check(_ database: Database, format: Int) throws(SQLiteError) {
     let damage = try database.value("PRAGMA integrity_check(1)") ?? "no answer"
     guard damage == "ok" else {
       // One line of the log: the first names the database.
@@ -92,7 +107,7 @@ enum Schema {
     for object in objects {
       let statement = try Statement(database, "SELECT sql FROM sqlite_master WHERE name = ?")
       let found = try statement.first(.text(object.name)) { $0.text(0) } ?? nil
-      guard found == object.sql else {
+      guard found == (object.since <= format ? object.sql : nil) else {
         throw SQLiteError(code: 0, message: "it is damaged: '\(object.name)' is not as it was made")
       }
     }

@@ -46,6 +46,7 @@ final class Statement {
   /// What a parameter is given.
   enum Value {
     case integer(Int64)
+    case real(Double)
     case text(String?)
     /// Bytes that are UTF-8.
     case utf8([UInt8]?)
@@ -65,6 +66,7 @@ final class Statement {
     let copies = nf_sqlite_transient()
     switch value {
     case .integer(let number): return sqlite3_bind_int64(handle, index, number)
+    case .real(let number): return sqlite3_bind_double(handle, index, number)
     case .text(nil), .utf8(nil): return sqlite3_bind_null(handle, index)
     case .text(let text?):
       var text = text
@@ -104,6 +106,8 @@ final class Statement {
   }
 
   func integer(_ column: Int32) -> Int64 { sqlite3_column_int64(handle, column) }
+
+  func real(_ column: Int32) -> Double { sqlite3_column_double(handle, column) }
 
   func text(_ column: Int32) -> String? {
     bytes(column).map { String(decoding: $0, as: UTF8.self) }

@@ -54,10 +54,11 @@ struct FolderCheckTests {
     #expect(try folder.contents() == stopped)
   }
 
-  @Test func anOlderFormatStaysThat() throws {
+  @Test(arguments: [1, 2])
+  func anOlderFormatStaysThat(_ format: Int) throws {
     let folder = try TemporaryFolder()
     try fill(folder).close()
-    try folder.run("PRAGMA user_version = 1")
+    try folder.make(format: format)
     let before = try folder.contents()
     #expect(try check(folder).allSatisfy { $0.problem == nil })
     #expect(try folder.contents() == before)

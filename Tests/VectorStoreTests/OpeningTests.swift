@@ -15,29 +15,30 @@ import VectorStore
 
   @Test func aNewerFormatIsRefused() throws {
     let folder = try filled()
-    try change(folder) { $0.replaceSubrange(60..<64, with: [0, 0, 0, 3]) }
+    try change(folder) { $0.replaceSubrange(60..<64, with: [0, 0, 0, 4]) }
     let text =
-      "\(folder.database) cannot be used: its data format is 3, written by a newer version of nearfar; this one reads 2"
+      "\(folder.database) cannot be used: its data format is 4, written by a newer version of nearfar; this one reads 3"
     #expect(throws: OpenError(text)) { try folder.open() }
   }
 
-  /// The format before has nothing that this one does not read.
-  @Test func anOlderFormatIsTaken() throws {
+  /// The formats before have nothing that this one does not read.
+  @Test(arguments: [1, 2] as [UInt8])
+  func anOlderFormatIsTaken(_ format: UInt8) throws {
     let folder = try filled()
     let before = try opened(folder).map { ($0.name, Model(points: $0.points, version: $0.version)) }
-    try change(folder) { $0.replaceSubrange(60..<64, with: [0, 0, 0, 1]) }
+    try folder.make(format: Int(format))
     let reading = try CollectionStore(data: .folder(folder.path), vfs: nil, readOnly: true)
     #expect(reading.all.map(\.name) == before.map(\.0))
     reading.close()
-    #expect(try Data(contentsOf: URL(fileURLWithPath: folder.database))[60..<64].elementsEqual([0, 0, 0, 1]))
+    #expect(try Data(contentsOf: URL(fileURLWithPath: folder.database))[60..<64].elementsEqual([0, 0, 0, format]))
     let after = try opened(folder).map { ($0.name, Model(points: $0.points, version: $0.version)) }
     #expect(after.map(\.1) == before.map(\.1))
-    #expect(try Data(contentsOf: URL(fileURLWithPath: folder.database))[60..<64].elementsEqual([0, 0, 0, 2]))
+    #expect(try Data(contentsOf: URL(fileURLWithPath: folder.database))[60..<64].elementsEqual([0, 0, 0, 3]))
   }
 
   @Test func anOlderFormatThatIsRefusedStaysThat() throws {
     let folder = try filled()
-    try folder.run("PRAGMA user_version = 1")
+    try folder.make(format: 1)
     try folder.run("UPDATE points SET text = 'another' WHERE rowid = (SELECT max(rowid) FROM points)")
     let before = try folder.contents()
     #expect(throws: OpenError.self) { try folder.open() }

@@ -45,6 +45,23 @@ final class TemporaryFolder {
     try #require(sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK)
   }
 
+  /// The rows of a table of the closed database.
+  func count(_ table: String) throws -> Int {
+    var handle: OpaquePointer?
+    var statement: OpaquePointer?
+    defer {
+      sqlite3_finalize(statement)
+      sqlite3_close_v2(handle)
+    }
+    try #require(sqlite3_open(database, &handle) == SQLITE_OK)
+    try #require(sqlite3_prepare_v2(handle, "SELECT count(*) FROM \(table)", -1, &statement, nil) == SQLITE_OK)
+    try #require(sqlite3_step(statement) == SQLITE_ROW)
+    return Int(sqlite3_column_int64(statement, 0))
+  }
+
+  /// Makes the closed database one of an earlier format.
+  func make(format: Int) throws { try run("DROP TABLE recall_targets; PRAGMA user_version = \(format)") }
+
   func open(vfs: String? = nil) throws -> CollectionStore { try CollectionStore(data: .folder(path), vfs: vfs) }
 }
 
