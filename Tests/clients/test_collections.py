@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from golden import BY_TEXT, assert_vectors
 from problems import problem
+from process import Server
 
 
 def create(server, name, dim=3):
@@ -36,7 +37,7 @@ def test_create_describe_list_and_delete(server, name):
     found = server.get(f"/collections/{name}")
     assert found.status_code == 200
     assert found.json() == made
-    assert set(made) == {"name", "dim", "metric", "count", "version", "model"}
+    assert set(made) == {"name", "dim", "metric", "count", "recall_target", "version", "model"}
     listed = server.get("/collections").json()["collections"]
     assert made in listed
     assert [item["name"] for item in listed] == sorted(item["name"] for item in listed)
@@ -54,6 +55,47 @@ def test_creating_it_again(server, name):
     assert again.json()["count"] == 1
     problem(server.put(f"/collections/{name}", {"dim": 6, "metric": "cosine"}), 409)
     assert server.get(f"/collections/{name}").json()["dim"] == 5
+
+
+def test_a_recall_target_of_its_own(server, name):
+    path, shape = f"/collections/{name}", {"dim": 3, "metric": "cosine"}
+    made = server.put(path, {**shape, "recall_target": 0.9})
+    assert made.status_code == 201
+    assert made.json()["recall_target"] == 0.9
+    version = upsert(server, name, [{"id": "a", "vector": [1, 2, 3]}])["version"]
+    # It is a setting: what is not named stays, and null is the default.
+    for given, expected in [({}, 0.9), ({"recall_target": 0.5}, 0.5), ({"recall_target": 1}, 1), ({}, 1)]:
+        answer = server.put(path, {**shape, **given})
+        assert (answer.status_code, answer.json()["recall_target"]) == (200, expected)
+        assert server.get(path).json() == answer.json()
+        assert answer.json() in server.get("/collections").json()["collections"]
+    problem(server.put(path, {"dim": 4, "recall_target": 0.8}), 409)
+    problem(server.put(path, {**shape, "recall_target": 0.4}), 422, "recall_target")
+    assert server.get(path).json()["recall_target"] == 1
+    for _ in range(2):
+        answer = server.put(path, {**shape, "recall_target": None})
+        assert (answer.status_code, answer.json()["recall_target"]) == (200, 0.97)
+    assert answer.json() == {**shape, "name": name, "count": 1, "recall_target": 0.97, "version": version, "model": None}
+    # A collection made anew has nothing of the one before.
+    assert server.put(path, {**shape, "recall_target": 0.7}).json()["recall_target"] == 0.7
+    assert server.delete(path).status_code == 204
+    assert create(server, name)["recall_target"] == 0.97
+
+
+def test_a_recall_target_outlives_a_kill(tmp_path):
+    shape = {"dim": 2, "metric": "dot"}
+    killed = Server("--data", str(tmp_path))
+    try:
+        assert killed.put("/collections/a", {**shape, "recall_target": 0.8}).status_code == 201
+        assert killed.put("/collections/b", shape).status_code == 201
+        assert killed.put("/collections/b", {**shape, "recall_target": 0.99}).status_code == 200
+        assert killed.put("/collections/default", {"dim": golden.DIM, "recall_target": 0.6}).status_code == 200
+    finally:
+        killed.process.kill()
+        assert killed.stop() == -9
+    with Server("--data", str(tmp_path)) as server:
+        listed = server.get("/collections").json()["collections"]
+        assert {item["name"]: item["recall_target"] for item in listed} == {"a": 0.8, "b": 0.99, "default": 0.6}
 
 
 def test_the_default_collection_is_there(server):
@@ -222,6 +264,11 @@ def test_unknown_collections_and_points_are_404(server, name):
         ({"dim": 3, "metric": "manhattan"}, "metric"),
         ({"dim": 3, "metric": 1}, "metric"),
         ({"dim": 3, "shards": 2}, "shards"),
+        ({"dim": 3, "recall_target": 0.49}, "recall_target"),
+        ({"dim": 3, "recall_target": 1.01}, "recall_target"),
+        ({"dim": 3, "recall_target": "high"}, "recall_target"),
+        ({"dim": 3, "recall_target": [0.9]}, "recall_target"),
+        ({"dim": 3, "recall_target": True}, "recall_target"),
     ],
 )
 def test_invalid_collections(server, name, body, param):

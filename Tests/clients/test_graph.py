@@ -104,6 +104,26 @@ def test_what_was_measured_is_told(server, collection):
     assert f"nearfar_collection_recall_measured_timestamp_seconds{{{label}}} 1" in text
 
 
+@pytest.mark.parametrize("target", [0.5, 0.99, 1])
+def test_the_collections_own_target(server, collection, target):
+    shape = {"dim": DIM, "metric": "euclidean"}
+    asked = search(server, recall_target=target)
+    answer = server.put(f"/collections/{NAME}", {**shape, "recall_target": target})
+    assert (answer.status_code, answer.json()["count"], answer.json()["recall_target"]) == (200, COUNT, target)
+    try:
+        found = search(server)
+        assert (found["mode"], found.get("ef")) == (asked["mode"], asked.get("ef"))
+        assert found["expected_recall"] >= target
+        graph = server.get("/info").json()["graphs"][NAME]
+        assert graph["recall_target"] == target and graph["expected_recall"] >= target
+        assert (graph["mode"], graph.get("ef")) == (found["mode"], found.get("ef"))
+        # What a search asks for goes before.
+        assert search(server, recall_target=1)["mode"] == "exact"
+    finally:
+        answer = server.put(f"/collections/{NAME}", {**shape, "recall_target": None})
+    assert answer.json()["recall_target"] == server.get("/info").json()["graphs"][NAME]["recall_target"] == 0.97
+
+
 def test_a_batch_answers_as_its_queries_alone(server, collection):
     together = search(server, ef=64)["results"]
     for row in range(5):

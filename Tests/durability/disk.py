@@ -117,7 +117,7 @@ def read_only(binary: str, folder: str) -> list[str]:
     problems = []
     os.mkdir(folder)
     server = Server(binary, folder)
-    server.client().ask("PUT", PATH, {"dim": DIM, "metric": "cosine"})
+    server.client().ask("PUT", PATH, {"dim": DIM, "metric": "cosine", "recall_target": 0.9})
     put(server.client(), [{"id": "kept", "vector": [2.0] * DIM}])
     # Taken away from a running server: what it has open stays open, and reads go on.
     os.chmod(folder, 0o555)
@@ -139,6 +139,12 @@ def read_only(binary: str, folder: str) -> list[str]:
         status, answer = put(client, [{"id": "b", "vector": [1.0] * DIM}])
         if status != 503 or "read-only" not in str(answer):
             problems.append(f"a write answers {status}: {answer}")
+        for target, expected in [(0.9, 200), (None, 503), (0.8, 503)]:
+            status, answer = client.ask("PUT", PATH, {"dim": DIM, "metric": "cosine", "recall_target": target})
+            if status != expected:
+                problems.append(f"a recall target of {target} answers {status}: {answer}")
+        if client.ask("GET", PATH)[1].get("recall_target") != 0.9:
+            problems.append("the collection's recall target is not what it was")
         server.stop()
         if before != {name: os.stat(os.path.join(folder, name)).st_mtime_ns for name in os.listdir(folder)}:
             problems.append("the folder has changed")

@@ -15,8 +15,10 @@ struct CollectionsEndpoint: Sendable {
       throw Problem.invalid("dim", "is required")
     }
     let metric = Metric(rawValue: try fields.choice("metric", of: Metric.allCases.map(\.rawValue))) ?? .cosine
+    let recallTarget = try fields.recallTargetChange()
     try fields.finish()
-    let (collection, created) = try store.create(name, dimension: dimension, metric: metric)
+    let (collection, created) = try store.create(
+      name, dimension: dimension, metric: metric, recallTarget: recallTarget)
     call.answer(status: created ? 201 : 200) { Self.describe(collection, to: &$0) }
   }
 
@@ -63,6 +65,7 @@ struct CollectionsEndpoint: Sendable {
     writer.member("count", snapshot.count)
     writer.member("dim", collection.dimension)
     writer.member("metric", collection.metric.rawValue)
+    writer.member("recall_target", snapshot.recallTarget)
     writer.member("version", snapshot.version)
     writer.member("model", orNull: snapshot.model)
     writer.endObject()

@@ -65,8 +65,7 @@ struct NeighborsRequest: Sendable {
   private static func mode(_ fields: inout Fields) throws(Problem) -> (SearchOptions.Mode, Double?) {
     let exact = try fields.bool("exact", default: false)
     let ef = try fields.integer("ef", in: 1...longestPool)
-    let target = try fields.number("recall_target")
-    if let target, !(0.5...1).contains(target) { throw .invalid("recall_target", "must be between 0.5 and 1") }
+    let target = try fields.recallTarget()?.value
     if exact, ef != nil { throw .invalid("ef", "an exact search does not use it") }
     if exact, target != nil { throw .invalid("recall_target", "an exact search does not use it") }
     if let ef { return (.graph(ef: ef), target) }

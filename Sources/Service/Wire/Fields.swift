@@ -25,6 +25,9 @@ struct Fields {
     return value
   }
 
+  /// Whether `key` is there and null.
+  func isNull(_ key: String) -> Bool { remaining[key]?.isNull ?? false }
+
   mutating func required(_ key: String) throws(Problem) -> JSONValue {
     guard let value = take(key) else { throw .invalid(name(key), "is required") }
     return value
