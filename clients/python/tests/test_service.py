@@ -152,6 +152,13 @@ def test_collections(client):
     made = client.create_collection("client", 3)
     assert (made.name, made.dim, made.metric, made.count, made.model) == ("client", 3, "cosine", 0, None)
     assert client.create_collection("client", 3, "cosine") == made
+    assert made.recall_target == 0.97
+    targets = [0.9, None, 1, "default", None]
+    found = [client.create_collection("client", 3, recall_target=target).recall_target for target in targets]
+    assert found == [0.9, 0.9, 1, 0.97, 0.97]
+    with pytest.raises(NearfarError) as caught:
+        client.create_collection("client", 3, recall_target=0.4)
+    assert (caught.value.status, caught.value.param) == (422, "recall_target")
     assert made in client.collections()
     with pytest.raises(NearfarError) as caught:
         client.create_collection("client", 4)

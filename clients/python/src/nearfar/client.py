@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Iterator, List, Mapping, Optional, Sequence, TypeVar, Union
+from typing import Any, Callable, Dict, Iterator, List, Literal, Mapping, Optional, Sequence, TypeVar, Union
 from urllib.parse import quote
 
 import httpx
@@ -12,7 +12,7 @@ from .errors import NearfarError
 from .results import Collection, Deleted, Exported, LossResult, Neighbors, Point, Queue, Upserted
 from .safetensors import Tensors, decode
 from .transport import Transport, unreadable
-from .wire import JSON, SAFETENSORS, json_body, loss_body, numbers
+from .wire import JSON, NULL, SAFETENSORS, json_body, loss_body, numbers
 
 Result = TypeVar("Result")
 _JSON = {"Content-Type": JSON}
@@ -157,9 +157,21 @@ class Client:
 
     # Retrieval
 
-    def create_collection(self, name: str, dim: int, metric: Optional[str] = None) -> Collection:
-        """Makes a collection (metric: cosine where none is named); one that exists alike stays as it is."""
-        return Collection.read(self._put(f"/collections/{segment(name)}", dim=dim, metric=metric))
+    def create_collection(
+        self,
+        name: str,
+        dim: int,
+        metric: Optional[str] = None,
+        *,
+        recall_target: Union[float, Literal["default"], None] = None,
+    ) -> Collection:
+        """Makes a collection (metric: cosine where none is named); one that exists alike keeps its points.
+
+        recall_target: the recall@10, from 0.5 to 1, of searches that ask for none. A collection that exists is given it as
+        well; "default" takes it back, and None leaves it as it is.
+        """
+        target = NULL if recall_target == "default" else recall_target
+        return Collection.read(self._put(f"/collections/{segment(name)}", dim=dim, metric=metric, recall_target=target))
 
     def collection(self, name: str = "default") -> Collection:
         return Collection.read(self._get(f"/collections/{segment(name)}"))

@@ -112,7 +112,10 @@ class Neighbors:
 
 @dataclass(frozen=True)
 class Collection:
-    """model is the fingerprint of the model that embedded its texts, None as long as there were none."""
+    """model is the fingerprint of the model that embedded its texts, None as long as there were none.
+
+    recall_target: the recall@10 of searches that ask for none.
+    """
 
     name: str
     dim: int
@@ -120,6 +123,7 @@ class Collection:
     count: int
     version: int
     model: Optional[str]
+    recall_target: float
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> "Collection":

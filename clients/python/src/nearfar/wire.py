@@ -13,9 +13,14 @@ JSON = "application/json"
 SAFETENSORS = "application/x-safetensors"
 
 
+# A field that is sent as null, where None is one that is not sent.
+NULL = object()
+
+
 def json_body(**fields: Any) -> bytes:
     """The fields that are not None as a JSON object. ValueError for NaN and infinities, which JSON does not have."""
-    return json_text({name: value for name, value in fields.items() if value is not None}).encode()
+    sent = {name: value for name, value in fields.items() if value is not None}
+    return json_text({name: None if value is NULL else value for name, value in sent.items()}).encode()
 
 
 def json_text(value: Any) -> str:
