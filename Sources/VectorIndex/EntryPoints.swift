@@ -61,7 +61,8 @@ struct EntryPoints: Sendable {
     var found = near(query, Self.nearestCells, includingFar: false, kernels)
     // The nearest cells may have lost all their members.
     if found.isEmpty { found = near(query, starts.count, includingFar: true, kernels) }
-    return found + others
+    found.append(contentsOf: others)
+    return found
   }
 
   /// What a filter leaves of the entries around a query.
