@@ -18,13 +18,15 @@ static size_t NF(code_bound)(const nf_codes *codes, const nf_code_query *query, 
       if (i + r + ahead < count) {
         nf_prefetch(nf_record(codes, slots[i + r + ahead]), codes->padded);
         __builtin_prefetch(nf_header(codes, slots[i + r + ahead]));
+        __builtin_prefetch(nf_bounds(codes, slots[i + r + ahead]));
       }
     }
     NF(full_keys)(codes, query, four, keys);
     for (size_t r = 0; r < NF_LANES && i + r < count; r++) {
       const nf_code_header *header = nf_header(codes, four[r]);
+      const nf_code_bounds *bounds = nf_bounds(codes, four[r]);
       const float reach = query->reach ? query->reach[header->cell] : query->norm;
-      const float width = header->e * reach + header->n * query->error + query->weight * header->s +
+      const float width = bounds->e * reach + bounds->n * query->error + query->weight * nf_slack(header) +
                           NF(cell_slack)(reach, query->slack_square, query->slack_linear, query->slack);
       hits[found] = (nf_code_hit){four[r], 0, keys[r], width};
       // Not "at least": a bound that is not a number rules nothing out.
@@ -147,8 +149,10 @@ static float NF(list_fill)(const nf_codes *nf, uint32_t slot, size_t dimension, 
 #define NF_SELECTED 4
 
 // What one row's product with some queries makes of its bound; `in` has a bit for each query that it may be a neighbour of.
-NF_INLINE size_t NF(select_of_row)(const nf_code_header *header, uint32_t slot, const int32_t *values, size_t first, vi in,
+NF_INLINE size_t NF(select_of_row)(const nf_codes *codes, uint32_t slot, const int32_t *values, size_t first, vi in,
                                    const float *cells, const nf_tile_queries *queries, nf_code_hit *hits) {
+  const nf_code_header *header = nf_header(codes, slot);
+  const nf_code_bounds *bounds = nf_bounds(codes, slot);
   const float *reaches = queries->norms ? queries->norms : cells;
   const float weight = queries->norms ? 0.0f : 1.0f;
   size_t found = 0;
@@ -162,7 +166,7 @@ NF_INLINE size_t NF(select_of_row)(const nf_code_header *header, uint32_t slot, 
     const float key = header->a * (queries->steps[query] * (float)(int32_t)product) +
                       (weight * header->b + (queries->norms ? cells[query] : -reach * reach));
     const float width =
-        header->e * reach + header->n * queries->errors[query] + weight * header->s +
+        bounds->e * reach + bounds->n * queries->errors[query] + weight * nf_slack(header) +
         NF(cell_slack)(reach, queries->slack_square[query], queries->slack_linear[query], queries->slack[query]);
     if (!(key + width < queries->thresholds[query]))
       hits[found++] = (nf_code_hit){slot, (uint32_t)query, key, width};
@@ -178,8 +182,8 @@ static size_t NF(code_select)(const nf_codes *codes, const uint32_t *slots, size
   const float weight = queries->norms ? 0.0f : 1.0f;
   float e = 0.0f, n = 0.0f;
   for (size_t row = 0; row < rows; row++) {
-    e = fmaxf(e, nf_header(codes, slots[row])->e);
-    n = fmaxf(n, nf_header(codes, slots[row])->n);
+    e = fmaxf(e, nf_bounds(codes, slots[row])->e);
+    n = fmaxf(n, nf_bounds(codes, slots[row])->n);
   }
   // What a row's own part must reach, if it has the widest bounds of all. 1e-6: what taking the other parts to this side is
   // rounded by.
@@ -193,15 +197,14 @@ static size_t NF(code_select)(const nf_codes *codes, const uint32_t *slots, size
   }
   size_t found = 0;
   for (size_t row = 0; row < rows; row += NF_SELECTED) {
-    const nf_code_header *headers[NF_SELECTED];
     const int32_t *values[NF_SELECTED];
     vf a[NF_SELECTED], b[NF_SELECTED];
     for (size_t r = 0; r < NF_SELECTED; r++) {
       const size_t at = row + r < rows ? row + r : rows - 1;
-      headers[r] = nf_header(codes, slots[at]);
+      const nf_code_header *header = nf_header(codes, slots[at]);
       values[r] = products + at * stride;
-      a[r] = NF(splat)(headers[r]->a);
-      b[r] = NF(splat)(weight * headers[r]->b + weight * headers[r]->s);
+      a[r] = NF(splat)(header->a);
+      b[r] = NF(splat)(weight * header->b + weight * nf_slack(header));
     }
     for (size_t j = 0; j < count; j += NF_WIDTH) {
       vi in[NF_SELECTED], any = {};
@@ -228,7 +231,7 @@ static size_t NF(code_select)(const nf_codes *codes, const uint32_t *slots, size
       }
       for (size_t r = 0; r < NF_SELECTED && row + r < rows; r++)
         if (__builtin_reduce_or(in[r]))
-          found += NF(select_of_row)(headers[r], slots[row + r], values[r], j, in[r], cells, queries, hits + found);
+          found += NF(select_of_row)(codes, slots[row + r], values[r], j, in[r], cells, queries, hits + found);
     }
   }
   return found;

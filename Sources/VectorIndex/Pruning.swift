@@ -44,11 +44,14 @@ struct Pruning {
   private func spread(_ degree: Int, for slot: Int, from candidates: [UInt32]) -> [UInt32] {
     kernels.choose(
       degree, of: candidates.map { rows.row(Int($0)).baseAddress },
-      factors: candidates.map { records.scale(of: Int($0)) },
-      slots: candidates, around: rows.row(slot), factor: records.scale(of: slot),
+      factors: candidates.map { scale(of: Int($0)) },
+      slots: candidates, around: rows.row(slot), factor: scale(of: slot),
       slot: UInt32(truncatingIfNeeded: slot), alphaSquared: alphaSquared
     ).map { candidates[$0] }
   }
+
+  /// What a row is multiplied by before distances are taken.
+  private func scale(of slot: Int) -> Float { records.metric == .cosine ? Float(1 / rows.norm(slot)) : 1 }
 
   /// The nearest of `candidates`, the smaller slot of two; nil when there is none.
   func nearest(to slot: Int, of candidates: [UInt32]) -> UInt32? {

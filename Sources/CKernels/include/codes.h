@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 // A record holds `padded` codes (a multiple of 128, or of 64 where there is one plane), value + 128, so that
 // unsigned×signed products apply. With two planes the codes' upper nibbles come first, then the lower ones: a walk over a
@@ -15,16 +16,22 @@
 // is no reach. Without the lower plane, `rough` stands in for b. The records are the same for distances and for products:
 // a query for products weighs b with 0, and its step, norm and errors are half of what they are for distances.
 typedef struct nf_code_header {
-  float a, b, rough, e, n, s;
-  uint32_t cell;
-  float scale;  // 1/‖row‖ under the cosine, else 1
+  float a, b, rough;
+  uint16_t cell;
+  uint16_t s;  // the upper half of a float, see nf_slack
 } nf_code_header;
+
+// What only exact scans read of a row.
+typedef struct nf_code_bounds {
+  float e, n;
+} nf_code_bounds;
 
 typedef struct nf_codes {
   uint8_t *base;
   size_t padded;  // bytes of a record
   size_t planes;  // 2 for nibbles, 1 for bytes
   nf_code_header *headers;
+  nf_code_bounds *bounds;
   uint32_t *lists;
   size_t list_stride;  // words of a list: its length, then room for `capacity` slots
   size_t capacity;
@@ -96,6 +103,24 @@ typedef struct nf_tile_queries {
 
 static inline nf_code_header *nf_header(const nf_codes *codes, size_t slot) {
   return codes->headers + slot;
+}
+
+static inline nf_code_bounds *nf_bounds(const nf_codes *codes, size_t slot) {
+  return codes->bounds + slot;
+}
+
+// The half of a float that is no less than `value`, which is at least 0.
+static inline uint16_t nf_slack_above(float value) {
+  uint32_t bits;
+  memcpy(&bits, &value, sizeof bits);
+  return (uint16_t)((bits + 0xFFFFu) >> 16);
+}
+
+static inline float nf_slack(const nf_code_header *header) {
+  const uint32_t bits = (uint32_t)header->s << 16;
+  float value;
+  memcpy(&value, &bits, sizeof value);
+  return value;
 }
 
 static inline const uint8_t *nf_record(const nf_codes *codes, size_t slot) {

@@ -3,6 +3,7 @@ import CKernels
 extension CoarseQuantizer {
   /// Rows of the sample for each centroid of a set without clusters.
   private static let rowsPerCentroid = 64
+  /// A record names its own in 16 bits.
   private static let mostCentroids = 1024
   private static let rounds = 3
 

@@ -66,15 +66,12 @@ extension CodeRecords {
   public func deviation(of slot: UInt32, for query: CodeQuery) -> Float {
     let header = raw.headers[Int(slot)]
     let reach = query.raw.pointee.reach.map { $0[Int(header.cell)] } ?? query.raw.pointee.norm
-    return header.e * reach / Float(dimension).squareRoot()
+    return raw.bounds[Int(slot)].e * reach / Float(dimension).squareRoot()
   }
 
   /// The centroid that the codes of `slot` are relative to.
   public func cell(of slot: Int) -> Int { Int(raw.headers[slot].cell) }
 
   /// A measure of how far the row in `slot` is from its centroid.
-  public func residual(of slot: Int) -> Float { raw.headers[slot].n }
-
-  /// What a row is multiplied by before distances are taken: 1/‖row‖ under the cosine, else 1.
-  public func scale(of slot: Int) -> Float { raw.headers[slot].scale }
+  public func residual(of slot: Int) -> Float { raw.bounds[slot].n }
 }

@@ -45,7 +45,7 @@ public final class CodeRecords: @unchecked Sendable {
     let planes = coarse.dimension <= Self.mostUndivided ? 1 : 2
     let unit = 64 * planes
     padded = (coarse.dimension + unit - 1) / unit * unit
-    let header = MemoryLayout<nf_code_header>.size
+    let header = MemoryLayout<nf_code_header>.size + MemoryLayout<nf_code_bounds>.size
     let listStride = (1 + max(0, neighbors) + 15) / 16 * 16
     mostNeighbors = listStride - 1
     // An even number, so that lists begin on cache lines.
@@ -58,6 +58,8 @@ public final class CodeRecords: @unchecked Sendable {
     raw = nf_codes(
       base: memory.assumingMemoryBound(to: UInt8.self), padded: padded, planes: planes,
       headers: (memory + padded * self.slots).assumingMemoryBound(to: nf_code_header.self),
+      bounds: (memory + (padded + MemoryLayout<nf_code_header>.size) * self.slots)
+        .assumingMemoryBound(to: nf_code_bounds.self),
       lists: (memory + (padded + header) * self.slots).assumingMemoryBound(to: UInt32.self), list_stride: listStride,
       capacity: mostNeighbors)
   }
@@ -67,6 +69,7 @@ public final class CodeRecords: @unchecked Sendable {
     guard other.padded == padded, other.coarse === coarse, count <= min(slots, other.slots) else { return }
     raw.base.update(from: other.raw.base, count: count * padded)
     raw.headers.update(from: other.raw.headers, count: count)
+    raw.bounds.update(from: other.raw.bounds, count: count)
   }
 
   /// Takes over the first `count` lists of `other`.
@@ -75,14 +78,21 @@ public final class CodeRecords: @unchecked Sendable {
     raw.lists.update(from: other.raw.lists, count: count * raw.list_stride)
   }
 
+  /// What is known of a row beside its codes.
+  private typealias Head = (header: nf_code_header, bounds: nf_code_bounds)
+
   /// Of what has no codes: every bound is infinite, and nothing is ruled out.
-  private static let unknown = nf_code_header(
-    a: 0, b: 0, rough: 0, e: .infinity, n: .infinity, s: .infinity, cell: 0, scale: 1)
+  private static let unknown: Head = (
+    nf_code_header(a: 0, b: 0, rough: 0, cell: 0, s: nf_slack_above(.infinity)),
+    nf_code_bounds(e: .infinity, n: .infinity)
+  )
+
+  private func set(_ head: Head, of slot: Int) { (raw.headers[slot], raw.bounds[slot]) = head }
 
   /// Makes `slot` one whose row searches have to look at.
   public func forget(_ slot: Int) {
     guard slot >= 0, slot < slots else { return }
-    nf_header(&raw, slot)?.pointee = Self.unknown
+    set(Self.unknown, of: slot)
   }
 
   /// Writes the codes of `row` to `slot`, whose list stays as it is.
@@ -91,16 +101,18 @@ public final class CodeRecords: @unchecked Sendable {
   /// - Returns: ‖residual‖², as far as it is known.
   @discardableResult
   public func write(_ row: UnsafeBufferPointer<Float>, norm: Double, to slot: Int, _ kernels: Kernels) -> Double {
-    guard slot >= 0, slot < slots, row.count == dimension, let header = nf_header(&raw, slot) else { return 0 }
+    guard slot >= 0, slot < slots, row.count == dimension else { return 0 }
     let record = raw.base + slot * padded
     return withUnsafeTemporaryAllocation(of: Int8.self, capacity: padded) { codes in
       guard let first = codes.baseAddress else { return 0 }
       codes.initialize(repeating: 0)
       var square = 0.0
       if metric == .cosine ? norm > 0 : CoarseQuantizer.resolves(norm: norm) {
-        (header.pointee, square) = encode(row, norm: norm, into: first, kernels)
+        let head: Head
+        (head, square) = encode(row, norm: norm, into: first, kernels)
+        set(head, of: slot)
       } else {
-        header.pointee = Self.unknown
+        set(Self.unknown, of: slot)
       }
       if raw.planes == 2 {
         kernels.table.pointee.code_pack(first, padded, record)
@@ -114,12 +126,12 @@ public final class CodeRecords: @unchecked Sendable {
   // SAFETY: the scratch holds a row and one value a centroid; `codes` has room for `padded`.
   private func encode(
     _ row: UnsafeBufferPointer<Float>, norm: Double, into codes: UnsafeMutablePointer<Int8>, _ kernels: Kernels
-  ) -> (nf_code_header, Double) {
+  ) -> (Head, Double) {
     withUnsafeTemporaryAllocation(of: Float.self, capacity: coarse.stride + max(coarse.stride, coarse.count)) {
       scratch in
       let z = UnsafeMutableBufferPointer(rebasing: scratch[..<coarse.stride])
       let rest = UnsafeMutableBufferPointer(rebasing: scratch[coarse.stride...])
-      guard let first = z.baseAddress, let other = rest.baseAddress else { return (nf_code_header(), 0) }
+      guard let first = z.baseAddress, let other = rest.baseAddress else { return (Self.unknown, 0) }
       let length = coarse.place(row, norm: norm, subtractingMean: true, into: z, kernels)
       let cell = coarse.nearest(to: first, other, kernels)
       return coarse.centroids.withUnsafeBufferPointer { centroids in
@@ -147,11 +159,10 @@ public final class CodeRecords: @unchecked Sendable {
         let rough = -square - 2 * product { Float(($0 >> 4) * 16) + 8 }
         // Directions and cosines are rounded to f64, whatever is left beside the centroid.
         let slack = 2 * reach * drift + 6 * drift * drift + 4e-7 * abs(b) + (metric == .cosine ? 1e-14 : 0)
-        return (
-          nf_code_header(
-            a: 2 * step, b: Float(b), rough: Float(rough), e: Float(2 * error), n: Float(2 * reach),
-            s: Float(slack * 1.0001), cell: UInt32(cell), scale: metric == .cosine ? Float(1 / norm) : 1), square
-        )
+        let header = nf_code_header(
+          a: 2 * step, b: Float(b), rough: Float(rough), cell: UInt16(truncatingIfNeeded: cell),
+          s: nf_slack_above(Float(slack * 1.0001)))
+        return ((header, nf_code_bounds(e: Float(2 * error), n: Float(2 * reach))), square)
       }
     }
   }

@@ -54,7 +54,7 @@ public final class InvertedLists: @unchecked Sendable {
 
     func fill(_ cell: Int) {
       guard !cells[cell].isEmpty else { return }
-      var ranked = cells[cell].map { (slot: $0, n: records.raw.headers[Int($0)].n) }
+      var ranked = cells[cell].map { (slot: $0, n: records.raw.bounds[Int($0)].n) }
       ranked.sort { $0.n > $1.n }
       widest[cell] = ranked[0].n
       var largest: Float = 0
@@ -67,16 +67,18 @@ public final class InvertedLists: @unchecked Sendable {
         }
         let (slot, n) = ranked[index]
         let header = records.raw.headers[Int(slot)]
+        let error = records.raw.bounds[Int(slot)].e
         if index % Self.rowsPerGroup == 0 { reaches[group] = n }
         let square = kernels.table.pointee.list_fill(
           &records.raw, slot, coarse.dimension, index % Self.rowsPerGroup,
           isDivided ? nil : codes + group * blocks * Self.bytesPerBlock)
         named[place] = slot
         // 1.0001: more than all rounding on the way.
-        errors[place] = (header.e + header.a * square.squareRoot()) * 1.0001
+        errors[place] = (error + header.a * square.squareRoot()) * 1.0001
         if !isDivided { (steps[place], offsets[place]) = (header.a, header.rough) }
+        let own = withUnsafePointer(to: header) { nf_slack($0) }
         // What has no bounds has an infinite error of its own, and does not spoil its cell.
-        if header.s.isFinite { largest = max(largest, (header.s + 4e-7 * abs(header.rough)) * 1.0001) }
+        if own.isFinite { largest = max(largest, (own + 4e-7 * abs(header.rough)) * 1.0001) }
       }
       slack[cell] = largest
     }
