@@ -9,12 +9,12 @@
 /// Zeroed memory straight from the system, in large pages where it has them: what is read in no order keeps its address
 /// translation in cache, and what was never written costs nothing.
 // SAFETY: the owner decides who writes where; the memory is unmapped with its last reference.
-final class PageMemory: @unchecked Sendable {
-  let start: UnsafeMutableRawPointer
+package final class PageMemory: @unchecked Sendable {
+  package let start: UnsafeMutableRawPointer
   private let bytes: Int
 
   /// - Returns: nil when the memory cannot be had.
-  init?(bytes: Int) {
+  package init?(bytes: Int) {
     guard bytes > 0, let memory = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
       memory != MAP_FAILED
     else { return nil }

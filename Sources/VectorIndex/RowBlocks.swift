@@ -18,25 +18,40 @@ struct RowBlocks: Sendable {
   final class Block: @unchecked Sendable {
     let values: UnsafeMutablePointer<Float>
     let norms: UnsafeMutablePointer<Double>
+    /// Straight from the system: the C library's heaps would keep holes between blocks.
+    private let memory: PageMemory
     /// Bytes of the file that are mapped; 0 for a block in memory.
     private let mapped: Int
 
-    init(dimension: Int) {
-      values = .allocate(capacity: RowBlocks.rowsPerBlock * dimension)
-      norms = .allocate(capacity: RowBlocks.rowsPerBlock)
+    init(dimension: Int) throws(IndexError) {
+      let bytes = try Block.bytes(dimension: dimension)
+      guard let memory = PageMemory(bytes: bytes + Block.bytesOfNorms) else { throw .outOfMemory }
+      values = memory.start.assumingMemoryBound(to: Float.self)
+      norms = (memory.start + bytes).assumingMemoryBound(to: Double.self)
+      self.memory = memory
       mapped = 0
     }
 
-    init(_ bytes: Int, of file: RowFile, at offset: Int) throws(IndexError) {
+    init(dimension: Int, of file: RowFile, number: Int) throws(IndexError) {
+      let bytes = try Block.bytes(dimension: dimension)
+      let (offset, overflow) = bytes.multipliedReportingOverflow(by: number)
+      guard !overflow, let memory = PageMemory(bytes: Block.bytesOfNorms) else { throw .outOfMemory }
       values = try file.map(bytes, at: offset).assumingMemoryBound(to: Float.self)
-      norms = .allocate(capacity: RowBlocks.rowsPerBlock)
+      norms = memory.start.assumingMemoryBound(to: Double.self)
+      self.memory = memory
       mapped = bytes
     }
 
-    deinit {
-      if mapped > 0 { munmap(values, mapped) } else { values.deallocate() }
-      norms.deallocate()
+    private static let bytesOfNorms = RowBlocks.rowsPerBlock * MemoryLayout<Double>.stride
+
+    private static func bytes(dimension: Int) throws(IndexError) -> Int {
+      let (bytes, overflow) = (RowBlocks.rowsPerBlock * MemoryLayout<Float>.stride)
+        .multipliedReportingOverflow(by: dimension)
+      guard !overflow, bytes <= .max / 2 else { throw .outOfMemory }
+      return (bytes + RowBlocks.largestPage - 1) / RowBlocks.largestPage * RowBlocks.largestPage
     }
+
+    deinit { if mapped > 0 { munmap(values, mapped) } }
   }
 
   let dimension: Int
@@ -56,13 +71,10 @@ struct RowBlocks: Sendable {
   }
 
   private mutating func nextBlock() throws(IndexError) -> Block {
-    guard let folder else { return Block(dimension: dimension) }
+    guard let folder else { return try Block(dimension: dimension) }
     if file == nil { file = try RowFile(in: folder) }
     guard let file else { throw .outOfMemory }
-    let (bytes, overflow) = (Self.rowsPerBlock * MemoryLayout<Float>.stride).multipliedReportingOverflow(by: dimension)
-    guard !overflow, bytes <= .max - Self.largestPage else { throw .outOfMemory }
-    let whole = (bytes + Self.largestPage - 1) / Self.largestPage * Self.largestPage
-    return try Block(whole, of: file, at: whole * blocks.count)
+    return try Block(dimension: dimension, of: file, number: blocks.count)
   }
 
   // SAFETY: callers name slots that there is room for.

@@ -3,7 +3,7 @@ import VectorIndex
 
 extension Collection {
   /// Bytes of vectors after which freed memory is given back.
-  private static let bytesPerTidying = 64 << 20
+  private static let bytesPerTidying = 12 << 20
 
   /// Saves the graph when there is one and the file has another version. On the writer's queue, or before there is one.
   func saveGraph() {
@@ -29,9 +29,11 @@ extension Collection {
       saved.changed += changed
       return saved.changed
     }
-    if total >= 10_000, total > snapshot.count / 5 { saveGraph() }
+    let isSaved = total >= 10_000 && total > snapshot.count / 5
+    if isSaved { saveGraph() }
     let changed = untidied.add(changed, ordering: .relaxed).newValue
-    if changed > Self.bytesPerTidying / (4 * dimension) {
+    // What is saved is put together in memory first.
+    if isSaved || changed > Self.bytesPerTidying / (4 * dimension) {
       untidied.store(0, ordering: .relaxed)
       FreedMemory.giveBack()
     }
