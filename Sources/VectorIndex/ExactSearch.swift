@@ -9,7 +9,7 @@ struct ExactSearch {
   /// Slots that are compared in one go.
   private static let slotsPerStep = 512
   /// A cell is scanned as a whole: where fewer than one in so many of its rows count, those alone are compared.
-  private static let sparsest = (bytes: 16, nibbles: 4)
+  private static let sparsest = (inLists: 16, inRecords: 4)
 
   let records: CodeRecords
   let lists: InvertedLists?
@@ -21,7 +21,8 @@ struct ExactSearch {
   init(_ allowed: SlotSet, in snapshot: IndexSnapshot, records: CodeRecords) {
     self.records = records
     kernels = snapshot.kernels
-    let sparsest = records.isDivided ? Self.sparsest.nibbles : Self.sparsest.bytes
+    let hasCodes = InvertedLists.hasCodes(dimension: records.dimension)
+    let sparsest = hasCodes ? Self.sparsest.inLists : Self.sparsest.inRecords
     guard let lists = snapshot.lists, allowed.count * sparsest >= snapshot.live.count else {
       (lists, listed, others) = (nil, [], allowed.words)
       return

@@ -1,3 +1,5 @@
+import SimilarityCore
+
 /// What a search costs in nanoseconds on one core, about. Only ratios count, and only whether another way is cheaper.
 package struct SearchCosts {
   /// What a scan costs however little it compares.
@@ -14,11 +16,12 @@ package struct SearchCosts {
   private let product: Double
 
   package init(dimension: Int) {
+    let hasCodes = InvertedLists.hasCodes(dimension: dimension)
     let dimension = Double(dimension)
     let isDivided = dimension > 128
     compared = 6 + 2.5 * (1 + (isDivided ? 0.5 : 1) * dimension / 64)
-    // Where records are divided, rows lie anywhere; else the upper halves lie side by side.
-    rough = isDivided ? 2 + 0.013 * dimension : 0.3 + 0.01 * dimension
+    // Halves of codes lie side by side in the lists, or anywhere.
+    rough = hasCodes ? 0.3 + 0.01 * dimension : 2 + 0.013 * dimension
     full = 8 + 0.01 * dimension
     product = 0.4 + 0.006 * dimension
   }

@@ -36,6 +36,8 @@ extension Collection {
     if isSaved || changed > Self.bytesPerTidying / (4 * dimension) {
       untidied.store(0, ordering: .relaxed)
       FreedMemory.giveBack()
+      // The request that was written is still held.
+      FreedMemory.giveBackSoon()
     }
   }
 

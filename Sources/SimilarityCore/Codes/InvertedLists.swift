@@ -6,7 +6,8 @@ import CKernels
 /// from the centroid, and by the triangle inequality none is nearer to the query than the centroid less that distance. What is
 /// left is compared by the upper nibbles of its codes, half of a record; only what these cannot rule out is compared in full.
 ///
-/// Up to 128 dimensions, where a record is one plane of bytes, the nibbles of sixteen rows lie side by side.
+/// Up to 256 dimensions, where that is little memory, the nibbles of sixteen rows lie side by side in the lists themselves;
+/// else they are read where the records are.
 ///
 /// The lists are what they were made of. Slots that were written to later are not in them as far as a scan is concerned: it
 /// is told which slots count.
@@ -15,6 +16,10 @@ public final class InvertedLists: @unchecked Sendable {
   static let rowsPerGroup = Int(NF_GROUP)
   private static let bytesPerBlock = 64
   private static let dimensionsPerBlock = 8
+  private static let mostWithCodes = 256
+
+  /// Whether lists of so many dimensions hold codes, which a scan then reads in one go.
+  public static func hasCodes(dimension: Int) -> Bool { dimension <= mostWithCodes }
 
   /// Rows in all.
   public let count: Int
@@ -36,18 +41,18 @@ public final class InvertedLists: @unchecked Sendable {
     }
     let groups = starts[coarse.count]
     let places = groups * Self.rowsPerGroup
-    let isDivided = records.isDivided
-    let blocks = isDivided ? 0 : (coarse.dimension + Self.dimensionsPerBlock - 1) / Self.dimensionsPerBlock
+    let hasCodes = Self.hasCodes(dimension: coarse.dimension)
+    let blocks = hasCodes ? (coarse.dimension + Self.dimensionsPerBlock - 1) / Self.dimensionsPerBlock : 0
     let room = CoarseQuantizer.room(coarse.count)
     let codeBytes = groups * blocks * Self.bytesPerBlock
-    let words = 2 * places + (isDivided ? 0 : 2 * places) + groups + 2 * room
+    let words = 2 * places + (hasCodes ? 2 * places : 0) + groups + 2 * room
     guard !slots.isEmpty, let memory = PageMemory(bytes: codeBytes + 4 * words) else { return nil }
     let codes = memory.start.assumingMemoryBound(to: UInt8.self)
     let named = (memory.start + codeBytes).assumingMemoryBound(to: UInt32.self)
     let errors = (memory.start + codeBytes + 4 * places).assumingMemoryBound(to: Float.self)
     let steps = errors + places
-    let offsets = steps + (isDivided ? 0 : places)
-    let reaches = offsets + (isDivided ? 0 : places)
+    let offsets = steps + (hasCodes ? places : 0)
+    let reaches = offsets + (hasCodes ? places : 0)
     let widest = reaches + groups
     let slack = widest + room
     for cell in 0..<room { widest[cell] = -.infinity }
@@ -71,11 +76,11 @@ public final class InvertedLists: @unchecked Sendable {
         if index % Self.rowsPerGroup == 0 { reaches[group] = n }
         let square = kernels.table.pointee.list_fill(
           &records.raw, slot, coarse.dimension, index % Self.rowsPerGroup,
-          isDivided ? nil : codes + group * blocks * Self.bytesPerBlock)
+          hasCodes ? codes + group * blocks * Self.bytesPerBlock : nil)
         named[place] = slot
         // 1.0001: more than all rounding on the way.
         errors[place] = (error + header.a * square.squareRoot()) * 1.0001
-        if !isDivided { (steps[place], offsets[place]) = (header.a, header.rough) }
+        if hasCodes { (steps[place], offsets[place]) = (header.a, header.rough) }
         let own = withUnsafePointer(to: header) { nf_slack($0) }
         // What has no bounds has an infinite error of its own, and does not spoil its cell.
         if own.isFinite { largest = max(largest, (own + 4e-7 * abs(header.rough)) * 1.0001) }
@@ -91,8 +96,8 @@ public final class InvertedLists: @unchecked Sendable {
     self.starts = starts
     self.memory = memory
     raw = nf_lists(
-      slots: named, e: errors, a: isDivided ? nil : steps, rough: isDivided ? nil : offsets,
-      codes: isDivided ? nil : codes, blocks: blocks, n: reaches, widest: widest, slack: slack, cells: coarse.count)
+      slots: named, e: errors, a: hasCodes ? steps : nil, rough: hasCodes ? offsets : nil,
+      codes: hasCodes ? codes : nil, blocks: blocks, n: reaches, widest: widest, slack: slack, cells: coarse.count)
   }
 
   /// Cells, of which some may be empty.
