@@ -104,13 +104,15 @@ static size_t NF(nearest_cells)(const float *terms, size_t cells, float least, s
   size_t found = 0;
   for (size_t c = 0; c < cells; c += NF_WIDTH) {
     const vf value = NF(load)(terms + c);
-    if (!__builtin_reduce_or(value >= NF(splat)(found == most ? terms[out[most - 1]] : least))) continue;
-    for (size_t lane = 0; lane < NF_WIDTH && c + lane < cells; lane++) {
-      const float term = terms[c + lane];
-      if (!(term >= least) || (found == most && !(term > terms[out[most - 1]]))) continue;
+    const vi in = value >= NF(splat)(found == most ? terms[out[most - 1]] : least);
+    for (uint32_t bits = NF(bits)(in); bits != 0; bits &= bits - 1) {
+      const size_t cell = c + (size_t)__builtin_ctz(bits);
+      if (cell >= cells) break;
+      const float term = terms[cell];
+      if (found == most && !(term > terms[out[most - 1]])) continue;
       size_t place = found < most ? found++ : most - 1;
       for (; place > 0 && terms[out[place - 1]] < term; place--) out[place] = out[place - 1];
-      out[place] = (uint32_t)(c + lane);
+      out[place] = (uint32_t)cell;
     }
   }
   return found;

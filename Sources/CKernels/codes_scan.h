@@ -56,9 +56,10 @@ static size_t NF(lists_within)(const nf_code_query *query, const nf_lists *lists
     const vf most =
         NF(most_of_cell)(query, term, reach, NF(load)(lists->widest + c), NF(load)(lists->slack + c));
     const vi in = ~(vi)(most < NF(splat)(threshold));
-    if (!__builtin_reduce_or(in)) continue;
-    for (size_t lane = 0; lane < NF_WIDTH && c + lane < lists->cells; lane++)
-      if (in[lane]) out[found++] = (uint32_t)(c + lane);
+    for (uint32_t bits = NF(bits)(in); bits != 0; bits &= bits - 1) {
+      const size_t cell = c + (size_t)__builtin_ctz(bits);
+      if (cell < lists->cells) out[found++] = (uint32_t)cell;
+    }
   }
   return found;
 }
@@ -113,10 +114,9 @@ static size_t NF(list_scan)(const nf_codes *codes, const nf_code_query *query, c
                      (NF(splat)(query->weight) * NF(load)(offsets + part) + NF(splat)(term));
       const vf width = NF(fma)(NF(load)(lists->e + group * NF_GROUP + part), NF(splat)(reach), NF(splat)(base));
       const vi in = ~(vi)(key + width < NF(splat)(threshold));
-      if (!__builtin_reduce_or(in)) continue;
-      for (size_t lane = 0; lane < NF_WIDTH; lane++) {
-        const uint32_t slot = slots[part + lane];
-        if (in[lane] && slot / 64 < words && live[slot / 64] >> (slot % 64) & 1) out[found++] = slot;
+      for (uint32_t bits = NF(bits)(in); bits != 0; bits &= bits - 1) {
+        const uint32_t slot = slots[part + (size_t)__builtin_ctz(bits)];
+        if (slot / 64 < words && live[slot / 64] >> (slot % 64) & 1) out[found++] = slot;
       }
     }
   }
@@ -156,9 +156,8 @@ NF_INLINE size_t NF(select_of_row)(const nf_codes *codes, uint32_t slot, const i
   const float *reaches = queries->norms ? queries->norms : cells;
   const float weight = queries->norms ? 0.0f : 1.0f;
   size_t found = 0;
-  for (size_t lane = 0; lane < NF_WIDTH; lane++) {
-    if (!in[lane]) continue;
-    const size_t query = first + lane;
+  for (uint32_t bits = NF(bits)(in); bits != 0; bits &= bits - 1) {
+    const size_t query = first + (size_t)__builtin_ctz(bits);
     uint32_t product = (uint32_t)values[query];
     if (queries->has_lower) product = 128u * product + (uint32_t)values[queries->count + query];
     product -= (uint32_t)queries->sums[query];
@@ -230,8 +229,7 @@ static size_t NF(code_select)(const nf_codes *codes, const uint32_t *slots, size
         }
       }
       for (size_t r = 0; r < NF_SELECTED && row + r < rows; r++)
-        if (__builtin_reduce_or(in[r]))
-          found += NF(select_of_row)(codes, slots[row + r], values[r], j, in[r], cells, queries, hits + found);
+        found += NF(select_of_row)(codes, slots[row + r], values[r], j, in[r], cells, queries, hits + found);
     }
   }
   return found;

@@ -36,6 +36,19 @@ NF_INLINE vf NF(fma)(vf a, vf b, vf c) { return __builtin_elementwise_fma(a, b, 
 #endif
 NF_INLINE vf NF(max)(vf a, vf b) { return __builtin_elementwise_max(a, b); }
 
+// A bit for every lane that is −1.
+NF_INLINE uint32_t NF(bits)(vi in) {
+#if NF_WIDTH == 16
+  return _mm512_movepi32_mask((__m512i)in);
+#elif NF_WIDTH == 8
+  return (uint32_t)_mm256_movemask_ps((__m256)in);
+#else
+  uint32_t bits = 0;
+  for (uint32_t lane = 0; lane < NF_WIDTH; lane++) bits |= (uint32_t)(in[lane] & 1) << lane;
+  return bits;
+#endif
+}
+
 // Fixed trees, so that a sum's bits depend on the values alone.
 NF_INLINE float NF(sum)(vf v) {
   float lane[NF_WIDTH];

@@ -22,7 +22,7 @@ struct GraphBuilder {
     while !rest.isEmpty {
       let new = rest.prefix(max(1, min(2048, graph.members.count / 32)))
       rest = rest.dropFirst(new.count)
-      if !graph.members.isEmpty { try add(round: new + graph.earliest(new.count / 4), entries: graph.entries) }
+      if !graph.members.isEmpty { try add(round: new + graph.earliest(new.count / 5), entries: graph.entries) }
       graph.insert(new, pruning)
     }
   }

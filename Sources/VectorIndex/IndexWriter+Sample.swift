@@ -5,9 +5,12 @@ extension IndexWriter {
   private static let mostHeldOut = 512
   /// Of the time that insertions take, calibration takes at most this share.
   private static let share = 0.04
-  /// Slots that an insertion compares, about, and the walks that measure one query.
+  /// Slots that an insertion compares, about.
   private static let metByInsertion = 9_000.0
-  private static let metByMeasure = 8_000.0
+  /// All walks that measure one query, in times of the longest of them at most: pools grow by a third.
+  private static let allWalks = 4.0
+  /// Rows that tell what a scan costs where nothing was measured before.
+  private static let mostTried = 4
   /// How much cheaper the exact search is for many queries at once.
   private static let together = 5.0
 
@@ -18,10 +21,13 @@ extension IndexWriter {
     let members = graph?.members.count ?? max(0, slots.count - Self.mostHeldOut)
     guard members > 0 else { return SlotSet() }
     let costs = SearchCosts(dimension: dimension)
-    let scan = costs.scan(of: members, among: members, measured: nil)
+    let known = board.current
+    let scan =
+      known.scan(costs) ?? triedScan(of: slots, costs) ?? costs.scan(of: members, among: members, measured: nil)
+    let walks = known.rows.cost(costs) ?? Self.allWalks * RecallMeasure.mostCost * scan
     let compared = costs.met(ef: 32)
     func affordable(_ scan: Double) -> Int {
-      Int(allowance * Self.metByInsertion * compared / (scan + Self.metByMeasure * compared))
+      Int(allowance * Self.metByInsertion * compared / (scan + walks))
     }
     var count = affordable(scan / Self.together)
     if count < 24 { count = affordable(scan) }
@@ -33,15 +39,29 @@ extension IndexWriter {
     return held
   }
 
+  /// What scans for a few of `slots` cost on average.
+  private func triedScan(of slots: [Int], _ costs: SearchCosts) -> Double? {
+    let tried = min(Self.mostTried, slots.count)
+    guard lists != nil, let queries = matrix(of: (0..<tried).map { slots[$0 * slots.count / tried] }) else {
+      return nil
+    }
+    let search = snapshot().search(queries, SearchOptions(k: 10), .exact)
+    return search.map { costs.scan($0.scans($0.exact, sampled: tried)) / Double(tried) }
+  }
+
+  private func matrix(of slots: [Int]) -> Matrix? {
+    var values: [Float] = []
+    values.reserveCapacity(slots.count * dimension)
+    for slot in slots { values += rows.row(slot) }
+    return Matrix(rows: slots.count, columns: dimension, values: values)
+  }
+
   /// Measures walks for the rows of `held`, which are not in the graph yet.
   mutating func measure(_ held: SlotSet) {
     guard let graph else { return }
     var searched = live
     searched.formIntersection(graph.members)
-    var values: [Float] = []
-    values.reserveCapacity(held.count * dimension)
-    for slot in held.all { values += rows.row(slot) }
-    guard let queries = Matrix(rows: held.count, columns: dimension, values: values) else { return }
+    guard let queries = matrix(of: held.all) else { return }
     // A failure leaves what was known.
     if let curve = RecallMeasure(snapshot: snapshot(of: searched), loop: loop).curve(of: queries) {
       board.add(rows: curve)

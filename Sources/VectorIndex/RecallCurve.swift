@@ -126,6 +126,12 @@ public struct RecallCurve: Sendable, Equatable {
     points[index].queries > 0 ? points[index].met / points[index].queries : 0
   }
 
+  /// What the walks that measure one query cost in all; nil when none was measured.
+  func cost(_ costs: SearchCosts) -> Double? {
+    guard queries > 0 else { return nil }
+    return points.indices.reduce(0) { $0 + met(at: $1) * costs.met(ef: Double(Self.pools[$1])) }
+  }
+
   /// The standard error of ``recall(at:)``: a query that misses its neighbours often misses all of them. No sample is so good
   /// that a miss of one in two could not have escaped it.
   func error(at index: Int) -> Double {

@@ -3,7 +3,7 @@ import SimilarityCore
 /// Measures the recall of walks: every query exactly, then with one pool after another.
 struct RecallMeasure {
   /// Longer pools than the first that costs so many times an exact search are not tried.
-  private static let mostCost = 2.0
+  static let mostCost = 1.0
   private static let complete = 0.9995
 
   let snapshot: IndexSnapshot
