@@ -114,7 +114,9 @@ struct Workload {
       }
       asked.append((matrix, allowed))
     }
-    func run(_ mode: SearchOptions.Mode) throws -> (seconds: Double, found: [[Candidate]]) {
+    func run(
+      _ mode: SearchOptions.Mode, isFiltered: Bool = true
+    ) throws -> (seconds: Double, found: [[Candidate]]) {
       var found: [[Candidate]] = []
       var best = Double.infinity
       for _ in 0..<3 {
@@ -122,7 +124,7 @@ struct Workload {
         let start = Self.now()
         for (matrix, allowed) in asked {
           var options = SearchOptions(k: 10)
-          (options.mode, options.allowed) = (mode, allowed)
+          (options.mode, options.allowed) = (mode, isFiltered ? allowed : nil)
           found += try snapshot.nearest(to: matrix, options, tiePrecedes: <).neighbors
         }
         best = min(best, Self.now() - start)
@@ -131,12 +133,16 @@ struct Workload {
     }
     let (scanned, truth) = try run(.exact)
     let (walked, found) = try run(.automatic)
+    let (free, _) = try run(.automatic, isFiltered: false)
     let queries = asked.count
     let hits = zip(truth, found).reduce(0) { sum, pair in
       sum + pair.1.count { $0.score >= (pair.0.last?.score ?? 0) }
     }
     let recall = Double(hits) / Double(10 * queries)
-    return "{\"rate\":\(Double(queries) / walked),\"scan\":\(Double(queries) / scanned),\"recall\":\(recall)}"
+    return """
+      {"rate":\(Double(queries) / walked),"scan":\(Double(queries) / scanned),"free":\(Double(queries) / free),\
+      "recall":\(recall)}
+      """
   }
 
   private static func byDistance(_ slots: [Int], _ query: [Float], _ snapshot: IndexSnapshot) -> [Int] {

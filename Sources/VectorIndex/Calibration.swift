@@ -59,9 +59,9 @@ public struct Calibration: Sendable {
     RecallCurve.pools.indices.last { rows.recall(at: $0) != nil }.map { RecallCurve.pools[$0] }
   }
 
-  /// Nanoseconds that an exact search takes on one core, for the kind of queries that take longer; nil when nothing is known.
-  package func scan(_ costs: SearchCosts) -> Double? {
-    curves.filter { $0.scans.queries > 0 }.map { costs.scan($0.scans) / $0.scans.queries }.max()
+  /// What an exact search compares on average, for the kind of queries that takes longer; nil when nothing is known.
+  package func scan(_ costs: SearchCosts) -> RecallCurve.Scans? {
+    curves.compactMap(\.scans.mean).max { costs.scan($0) < costs.scan($1) }
   }
 
   /// Recall@10 to be expected of a pool of `ef`; nil when nothing is known.

@@ -39,9 +39,11 @@ struct ExactSearch {
     var all = Survivors(k: k)
     var rest: [UInt32] = []
     if let lists {
-      let nearest = nearestCells(query, k, lists)
+      var nearest = nearestCells(query, k, lists)
       scan(nearest[...], lists, query, excluded, &all)
-      rest = lists.cells(within: all.threshold, of: query, kernels).filter { !nearest.contains($0) }
+      if all.threshold == -.infinity { scanFarther(&nearest, lists, query, excluded, &all) }
+      let done = Set(nearest)
+      rest = lists.cells(within: all.threshold, of: query, kernels).filter { !done.contains($0) }
     }
     let parts = max(listed.count, others.count) < Self.manyWords ? 1 : loop.threads
     guard parts > 1 else {
@@ -64,13 +66,30 @@ struct ExactSearch {
     all[part * all.count / parts..<(part + 1) * all.count / parts]
   }
 
+  /// Where a filter leaves too little of the nearest cells for a threshold: goes on to farther ones, the nearest first.
+  private func scanFarther(
+    _ nearest: inout [UInt32], _ lists: InvertedLists, _ query: CodeQuery, _ excluded: Int?,
+    _ survivors: inout Survivors
+  ) {
+    let order = nearestCells(query, lists.cells, in: lists)
+    var next = nearest.count
+    while survivors.threshold == -.infinity, next < order.count {
+      scan(order[next...next], lists, query, excluded, &survivors)
+      next += 1
+    }
+    nearest = Array(order[..<next])
+  }
+
   /// Cells that hold enough rows for a threshold, and not many more.
-  // SAFETY: there is room for as many cells as are asked for.
   private func nearestCells(_ query: CodeQuery, _ k: Int, _ lists: InvertedLists) -> [UInt32] {
-    let most = min(lists.cells, 1 + 2 * k * lists.cells / max(1, lists.count))
-    return [UInt32](unsafeUninitializedCapacity: most) { cells, count in
+    nearestCells(query, min(lists.cells, 1 + 2 * k * lists.cells / max(1, lists.count)), in: lists)
+  }
+
+  // SAFETY: there is room for as many cells as are asked for.
+  private func nearestCells(_ query: CodeQuery, _ count: Int, in lists: InvertedLists) -> [UInt32] {
+    [UInt32](unsafeUninitializedCapacity: count) { cells, found in
       guard let first = cells.baseAddress else { return }
-      count = query.nearestCells(most, includingFar: true, into: first, kernels)
+      found = query.nearestCells(count, includingFar: true, into: first, kernels)
     }
   }
 

@@ -23,7 +23,8 @@ extension IndexWriter {
     let costs = SearchCosts(dimension: dimension)
     let known = board.current
     let scan =
-      known.scan(costs) ?? triedScan(of: slots, costs) ?? costs.scan(of: members, among: members, measured: nil)
+      known.scan(costs).map(costs.scan) ?? triedScan(of: slots, costs)
+      ?? costs.scan(of: members, among: members, measured: nil)
     let walks = known.rows.cost(costs) ?? Self.allWalks * RecallMeasure.mostCost * scan
     let compared = costs.met(ef: 32)
     func affordable(_ scan: Double) -> Int {

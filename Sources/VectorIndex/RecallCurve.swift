@@ -60,6 +60,11 @@ public struct RecallCurve: Sendable, Equatable {
     /// The three sums.
     public var values: [Double] { [queries, rough, full] }
 
+    /// Of one query; nil without any.
+    var mean: Scans? {
+      queries > 0 ? Scans(queries: 1, rough: rough / queries, full: full / queries) : nil
+    }
+
     fileprivate func fading(before new: Scans) -> Scans {
       let kept = max(0, min(1, (Self.window - new.queries) / max(1, queries)))
       return Scans(

@@ -36,13 +36,16 @@ package struct SearchCosts {
 
   /// For a scan of `allowed` of `live` rows.
   ///
-  /// - Parameter measured: what a scan of all rows costs; nil when that is not known.
-  func scan(of allowed: Int, among live: Int, measured: Double?) -> Double {
-    let all = Self.setup + Double(allowed) * full
-    guard let measured, allowed > 0 else { return all }
+  /// - Parameter measured: what a scan of all rows compares; nil when that is not known.
+  func scan(of allowed: Int, among live: Int, measured: RecallCurve.Scans?) -> Double {
+    let one = Self.setup + Double(allowed) * full
+    guard let measured = measured?.mean, allowed > 0 else { return one }
     // The fewer match, the farther is the k-th of them.
-    let share = Double(allowed) / Double(max(allowed, live))
-    return min(all, measured / share.squareRoot())
+    let farther = (Double(max(allowed, live)) / Double(allowed)).squareRoot()
+    let scans = RecallCurve.Scans(
+      queries: 1, rough: min(Double(live), measured.rough * farther),
+      full: min(Double(allowed), measured.full * farther))
+    return min(one, scan(scans))
   }
 
   /// For one query of many that are compared with all rows in one pass.
