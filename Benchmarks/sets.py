@@ -24,8 +24,11 @@ ROOT = HERE.parent
 POOLS = [2, 4, 6, 8, 10, 13, 16, 20, 24, 32, 40, 48, 64, 96, 128, 192, 256, 384, 512, 1024]
 PEERS = ["hnswlib M16", "hnswlib M32", "faiss HNSW M16", "faiss HNSW M32", "usearch M16", "SVS Vamana R32"]
 # For the highest recall that walks reach, where these do not reach it.
-LONG_POOLS = [2048, 4096]
+LONG_POOLS = [2048, 4096, 8192, 16384]
 SINGLE = 200
+# Seconds that the queries of one point of a curve take at least, but for so many rounds.
+SHORT = 0.15
+MOST_ROUNDS = 10
 # Queries of one call, on the way to exact answers to all: too few for one pass over the rows for all of them.
 TOGETHER = 16
 
@@ -85,10 +88,14 @@ class Judged:
 def curve(ask, judged: Judged, rounds: int) -> list[tuple[float, float]]:
     points = []
     for pool in POOLS:
-        best = 0.0
-        for _ in range(rounds):
+        best = spent = 0.0
+        taken = 0
+        # A few milliseconds say little: short ones are taken again.
+        while taken < rounds or (spent < SHORT and taken < MOST_ROUNDS):
             rate, found = ask(pool)
             best = max(best, rate)
+            spent += len(judged.queries) / rate
+            taken += 1
         points.append((judged.recall(found), best))
         if points[-1][0] > 0.9995:
             break

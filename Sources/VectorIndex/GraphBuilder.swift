@@ -7,6 +7,10 @@ import SimilarityCore
 /// that a round's slots rarely miss each other. With each round go some of the earliest slots, which chose among few and
 /// choose anew (Vamana's second pass, for those that need it, and while the graph grows).
 struct GraphBuilder {
+  /// Parts that edges back are added in, and how many edges one has at least.
+  private static let mostParts = 32
+  private static let edgesPerPart = 512
+
   let records: CodeRecords
   let rows: RowBlocks
   let pruning: Pruning
@@ -74,30 +78,31 @@ struct GraphBuilder {
 
   /// - Returns: the slots that pruning has taken out of lists.
   private func addEdgesBack(_ sources: [Int], _ lists: [[UInt32]]) throws(ProductFailure) -> [UInt32] {
-    var edges: [UInt64] = []
-    edges.reserveCapacity(lists.count * pruning.degree)
+    let count = lists.reduce(0) { $0 + $1.count }
+    let parts = max(1, min(Self.mostParts, count / Self.edgesPerPart))
+    // A target's edges are in one part, so that parts may be sorted and added side by side.
+    var edges = [[UInt64]](repeating: [], count: parts)
+    for part in edges.indices { edges[part].reserveCapacity(2 * count / parts) }
     for (source, list) in zip(sources, lists) {
-      for target in list { edges.append(UInt64(target) << 32 | UInt64(source)) }
+      for target in list { edges[Int(target) % parts].append(UInt64(target) << 32 | UInt64(source)) }
     }
-    edges.sort()
-    var groups: [Range<Int>] = []
-    var start = 0
-    for index in edges.indices.dropFirst() where edges[index] >> 32 != edges[start] >> 32 {
-      groups.append(start..<index)
-      start = index
-    }
-    if start < edges.count { groups.append(start..<edges.count) }
-    let perPiece = 32
-    let edgesBack = edges
-    let all = groups
-    let dropped = Results.of((all.count + perPiece - 1) / perPiece, loop) { piece in
-      all[piece * perPiece..<min((piece + 1) * perPiece, all.count)].flatMap { group in
-        addEdges(
-          to: Int(edgesBack[group.lowerBound] >> 32), from: edgesBack[group].map { UInt32(truncatingIfNeeded: $0) })
-      }
-    }
+    let all = edges
+    let dropped = Results.of(parts, loop) { addEdges(all[$0].sorted()) }
     guard let dropped else { throw ProductFailure() }
     return dropped.flatMap(\.self)
+  }
+
+  /// - Parameter edges: a target and a source each, by targets.
+  private func addEdges(_ edges: [UInt64]) -> [UInt32] {
+    var dropped: [UInt32] = []
+    var start = 0
+    while start < edges.count {
+      let target = edges[start] >> 32
+      let end = edges[start...].firstIndex { $0 >> 32 != target } ?? edges.count
+      dropped += addEdges(to: Int(target), from: edges[start..<end].map { UInt32(truncatingIfNeeded: $0) })
+      start = end
+    }
+    return dropped
   }
 
   /// Appends where there is room; chooses anew where there is none.

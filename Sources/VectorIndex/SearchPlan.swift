@@ -42,12 +42,14 @@ struct SearchPlan {
       self.init(
         ef: max(1, Int(min(Double(ef) / share, Double(graph.size)))), expectedRecall: calibration.expectedRecall(ef: ef)
       )
+      self.scan = scan
     case .graph(nil), .automatic:
       let target = options.recallTarget ?? defaultTarget
       let choice = target < 1 ? calibration.choice(target: target) : nil
       guard let choice else {
         // What is not known is answered exactly, unless the graph is wanted.
         self = options.mode == .automatic ? .exact : Self(ef: Int(Double(calibration.longest ?? 64) * factor / share))
+        self.scan = scan
         return
       }
       let pool = Double(choice.ef) * factor / share
