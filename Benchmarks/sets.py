@@ -289,7 +289,7 @@ def picture(path: Path, results: dict) -> None:
         ratios = [min(result[f"ratio{wanted}x1"], 8) for result in results.values()]
         axes.bar(places + offset, ratios, 0.4, label=f"recall@10 {wanted}")
     axes.axhline(1, color="black", linewidth=1)
-    axes.set(ylabel="queries/s, times the best peer's (8 = no peer gets there, or more)", xticks=places)
+    axes.set(ylabel="queries/s in times of the best peer's (8: or more)", xticks=places)
     axes.set_xticklabels(names, rotation=60, ha="right")
     axes.legend()
     figure.tight_layout()
