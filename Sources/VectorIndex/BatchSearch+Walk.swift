@@ -7,7 +7,7 @@ extension BatchSearch {
   /// What comparing a row costs, in comparisons of codes, about.
   private static let rowCost = 4
   /// A walk that has cost so many times the exact search ends in one.
-  private static let dearest = 0.5
+  private static let dearest = 0.35
   /// Matches in a full list, as far as the filter's share around the query tells, with which a walk over matches alone is
   /// trusted.
   private static let fewestMatching = 14.0

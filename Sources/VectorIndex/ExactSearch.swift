@@ -8,8 +8,6 @@ struct ExactSearch {
   private static let manyWords = 512
   /// Slots that are compared in one go.
   private static let slotsPerStep = 512
-  /// A cell is scanned as a whole: where fewer than one in so many of its rows count, those alone are compared.
-  private static let sparsest = (inLists: 16, inRecords: 4)
 
   let records: CodeRecords
   let lists: InvertedLists?
@@ -21,9 +19,10 @@ struct ExactSearch {
   init(_ allowed: SlotSet, in snapshot: IndexSnapshot, records: CodeRecords) {
     self.records = records
     kernels = snapshot.kernels
-    let hasCodes = InvertedLists.hasCodes(dimension: records.dimension)
-    let sparsest = hasCodes ? Self.sparsest.inLists : Self.sparsest.inRecords
-    guard let lists = snapshot.lists, allowed.count * sparsest >= snapshot.live.count else {
+    let costs = SearchCosts(dimension: records.dimension)
+    guard let lists = snapshot.lists,
+      costs.readsLists(allowed.count, among: snapshot.live.count, measured: snapshot.calibration.scan(costs))
+    else {
       (lists, listed, others) = (nil, [], allowed.words)
       return
     }

@@ -7,6 +7,13 @@ package struct SearchCosts {
   /// Of each cell, so many places of the last tile are empty.
   private static let emptyPerCell = 32
 
+  /// Where nothing was measured, lists are read when at least one in so many of their rows counts.
+  private static let sparsest = (inLists: 16, inRecords: 4)
+
+  /// How much more a scan in the order of cells may seem to cost.
+  private static let worthOrder = 1.2
+
+  private let hasCodes: Bool
   private let compared: Double
   /// For a row that a scan compares by the upper half of its codes.
   private let rough: Double
@@ -16,7 +23,7 @@ package struct SearchCosts {
   private let product: Double
 
   package init(dimension: Int) {
-    let hasCodes = InvertedLists.hasCodes(dimension: dimension)
+    hasCodes = InvertedLists.hasCodes(dimension: dimension)
     let dimension = Double(dimension)
     let isDivided = dimension > 128
     compared = 6 + 2.5 * (1 + (isDivided ? 0.5 : 1) * dimension / 64)
@@ -38,14 +45,29 @@ package struct SearchCosts {
   ///
   /// - Parameter measured: what a scan of all rows compares; nil when that is not known.
   func scan(of allowed: Int, among live: Int, measured: RecallCurve.Scans?) -> Double {
-    let one = Self.setup + Double(allowed) * full
-    guard let measured = measured?.mean, allowed > 0 else { return one }
+    min(oneByOne(allowed), byCell(allowed, among: live, measured) ?? .infinity)
+  }
+
+  /// Whether a scan of `allowed` of `live` rows is to read the lists, cell by cell, and not those rows alone.
+  func readsLists(_ allowed: Int, among live: Int, measured: RecallCurve.Scans?) -> Bool {
+    guard allowed < live else { return true }
+    guard let cost = byCell(allowed, among: live, measured) else {
+      return allowed * (hasCodes ? Self.sparsest.inLists : Self.sparsest.inRecords) >= live
+    }
+    // Near cells come first, with a threshold for the rest.
+    return cost <= Self.worthOrder * oneByOne(allowed)
+  }
+
+  private func oneByOne(_ allowed: Int) -> Double { Self.setup + Double(allowed) * full }
+
+  private func byCell(_ allowed: Int, among live: Int, _ measured: RecallCurve.Scans?) -> Double? {
+    guard let measured = measured?.mean, allowed > 0 else { return nil }
     // The fewer match, the farther is the k-th of them.
     let farther = (Double(max(allowed, live)) / Double(allowed)).squareRoot()
-    let scans = RecallCurve.Scans(
-      queries: 1, rough: min(Double(live), measured.rough * farther),
-      full: min(Double(allowed), measured.full * farther))
-    return min(one, scan(scans))
+    return scan(
+      RecallCurve.Scans(
+        queries: 1, rough: min(Double(live), measured.rough * farther),
+        full: min(Double(allowed), measured.full * farther)))
   }
 
   /// For one query of many that are compared with all rows in one pass.
