@@ -156,7 +156,6 @@ def compare(judged: Judged, options, judge, index) -> dict:
             if result["highest"] < 0.999:
                 result["highest"] = judged.recall(ours.ask(f"graph {pool} 2 {ours.out}")[1])
         scans = {threads: ours.ask(f"exact {threads} {ours.out} {len(judged.queries)} {TOGETHER}")[0] for threads in (1, 2)}
-        result["scan"] = scans[1]
         for name, make in peers_of(judged, options.peer or PEERS, judged.metric):
             side = make()
             found = {}

@@ -55,7 +55,9 @@ struct BatchSearch {
   }
 
   /// What exact searches for some of the queries compare.
-  func scans(_ exact: ExactSearch, sampled: Int) -> RecallCurve.Scans {
+  func scans(sampled: Int) -> RecallCurve.Scans { scans(exact, sampled: sampled) }
+
+  private func scans(_ exact: ExactSearch, sampled: Int) -> RecallCurve.Scans {
     exact.scans(for: (0..<sampled).map { row in with(row * queries.rows / sampled) { $1 } }, k: options.k)
   }
 

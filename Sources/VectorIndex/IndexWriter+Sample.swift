@@ -47,7 +47,7 @@ extension IndexWriter {
       return nil
     }
     let search = snapshot().search(queries, SearchOptions(k: 10), .exact)
-    return search.map { costs.scan($0.scans($0.exact, sampled: tried)) / Double(tried) }
+    return search?.scans(sampled: tried).mean.map(costs.scan)
   }
 
   private func matrix(of slots: [Int]) -> Matrix? {

@@ -18,9 +18,9 @@ struct RecallMeasure {
     else { return nil }
     var curve = RecallCurve()
     let costs = SearchCosts(dimension: snapshot.dimension)
-    let scans = exact.scans(exact.exact, sampled: min(BatchSearch.mostSampled, (queries.rows + 7) / 8))
+    let scans = exact.scans(sampled: min(BatchSearch.mostSampled, (queries.rows + 7) / 8))
     curve.add(scans)
-    let scan = costs.scan(scans) / scans.queries
+    let scan = scans.mean.map(costs.scan) ?? .infinity
     for (index, ef) in RecallCurve.pools.enumerated() {
       guard let found = snapshot.run(queries, options, SearchPlan(ef: ef)) else { return nil }
       var point = RecallCurve.Point(queries: Double(queries.rows))

@@ -11,13 +11,15 @@ struct SearchPlan {
   /// nil for the exact search.
   var ef: Int?
   /// Nanoseconds that the exact search would take; a walk that costs much more is given up.
-  var scan = Double.infinity
+  var scan: Double
   /// Recall@10 of such walks as it was measured; nil when it was not.
   var expectedRecall: Double?
 
   static let exact = SearchPlan(ef: nil, expectedRecall: 1)
 
-  private init(ef: Int?, expectedRecall: Double?) { (self.ef, self.expectedRecall) = (ef, expectedRecall) }
+  private init(ef: Int?, expectedRecall: Double?, scan: Double = .infinity) {
+    (self.ef, self.expectedRecall, self.scan) = (ef, expectedRecall, scan)
+  }
 
   /// A walk with this pool, whatever it finds.
   init(ef: Int) { self.init(ef: ef, expectedRecall: nil) }
@@ -40,16 +42,15 @@ struct SearchPlan {
       self = .exact
     case .graph(let ef?):
       self.init(
-        ef: max(1, Int(min(Double(ef) / share, Double(graph.size)))), expectedRecall: calibration.expectedRecall(ef: ef)
-      )
-      self.scan = scan
+        ef: max(1, Int(min(Double(ef) / share, Double(graph.size)))),
+        expectedRecall: calibration.expectedRecall(ef: ef), scan: scan)
     case .graph(nil), .automatic:
       let target = options.recallTarget ?? defaultTarget
       let choice = target < 1 ? calibration.choice(target: target) : nil
       guard let choice else {
         // What is not known is answered exactly, unless the graph is wanted.
-        self = options.mode == .automatic ? .exact : Self(ef: Int(Double(calibration.longest ?? 64) * factor / share))
-        self.scan = scan
+        let longest = Int(Double(calibration.longest ?? 64) * factor / share)
+        self = options.mode == .automatic ? .exact : Self(ef: longest, expectedRecall: nil, scan: scan)
         return
       }
       let pool = Double(choice.ef) * factor / share
@@ -62,8 +63,8 @@ struct SearchPlan {
         self = .exact
         return
       }
-      self.init(ef: max(1, Int(min(pool.rounded(.up), Double(graph.size)))), expectedRecall: choice.expectedRecall)
-      self.scan = scan
+      self.init(
+        ef: max(1, Int(min(pool.rounded(.up), Double(graph.size)))), expectedRecall: choice.expectedRecall, scan: scan)
     }
   }
 }

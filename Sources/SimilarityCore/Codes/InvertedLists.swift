@@ -103,9 +103,6 @@ public final class InvertedLists: @unchecked Sendable {
   /// Cells, of which some may be empty.
   public var cells: Int { starts.count - 1 }
 
-  /// Places of a cell.
-  public func rows(of cell: UInt32) -> Int { (starts[Int(cell) + 1] - starts[Int(cell)]) * Self.rowsPerGroup }
-
   /// The cells that may hold a row whose key for `query` reaches `threshold`.
   // SAFETY: there is room for every cell.
   public func cells(within threshold: Float, of query: CodeQuery, _ kernels: Kernels) -> [UInt32] {
