@@ -88,13 +88,58 @@ static size_t NF(code_neighbors)(const nf_codes *codes, const nf_code_query *que
   return count;
 }
 
-// The pool of a walk: slots with falling keys.
+#if NF_WIDTH == 16
+// pool_offer for a pool that one vector holds: no branch depends on where a candidate belongs.
+NF_INLINE size_t NF(offer_few)(const nf_codes *codes, const uint32_t *slots, const float *keys, size_t count,
+                               nf_pool *pool) {
+  const __mmask16 room = (__mmask16)((1u << pool->room) - 1);
+  const __m512 old = _mm512_loadu_ps(pool->keys), top = _mm512_set1_ps(FLT_MAX);
+  const __m512i old_ids = _mm512_loadu_si512(pool->slots);
+  const float worst = pool->size == pool->room ? pool->keys[pool->room - 1] : -INFINITY;
+  float nearest = pool->keys[pool->next < pool->room ? pool->next : pool->room - 1];
+  __m512 best = old;
+  __m512i ids = old_ids;
+  size_t size = pool->size;
+  for (size_t first = 0; first < count; first += 16) {
+    const __mmask16 given = (__mmask16)(count - first < 16 ? (1u << (count - first)) - 1 : 0xFFFFu);
+    const __m512 some = _mm512_maskz_loadu_ps(given, keys + first);
+    uint32_t good = _mm512_mask_cmp_ps_mask(given, some, _mm512_set1_ps(worst), _CMP_GT_OQ);
+    size += (size_t)__builtin_popcount(good);
+    for (; good != 0; good &= good - 1) {
+      const size_t i = first + (size_t)__builtin_ctz(good);
+      if (keys[i] > nearest) {
+        nearest = keys[i];
+        nf_prefetch(nf_list(codes, slots[i]), 4 * codes->list_stride);
+      }
+      const __m512 key = _mm512_set1_ps(keys[i]);
+      // Each place's neighbour to the left; to the left of the first there is a better one than any.
+      const __m512 left = _mm512_castsi512_ps(
+          _mm512_alignr_epi32(_mm512_castps_si512(best), _mm512_castps_si512(top), 15));
+      const __mmask16 behind = _mm512_cmp_ps_mask(best, key, _CMP_LT_OQ);
+      const __mmask16 here = _mm512_mask_cmp_ps_mask(behind, left, key, _CMP_GE_OQ);
+      ids = _mm512_mask_alignr_epi32(ids, behind, ids, ids, 15);
+      ids = _mm512_mask_mov_epi32(ids, here, _mm512_set1_epi32((int32_t)slots[i]));
+      best = _mm512_max_ps(best, _mm512_min_ps(left, key));
+    }
+  }
+  pool->size = size < pool->room ? size : pool->room;
+  _mm512_mask_storeu_ps(pool->keys, room, best);
+  _mm512_mask_storeu_epi32(pool->slots, room, ids);
+  const uint32_t changed = room & (_mm512_cmp_ps_mask(best, old, _CMP_NEQ_UQ) | _mm512_cmpneq_epi32_mask(ids, old_ids));
+  return changed ? (size_t)__builtin_ctz(changed) : pool->size;
+}
+#endif
+
+// The pool of a walk: slots with falling keys. Keys are numbers greater than −∞; others are not taken.
 static size_t NF(pool_offer)(const nf_codes *codes, const uint32_t *slots, const float *keys, size_t count, nf_pool *pool) {
+#if NF_WIDTH == 16
+  if (pool->room <= 16) return NF(offer_few)(codes, slots, keys, count, pool);
+#endif
   size_t lowest = pool->size;
   size_t size = pool->size;
   for (size_t i = 0; i < count; i++) {
     const float key = keys[i];
-    if (size == pool->room && !(key > pool->keys[size - 1])) continue;
+    if (!(key > (size == pool->room ? pool->keys[size - 1] : -INFINITY))) continue;
     // How many are as good: by halves to one vector, then all of it at once. Keys behind the end are −∞.
     size_t place = 0, end = size;
     while (end - place > NF_WIDTH) {
