@@ -79,10 +79,10 @@ static size_t NF(code_neighbors)(const nf_codes *codes, const nf_code_query *que
     const uint32_t id = __atomic_load_n(list + 1 + i, __ATOMIC_ACQUIRE);
     uint64_t *word = visited + id / 64;
     const uint64_t bit = 1ull << (id % 64);
-    if (*word & bit) continue;
-    *word |= bit;
-    slots[count++] = id;
+    slots[count] = id;
     NF(prefetch_rough)(codes, id);
+    count += !(*word & bit);
+    *word |= bit;
   }
   NF_BY_LANES(NF(rough_keys), slots, keys, count);
   return count;
