@@ -161,6 +161,8 @@ def main() -> int:
             try:
                 if name == "filled":
                     fill(service, vectors, False)
+                    # The service gives back what it freed a second after the last batch.
+                    time.sleep(3)
                 else:
                     found[name] = answers(service, queries)
                 used[name] = report(name, service)
@@ -176,6 +178,7 @@ def main() -> int:
         service = Service(options, folder)
         try:
             fill(service, vectors, True)
+            time.sleep(3)
             report("with metadata, filled", service)
             wrong = filters(service, queries, options.count)
         finally:

@@ -4,6 +4,10 @@ import SimilarityCore
 struct BatchScan {
   /// Queries that one pass serves.
   private static let queriesPerPass = 512
+  /// Cells near a query, and rows of them, that show what its k-th best is at least.
+  private static let nearestCells = 8
+  private static let fewestRows = 64
+  private static let rowsPerResult = 2
 
   private let records: CodeRecords
   private let kernels: Kernels
@@ -33,8 +37,11 @@ struct BatchScan {
   // SAFETY: the buffers have room for a whole tile of hits, and slices lie inside the slots.
   func survivors(of queries: [CodeQuery], k: Int, excluding excluded: [Int?]) -> [[UInt32]]? {
     guard let batch = CodeBatch(queries, for: records) else { return nil }
-    var found = queries.map { _ in Survivors(k: k) }
-    var thresholds = [Float](repeating: -.infinity, count: queries.count)
+    // Cells come in no query's order: without a floor, every row met before the near ones would survive for a while.
+    var thresholds = queries.indices.map { index in
+      floor(of: queries[index], k: k, excluding: excluded.isEmpty ? nil : excluded[index])
+    }
+    var found = thresholds.map { Survivors(k: k, floor: $0) }
     let scratch = CodeBatch.Scratch(for: batch)
     let hits = UnsafeMutablePointer<CodeHit>.allocate(capacity: CodeBatch.rowsPerTile * queries.count)
     defer { hits.deallocate() }
@@ -59,6 +66,32 @@ struct BatchScan {
     }
     guard isDone else { return nil }
     return found.indices.map { found[$0].finish() }
+  }
+
+  /// What the k-th best key is at least, as rows of the cells nearest to `query` show; −∞ where they are too few.
+  // SAFETY: there is room for as many cells and rows as are asked for.
+  private func floor(of query: CodeQuery, k: Int, excluding excluded: Int?) -> Float {
+    let wanted = min(slots.count, k * Self.rowsPerResult + Self.fewestRows)
+    return withUnsafeTemporaryAllocation(of: UInt32.self, capacity: Self.nearestCells) { cells in
+      withUnsafeTemporaryAllocation(of: CodeHit.self, capacity: wanted) { hits in
+        slots.withUnsafeBufferPointer { slots in
+          guard let first = cells.baseAddress, let out = hits.baseAddress, let all = slots.baseAddress else {
+            return -.infinity
+          }
+          var best = LowerBounds(k)
+          var read = 0
+          for cell in cells[..<query.nearestCells(Self.nearestCells, includingFar: true, into: first, kernels)] {
+            let start = starts[Int(cell)]
+            let count = min(starts[Int(cell) + 1] - start, wanted - read)
+            read += count
+            let found = records.bound(
+              all + start, count: count, for: query, threshold: best.threshold, into: out, kernels)
+            for hit in hits[..<found] where excluded != Int(hit.slot) { best.insert(hit.key - hit.width) }
+          }
+          return best.threshold
+        }
+      }
+    }
   }
 
   static func passes(of count: Int, threads: Int) -> [Range<Int>] {
