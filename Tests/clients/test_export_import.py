@@ -202,6 +202,8 @@ def test_clients_that_leave(server, name, alive):
 
 def test_a_round_trip_by_the_command_line(server, name, tmp_path):
     fill(server, name)
+    shape = {"dim": 12, "metric": "euclidean"}
+    assert server.put(f"/collections/{name}", {**shape, "recall_target": 0.9}).status_code == 200
     path, copy = tmp_path / "c.safetensors", f"{name}.copy"
     server.delete(f"/collections/{copy}")
     out = run("export", "--collection", name, "--output", path, "--url", server.url)
@@ -214,13 +216,16 @@ def test_a_round_trip_by_the_command_line(server, name, tmp_path):
     second = unpack(server.get(f"/collections/{copy}/export").content)
     assert np.array_equal(first[0]["vectors"], second[0]["vectors"])
     assert {**lists(first[1]), "collection": 0} == {**lists(second[1]), "collection": 0}
-    assert server.get(f"/collections/{copy}").json()["metric"] == "euclidean"
+    made = server.get(f"/collections/{copy}").json()
+    assert (made["metric"], made["recall_target"]) == ("euclidean", 0.9)
     query = {"vectors": [ROWS[5].tolist()], "k": 20, "exact": True}
     found = [server.ask("/neighbors", {"collection": which, **query})["results"] for which in (name, copy)]
     assert found[0] == found[1]
-    # Once more changes nothing.
+    # Once more changes nothing, nor what has been set since.
+    assert server.put(f"/collections/{copy}", {**shape, "recall_target": 0.95}).status_code == 200
     assert run("import", "--input", path, "--collection", copy, "--url", server.url).returncode == 0
-    assert server.get(f"/collections/{copy}").json()["count"] == 300
+    made = server.get(f"/collections/{copy}").json()
+    assert (made["count"], made["recall_target"]) == (300, 0.95)
     server.delete(f"/collections/{copy}")
 
 

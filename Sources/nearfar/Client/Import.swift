@@ -83,13 +83,16 @@ enum Import {
   ) throws(CommandError) {
     do throws(RemoteFailure) {
       let wanted = metric ?? file.metric
-      if wanted == nil, let found = try collection.describe() {
+      let found = try collection.describe()
+      if wanted == nil, let found {
         guard found.dimension == file.dimension else {
           throw .away("the file has rows of \(file.dimension) values, the collection of \(found.dimension)")
         }
         return
       }
-      _ = try collection.create(dimension: file.dimension, metric: wanted ?? "cosine")
+      // A collection that exists keeps the recall that it aims at.
+      _ = try collection.create(
+        dimension: file.dimension, metric: wanted ?? "cosine", recallTarget: found == nil ? file.recallTarget : nil)
     } catch {
       throw CommandError("\(error)")
     }

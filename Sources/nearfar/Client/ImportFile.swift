@@ -9,6 +9,7 @@ struct ImportFile {
   /// What the collection was, where the file says so.
   let metric: String?
   let model: String?
+  let recallTarget: Double?
   private let ids: [JSONValue]?
   private let metadata: [JSONValue]?
   private let texts: [JSONValue]?
@@ -49,6 +50,7 @@ struct ImportFile {
     let collection = archive.metadata["collection"].flatMap { try? JSONDocument(Array($0.utf8)).root }
     metric = collection?["metric"]?.string
     model = collection?["model"]?.string
+    recallTarget = collection?["recall_target"]?.double
   }
 
   /// The body of `PUT /collections/{name}/points` for some rows.

@@ -25,13 +25,19 @@ struct RemoteCollection {
   }
 
   /// Makes the collection; one that is alike is as good.
-  func create(dimension: Int, metric: String) throws(RemoteFailure) -> Description? {
+  ///
+  /// - Parameter recallTarget: given to one that exists as well; nil leaves it as it is.
+  func create(dimension: Int, metric: String, recallTarget: Double? = nil) throws(RemoteFailure) -> Description? {
     var body = JSONWriter()
     body.beginObject()
     body.key("dim")
     body.integer(dimension)
     body.key("metric")
     body.string(metric)
+    if let recallTarget {
+      body.key("recall_target")
+      body.number(recallTarget)
+    }
     body.endObject()
     return Self.description(try service.json("PUT", path, body.bytes))
   }
