@@ -29,6 +29,8 @@ SINGLE = 200
 # Seconds that the queries of one point of a curve take at least, but for so many rounds.
 SHORT = 0.15
 MOST_ROUNDS = 10
+# Builds of up to so many seconds are repeated.
+SHORT_BUILD = 3.0
 # Queries of one call, on the way to exact answers to all: too few for one pass over the rows for all of them.
 TOGETHER = 16
 
@@ -145,6 +147,20 @@ def exact(judged: Judged, ours, judge, index) -> dict:
     return out
 
 
+def build_again(judged: Judged, options, index, sides: dict) -> None:
+    """Short builds are repeated in turn and the best of three counts: one alone tells more about the machine's other work."""
+    import index_peers
+
+    for _ in range(2):
+        if sides["Nearfar"]["build"] > SHORT_BUILD:
+            return
+        ours = index.Nearfar(options.index_bench, judged.path, judged.metric, 2)
+        sides["Nearfar"]["build"] = min(sides["Nearfar"]["build"], ours.build)
+        ours.stop()
+        theirs = index_peers.Hnswlib(judged.given, judged.metric, 2, 16).build
+        sides["hnswlib M16"]["build"] = min(sides["hnswlib M16"]["build"], theirs)
+
+
 def compare(judged: Judged, options, judge, index) -> dict:
     ours = index.Nearfar(options.index_bench, judged.path, judged.metric, 2)
     try:
@@ -188,7 +204,9 @@ def compare(judged: Judged, options, judge, index) -> dict:
                     judge.at_least(f"{judged.name}, recall {wanted}, times as fast as the best peer", ratio, least)
         judge.at_least(f"{judged.name}, the highest recall", result["highest"], 0.999)
         if "hnswlib M16" in sides:
-            judge.at_least(f"{judged.name}, hnswlib M16's build time in times of ours", sides["hnswlib M16"]["build"] / ours.build, 1.0)
+            build_again(judged, options, index, sides)
+            times = sides["hnswlib M16"]["build"] / sides["Nearfar"]["build"]
+            judge.at_least(f"{judged.name}, hnswlib M16's build time in times of ours", times, 1.0)
         result["sides"] = {name: {"build": side["build"], "bytes": side["bytes"]} for name, side in sides.items()}
         return result
     finally:
