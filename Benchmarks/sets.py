@@ -29,6 +29,8 @@ SINGLE = 200
 # Seconds that the queries of one point of a curve take at least, but for so many rounds.
 SHORT = 0.15
 MOST_ROUNDS = 10
+# Seconds after which idle threads of a matrix library have gone to sleep.
+SPINNING = 0.1
 # Builds of up to so many seconds are repeated.
 SHORT_BUILD = 3.0
 # Queries of one call, on the way to exact answers to all: too few for one pass over the rows for all of them.
@@ -92,6 +94,8 @@ def curve(ask, judged: Judged, rounds: int) -> list[tuple[float, float]]:
     for pool in POOLS:
         best = spent = 0.0
         taken = 0
+        # Threads of the matrix library that judged the point before wait for more work in a loop, on the same cores.
+        time.sleep(SPINNING)
         # A few milliseconds say little: short ones are taken again.
         while taken < rounds or (spent < SHORT and taken < MOST_ROUNDS):
             rate, found = ask(pool)

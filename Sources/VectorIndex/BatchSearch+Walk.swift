@@ -24,10 +24,8 @@ extension BatchSearch {
   /// Whether a filter leaves out a part of the graph that is worth to be walked around.
   private var isFiltered: Bool { options.allowed != nil && allowed.count < snapshot.live.count }
 
-  func walk(_ row: Int, _ ef: Int) -> Found {
-    let found = with(row) { scored, codes in
-      scratch.with { scratch in walk(scored, codes, excluding: excluded(row), ef, scratch) }
-    }
+  func walk(_ row: Int, _ ef: Int, _ scratch: WalkScratch) -> Found {
+    let found = with(row) { scored, codes in walk(scored, codes, excluding: excluded(row), ef, scratch) }
     // The promise is k results when k match; and a walk that costs as much as the exact search ends in it.
     return found ?? Found(neighbors: stream(row, exact, options.loop))
   }

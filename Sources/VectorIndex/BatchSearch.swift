@@ -33,7 +33,10 @@ struct BatchSearch {
       let perPiece = max(1, min(8, queries.rows / (4 * options.loop.threads)))
       let pieces = (queries.rows + perPiece - 1) / perPiece
       return Results.of(pieces, options.loop) { piece in
-        (piece * perPiece..<min((piece + 1) * perPiece, queries.rows)).map { walk($0, ef) }
+        // Taking and giving back a scratch costs as much as a part of a short walk.
+        scratch.with { scratch in
+          (piece * perPiece..<min((piece + 1) * perPiece, queries.rows)).map { walk($0, ef, scratch) }
+        }
       }?.flatMap { $0 }
     }
     let exact = exact
