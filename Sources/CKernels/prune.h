@@ -9,6 +9,8 @@ typedef struct NF(pruned) {
   int32_t sum;
 } NF(pruned);
 
+typedef float NF(four) __attribute__((vector_size(4 * NF_LANES)));
+
 // codes ← round(y / step), which it returns with ‖y‖².
 NF_INLINE NF(pruned) NF(prune_row)(const float *row, float factor, const float *origin, float origin_factor,
                                    size_t dimension, size_t padded, float *y, int8_t *codes) {
@@ -137,7 +139,8 @@ static size_t NF(prune)(const float *const *rows, const float *factors, const ui
   int8_t *codes = (int8_t *)(chosen + room * padded);
   float *y = (float *)(codes + count * padded);
   NF(pruned) *found = (NF(pruned) *)(y + padded);
-  NF(pruned) *kept = found + count;
+  float *squares = (float *)(found + count), *steps = squares + room;
+  for (size_t i = 0; i < room; i++) squares[i] = INFINITY, steps[i] = 0;
   for (size_t i = dimension; i < padded; i++) y[i] = 0;
   for (size_t i = 0; i < count; i++) {
     if (i + 2 < count) nf_prefetch(rows[i + 2], 4 * dimension);
@@ -161,16 +164,19 @@ static size_t NF(prune)(const float *const *rows, const float *factors, const ui
     for (size_t j = 0; j < size && !covered && place >= twins; j += NF_LANES) {
       int32_t products[NF_LANES];
       NF(prune_products)(chosen + j * padded, padded, codes + i * padded, products);
-      for (size_t r = 0; r < NF_LANES && j + r < size; r++) {
-        const NF(pruned) other = kept[j + r];
-        const float product = row.step * other.step * (float)(products[r] - 128 * row.sum);
-        covered |= alpha_squared * (row.square + other.square - 2.0f * product) <= row.square;
-      }
+      NF(four) product, square, step;
+      memcpy(&square, squares + j, sizeof square);
+      memcpy(&step, steps + j, sizeof step);
+      for (size_t r = 0; r < NF_LANES; r++) product[r] = (float)(products[r] - 128 * row.sum);
+      product *= row.step * step;
+      // Places behind the last hold +∞, which covers nothing.
+      covered = __builtin_reduce_or(alpha_squared * (row.square + square - 2.0f * product) <= row.square);
     }
     if (covered) continue;
     uint8_t *target = chosen + size * padded;
     for (size_t b = 0; b < padded; b++) target[b] = (uint8_t)codes[i * padded + b] ^ 0x80;
-    kept[size] = row;
+    squares[size] = row.square;
+    steps[size] = row.step;
     // Numbers before `place` have been looked at.
     order[size++] = i;
   }
