@@ -82,6 +82,8 @@ def fill(service: Service, vectors, with_metadata: bool) -> None:
             meta["metadata"] = json.dumps(values)
         call(f"{service.base}/collections/c/points", "PUT", pack(meta, {"vectors": part}))
     print(f"{len(vectors):,} points stored and indexed in {time.perf_counter() - start:.0f} s", flush=True)
+    # The service gives back what it freed a second after the last batch.
+    time.sleep(3)
 
 
 def ask(service: Service, part, **fields) -> tuple[float, list]:
@@ -161,8 +163,6 @@ def main() -> int:
             try:
                 if name == "filled":
                     fill(service, vectors, False)
-                    # The service gives back what it freed a second after the last batch.
-                    time.sleep(3)
                 else:
                     found[name] = answers(service, queries)
                 used[name] = report(name, service)
@@ -178,7 +178,6 @@ def main() -> int:
         service = Service(options, folder)
         try:
             fill(service, vectors, True)
-            time.sleep(3)
             report("with metadata, filled", service)
             wrong = filters(service, queries, options.count)
         finally:

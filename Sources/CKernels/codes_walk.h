@@ -93,7 +93,7 @@ static size_t NF(code_neighbors)(const nf_codes *codes, const nf_code_query *que
 NF_INLINE size_t NF(offer_few)(const nf_codes *codes, const uint32_t *slots, const float *keys, size_t count,
                                nf_pool *pool) {
   const __mmask16 room = (__mmask16)((1u << pool->room) - 1);
-  const __m512 old = _mm512_loadu_ps(pool->keys), top = _mm512_set1_ps(FLT_MAX);
+  const __m512 old = _mm512_loadu_ps(pool->keys), top = _mm512_set1_ps(INFINITY);
   const __m512i old_ids = _mm512_loadu_si512(pool->slots);
   const float worst = pool->size == pool->room ? pool->keys[pool->room - 1] : -INFINITY;
   float nearest = pool->keys[pool->next < pool->room ? pool->next : pool->room - 1];
@@ -112,7 +112,7 @@ NF_INLINE size_t NF(offer_few)(const nf_codes *codes, const uint32_t *slots, con
         nf_prefetch(nf_list(codes, slots[i]), 4 * codes->list_stride);
       }
       const __m512 key = _mm512_set1_ps(keys[i]);
-      // Each place's neighbour to the left; to the left of the first there is a better one than any.
+      // Each place's neighbour to the left; to the left of the first there is one that no key exceeds, +∞ included.
       const __m512 left = _mm512_castsi512_ps(
           _mm512_alignr_epi32(_mm512_castps_si512(best), _mm512_castps_si512(top), 15));
       const __mmask16 behind = _mm512_cmp_ps_mask(best, key, _CMP_LT_OQ);
