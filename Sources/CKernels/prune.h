@@ -89,21 +89,18 @@ NF_INLINE void NF(prune_products)(const uint8_t *rows, size_t stride, const int8
 #endif
 }
 
-// Numbers of rows by distance, then by slot: a shell sort, since there are a few hundred.
-NF_INLINE void NF(prune_sort)(uint32_t *order, size_t count, const NF(pruned) *found, const uint32_t *slots) {
-  static const size_t gaps[] = {301, 132, 57, 23, 10, 4, 1};
-  for (size_t g = 0; g < sizeof gaps / sizeof *gaps; g++) {
-    for (size_t i = gaps[g]; i < count; i++) {
-      const uint32_t moved = order[i];
-      size_t j = i;
-      for (; j >= gaps[g]; j -= gaps[g]) {
-        const uint32_t other = order[j - gaps[g]];
-        const float a = found[moved].square, b = found[other].square;
-        if (!(a < b || (a == b && slots[moved] < slots[other]))) break;
-        order[j] = other;
-      }
-      order[j] = moved;
-    }
+#define NF_RANKS 8
+typedef uint64_t NF(ranks) __attribute__((vector_size(8 * NF_RANKS)));
+
+// Numbers of rows by rising keys, which differ: a row's place is the count of smaller keys. There are about a hundred, too few
+// for a sort, whose branches nobody can foresee, to be faster. Behind the keys there is room for NF_RANKS more.
+NF_INLINE void NF(prune_sort)(uint32_t *order, size_t count, uint64_t *keys) {
+  for (size_t r = 0; r < NF_RANKS; r++) keys[count + r] = UINT64_MAX;
+  for (size_t i = 0; i < count; i += NF_RANKS) {
+    NF(ranks) some, smaller = {};
+    memcpy(&some, keys + i, sizeof some);
+    for (size_t j = 0; j < count; j++) smaller -= (NF(ranks))((NF(ranks)){} + keys[j] < some);
+    for (size_t r = 0; r < NF_RANKS && i + r < count; r++) order[smaller[r]] = (uint32_t)(i + r);
   }
 }
 
@@ -138,16 +135,21 @@ static size_t NF(prune)(const float *const *rows, const float *factors, const ui
   uint8_t *chosen = scratch;
   int8_t *codes = (int8_t *)(chosen + room * padded);
   float *y = (float *)(codes + count * padded);
-  NF(pruned) *found = (NF(pruned) *)(y + padded);
+  uint64_t *keys = (uint64_t *)(y + padded);
+  NF(pruned) *found = (NF(pruned) *)(keys + count + NF_RANKS);
   float *squares = (float *)(found + count), *steps = squares + room;
   for (size_t i = 0; i < room; i++) squares[i] = INFINITY, steps[i] = 0;
   for (size_t i = dimension; i < padded; i++) y[i] = 0;
   for (size_t i = 0; i < count; i++) {
     if (i + 2 < count) nf_prefetch(rows[i + 2], 4 * dimension);
     found[i] = NF(prune_row)(rows[i], factors[i], origin, origin_factor, dimension, padded, y, codes + i * padded);
+    // Squares are in the order of their bits; of equal ones the smaller slot comes first.
+    uint32_t bits;
+    memcpy(&bits, &found[i].square, sizeof bits);
+    keys[i] = (uint64_t)bits << 32 | slots[i];
     order[i] = (uint32_t)i;
   }
-  NF(prune_sort)(order, count, found, slots);
+  NF(prune_sort)(order, count, keys);
   float length = 0;
   for (size_t i = 0; i < dimension; i++) length += origin[i] * origin[i];
   // Rounding of a row and its factor leaves this much between copies.

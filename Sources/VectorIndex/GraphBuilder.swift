@@ -40,9 +40,12 @@ struct GraphBuilder {
         round[piece * perPiece..<min((piece + 1) * perPiece, round.count)].map { slot in
           var candidates = nearest(to: slot, entries, scratch)
           // Of one that is there already the ways that it has stay candidates.
-          let known = Set(candidates)
-          candidates += records.neighbors(of: slot).filter { !known.contains($0) }
-          return pruning.choose(for: slot, from: candidates)
+          let old = records.neighbors(of: slot)
+          if !old.isEmpty {
+            let known = Set(candidates)
+            candidates += old.filter { !known.contains($0) }
+          }
+          return pruning.choose(for: slot, from: candidates).chosen
         }
       }
     }
@@ -109,13 +112,11 @@ struct GraphBuilder {
   ///
   /// - Returns: the slots that the list does not name, or no longer.
   private func addEdges(to target: Int, from sources: [UInt32]) -> [UInt32] {
-    let known = records.neighbors(of: target)
-    let new = sources.filter { !known.contains($0) }
+    let new = sources.filter { !records.names($0, at: target) }
     for (index, source) in new.enumerated() where !records.addNeighbor(source, to: target) {
-      let candidates = records.neighbors(of: target) + new[index...]
-      let chosen = pruning.choose(for: target, from: candidates)
-      chosen.withUnsafeBufferPointer { records.setNeighbors(of: target, to: $0) }
-      return candidates.filter { !chosen.contains($0) }
+      let choice = pruning.choose(for: target, from: records.neighbors(of: target) + new[index...])
+      choice.chosen.withUnsafeBufferPointer { records.setNeighbors(of: target, to: $0) }
+      return choice.left
     }
     return []
   }

@@ -95,6 +95,6 @@ extension IndexWriter {
         return true
       }
     }
-    return candidates.count <= pruning.degree ? candidates : pruning.choose(for: places[node], from: candidates)
+    return candidates.count <= pruning.degree ? candidates : pruning.choose(for: places[node], from: candidates).chosen
   }
 }

@@ -15,12 +15,20 @@ struct Pruning {
   var alphaSquared = Self.defaultAlphaSquared
   let kernels: Kernels
 
+  /// What becomes of candidates.
+  struct Choice {
+    /// At most ``degree`` of them, nearest first.
+    var chosen: [UInt32]
+    var left: [UInt32]
+  }
+
   /// - Parameter candidates: without `slot` itself; a slot may occur once only.
-  /// - Returns: at most ``degree`` of them, nearest first.
-  func choose(for slot: Int, from candidates: [UInt32]) -> [UInt32] {
+  func choose(for slot: Int, from candidates: [UInt32]) -> Choice {
     guard records.metric == .dot else { return spread(degree, for: slot, from: candidates) }
     let uphill = uphill(from: slot, among: candidates)
-    return uphill + spread(degree - uphill.count, for: slot, from: candidates.filter { !uphill.contains($0) })
+    var choice = spread(degree - uphill.count, for: slot, from: candidates.filter { !uphill.contains($0) })
+    choice.chosen = uphill + choice.chosen
+    return choice
   }
 
   /// Of `candidates`, some with the largest products with the row of `slot`, larger than its own square, best first.
@@ -41,13 +49,16 @@ struct Pruning {
     return better.prefix(degree / Self.uphillShare).map(\.slot)
   }
 
-  private func spread(_ degree: Int, for slot: Int, from candidates: [UInt32]) -> [UInt32] {
-    kernels.choose(
+  private func spread(_ degree: Int, for slot: Int, from candidates: [UInt32]) -> Choice {
+    let places = kernels.choose(
       degree, of: candidates.map { rows.row(Int($0)).baseAddress },
       factors: candidates.map { scale(of: Int($0)) },
       slots: candidates, around: rows.row(slot), factor: scale(of: slot),
-      slot: UInt32(truncatingIfNeeded: slot), alphaSquared: alphaSquared
-    ).map { candidates[$0] }
+      slot: UInt32(truncatingIfNeeded: slot), alphaSquared: alphaSquared)
+    var isLeft = [Bool](repeating: true, count: candidates.count)
+    for place in places { isLeft[place] = false }
+    return Choice(
+      chosen: places.map { candidates[$0] }, left: candidates.indices.filter { isLeft[$0] }.map { candidates[$0] })
   }
 
   /// What a row is multiplied by before distances are taken.

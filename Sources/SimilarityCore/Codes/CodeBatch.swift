@@ -78,9 +78,9 @@ public final class CodeBatch: @unchecked Sendable {
   ) -> Int? {
     guard let first = slots.baseAddress, slots.count <= Self.rowsPerTile, cell < records.coarse.count else { return 0 }
     for (row, slot) in slots.enumerated() {
-      let record = records.raw.base + Int(slot) * records.padded
+      let record = records.raw.pointee.base + Int(slot) * records.padded
       let target = scratch.rows + row * records.padded
-      if records.raw.planes == 1 {
+      if records.raw.pointee.planes == 1 {
         target.update(from: record, count: records.padded)
       } else {
         kernels.table.pointee.code_unpack(record, records.padded, target)
@@ -96,7 +96,7 @@ public final class CodeBatch: @unchecked Sendable {
             slack_square: v + 4 * count, norms: isDot ? v + 5 * count : nil, sums: sums.baseAddress,
             cells: cells.baseAddress, count: count, has_lower: hasLower ? 1 : 0)
           return kernels.table.pointee.code_select(
-            &records.raw, first, slots.count, UInt32(cell), scratch.products, (hasLower ? 2 : 1) * count, &queries,
+            records.raw, first, slots.count, UInt32(cell), scratch.products, (hasLower ? 2 : 1) * count, &queries,
             scratch.least, hits)
         }
       }

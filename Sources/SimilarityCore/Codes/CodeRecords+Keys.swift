@@ -14,7 +14,7 @@ extension CodeRecords {
     _ kernels: Kernels
   ) {
     guard let first = slots.baseAddress else { return }
-    kernels.table.pointee.code_keys(&raw, query.raw, first, slots.count, keys)
+    kernels.table.pointee.code_keys(raw, query.raw, first, slots.count, keys)
   }
 
   /// The same from half of the codes' bits.
@@ -23,7 +23,7 @@ extension CodeRecords {
     _ kernels: Kernels
   ) {
     guard let first = slots.baseAddress else { return }
-    kernels.table.pointee.code_rough_keys(&raw, query.raw, first, slots.count, keys)
+    kernels.table.pointee.code_rough_keys(raw, query.raw, first, slots.count, keys)
   }
 
   /// The neighbours of `slot` that are not in `visited` yet, and their rough keys, from half of the codes' bits.
@@ -35,7 +35,7 @@ extension CodeRecords {
     _ slot: UInt32, for query: CodeQuery, visited: UnsafeMutablePointer<UInt64>,
     slots: UnsafeMutablePointer<UInt32>, keys: UnsafeMutablePointer<Float>, _ kernels: Kernels
   ) -> Int {
-    kernels.table.pointee.code_neighbors(&raw, query.raw, slot, visited, slots, keys)
+    kernels.table.pointee.code_neighbors(raw, query.raw, slot, visited, slots, keys)
   }
 
   /// Puts `count` slots that the pool has not met in their places.
@@ -47,7 +47,7 @@ extension CodeRecords {
     _ slots: UnsafePointer<UInt32>, keys: UnsafePointer<Float>, count: Int, to pool: inout CandidatePool,
     _ kernels: Kernels
   ) -> Int {
-    kernels.table.pointee.pool_offer(&raw, slots, keys, count, &pool)
+    kernels.table.pointee.pool_offer(raw, slots, keys, count, &pool)
   }
 
   /// Moves the slots whose keys are at least `least` to the front, with their keys.
@@ -64,14 +64,14 @@ extension CodeRecords {
   /// The usual error of the key of `slot`, by all bits of its codes: errors of rounding point in no direction, so that of the
   /// bound a share of 1/√dimension is one standard deviation.
   public func deviation(of slot: UInt32, for query: CodeQuery) -> Float {
-    let header = raw.headers[Int(slot)]
+    let header = raw.pointee.headers[Int(slot)]
     let reach = query.raw.pointee.reach.map { $0[Int(header.cell)] } ?? query.raw.pointee.norm
-    return raw.bounds[Int(slot)].e * reach / Float(dimension).squareRoot()
+    return raw.pointee.bounds[Int(slot)].e * reach / Float(dimension).squareRoot()
   }
 
   /// The centroid that the codes of `slot` are relative to.
-  public func cell(of slot: Int) -> Int { Int(raw.headers[slot].cell) }
+  public func cell(of slot: Int) -> Int { Int(raw.pointee.headers[slot].cell) }
 
   /// A measure of how far the row in `slot` is from its centroid.
-  public func residual(of slot: Int) -> Float { raw.bounds[slot].n }
+  public func residual(of slot: Int) -> Float { raw.pointee.bounds[slot].n }
 }

@@ -12,7 +12,7 @@ extension CodeRecords {
     _ slots: UnsafePointer<UInt32>, count: Int, for query: CodeQuery, threshold: Float,
     into hits: UnsafeMutablePointer<CodeHit>, _ kernels: Kernels
   ) -> Int {
-    kernels.table.pointee.code_bound(&raw, query.raw, slots, count, threshold, hits)
+    kernels.table.pointee.code_bound(raw, query.raw, slots, count, threshold, hits)
   }
 
   /// Of some groups of a cell, the slots that the upper halves of their codes cannot rule out.
@@ -29,7 +29,7 @@ extension CodeRecords {
   ) -> (found: Int, groups: Int) {
     var scanned = 0
     let found = kernels.table.pointee.list_scan(
-      &raw, query.raw, &lists.raw, cell, groups.lowerBound, groups.count, live.baseAddress, live.count, threshold,
+      raw, query.raw, lists.raw, cell, groups.lowerBound, groups.count, live.baseAddress, live.count, threshold,
       slots,
       &scanned)
     return (found, scanned)

@@ -31,12 +31,14 @@ public final class CodeRecords: @unchecked Sendable {
   /// Neighbours that a list has room for.
   public let mostNeighbors: Int
   let padded: Int
-  var raw: nf_codes
+  /// In memory of its own, so that its address can be passed without a check for overlapping accesses, which takes as long as a
+  /// short kernel.
+  let raw: UnsafePointer<nf_codes>
   private let pages: PageMemory
 
   public var dimension: Int { coarse.dimension }
   /// Whether rough keys read half of a record only.
-  public var isDivided: Bool { raw.planes == 2 }
+  public var isDivided: Bool { raw.pointee.planes == 2 }
   public var metric: CodeMetric { coarse.metric }
 
   /// - Returns: nil when the memory cannot be had.
@@ -55,27 +57,32 @@ public final class CodeRecords: @unchecked Sendable {
     guard let pages = PageMemory(bytes: size) else { return nil }
     self.pages = pages
     let memory = pages.start
-    raw = nf_codes(
-      base: memory.assumingMemoryBound(to: UInt8.self), padded: padded, planes: planes,
-      headers: (memory + padded * self.slots).assumingMemoryBound(to: nf_code_header.self),
-      bounds: (memory + (padded + MemoryLayout<nf_code_header>.size) * self.slots)
-        .assumingMemoryBound(to: nf_code_bounds.self),
-      lists: (memory + (padded + header) * self.slots).assumingMemoryBound(to: UInt32.self), list_stride: listStride,
-      capacity: mostNeighbors)
+    let raw = UnsafeMutablePointer<nf_codes>.allocate(capacity: 1)
+    raw.initialize(
+      to: nf_codes(
+        base: memory.assumingMemoryBound(to: UInt8.self), padded: padded, planes: planes,
+        headers: (memory + padded * self.slots).assumingMemoryBound(to: nf_code_header.self),
+        bounds: (memory + (padded + MemoryLayout<nf_code_header>.size) * self.slots)
+          .assumingMemoryBound(to: nf_code_bounds.self),
+        lists: (memory + (padded + header) * self.slots).assumingMemoryBound(to: UInt32.self), list_stride: listStride,
+        capacity: mostNeighbors))
+    self.raw = UnsafePointer(raw)
   }
+
+  deinit { raw.deallocate() }
 
   /// Takes over the first `count` records of `other`, which has the same shape and centroids, without their lists.
   public func copy(_ count: Int, from other: CodeRecords) {
     guard other.padded == padded, other.coarse === coarse, count <= min(slots, other.slots) else { return }
-    raw.base.update(from: other.raw.base, count: count * padded)
-    raw.headers.update(from: other.raw.headers, count: count)
-    raw.bounds.update(from: other.raw.bounds, count: count)
+    raw.pointee.base.update(from: other.raw.pointee.base, count: count * padded)
+    raw.pointee.headers.update(from: other.raw.pointee.headers, count: count)
+    raw.pointee.bounds.update(from: other.raw.pointee.bounds, count: count)
   }
 
   /// Takes over the first `count` lists of `other`.
   public func copyLists(_ count: Int, from other: CodeRecords) {
     guard other.mostNeighbors == mostNeighbors, count <= min(slots, other.slots) else { return }
-    raw.lists.update(from: other.raw.lists, count: count * raw.list_stride)
+    raw.pointee.lists.update(from: other.raw.pointee.lists, count: count * raw.pointee.list_stride)
   }
 
   /// What is known of a row beside its codes.
@@ -87,7 +94,7 @@ public final class CodeRecords: @unchecked Sendable {
     nf_code_bounds(e: .infinity, n: .infinity)
   )
 
-  private func set(_ head: Head, of slot: Int) { (raw.headers[slot], raw.bounds[slot]) = head }
+  private func set(_ head: Head, of slot: Int) { (raw.pointee.headers[slot], raw.pointee.bounds[slot]) = head }
 
   /// Makes `slot` one whose row searches have to look at.
   public func forget(_ slot: Int) {
@@ -102,7 +109,7 @@ public final class CodeRecords: @unchecked Sendable {
   @discardableResult
   public func write(_ row: UnsafeBufferPointer<Float>, norm: Double, to slot: Int, _ kernels: Kernels) -> Double {
     guard slot >= 0, slot < slots, row.count == dimension else { return 0 }
-    let record = raw.base + slot * padded
+    let record = raw.pointee.base + slot * padded
     return withUnsafeTemporaryAllocation(of: Int8.self, capacity: padded) { codes in
       guard let first = codes.baseAddress else { return 0 }
       codes.initialize(repeating: 0)
@@ -114,7 +121,7 @@ public final class CodeRecords: @unchecked Sendable {
       } else {
         set(Self.unknown, of: slot)
       }
-      if raw.planes == 2 {
+      if raw.pointee.planes == 2 {
         kernels.table.pointee.code_pack(first, padded, record)
       } else {
         for index in 0..<padded { record[index] = UInt8(bitPattern: first[index]) ^ 0x80 }
@@ -173,26 +180,29 @@ public final class CodeRecords: @unchecked Sendable {
   ///
   /// - Returns: how many there are.
   public func neighbors(of slot: Int, into out: UnsafeMutablePointer<UInt32>) -> Int {
-    nf_list_read(&raw, slot, out)
+    nf_list_read(raw, slot, out)
   }
 
   public func setNeighbors(of slot: Int, to neighbors: UnsafeBufferPointer<UInt32>) {
     guard slot >= 0, slot < slots else { return }
-    nf_list_write(&raw, slot, neighbors.baseAddress, min(neighbors.count, mostNeighbors))
+    nf_list_write(raw, slot, neighbors.baseAddress, min(neighbors.count, mostNeighbors))
   }
+
+  /// Whether the list of `slot` names `neighbor`.
+  public func names(_ neighbor: UInt32, at slot: Int) -> Bool { nf_list_contains(raw, slot, neighbor) != 0 }
 
   /// Whether one of the neighbours of `slot` names it.
   public func isNamed(_ slot: Int) -> Bool {
     withUnsafeTemporaryAllocation(of: UInt32.self, capacity: mostNeighbors) { list in
       guard let first = list.baseAddress else { return false }
       let count = neighbors(of: slot, into: first)
-      return list[..<count].contains { nf_list_contains(&raw, Int($0), UInt32(truncatingIfNeeded: slot)) != 0 }
+      return list[..<count].contains { names(UInt32(truncatingIfNeeded: slot), at: Int($0)) }
     }
   }
 
   /// - Returns: false when the list is full.
   public func addNeighbor(_ neighbor: UInt32, to slot: Int) -> Bool {
     guard slot >= 0, slot < slots else { return false }
-    return nf_list_append(&raw, slot, neighbor) != 0
+    return nf_list_append(raw, slot, neighbor) != 0
   }
 }

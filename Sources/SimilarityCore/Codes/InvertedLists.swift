@@ -25,7 +25,7 @@ public final class InvertedLists: @unchecked Sendable {
   public let count: Int
   /// The groups of cell c are starts[c] ..< starts[c + 1].
   let starts: [Int]
-  var raw: nf_lists
+  let raw: UnsafePointer<nf_lists>
   private let memory: PageMemory
 
   /// - Parameter slots: those that have codes, each once.
@@ -59,7 +59,7 @@ public final class InvertedLists: @unchecked Sendable {
 
     func fill(_ cell: Int) {
       guard !cells[cell].isEmpty else { return }
-      var ranked = cells[cell].map { (slot: $0, n: records.raw.bounds[Int($0)].n) }
+      var ranked = cells[cell].map { (slot: $0, n: records.raw.pointee.bounds[Int($0)].n) }
       ranked.sort { $0.n > $1.n }
       widest[cell] = ranked[0].n
       var largest: Float = 0
@@ -71,11 +71,11 @@ public final class InvertedLists: @unchecked Sendable {
           continue
         }
         let (slot, n) = ranked[index]
-        let header = records.raw.headers[Int(slot)]
-        let error = records.raw.bounds[Int(slot)].e
+        let header = records.raw.pointee.headers[Int(slot)]
+        let error = records.raw.pointee.bounds[Int(slot)].e
         if index % Self.rowsPerGroup == 0 { reaches[group] = n }
         let square = kernels.table.pointee.list_fill(
-          &records.raw, slot, coarse.dimension, index % Self.rowsPerGroup,
+          records.raw, slot, coarse.dimension, index % Self.rowsPerGroup,
           hasCodes ? codes + group * blocks * Self.bytesPerBlock : nil)
         named[place] = slot
         // 1.0001: more than all rounding on the way.
@@ -95,10 +95,15 @@ public final class InvertedLists: @unchecked Sendable {
     count = slots.count
     self.starts = starts
     self.memory = memory
-    raw = nf_lists(
-      slots: named, e: errors, a: hasCodes ? steps : nil, rough: hasCodes ? offsets : nil,
-      codes: hasCodes ? codes : nil, blocks: blocks, n: reaches, widest: widest, slack: slack, cells: coarse.count)
+    let raw = UnsafeMutablePointer<nf_lists>.allocate(capacity: 1)
+    raw.initialize(
+      to: nf_lists(
+        slots: named, e: errors, a: hasCodes ? steps : nil, rough: hasCodes ? offsets : nil,
+        codes: hasCodes ? codes : nil, blocks: blocks, n: reaches, widest: widest, slack: slack, cells: coarse.count))
+    self.raw = UnsafePointer(raw)
   }
+
+  deinit { raw.deallocate() }
 
   /// Cells, of which some may be empty.
   public var cells: Int { starts.count - 1 }
@@ -108,7 +113,7 @@ public final class InvertedLists: @unchecked Sendable {
   public func cells(within threshold: Float, of query: CodeQuery, _ kernels: Kernels) -> [UInt32] {
     [UInt32](unsafeUninitializedCapacity: cells) { cells, count in
       guard let first = cells.baseAddress else { return }
-      count = kernels.table.pointee.lists_within(query.raw, &raw, threshold, first)
+      count = kernels.table.pointee.lists_within(query.raw, raw, threshold, first)
     }
   }
 }

@@ -85,7 +85,7 @@ public struct ListScan: ~Copyable {
   private func list(_ groups: Range<Int>, _ live: UnsafeBufferPointer<UInt64>) -> Int {
     var count = 0
     for place in groups.lowerBound * InvertedLists.rowsPerGroup..<groups.upperBound * InvertedLists.rowsPerGroup {
-      let slot = lists.raw.slots[place]
+      let slot = lists.raw.pointee.slots[place]
       let word = Int(slot / 64)
       guard word < live.count, live[word] >> UInt64(slot % 64) & 1 == 1 else { continue }
       slots[count] = slot
