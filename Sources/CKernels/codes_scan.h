@@ -234,3 +234,10 @@ static size_t NF(code_select)(const nf_codes *codes, const uint32_t *slots, size
   }
   return found;
 }
+
+// Bits that are set.
+static size_t NF(count_bits)(const uint64_t *words, size_t count) {
+  size_t bits = 0;
+  for (size_t i = 0; i < count; i++) bits += (size_t)__builtin_popcountll(words[i]);
+  return bits;
+}

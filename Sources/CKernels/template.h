@@ -247,6 +247,7 @@ const nf_kernels NF(nf_kernels) = {
     .lists_within = NF(lists_within),
     .list_scan = NF(list_scan),
     .list_fill = NF(list_fill),
+    .count_bits = NF(count_bits),
     .code_select = NF(code_select),
     .code_place = NF(code_place),
     .code_quantize = NF(code_quantize),

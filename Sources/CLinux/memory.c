@@ -10,4 +10,12 @@ void clinux_give_back_memory(void) {
   malloc_trim(0);
 #endif
 }
+
+void clinux_limit_heaps(int count) {
+#ifdef __GLIBC__
+  mallopt(M_ARENA_MAX, count);
+#else
+  (void)count;
+#endif
+}
 #endif

@@ -38,6 +38,12 @@ public struct Kernels: @unchecked Sendable {
     return table.pointee.distance_f64(a0, b0, min(a.count, b.count))
   }
 
+  /// Bits that are set.
+  public func countOfBits(_ words: UnsafeBufferPointer<UInt64>) -> Int {
+    guard let first = words.baseAddress else { return 0 }
+    return table.pointee.count_bits(first, words.count)
+  }
+
   /// Asks for values that will be read soon.
   public func prefetch(_ values: UnsafeBufferPointer<Float>) {
     if let first = values.baseAddress { nf_prefetch(first, 4 * values.count) }

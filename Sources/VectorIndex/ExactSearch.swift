@@ -11,15 +11,19 @@ struct ExactSearch {
 
   let records: CodeRecords
   let lists: InvertedLists?
-  /// The slots to be searched that are in the lists, as bits, and the others.
+  /// The slots to be searched.
+  let allowed: SlotSet
+  /// Those that are in the lists, as bits, and the others.
   let listed: [UInt64]
   let others: [UInt64]
+  let costs: SearchCosts
   let kernels: Kernels
 
   init(_ allowed: SlotSet, in snapshot: IndexSnapshot, records: CodeRecords) {
     self.records = records
+    self.allowed = allowed
     kernels = snapshot.kernels
-    let costs = SearchCosts(dimension: records.dimension)
+    costs = SearchCosts(dimension: records.dimension)
     guard let lists = snapshot.lists,
       costs.readsLists(allowed.count, among: snapshot.live.count, measured: snapshot.calibration.scan(costs))
     else {
@@ -27,37 +31,48 @@ struct ExactSearch {
       return
     }
     self.lists = lists
-    var (listed, others) = (allowed, allowed)
-    listed.formIntersection(snapshot.covered)
-    others.subtract(snapshot.covered)
-    (self.listed, self.others) = (listed.words, others.words)
+    listed = allowed.words(in: snapshot.covered)
+    others = allowed.words(notIn: snapshot.covered)
   }
 
   /// What survives a scan for `query`, cut in one part for each thread where there is much to scan.
   func survivors(of query: CodeQuery, k: Int, excluding excluded: Int?, _ loop: ParallelLoop) -> Survivors {
-    var all = Survivors(k: k)
-    var rest: [UInt32] = []
-    if let lists {
-      var nearest = nearestCells(query, k, lists)
-      scan(nearest[...], lists, query, excluded, &all)
-      if all.threshold == -.infinity { scanFarther(&nearest, lists, query, excluded, &all) }
-      let done = Set(nearest)
-      rest = lists.cells(within: all.threshold, of: query, kernels).filter { !done.contains($0) }
+    guard let lists else { return survivors(Survivors(k: k), cells: [], others, query, k, excluded, loop) }
+    var found = Survivors(k: k)
+    var nearest = nearestCells(query, k, lists)
+    scan(nearest[...], lists, query, excluded, &found)
+    if found.threshold == -.infinity { scanFarther(&nearest, lists, query, excluded, &found) }
+    let done = Set(nearest)
+    let rest = lists.cells(within: found.threshold, of: query, kernels).filter { !done.contains($0) }
+    // A filter may leave little of many cells, as where it lets pass what is far from the query.
+    guard costs.readsCells(rows: lists.rows(in: rest), for: allowed.count) else {
+      var again = Survivors(k: k, floor: found.threshold)
+      again.effort = found.effort
+      return survivors(again, cells: [], allowed.words, query, k, excluded, loop)
     }
-    let parts = max(listed.count, others.count) < Self.manyWords ? 1 : loop.threads
+    return survivors(found, cells: rest, others, query, k, excluded, loop)
+  }
+
+  /// `found` and what survives of some cells and of some words of slots.
+  private func survivors(
+    _ found: Survivors, cells: [UInt32], _ words: [UInt64], _ query: CodeQuery, _ k: Int, _ excluded: Int?,
+    _ loop: ParallelLoop
+  ) -> Survivors {
+    var all = found
+    let parts = allowed.words.count < Self.manyWords ? 1 : loop.threads
     guard parts > 1 else {
-      if let lists { scan(rest[...], lists, query, excluded, &all) }
-      scan(others[...], query, excluded, &all)
+      if let lists { scan(cells[...], lists, query, excluded, &all) }
+      scan(words[...], query, excluded, &all)
       return all
     }
     let floor = all.threshold
-    let found = Results.of(parts, loop) { part in
+    let parallel = Results.of(parts, loop) { part in
       var survivors = Survivors(k: k, floor: floor)
-      if let lists { scan(Self.part(part, of: parts, rest), lists, query, excluded, &survivors) }
-      scan(Self.part(part, of: parts, others), query, excluded, &survivors)
+      if let lists { scan(Self.part(part, of: parts, cells), lists, query, excluded, &survivors) }
+      scan(Self.part(part, of: parts, words), query, excluded, &survivors)
       return survivors
     }
-    for part in found ?? [] { all.formUnion(part) }
+    for part in parallel ?? [] { all.formUnion(part) }
     return all
   }
 
@@ -65,15 +80,20 @@ struct ExactSearch {
     all[part * all.count / parts..<(part + 1) * all.count / parts]
   }
 
-  /// Where a filter leaves too little of the nearest cells for a threshold: goes on to farther ones, the nearest first.
+  /// Where a filter leaves too little of the nearest cells for a threshold: goes on to farther ones, the nearest first, as long
+  /// as that costs less than to compare the matches one by one.
   private func scanFarther(
     _ nearest: inout [UInt32], _ lists: InvertedLists, _ query: CodeQuery, _ excluded: Int?,
     _ survivors: inout Survivors
   ) {
     let order = nearestCells(query, lists.cells, in: lists)
     var next = nearest.count
-    while survivors.threshold == -.infinity, next < order.count {
+    var passed = 0
+    while survivors.threshold == -.infinity, next < order.count,
+      costs.readsCells(rows: passed, for: allowed.count)
+    {
       scan(order[next...next], lists, query, excluded, &survivors)
+      passed += lists.rows(in: order[next...next])
       next += 1
     }
     nearest = Array(order[..<next])
@@ -108,7 +128,7 @@ struct ExactSearch {
     survivors.effort += scan.effort
   }
 
-  /// The slots whose bits are set in some words of ``others``.
+  /// The slots whose bits are set in some words.
   // SAFETY: the buffers have room for one step, and for what one more word may add.
   private func scan(_ words: ArraySlice<UInt64>, _ query: CodeQuery, _ excluded: Int?, _ survivors: inout Survivors) {
     guard words.contains(where: { $0 != 0 }) else { return }

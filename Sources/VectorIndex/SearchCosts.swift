@@ -58,6 +58,11 @@ package struct SearchCosts {
     return cost <= Self.worthOrder * oneByOne(allowed)
   }
 
+  /// Whether to go on in the order of cells, over so many rows, costs less than to compare `allowed` rows one by one.
+  func readsCells(rows: Int, for allowed: Int) -> Bool {
+    rows <= allowed || Double(rows) * rough <= Double(allowed) * full
+  }
+
   private func oneByOne(_ allowed: Int) -> Double { Self.setup + Double(allowed) * full }
 
   private func byCell(_ allowed: Int, among live: Int, _ measured: RecallCurve.Scans?) -> Double? {

@@ -1,3 +1,5 @@
+import SimilarityCore
+
 /// A set of slots as a bitmap: 1 bit for each slot up to the largest.
 public struct SlotSet: Sendable, Equatable {
   /// Bit s % 64 of word s / 64 is slot s.
@@ -59,6 +61,14 @@ public struct SlotSet: Sendable, Equatable {
     recount()
   }
 
+  /// The words of what is in both.
+  func words(in other: SlotSet) -> [UInt64] { zip(words, other.words).map { $0 & $1 } }
+
+  /// The words of what is not in `other`.
+  func words(notIn other: SlotSet) -> [UInt64] {
+    zip(words, other.words).map { $0 & ~$1 } + words.dropFirst(other.words.count)
+  }
+
   /// Calls `body` with every slot, smallest first.
   public func forEach(_ body: (Int) -> Void) {
     for (index, word) in words.enumerated() {
@@ -71,6 +81,6 @@ public struct SlotSet: Sendable, Equatable {
   }
 
   private mutating func recount() {
-    count = words.reduce(0) { $0 + $1.nonzeroBitCount }
+    count = words.withUnsafeBufferPointer { Kernels.active.countOfBits($0) }
   }
 }

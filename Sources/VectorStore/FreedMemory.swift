@@ -2,11 +2,15 @@ import CLinux
 import Dispatch
 import Synchronization
 
-/// Memory that was freed and that the C library keeps for later.
+/// What the C library keeps beside the memory in use.
 enum FreedMemory {
-  /// Gives it back to the system. Batches come in buffers of many megabytes, of which the library would keep some for every
-  /// thread.
+  /// Gives freed memory back to the system. Batches come in buffers of many megabytes, of which the library would keep some for
+  /// every thread.
   static func giveBack() { clinux_give_back_memory() }
+
+  /// Lets threads share heaps: one for each core is enough for none to wait long, and what is kept lies closer together than in
+  /// the C library's eight for each core. A million stored points take 50 MB less.
+  static func shareHeaps(cores: Int) { clinux_limit_heaps(Int32(clamping: max(2, cores))) }
 
   private static let isPlanned = Atomic(false)
 

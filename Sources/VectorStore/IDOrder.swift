@@ -57,7 +57,8 @@ struct IDOrder: Sendable {
     let atTheEnd = place.block == blocks.count - 1 && place.offset == blocks[place.block].count - 1
     let kept = atTheEnd ? Self.mostInBlock : Self.mostInBlock / 2
     let moved = Array(blocks[place.block][kept...])
-    blocks[place.block].removeSubrange(kept...)
+    // Copied, so that the room that growing took for more is given back.
+    blocks[place.block] = Array(blocks[place.block][..<kept])
     blocks.insert(moved, at: place.block + 1)
   }
 

@@ -17,6 +17,15 @@ import Testing
     #expect(Kernels(named: "sse9") == nil)
   }
 
+  @Test(arguments: Kernels.runnable) func bitsOfEveryLength(_ kernels: Kernels) {
+    var random = Seeded(2)
+    for count in 0...70 {
+      let words = (0..<count).map { _ in random.next() & random.next() }
+      let expected = words.reduce(0) { $0 + $1.nonzeroBitCount }
+      #expect(words.withUnsafeBufferPointer { kernels.countOfBits($0) } == expected)
+    }
+  }
+
   @Test(arguments: Kernels.runnable) func dotOfEveryLength(_ kernels: Kernels) {
     var random = Seeded(1)
     for count in 0...130 {

@@ -64,4 +64,36 @@ struct CellScanTests {
       }
     }
   }
+
+  /// Filters that let pass what is nearest to the query or farthest from it, so that all, few or none of the nearest cells match,
+  /// with some rows that are not in the lists yet.
+  @Test(arguments: [20, 200], Metric.allCases)
+  func filtersOfEveryPlaceAndShare(_ dimension: Int, _ metric: Metric) throws {
+    var random = Seeded(UInt64(dimension) + 1)
+    let index = VectorIndex(dimension: dimension, metric: metric)
+    var truth = BruteForce(metric, dimension)
+    for count in [4000, 200] {
+      let rows = clustered(count, dimension, centres: 40, shift: 0, &random)
+      truth.add(rows, at: try index.apply(removing: [], adding: rows))
+    }
+    let query = clustered(1, dimension, centres: 1, shift: 0, &random)
+    let matrix = try #require(Matrix(rows: 1, columns: dimension, values: query))
+    let order = truth.nearest(query, 4200).map(\.position)
+    #expect(order.count == 4200)
+    for share in [0.9, 0.5, 0.1, 0.01, 0.002] {
+      let count = Int(4200 * share)
+      for matching in [order.prefix(count), order.suffix(count), order[(2100 - count / 2)..<(2100 + count / 2)]] {
+        let allowed = Set(matching)
+        var options = SearchOptions(k: 10)
+        options.mode = .exact
+        options.allowed = SlotSet()
+        for slot in allowed { options.allowed?.insert(slot) }
+        for threads in [1, 2] {
+          options.loop = ParallelLoop(threads: threads)
+          let found = try index.snapshot.nearest(to: matrix, options, tiePrecedes: <).neighbors[0]
+          #expect(found == truth.nearest(query, 10) { allowed.contains($0) })
+        }
+      }
+    }
+  }
 }

@@ -66,6 +66,9 @@ typedef struct nf_kernels {
   size_t (*code_neighbors)(const nf_codes *codes, const nf_code_query *query, uint32_t slot, uint64_t *visited,
                            uint32_t *slots, float *keys);
 
+  // Bits that are set in `count` words.
+  size_t (*count_bits)(const uint64_t *words, size_t count);
+
   // Puts `count` slots that the pool has not met in their places; the worst fall out of a full one. Returns the first place
   // that changed, or the size before. The lists of what will be expanded soon are asked for.
   size_t (*pool_offer)(const nf_codes *codes, const uint32_t *slots, const float *keys, size_t count, nf_pool *pool);

@@ -37,6 +37,9 @@ void clinux_eventfd_clear(int descriptor);
 // Freed memory that the C library keeps goes back to the system, where the library can do that.
 void clinux_give_back_memory(void);
 
+// Threads share at most so many heaps, where the C library has several. To be called before there are many threads.
+void clinux_limit_heaps(int count);
+
 // Non-blocking and close-on-exec from birth.
 int clinux_accept(int listener);
 int clinux_socket(int family);

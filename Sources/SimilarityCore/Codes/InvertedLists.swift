@@ -108,6 +108,11 @@ public final class InvertedLists: @unchecked Sendable {
   /// Cells, of which some may be empty.
   public var cells: Int { starts.count - 1 }
 
+  /// Places for rows in some cells, of which a few may be empty.
+  public func rows(in cells: some Sequence<UInt32>) -> Int {
+    cells.reduce(0) { $0 + (starts[Int($1) + 1] - starts[Int($1)]) * Self.rowsPerGroup }
+  }
+
   /// The cells that may hold a row whose key for `query` reaches `threshold`.
   // SAFETY: there is room for every cell.
   public func cells(within threshold: Float, of query: CodeQuery, _ kernels: Kernels) -> [UInt32] {
