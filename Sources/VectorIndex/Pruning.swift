@@ -18,8 +18,16 @@ struct Pruning {
   /// What becomes of candidates.
   struct Choice {
     /// At most ``degree`` of them, nearest first.
-    var chosen: [UInt32]
-    var left: [UInt32]
+    fileprivate(set) var chosen: [UInt32]
+    fileprivate let candidates: [UInt32]
+    fileprivate let places: [Int]
+
+    /// The others, which few callers ask for.
+    var left: [UInt32] {
+      var isLeft = [Bool](repeating: true, count: candidates.count)
+      for place in places { isLeft[place] = false }
+      return candidates.indices.filter { isLeft[$0] }.map { candidates[$0] }
+    }
   }
 
   /// - Parameter candidates: without `slot` itself; a slot may occur once only.
@@ -55,10 +63,7 @@ struct Pruning {
       factors: candidates.map { scale(of: Int($0)) },
       slots: candidates, around: rows.row(slot), factor: scale(of: slot),
       slot: UInt32(truncatingIfNeeded: slot), alphaSquared: alphaSquared)
-    var isLeft = [Bool](repeating: true, count: candidates.count)
-    for place in places { isLeft[place] = false }
-    return Choice(
-      chosen: places.map { candidates[$0] }, left: candidates.indices.filter { isLeft[$0] }.map { candidates[$0] })
+    return Choice(chosen: places.map { candidates[$0] }, candidates: candidates, places: places)
   }
 
   /// What a row is multiplied by before distances are taken.
