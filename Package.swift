@@ -12,12 +12,13 @@ let package = Package(
     // Rank 4: programs.
     .executableTarget(
       name: "nearfar",
-      dependencies: ["Service", "HTTPServer", "HTTPClient", "VectorStore", "Safetensors", "JSON"]),
-    .executableTarget(name: "http-echo", dependencies: ["HTTPServer", "HTTP1"]),
+      dependencies: ["Service", "HTTPServer", "HTTPClient", "VectorStore", "Safetensors", "JSON", "Platform"]),
+    .executableTarget(name: "http-echo", dependencies: ["HTTPServer", "HTTP1", "Platform"]),
     .executableTarget(
-      name: "loss-bench", dependencies: ["Contrastive", "SimilarityCore"], path: "Benchmarks/LossBench"),
+      name: "loss-bench", dependencies: ["Contrastive", "SimilarityCore", "Platform"], path: "Benchmarks/LossBench"),
     .executableTarget(
-      name: "index-bench", dependencies: ["VectorIndex", "SimilarityCore", "Safetensors"], path: "Benchmarks/IndexBench"
+      name: "index-bench", dependencies: ["VectorIndex", "SimilarityCore", "Safetensors", "Platform"],
+      path: "Benchmarks/IndexBench"
     ),
 
     // Rank 3: where sockets' messages and mathematics meet.
@@ -25,28 +26,32 @@ let package = Package(
       name: "Service",
       dependencies: [
         "HTTP1", "JSON", "Safetensors", "Tokenization", "SentenceEncoder", "Contrastive", "VectorStore",
-        "VectorIndex", "SimilarityCore", "CAssets",
+        "VectorIndex", "SimilarityCore", "CAssets", "Platform",
       ]),
 
     // Rank 2.
-    .target(name: "HTTPServer", dependencies: ["HTTP1", "CLinux"]),
+    .target(name: "HTTPServer", dependencies: ["HTTP1", "CLinux", "Platform"]),
     .target(
-      name: "VectorStore", dependencies: ["VectorIndex", "SimilarityCore", "Safetensors", "JSON", "CSQLite", "CLinux"]),
+      name: "VectorStore",
+      dependencies: ["VectorIndex", "SimilarityCore", "Safetensors", "JSON", "CSQLite", "Platform"]),
     .target(
       name: "SentenceEncoder",
-      dependencies: ["SimilarityCore", "Tokenization", "Safetensors", "JSON", "COneDNN", "COpenSSL"]),
+      dependencies: ["SimilarityCore", "Tokenization", "Safetensors", "JSON", "COneDNN", "COpenSSL", "Platform"]),
 
     // Rank 1.
-    .target(name: "Contrastive", dependencies: ["SimilarityCore"]),
-    .target(name: "VectorIndex", dependencies: ["SimilarityCore"]),
+    .target(name: "Contrastive", dependencies: ["SimilarityCore", "Platform"]),
+    .target(name: "VectorIndex", dependencies: ["SimilarityCore", "Platform"]),
     .target(name: "HTTP1"),
-    .target(name: "HTTPClient"),
-    .target(name: "Tokenization", dependencies: ["JSON"]),
-    .target(name: "Safetensors", dependencies: ["JSON"]),
+    .target(name: "HTTPClient", dependencies: ["Platform"]),
+    .target(name: "Tokenization", dependencies: ["JSON", "Platform"]),
+    .target(name: "Safetensors", dependencies: ["JSON", "Platform"]),
 
     // Rank 0.
-    .target(name: "SimilarityCore", dependencies: ["CKernels", "COneDNN"]),
+    .target(name: "SimilarityCore", dependencies: ["Platform", "CKernels", "COneDNN"]),
     .target(name: "JSON", dependencies: ["CSimdjson"]),
+
+    // Below the house: the only target that knows the operating system.
+    .target(name: "Platform", dependencies: ["CLinux"]),
 
     // Leaf kernels and thin shims.
     .target(name: "CKernels"),
@@ -58,17 +63,17 @@ let package = Package(
     .target(name: "CAssets", exclude: ["index.html", "playground"]),
 
     // Tests.
-    .target(name: "TestSupport", dependencies: ["SimilarityCore"], path: "Tests/TestSupport"),
-    .testTarget(name: "SimilarityCoreTests", dependencies: ["SimilarityCore", "TestSupport"]),
+    .target(name: "TestSupport", dependencies: ["SimilarityCore", "Platform"], path: "Tests/TestSupport"),
+    .testTarget(name: "SimilarityCoreTests", dependencies: ["SimilarityCore", "TestSupport", "Platform"]),
     .testTarget(name: "JSONTests", dependencies: ["JSON"]),
     .testTarget(name: "SafetensorsTests", dependencies: ["Safetensors"], exclude: ["Fixtures"]),
     .testTarget(
       name: "TokenizationTests", dependencies: ["Tokenization", "JSON"], exclude: ["Fixtures"]),
-    .testTarget(name: "HTTP1Tests", dependencies: ["HTTP1"]),
+    .testTarget(name: "HTTP1Tests", dependencies: ["HTTP1", "Platform"]),
     .testTarget(name: "HTTPClientTests", dependencies: ["HTTPClient"]),
-    .testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer", "HTTP1"]),
+    .testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer", "HTTP1", "Platform"]),
     .testTarget(
-      name: "ContrastiveTests", dependencies: ["Contrastive", "SimilarityCore", "TestSupport"],
+      name: "ContrastiveTests", dependencies: ["Contrastive", "SimilarityCore", "TestSupport", "Platform"],
       exclude: ["Fixtures", "generate_fixtures.py"]),
     .testTarget(
       name: "VectorIndexTests", dependencies: ["VectorIndex", "SimilarityCore", "TestSupport"]),

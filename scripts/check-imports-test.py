@@ -32,7 +32,7 @@ let package = Package(
 """,
     "Sources/http-echo/main.swift": "import Foundation\nimport HTTPServer\n",
     "Sources/HTTPServer/a.swift": (
-        "#if canImport(Glibc)\n  import Glibc\n#endif\nimport CLinux; import HTTP1\n"
+        "import CLinux; import HTTP1\n"
         "// import Foundation\n/* import Foundation /* nested */\nimport Foundation\n*/\n"
         'let text = """\nimport Foundation\n\\(name("import Foundation"))\nimport Foundation\n"""\n'
         '#"import "Foundation"#\n'
@@ -55,6 +55,7 @@ FAULTS = [
     ("Sources/HTTP1/Deep/a.swift", "import Testing\n", "Sources/HTTP1/Deep/a.swift:1: Testing is imported outside of a test"),
     ("Elsewhere/a.swift", "@_exported import HTTPServer\n", "Elsewhere/a.swift:1: Service imports HTTPServer, which is not among"),
     ("Tests/HTTP1Tests/a.swift", "@testable import HTTP1\n", "Tests/HTTP1Tests/a.swift:1: @testable import HTTP1"),
+    ("Sources/HTTP1/Deep/a.swift", "#if canImport(Glibc)\n  import Glibc\n#endif\n", "Sources/HTTP1/Deep/a.swift:2: HTTP1 imports Glibc; import Platform"),
     ("Tests/HTTP1Tests/a.swift", "/* */ import CLinux\n", "Tests/HTTP1Tests/a.swift:1: HTTP1Tests imports CLinux, which is not among"),
     (
         "Package.swift",

@@ -33,15 +33,16 @@ RANKS = {
     "Safetensors": 1,
     "SimilarityCore": 0,
     "JSON": 0,
+    "Platform": -1,
     # C targets hold no logic of the house: anything may stand on them, they stand on nothing.
-    "CKernels": -1,
-    "COneDNN": -1,
-    "CSimdjson": -1,
-    "CLinux": -1,
-    "CAssets": -1,
-    "COpenSSL": -1,
-    "CZlib": -1,
-    "CSQLite": -1,
+    "CKernels": -2,
+    "COneDNN": -2,
+    "CSimdjson": -2,
+    "CLinux": -2,
+    "CAssets": -2,
+    "COpenSSL": -2,
+    "CZlib": -2,
+    "CSQLite": -2,
 }
 
 FOUNDATION = {
@@ -52,7 +53,11 @@ FOUNDATION = {
     "FoundationXML",
 }
 TESTING = {"Testing", "XCTest"}
-TOOLCHAIN = {"Swift", "Dispatch", "Synchronization", "Glibc", "Musl", "Darwin"} | FOUNDATION | TESTING
+C_LIBRARIES = {"Glibc", "Musl", "Darwin"}
+TOOLCHAIN = {"Swift", "Dispatch", "Synchronization"} | C_LIBRARIES | FOUNDATION | TESTING
+
+# The only target that knows the operating system; the others import this one.
+KNOWS_THE_SYSTEM = "Platform"
 
 # Their work is on bytes and floats, and Foundation's Data, Date and String paths cost more than that work.
 WITHOUT_FOUNDATION = {
@@ -212,6 +217,8 @@ def check_file(target, text, names):
             yield line, f"@testable import {module}: tests are built with optimisation and use the public interface"
         if module in FOUNDATION and target["name"] in WITHOUT_FOUNDATION:
             yield line, f"{target['name']} does without Foundation, but imports {module}"
+        elif module in C_LIBRARIES and target["name"] != KNOWS_THE_SYSTEM:
+            yield line, f"{target['name']} imports {module}; import {KNOWS_THE_SYSTEM}"
         elif module in TESTING and not is_test:
             yield line, f"{module} is imported outside of a test target"
         elif module in TOOLCHAIN or module in allowed:

@@ -1,14 +1,7 @@
+import Platform
 import Safetensors
 import SimilarityCore
 import VectorIndex
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 struct UsageError: Error {}
 

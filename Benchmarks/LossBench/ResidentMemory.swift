@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+import Platform
 
 /// The process's resident memory in bytes, as Linux counts it; 0 where there is no /proc.
 enum ResidentMemory {

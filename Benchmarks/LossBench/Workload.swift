@@ -1,13 +1,6 @@
 import Contrastive
+import Platform
 import SimilarityCore
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// One job with its inputs in memory.
 struct Workload {

@@ -1,4 +1,3 @@
-#ifdef __linux__
 #define _GNU_SOURCE
 #include "CLinux.h"
 #include <errno.h>
@@ -64,4 +63,3 @@ void clinux_eventfd_clear(int descriptor) {
   ssize_t got = read(descriptor, &count, sizeof count);
   (void)got;
 }
-#endif

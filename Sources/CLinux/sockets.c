@@ -1,4 +1,3 @@
-#ifdef __linux__
 #define _GNU_SOURCE
 #include "CLinux.h"
 #include <errno.h>
@@ -35,4 +34,3 @@ ssize_t clinux_receive(int descriptor, void *buffer, size_t count) {
   while (got < 0 && errno == EINTR);
   return got >= 0 ? got : -errno;
 }
-#endif

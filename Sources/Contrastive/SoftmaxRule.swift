@@ -1,12 +1,5 @@
+import Platform
 import SimilarityCore
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// ℓ = −z_p + log Σ_{j∈A} exp zⱼ, and ∂ℓ/∂zⱼ = softmax(z)ⱼ − [j = p].
 ///

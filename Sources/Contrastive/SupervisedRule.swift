@@ -1,12 +1,5 @@
+import Platform
 import SimilarityCore
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// ℓᵢ = −mean_{p∈P(i)} z_p + log Σ_{a≠i} exp z_a, and ∂ℓᵢ/∂zⱼ = softmax(z)ⱼ − [j ∈ P(i)]/|P(i)|, where P(i) are the other
 /// rows of i's class (Khosla et al. 2020, arXiv 2004.11362, L_out of equation 2). Without any, ℓᵢ = 0.

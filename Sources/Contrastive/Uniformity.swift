@@ -1,12 +1,5 @@
+import Platform
 import SimilarityCore
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 extension Scoring {
   /// Rows that uniformity looks at, at most.

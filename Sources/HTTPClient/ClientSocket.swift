@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+import Platform
 
 /// One connected stream socket that blocks, with a time-out on every call.
 final class ClientSocket {
@@ -14,11 +8,7 @@ final class ClientSocket {
   /// - Parameter timeout: seconds that one call may wait.
   init(_ url: ServiceURL, timeout: Int) throws(ClientError) {
     var hints = addrinfo()
-    #if canImport(Glibc)
-      hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-    #else
-      hints.ai_socktype = SOCK_STREAM
-    #endif
+    hints.ai_socktype = streamSocket
     var list: UnsafeMutablePointer<addrinfo>?
     guard getaddrinfo(url.host, String(url.port), &hints, &list) == 0 else {
       throw ClientError(.unreachable, "cannot resolve '\(url.host)'")
@@ -30,7 +20,7 @@ final class ClientSocket {
       next = address.ai_next
       let made = socket(address.ai_family, address.ai_socktype, address.ai_protocol)
       guard made >= 0 else {
-        failure = ClientError(.unreachable, "cannot make a socket: \(Self.reason)")
+        failure = ClientError(.unreachable, "cannot make a socket: \(systemMessage())")
         continue
       }
       Self.prepare(made, timeout)
@@ -38,7 +28,7 @@ final class ClientSocket {
         descriptor = made
         return
       }
-      failure = ClientError(.unreachable, "cannot connect to \(url.authority): \(Self.reason)")
+      failure = ClientError(.unreachable, "cannot connect to \(url.authority): \(systemMessage())")
       close(made)
     }
     throw failure
@@ -53,9 +43,6 @@ final class ClientSocket {
     }
     var on: Int32 = 1
     setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
-    #if canImport(Darwin)
-      setsockopt(descriptor, SOL_SOCKET, SO_NOSIGPIPE, &on, socklen_t(MemoryLayout<Int32>.size))
-    #endif
     _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
   }
 
@@ -64,8 +51,8 @@ final class ClientSocket {
     var sent = 0
     while sent < bytes.count {
       // SAFETY: the pointer is to the part that is not sent yet, alive for the call.
-      let count = bytes[sent...].withUnsafeBytes { Self.send(descriptor, $0) }
-      guard count > 0 || errno == EINTR else { throw ClientError(.interrupted, "cannot send: \(Self.reason)") }
+      let count = bytes[sent...].withUnsafeBytes { systemSend(descriptor, $0) }
+      guard count > 0 || errno == EINTR else { throw ClientError(.interrupted, "cannot send: \(systemMessage())") }
       sent += max(0, count)
     }
   }
@@ -82,19 +69,8 @@ final class ClientSocket {
       if count >= 0 { return bytes }
       if errno == EINTR { continue }
       let isLate = errno == EAGAIN || errno == EWOULDBLOCK
-      throw ClientError(.interrupted, isLate ? "no answer came in time" : "cannot receive: \(Self.reason)")
+      throw ClientError(.interrupted, isLate ? "no answer came in time" : "cannot receive: \(systemMessage())")
     }
   }
 
-  private static func send(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Int {
-    #if canImport(Glibc)
-      Glibc.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
-    #elseif canImport(Musl)
-      Musl.send(descriptor, bytes.baseAddress, bytes.count, Int32(MSG_NOSIGNAL))
-    #else
-      Darwin.send(descriptor, bytes.baseAddress, bytes.count, 0)
-    #endif
-  }
-
-  private static var reason: String { String(cString: strerror(errno)) }
 }

@@ -1,4 +1,5 @@
 import HTTP1
+import Platform
 
 extension ConnectionLimits {
   /// The configuration's sizes and times, in the connection's units.
@@ -6,10 +7,10 @@ extension ConnectionLimits {
     self.init()
     maxHeadBytes = configuration.maxHeadBytes
     maxFields = configuration.maxFields
-    idleTimeout = Clock.nanoseconds(configuration.idleTimeout)
-    headTimeout = Clock.nanoseconds(configuration.headTimeout)
-    bodyTimeout = Clock.nanoseconds(configuration.bodyTimeout)
-    writeTimeout = Clock.nanoseconds(configuration.writeTimeout)
+    idleTimeout = SystemClock.nanoseconds(configuration.idleTimeout)
+    headTimeout = SystemClock.nanoseconds(configuration.headTimeout)
+    bodyTimeout = SystemClock.nanoseconds(configuration.bodyTimeout)
+    writeTimeout = SystemClock.nanoseconds(configuration.writeTimeout)
     minimumBodyRate = UInt64(clamping: configuration.minimumBodyRate)
   }
 }

@@ -1,4 +1,5 @@
 import HTTP1
+import Platform
 
 extension EventLoop {
   /// Runs until `shouldDrain` says so and nothing is in flight. False when the drain time cut requests off.
@@ -6,7 +7,7 @@ extension EventLoop {
     while !shouldDrain() { _ = try pass(latest: nil) }
 
     beginDraining()
-    let end = now &+ Clock.nanoseconds(configuration.drainTimeout)
+    let end = now &+ SystemClock.nanoseconds(configuration.drainTimeout)
     var isQuiet = false
     while now < end {
       let isSettled = connections.all.allSatisfy(\.state.isIdle)

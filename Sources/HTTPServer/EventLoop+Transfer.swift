@@ -1,4 +1,5 @@
 import HTTP1
+import Platform
 
 // Bytes between the sockets and the connections' state machines.
 
@@ -19,7 +20,7 @@ extension EventLoop {
       }
       switch connection.socket.receive(into: scratch) {
       case .bytes(let count):
-        now = Clock.monotonic()
+        now = SystemClock.monotonic
         budget -= count
         counters.bytesReceived.add(count)
         // A short read has emptied the queue; only a known end is worth another call (epoll(7)).

@@ -1,4 +1,5 @@
 import HTTP1
+import Platform
 
 /// The one thread that owns all connections: waits for readiness, moves bytes, asks the handler, delivers answers.
 final class EventLoop {
@@ -44,7 +45,7 @@ final class EventLoop {
     self.counters = counters
     limits = ConnectionLimits(configuration)
     poller = try Poller()
-    now = Clock.monotonic()
+    now = SystemClock.monotonic
     spareDescriptor = SpareDescriptor()
     scratch = .allocate(byteCount: 262_144, alignment: 64)
     try poller.add(listener: listener.descriptor, token: Self.listenerToken)
@@ -58,8 +59,8 @@ final class EventLoop {
   /// One pass: sleep until `latest` at most, then do all that can be done. True when anything was ready.
   func pass(latest: UInt64?) throws(ServerError) -> Bool {
     let count = try poller.wait(milliseconds: sleepMilliseconds(latest: latest))
-    now = Clock.monotonic()
-    serializer.renew(unixSeconds: Clock.unixSeconds())
+    now = SystemClock.monotonic
+    serializer.renew(unixSeconds: SystemClock.unixSeconds)
     let waiting = unread
     unread.removeAll(keepingCapacity: true)
     let streaming = postponed
@@ -141,9 +142,6 @@ final class EventLoop {
 
   /// Sees to it that the loop wakes for the connection.
   func arm(_ connection: Connection) {
-    poller.await(
-      connection.socket.descriptor, reading: !connection.isReadable && connection.state.wantsInput,
-      writing: !connection.isWritable)
     let deadline = connection.state.deadline
     if deadline < connection.scheduled {
       connection.scheduled = deadline
@@ -170,7 +168,7 @@ final class EventLoop {
     guard unread.isEmpty, postponed.isEmpty, mailbox.prepareToSleep() else { return 0 }
     let next = min(deadlines.earliest ?? .max, latest ?? .max)
     guard next != .max else { return -1 }
-    let clock = Clock.monotonic()
+    let clock = SystemClock.monotonic
     guard next > clock else { return 0 }
     // Rounded up: waking a little early would spin until the deadline.
     return Int32(clamping: (next - clock) / 1_000_000 + 1)

@@ -1,10 +1,6 @@
 import HTTP1
 import Synchronization
 
-#if os(Linux)
-  import CLinux
-#endif
-
 /// An HTTP/1.1 server over plain TCP: one listener, one event loop, one handler.
 public final class HTTPServer: Sendable {
   private let configuration: ServerConfiguration
@@ -14,7 +10,6 @@ public final class HTTPServer: Sendable {
   private let mailbox: Mailbox
   private let counters = Counters()
   private let isDrainRequested = Atomic(false)
-  private let drainsOnTermination = Atomic(false)
 
   /// Binds and listens: connections queue up from here on and are served by `run`. Port 0 takes a free one.
   public init(configuration: ServerConfiguration, handler: any RequestHandler) throws(ServerError) {
@@ -40,41 +35,13 @@ public final class HTTPServer: Sendable {
     let loop = try EventLoop(
       configuration: configuration, handler: handler, listener: listener, wakeup: wakeup, mailbox: mailbox,
       counters: counters)
-    defer { releaseSignals() }
-    return try loop.run { self.shouldDrain }
+    return try loop.run { self.isDrainRequested.load(ordering: .acquiring) }
   }
 
   /// Ends keep-alive, finishes what is in flight with `Connection: close`, then lets `run` return. The listener stays
-  /// open until then. Any thread; safe in a signal handler.
+  /// open until then. Any thread.
   public func drain() {
     isDrainRequested.store(true, ordering: .releasing)
     wakeup.signal()
-  }
-
-  /// Makes SIGTERM and SIGINT of this process drain this server. A second signal of a kind ends the process.
-  public func drainOnTermination() throws(ServerError) {
-    #if os(Linux)
-      drainsOnTermination.store(true, ordering: .releasing)
-      let result = clinux_signal_on_termination(wakeup.descriptor)
-      guard result == 0 else {
-        throw ServerError(operation: "sigaction", code: -result, message: "the signal handlers were not installed")
-      }
-    #endif
-  }
-
-  private var shouldDrain: Bool {
-    if isDrainRequested.load(ordering: .acquiring) { return true }
-    #if os(Linux)
-      return drainsOnTermination.load(ordering: .acquiring) && clinux_terminations() > 0
-    #else
-      return false
-    #endif
-  }
-
-  private func releaseSignals() {
-    #if os(Linux)
-      // The descriptor is about to be closed and its number to be used again.
-      if drainsOnTermination.load(ordering: .acquiring) { _ = clinux_signal_on_termination(-1) }
-    #endif
   }
 }

@@ -1,13 +1,5 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
-#if os(Linux)
-  import CLinux
-#endif
+import CLinux
+import Platform
 
 /// A listening socket, and a spare descriptor for the moment none is left.
 final class Listener: Sendable {
@@ -30,11 +22,7 @@ final class Listener: Sendable {
     }
     var hints = addrinfo()
     hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV
-    #if canImport(Glibc)
-      hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-    #else
-      hints.ai_socktype = SOCK_STREAM
-    #endif
+    hints.ai_socktype = streamSocket
     var found: UnsafeMutablePointer<addrinfo>?
     let status = getaddrinfo(host, String(port), &hints, &found)
     guard status == 0, let address = found else {
@@ -43,7 +31,7 @@ final class Listener: Sendable {
     defer { freeaddrinfo(found) }
     // SAFETY: getaddrinfo succeeded, so the list has an element, alive until freeaddrinfo above.
     let first = address.pointee
-    let descriptor = Self.open(family: first.ai_family)
+    let descriptor = clinux_socket(first.ai_family)
     guard descriptor >= 0 else { throw Self.failure(operation, code: -descriptor) }
     var on: Int32 = 1
     setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size))
@@ -65,13 +53,7 @@ final class Listener: Sendable {
   /// Takes one connection off the kernel's queue, if there is one.
   func accept() -> Acceptance {
     while true {
-      #if os(Linux)
-        let accepted = clinux_accept(descriptor)
-      #else
-        let result = Darwin.accept(descriptor, nil, nil)
-        let accepted = result < 0 ? -errno : result
-        if result >= 0 { Self.prepare(result) }
-      #endif
+      let accepted = clinux_accept(descriptor)
       if accepted >= 0 { return .accepted(Socket(descriptor: accepted)) }
       switch -accepted {
       case EAGAIN, EWOULDBLOCK: return .none
@@ -81,24 +63,6 @@ final class Listener: Sendable {
       }
     }
   }
-
-  private static func open(family: Int32) -> Int32 {
-    #if os(Linux)
-      return clinux_socket(family)
-    #else
-      let descriptor = socket(family, SOCK_STREAM, 0)
-      guard descriptor >= 0 else { return -errno }
-      prepare(descriptor)
-      return descriptor
-    #endif
-  }
-
-  #if !os(Linux)
-    private static func prepare(_ descriptor: Int32) {
-      _ = fcntl(descriptor, F_SETFL, O_NONBLOCK)
-      _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
-    }
-  #endif
 
   private static func boundPort(_ descriptor: Int32) -> Int? {
     var storage = sockaddr_storage()
@@ -118,6 +82,6 @@ final class Listener: Sendable {
   }
 
   private static func failure(_ operation: String, code: Int32) -> ServerError {
-    ServerError(operation: operation, code: code, message: String(cString: strerror(code)))
+    ServerError(operation: operation, code: code, message: systemMessage(code))
   }
 }

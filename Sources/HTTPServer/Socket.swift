@@ -1,13 +1,5 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
-#if os(Linux)
-  import CLinux
-#endif
+import CLinux
+import Platform
 
 /// One connected, non-blocking stream socket. The owner closes it, once.
 struct Socket {
@@ -28,20 +20,12 @@ struct Socket {
   func disableNagle() {
     var on: Int32 = 1
     setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
-    #if canImport(Darwin)
-      setsockopt(descriptor, SOL_SOCKET, SO_NOSIGPIPE, &on, socklen_t(MemoryLayout<Int32>.size))
-    #endif
   }
 
   /// Receives into `buffer`.
   func receive(into buffer: UnsafeMutableRawBufferPointer) -> Transfer {
     // SAFETY: the kernel writes at most `buffer.count` bytes.
-    #if os(Linux)
-      let got = clinux_receive(descriptor, buffer.baseAddress, buffer.count)
-    #else
-      let result = recv(descriptor, buffer.baseAddress, buffer.count, 0)
-      let got = result < 0 ? -Int(errno) : result
-    #endif
+    let got = clinux_receive(descriptor, buffer.baseAddress, buffer.count)
     return got == 0 ? .end : Self.transfer(got)
   }
 
@@ -50,42 +34,20 @@ struct Socket {
     // SAFETY: both pointers are used only while their spans are alive, for exactly their lengths.
     first.withUnsafeBytes { first in
       second.withUnsafeBytes { second in
-        #if os(Linux)
-          return Self.transfer(
-            first.isEmpty
-              ? clinux_send(descriptor, second.baseAddress, second.count, nil, 0)
-              : clinux_send(descriptor, first.baseAddress, first.count, second.baseAddress, second.count))
-        #else
-          let part = first.isEmpty ? second : first
-          #if canImport(Darwin)
-            let sent = Darwin.send(descriptor, part.baseAddress, part.count, 0)
-          #else
-            let sent = write(descriptor, part.baseAddress, part.count)
-          #endif
-          return Self.transfer(sent < 0 ? -Int(errno) : sent)
-        #endif
+        Self.transfer(
+          first.isEmpty
+            ? clinux_send(descriptor, second.baseAddress, second.count, nil, 0)
+            : clinux_send(descriptor, first.baseAddress, first.count, second.baseAddress, second.count))
       }
     }
   }
 
   /// Ends the sending side.
   func shutdownSending() {
-    #if canImport(Darwin)
-      shutdown(descriptor, SHUT_WR)
-    #else
-      shutdown(descriptor, Int32(SHUT_WR))
-    #endif
+    shutdown(descriptor, Int32(SHUT_WR))
   }
 
-  func close() {
-    #if canImport(Glibc)
-      _ = Glibc.close(descriptor)
-    #elseif canImport(Musl)
-      _ = Musl.close(descriptor)
-    #else
-      _ = Darwin.close(descriptor)
-    #endif
-  }
+  func close() { systemClose(descriptor) }
 
   private static func transfer(_ result: Int) -> Transfer {
     if result >= 0 { return .bytes(result) }

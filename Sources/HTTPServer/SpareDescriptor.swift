@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+import Platform
 
 /// A descriptor held back for the moment the process has no other: giving it up makes room to accept one connection and
 /// close it, which tells the client more than silence.

@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+import Platform
 
 /// The bytes of an archive, mapped from a file or kept from an array. They never change.
 // SAFETY: `bytes` is read only, and valid until `deinit`; nothing else is stored that changes.
@@ -50,6 +44,6 @@ final class Storage: @unchecked Sendable {
   }
 
   private static func failure(_ what: String, _ path: String) -> SafetensorsError {
-    SafetensorsError(message: "\(what) \(path): \(String(cString: strerror(errno)))")
+    SafetensorsError(message: "\(what) \(path): \(systemMessage())")
   }
 }

@@ -1,12 +1,5 @@
 import JSON
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+import Platform
 
 /// One JSON object in a model folder, read by key; what is missing or of the wrong type is named.
 struct ConfigurationFile {
@@ -79,18 +72,10 @@ struct ConfigurationFile {
 
   /// The whole file.
   static func bytes(of name: String, in folder: String) throws(EncoderError) -> [UInt8] {
-    guard let file = fopen("\(folder)/\(name)", "rb") else {
-      throw EncoderError(key: name, message: "cannot be opened: \(String(cString: strerror(errno)))")
+    do {
+      return try WholeFile.read("\(folder)/\(name)")
+    } catch {
+      throw EncoderError(key: name, message: "cannot be read: \(error.message)")
     }
-    defer { fclose(file) }
-    var bytes: [UInt8] = []
-    var piece = [UInt8](repeating: 0, count: 1 << 16)
-    while true {
-      let count = fread(&piece, 1, piece.count, file)
-      bytes.append(contentsOf: piece[..<count])
-      if count < piece.count { break }
-    }
-    guard ferror(file) == 0 else { throw EncoderError(key: name, message: "cannot be read") }
-    return bytes
   }
 }

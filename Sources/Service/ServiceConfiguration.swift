@@ -1,3 +1,4 @@
+import Platform
 import Safetensors
 import VectorStore
 
@@ -14,7 +15,7 @@ public struct ServiceConfiguration: Sendable {
   public var clock: @Sendable () -> UInt64
 
   public init(
-    threads: Int, limits: Limits = Limits(), clock: @escaping @Sendable () -> UInt64 = { MonotonicClock.now }
+    threads: Int, limits: Limits = Limits(), clock: @escaping @Sendable () -> UInt64 = { SystemClock.monotonic }
   ) {
     self.threads = max(1, threads)
     self.limits = limits

@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+import Platform
 
 /// log Σ exp zⱼ of values that arrive piece by piece, without ever holding them all (arXiv 1805.02867).
 public struct LogSumExp: Sendable {

@@ -1,12 +1,5 @@
 import JSON
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+import Platform
 
 /// The files of a model folder that describe its tokenizer.
 struct TokenizerFolder {
@@ -32,30 +25,12 @@ struct TokenizerFolder {
 
   /// The content of a file, nil when there is no such file.
   private func bytes(_ name: String) throws(TokenizerError) -> [UInt8]? {
-    let descriptor = open("\(path)/\(name)", O_RDONLY | O_CLOEXEC)
-    if descriptor < 0 && errno == ENOENT { return nil }
-    guard descriptor >= 0 else { throw Self.failure(name) }
-    defer { close(descriptor) }
-    var status = stat()
-    guard fstat(descriptor, &status) == 0, let size = Int(exactly: status.st_size) else { throw Self.failure(name) }
-    var content: [UInt8] = []
-    // Room for the padding that the JSON parser wants, so that it need not copy.
-    content.reserveCapacity(size + 64)
-    var failed = false
-    withUnsafeTemporaryAllocation(byteCount: 1 << 16, alignment: 8) { block in
-      while true {
-        let got = read(descriptor, block.baseAddress, block.count)
-        if got < 0 && errno == EINTR { continue }
-        failed = got < 0
-        if got <= 0 { return }
-        content.append(contentsOf: block[..<got])
-      }
+    do {
+      // Room for the padding that the JSON parser wants, so that it need not copy.
+      return try WholeFile.read("\(path)/\(name)", room: 64)
+    } catch {
+      if error.isMissing { return nil }
+      throw TokenizerError(key: name, message: "cannot be read: \(error.message)")
     }
-    if failed { throw Self.failure(name) }
-    return content
-  }
-
-  private static func failure(_ name: String) -> TokenizerError {
-    TokenizerError(key: name, message: "cannot be read: \(String(cString: strerror(errno)))")
   }
 }

@@ -1,12 +1,5 @@
+import Platform
 import Synchronization
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// What is known of the recall of a graph's walks, on two kinds of queries: rows before they were linked, which are drawn from
 /// the data, and queries that clients asked, which may be of another kind.

@@ -1,12 +1,5 @@
+import Platform
 import SimilarityCore
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// The f32 rows as they were given, and their norms, in blocks that never move: growing adds blocks.
 // SAFETY: a row is written once, by the writer, before any snapshot's live set names its slot.

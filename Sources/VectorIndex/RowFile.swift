@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+import Platform
 
 /// A file for rows that loses its name at once, so that nothing of it outlives the process. Its pages are in memory while they
 /// are used.
@@ -15,7 +9,7 @@ final class RowFile: Sendable {
   init(in folder: String) throws(IndexError) {
     var name = Array("\(folder)/rows-XXXXXX".utf8CString)
     descriptor = mkstemp(&name)
-    guard descriptor >= 0 else { throw .rowsUnavailable("\(folder): \(String(cString: strerror(errno)))") }
+    guard descriptor >= 0 else { throw .rowsUnavailable("\(folder): \(systemMessage())") }
     unlink(name)
     _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
   }
@@ -31,7 +25,7 @@ final class RowFile: Sendable {
     switch reason {
     case 0: break
     case ENOSPC, EFBIG, EDQUOT: throw .full
-    default: throw .rowsUnavailable(String(cString: strerror(reason)))
+    default: throw .rowsUnavailable(systemMessage(reason))
     }
     guard let memory = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, off_t(offset)),
       memory != MAP_FAILED

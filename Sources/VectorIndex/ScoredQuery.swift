@@ -1,12 +1,5 @@
+import Platform
 import SimilarityCore
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// A query, and the only function that gives a final score, whatever path found the candidate: f64 sums over stored rows.
 struct ScoredQuery {

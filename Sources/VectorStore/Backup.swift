@@ -1,12 +1,5 @@
 import CSQLite
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+import Platform
 
 /// A copy of a data folder's records, taken while a service may be writing them.
 public enum Backup {
@@ -49,7 +42,7 @@ public enum Backup {
       throw error
     }
     guard rename(partial, output) == 0 else {
-      let reason = String(cString: strerror(errno))
+      let reason = systemMessage()
       unlink(partial)
       throw OpenError("\(output) cannot be made: \(reason)")
     }

@@ -1,3 +1,4 @@
+import Platform
 import Synchronization
 import VectorIndex
 
@@ -35,9 +36,9 @@ extension Collection {
     // What is saved is put together in memory first.
     if isSaved || changed > Self.bytesPerTidying / (4 * dimension) {
       untidied.store(0, ordering: .relaxed)
-      FreedMemory.giveBack()
+      HeapMemory.giveBack()
       // The request that was written is still held.
-      FreedMemory.giveBackSoon()
+      HeapMemory.giveBackSoon()
     }
   }
 

@@ -1,3 +1,4 @@
+import Platform
 import Synchronization
 import VectorIndex
 
@@ -54,7 +55,7 @@ public final class CollectionStore: Sendable {
     bounds: RecordBounds = RecordBounds(),
     progress: @escaping @Sendable (String) -> Void = { _ in }
   ) throws(OpenError) {
-    FreedMemory.shareHeaps(cores: options.threads)
+    HeapMemory.shareHeaps(cores: options.threads)
     location = data
     self.options = options
     self.progress = progress

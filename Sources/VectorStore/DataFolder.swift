@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+import Platform
 
 /// A folder that one process at a time keeps its collections in.
 ///
@@ -98,6 +92,6 @@ final class DataFolder: Sendable {
   }
 
   private static func failure(_ what: String) -> OpenError {
-    OpenError("\(what): \(String(cString: strerror(errno)))")
+    OpenError("\(what): \(systemMessage())")
   }
 }

@@ -1,13 +1,6 @@
+import Platform
 import Safetensors
 import VectorIndex
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// A collection's graph beside the records (docs/adr/0008-saved-graph.md): a cache that may be missing, old or damaged.
 struct GraphFile: Sendable {
@@ -38,12 +31,8 @@ struct GraphFile: Sendable {
 
   /// Removes the graphs of collections that are not among `ids`, and what an interrupted writer left.
   static func removeOthers(in folder: String, than ids: [Int64]) {
-    guard let directory = opendir(folder) else { return }
-    defer { closedir(directory) }
     let kept = Set(ids.map { "graph-\($0).safetensors" })
-    while let entry = readdir(directory) {
-      // SAFETY: the entry is valid until the next call; its name ends with a zero within the field.
-      let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    for name in Folder.names(in: folder) ?? [] {
       guard name.hasPrefix("graph-"), name.hasSuffix(".safetensors") || name.hasSuffix(".safetensors.partial"),
         !kept.contains(name)
       else { continue }

@@ -1,3 +1,4 @@
+import Platform
 import VectorIndex
 
 /// Brings a stored collection into memory.
@@ -68,7 +69,7 @@ enum Loading {
     snapshot.order = IDOrder(
       sorted: slots.sorted { IDBytes.precedes(all[$0]?.id ?? "", all[$1]?.id ?? "") })
     snapshot.vectors = index.snapshot
-    FreedMemory.giveBack()
+    HeapMemory.giveBack()
     progress("loaded collection '\(stored.name)': \(snapshot.count) points, version \(stored.version)")
     return (index, snapshot, graph)
   }

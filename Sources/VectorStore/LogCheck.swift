@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+import Platform
 
 /// Looks through the write-ahead log that a killed process left behind (https://sqlite.org/fileformat2.html#walformat).
 ///

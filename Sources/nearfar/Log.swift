@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+import Platform
 
 /// Lines on standard error: standard output carries answers only.
 struct Log: Sendable {
@@ -19,24 +13,14 @@ struct Log: Sendable {
   private func write(_ level: String, _ message: String) {
     emit(
       json
-        ? #"{"time":"\#(Self.now)","level":"\#(level)","message":"\#(Self.escaped(message))"}"#
-        : "\(Self.now) \(level) \(message)")
+        ? #"{"time":"\#(SystemClock.timestamp)","level":"\#(level)","message":"\#(Self.escaped(message))"}"#
+        : "\(SystemClock.timestamp) \(level) \(message)")
   }
 
   private func emit(_ text: String) {
     var line = text + "\n"
     // One call a line, so that lines of two threads do not mix. A log that cannot be written stops nothing.
     _ = line.withUTF8 { systemWrite(STDERR_FILENO, UnsafeRawBufferPointer($0)) }
-  }
-
-  /// UTC, as RFC 3339 writes it.
-  private static var now: String {
-    var seconds = time(nil)
-    var parts = tm()
-    guard gmtime_r(&seconds, &parts) != nil else { return "" }
-    var text = [CChar](repeating: 0, count: 32)
-    let count = strftime(&text, text.count, "%Y-%m-%dT%H:%M:%SZ", &parts)
-    return String(decoding: text.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
   private static func escaped(_ text: String) -> String {

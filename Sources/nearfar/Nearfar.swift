@@ -1,12 +1,5 @@
+import Platform
 import Service
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// The program: one word chooses what it does.
 @main

@@ -1,15 +1,8 @@
 import Dispatch
 import HTTPServer
+import Platform
 import Service
 import VectorStore
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// `nearfar serve`: loads the model, listens, and runs until SIGTERM or SIGINT.
 enum Serve {
@@ -17,7 +10,7 @@ enum Serve {
   static func run(_ options: ServeOptions) -> Int32 {
     let log = options.log
     // Heard from the first moment: as process 1 of a container, a signal without a handler would be lost.
-    let termination = Termination(log)
+    let termination = Termination { log.info($0) }
     let service: Service
     let server: HTTPServer
     let store: CollectionStore

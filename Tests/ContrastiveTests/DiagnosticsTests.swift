@@ -1,15 +1,8 @@
 import Contrastive
+import Platform
 import SimilarityCore
 import TestSupport
 import Testing
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// Every figure against its definition in f64.
 @Suite struct DiagnosticsTests {

@@ -1,13 +1,6 @@
 import HTTP1
+import Platform
 import Testing
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// Input whose last byte is the last that may be read: one byte further ends the process.
 @Suite("Guard page")

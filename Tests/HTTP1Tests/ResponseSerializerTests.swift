@@ -1,13 +1,6 @@
 import HTTP1
+import Platform
 import Testing
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 @Suite("Response serializer")
 struct ResponseSerializerTests {

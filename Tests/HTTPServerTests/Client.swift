@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+import Platform
 
 /// A plain blocking client on loopback that says exactly what it is told to. A read gives up after ten seconds.
 final class Client {
@@ -22,11 +16,7 @@ final class Client {
   private var buffer: [UInt8] = []
 
   init(port: Int, receiveBuffer: Int32 = 0) {
-    #if canImport(Glibc)
-      descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    #else
-      descriptor = socket(AF_INET, SOCK_STREAM, 0)
-    #endif
+    descriptor = socket(AF_INET, streamSocket, 0)
     var patience = timeval(tv_sec: 10, tv_usec: 0)
     setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
     setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
@@ -52,7 +42,7 @@ final class Client {
   func send(_ bytes: [UInt8]) -> Bool {
     var sent = 0
     while sent < bytes.count {
-      let count = bytes[sent...].withUnsafeBytes { Self.send(descriptor, $0.baseAddress, $0.count) }
+      let count = bytes[sent...].withUnsafeBytes { systemSend(descriptor, $0) }
       guard count > 0 else { return false }
       sent += count
     }
@@ -88,11 +78,7 @@ final class Client {
 
   /// Ends the sending side alone.
   func finishSending() {
-    #if canImport(Darwin)
-      shutdown(descriptor, SHUT_WR)
-    #else
-      shutdown(descriptor, Int32(SHUT_WR))
-    #endif
+    shutdown(descriptor, Int32(SHUT_WR))
   }
 
   /// Ends the connection by a reset.
@@ -133,15 +119,5 @@ final class Client {
       return Int(line.dropFirst(16)) ?? 0
     }
     return 0
-  }
-
-  private static func send(_ descriptor: Int32, _ bytes: UnsafeRawPointer?, _ count: Int) -> Int {
-    #if canImport(Glibc)
-      Glibc.send(descriptor, bytes, count, Int32(MSG_NOSIGNAL))
-    #elseif canImport(Musl)
-      Musl.send(descriptor, bytes, count, Int32(MSG_NOSIGNAL))
-    #else
-      Darwin.send(descriptor, bytes, count, 0)
-    #endif
   }
 }

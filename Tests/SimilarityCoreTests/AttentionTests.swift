@@ -1,14 +1,7 @@
+import Platform
 import SimilarityCore
 import TestSupport
 import Testing
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// softmax(Q·Kᵀ·scale)·V, head by head, against the same in f64.
 @Suite struct AttentionTests {

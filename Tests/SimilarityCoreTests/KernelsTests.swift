@@ -1,14 +1,7 @@
+import Platform
 import SimilarityCore
 import TestSupport
 import Testing
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// Each variant against the same formula in plain f64.
 @Suite struct KernelsTests {

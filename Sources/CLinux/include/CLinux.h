@@ -48,12 +48,6 @@ int clinux_socket(int family);
 ssize_t clinux_send(int descriptor, const void *first, size_t first_count, const void *second, size_t second_count);
 ssize_t clinux_receive(int descriptor, void *buffer, size_t count);
 
-// SIGTERM and SIGINT write to `eventfd` from now on, each once: a second one of a kind has its default effect.
-// -1 lets go of the descriptor.
-int clinux_signal_on_termination(int eventfd);
-// How many such signals came.
-int clinux_terminations(void);
-
 #ifdef __cplusplus
 }
 #endif

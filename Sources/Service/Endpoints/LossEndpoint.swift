@@ -1,5 +1,6 @@
 import Contrastive
 import HTTP1
+import Platform
 import Safetensors
 import SimilarityCore
 
@@ -55,7 +56,7 @@ struct LossEndpoint: Sendable {
   }
 
   private func response(_ request: LossRequest, _ input: LossInput, _ call: Call) throws -> Response {
-    let began = MonotonicClock.now
+    let began = SystemClock.monotonic
     let answer = try request.evaluate(input, threads: threads)
     call.add(.score, since: began)
     return try answer.response(call.answerType)

@@ -1,4 +1,5 @@
 import JSON
+import Platform
 import Safetensors
 import SimilarityCore
 import VectorStore
@@ -52,7 +53,7 @@ struct NeighborsEndpoint: Sendable {
     _ request: NeighborsRequest, _ collection: Collection, _ snapshot: CollectionSnapshot, _ queries: Matrix,
     excluding: [String] = [], field: String, _ call: Call
   ) throws {
-    let began = MonotonicClock.now
+    let began = SystemClock.monotonic
     var search = NeighborSearch(k: request.k)
     search.mode = request.mode
     search.recallTarget = request.recallTarget

@@ -1,4 +1,5 @@
 import JSON
+import Platform
 import SimilarityCore
 
 /// `POST /similarity`: cosine similarity of one text with others.
@@ -32,7 +33,7 @@ struct SimilarityEndpoint: Sendable {
       try texts.sequences(of: [source], options, field: "inputs.source_sentence", for: call)
       + texts.sequences(of: sentences, options, field: "inputs.sentences", for: call)
     texts.encode(sequences, for: call) { rows in
-      let began = MonotonicClock.now
+      let began = SystemClock.monotonic
       let scores = Self.cosines(of: rows)
       call.add(.score, since: began)
       call.answer { writer in

@@ -1,4 +1,5 @@
 import JSON
+import Platform
 import Tokenization
 
 /// `POST /tokenize`: every token of each text with its place, nothing truncated.
@@ -13,7 +14,7 @@ struct TokenizeEndpoint: Sendable {
     let prompt = try EmbeddingOptions.prompt(&fields, texts.encoder)
     try fields.finish()
 
-    let began = MonotonicClock.now
+    let began = SystemClock.monotonic
     call.answer(reserving: 1024) { writer in
       writer.beginArray()
       for text in inputs {

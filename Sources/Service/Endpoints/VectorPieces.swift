@@ -25,11 +25,8 @@ final class VectorPieces: Sendable {
       var bytes: [UInt8] = []
       bytes.reserveCapacity(points.reduce(0) { $0 + $1.vector.count * 4 })
       for point in points {
-        #if _endian(little)
-          point.vector.withUnsafeBytes { bytes.append(contentsOf: $0) }
-        #else
-          for value in point.vector { withUnsafeBytes(of: value.bitPattern.littleEndian) { bytes += $0 } }
-        #endif
+        // Both of the supported processors are little-endian.
+        point.vector.withUnsafeBytes { bytes.append(contentsOf: $0) }
       }
       return bytes
     }

@@ -1,5 +1,6 @@
 import HTTP1
 import JSON
+import Platform
 import Synchronization
 
 /// One request on its way through the service. It is answered exactly once, from any thread.
@@ -43,7 +44,7 @@ final class Call: Sendable {
 
   /// Adds the time since `start` to `stage`.
   func add(_ stage: Timings.Stage, since start: UInt64) {
-    add(stage, MonotonicClock.now &- start)
+    add(stage, SystemClock.monotonic &- start)
   }
 
   /// The time since the request's last byte arrived is what it waited.
@@ -73,7 +74,7 @@ final class Call: Sendable {
   }
 
   func answer(_ response: Response) {
-    let elapsed = MonotonicClock.now &- reply.receivedAt
+    let elapsed = SystemClock.monotonic &- reply.receivedAt
     observer.withLock { observer in
       defer { observer = nil }
       return observer

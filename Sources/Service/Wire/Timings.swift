@@ -1,11 +1,3 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
-
 /// Where a request's time went, for the `Server-Timing` field (W3C Server Timing).
 struct Timings: Sendable {
   enum Stage: String, Sendable {
@@ -34,14 +26,5 @@ struct Timings: Sendable {
       text += String(repeating: "0", count: 3 - fraction.utf8.count) + fraction
     }
     return text
-  }
-}
-
-/// The monotonic clock that the server stamps requests with, in nanoseconds.
-public enum MonotonicClock {
-  public static var now: UInt64 {
-    var time = timespec()
-    clock_gettime(CLOCK_MONOTONIC, &time)
-    return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
   }
 }

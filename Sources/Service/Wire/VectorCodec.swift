@@ -20,19 +20,10 @@ extension JSONWriter {
           // Base64 would hide it; a number is refused by the writer.
           number(Float.nan)
         } else {
-          string(Data(littleEndian: values).base64EncodedString())
+          // Both of the supported processors are little-endian.
+          string(Data(buffer: values).base64EncodedString())
         }
       }
     }
-  }
-}
-
-extension Data {
-  fileprivate init(littleEndian values: UnsafeBufferPointer<Float>) {
-    #if _endian(little)
-      self = Data(buffer: values)
-    #else
-      self = Data(values.flatMap { value in (0..<4).map { UInt8(truncatingIfNeeded: value.bitPattern >> ($0 * 8)) } })
-    #endif
   }
 }

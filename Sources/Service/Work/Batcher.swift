@@ -1,3 +1,4 @@
+import Platform
 import SentenceEncoder
 import SimilarityCore
 import Synchronization
@@ -87,7 +88,7 @@ final class Batcher: Sendable {
   private func run(_ batch: [Share]) {
     let sequences = batch.flatMap { $0.job.sequences[$0.sequences] }
     let tokens = sequences.reduce(0) { $0 + $1.count }
-    let began = MonotonicClock.now
+    let began = SystemClock.monotonic
     var failure: (any Error)?
     do {
       let rows = try encoder.encode(sequences)
@@ -113,7 +114,7 @@ final class Batcher: Sendable {
 
   private func record(_ sequences: Int, _ tokens: Int, since began: UInt64, failed: Bool) {
     metrics.encoded(
-      sequences: sequences, tokens: tokens, nanoseconds: MonotonicClock.now &- began, failed: failed)
+      sequences: sequences, tokens: tokens, nanoseconds: SystemClock.monotonic &- began, failed: failed)
   }
 
   /// Takes sequences up to the budget from the front of the line; jobs that nobody waits for are dropped.

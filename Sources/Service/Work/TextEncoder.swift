@@ -1,3 +1,4 @@
+import Platform
 import SentenceEncoder
 import SimilarityCore
 
@@ -32,7 +33,7 @@ final class TextEncoder: Sendable {
   func sequences(
     of texts: [String], _ options: TextOptions = TextOptions(), field: String, for call: Call
   ) throws(Problem) -> [[Int32]] {
-    let began = MonotonicClock.now
+    let began = SystemClock.monotonic
     defer { call.add(.tokenize, since: began) }
     let longest = encoder.maxSequenceLength
     var sequences: [[Int32]] = []
@@ -56,7 +57,7 @@ final class TextEncoder: Sendable {
   func encode(
     _ sequences: [[Int32]], for call: Call, finish: @escaping @Sendable (Matrix) throws -> Void
   ) {
-    let began = MonotonicClock.now
+    let began = SystemClock.monotonic
     batcher.encode(sequences, for: call) { result in
       call.add(.encode, since: began)
       call.perform { try finish(try result.get()) }

@@ -1,4 +1,5 @@
 import CKernels
+import Platform
 
 /// What a row's key for a query is, from which its score follows.
 public enum CodeMetric: Sendable {

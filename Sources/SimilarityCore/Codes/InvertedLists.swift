@@ -1,4 +1,5 @@
 import CKernels
+import Platform
 
 /// Rows by the cell they are in, as exact scans read them (Jégou et al. 2011, section IV).
 ///

@@ -1,4 +1,4 @@
-import Glibc
+import Platform
 
 /// A string as its UTF-8 bytes: equal and in order as those are, where `String` compares what they look like.
 struct ByteText: Sendable, Hashable, Comparable {

@@ -1,18 +1,11 @@
+import Platform
 import Service
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// How far a long command is, on standard error: a bar where that is a terminal, else a line every few seconds.
 struct ProgressLine {
   private let verb: String
   private let isTerminal = isatty(STDERR_FILENO) == 1
-  private let began = MonotonicClock.now
+  private let began = SystemClock.monotonic
   private var shown: UInt64
   /// The share that was done before the command began.
   private let first: Double
@@ -24,14 +17,14 @@ struct ProgressLine {
   init(_ verb: String, done: Double = 0) {
     self.verb = verb
     first = done
-    shown = MonotonicClock.now
+    shown = SystemClock.monotonic
   }
 
   /// - Parameters:
   ///   - points: done by this command.
   ///   - done: from 0 to 1; nil when nobody knows how much there is.
   mutating func show(points: Int, done: Double?) {
-    let now = MonotonicClock.now
+    let now = SystemClock.monotonic
     guard now &- shown >= (isTerminal ? 100_000_000 : 5_000_000_000) else { return }
     shown = now
     let seconds = elapsed(now)
@@ -46,7 +39,7 @@ struct ProgressLine {
 
   /// Says what was done.
   mutating func finish(points: Int, _ more: String = "") {
-    let seconds = elapsed(MonotonicClock.now)
+    let seconds = elapsed(SystemClock.monotonic)
     clear()
     emit("\(verb) \(points) points in \(Self.clock(seconds)), \(Self.rate(points, seconds))/s\(more)\n")
   }

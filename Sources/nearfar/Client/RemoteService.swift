@@ -1,13 +1,6 @@
 import HTTPClient
 import JSON
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+import Platform
 
 /// A running service as the commands use it. While it cannot be reached, or answers that it is busy, a request is repeated
 /// after growing pauses, so a request must be one that may be carried out twice.

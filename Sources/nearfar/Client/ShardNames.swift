@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+import Platform
 
 /// The files of an export that one file cannot hold: `out-00001-of-00003.safetensors` and so on for `out.safetensors`, as
 /// sharded models are named.
@@ -31,7 +25,7 @@ struct ShardNames {
   /// - Returns: nothing when there is none.
   /// - Throws: when one is missing, or when there are files of several exports.
   func found() throws(CommandError) -> [String] {
-    let names = entries()
+    let names = Folder.names(in: folder.isEmpty ? "." : folder) ?? []
     let counts = Set(names.compactMap(count)).sorted()
     guard let count = counts.first else { return [] }
     let paths = (1...count).map { path($0, of: count) }
@@ -54,18 +48,6 @@ struct ShardNames {
       count > 0, (1...count).contains(number), folder + name == path(number, of: count)
     else { return nil }
     return count
-  }
-
-  private func entries() -> [String] {
-    guard let directory = opendir(folder.isEmpty ? "." : folder) else { return [] }
-    defer { closedir(directory) }
-    var names: [String] = []
-    while let entry = readdir(directory) {
-      // SAFETY: the entry is valid until the next call; its name ends with a zero within the field.
-      names.append(
-        withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
-    }
-    return names
   }
 
   /// Five digits, more for more files.

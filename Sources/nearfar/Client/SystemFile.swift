@@ -1,10 +1,4 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+import Platform
 
 /// An open file; closed when it is let go.
 final class SystemFile: Sendable {
@@ -59,13 +53,7 @@ final class SystemFile: Sendable {
   }
 
   func write(_ bytes: ArraySlice<UInt8>) throws(CommandError) {
-    var rest = bytes
-    while !rest.isEmpty {
-      // SAFETY: the pointer is to the part that is not written yet, alive for the call.
-      let count = rest.withUnsafeBytes { systemWrite(descriptor, $0) }
-      guard count > 0 || errno == EINTR else { throw Self.failure("cannot write", path) }
-      rest = rest.dropFirst(max(0, count))
-    }
+    guard bytes.withUnsafeBytes({ writeAll($0, to: descriptor) }) else { throw Self.failure("cannot write", path) }
   }
 
   /// Puts what was written on the disk: an error that comes late is heard of, too.
@@ -91,6 +79,6 @@ final class SystemFile: Sendable {
   static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
   private static func failure(_ what: String, _ path: String) -> CommandError {
-    CommandError("\(what) \(path): \(String(cString: strerror(errno)))")
+    CommandError("\(what) \(path): \(systemMessage())")
   }
 }

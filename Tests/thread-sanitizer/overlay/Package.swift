@@ -5,8 +5,10 @@ let package = Package(
   name: "race",
   targets: [
     .executableTarget(name: "race", dependencies: ["VectorIndex", "SimilarityCore"]),
-    .target(name: "VectorIndex", dependencies: ["SimilarityCore"]),
-    .target(name: "SimilarityCore", dependencies: ["CKernels", "COneDNN"]),
+    .target(name: "VectorIndex", dependencies: ["SimilarityCore", "Platform"]),
+    .target(name: "SimilarityCore", dependencies: ["Platform", "CKernels", "COneDNN"]),
+    .target(name: "Platform", dependencies: ["CLinux"]),
+    .target(name: "CLinux"),
     .target(name: "CKernels"),
     .target(name: "COneDNN", linkerSettings: [.linkedLibrary("dnnl")]),
   ],

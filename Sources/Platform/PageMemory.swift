@@ -1,26 +1,18 @@
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+import Glibc
 
 /// Zeroed memory straight from the system, in large pages where it has them: what is read in no order keeps its address
 /// translation in cache, and what was never written costs nothing.
 // SAFETY: the owner decides who writes where; the memory is unmapped with its last reference.
-package final class PageMemory: @unchecked Sendable {
-  package let start: UnsafeMutableRawPointer
+public final class PageMemory: @unchecked Sendable {
+  public let start: UnsafeMutableRawPointer
   private let bytes: Int
 
   /// - Returns: nil when the memory cannot be had.
-  package init?(bytes: Int) {
+  public init?(bytes: Int) {
     guard bytes > 0, let memory = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
       memory != MAP_FAILED
     else { return nil }
-    #if os(Linux)
-      madvise(memory, bytes, MADV_HUGEPAGE)
-    #endif
+    madvise(memory, bytes, MADV_HUGEPAGE)
     (start, self.bytes) = (memory, bytes)
   }
 

@@ -1,30 +1,24 @@
 import Dispatch
+import Glibc
 import Synchronization
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
-
 /// Hears SIGTERM and SIGINT: before there is something to drain they end the process, afterwards they drain it.
-final class Termination: Sendable {
+public final class Termination: Sendable {
   private let drain = Mutex<(@Sendable () -> Void)?>(nil)
   // SAFETY: written once, in `init`; a released source would no longer hear its signal.
   private nonisolated(unsafe) var sources: [any DispatchSourceSignal] = []
 
-  init(_ log: Log) {
+  /// - Parameter log: takes a line for people when a signal comes.
+  public init(_ log: @escaping @Sendable (String) -> Void) {
     sources = [SIGTERM, SIGINT].map { number in
       signal(number, SIG_IGN)
       let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
       source.setEventHandler { [self] in
         guard let drain = drain.withLock({ $0 }) else {
-          log.info("stopped before the service was ready")
+          log("stopped before the service was ready")
           exit(0)
         }
-        log.info("draining: no longer ready, finishing requests in flight")
+        log("draining: no longer ready, finishing requests in flight")
         drain()
       }
       source.resume()
@@ -33,7 +27,7 @@ final class Termination: Sendable {
   }
 
   /// From now on a signal runs `action`, on a thread of Dispatch.
-  func whenAsked(_ action: @escaping @Sendable () -> Void) {
+  public func whenAsked(_ action: @escaping @Sendable () -> Void) {
     drain.withLock { $0 = action }
   }
 }

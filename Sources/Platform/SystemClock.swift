@@ -1,0 +1,29 @@
+import Glibc
+
+/// The clocks of the system.
+public enum SystemClock {
+  /// Nanoseconds that only ever grow.
+  public static var monotonic: UInt64 {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return UInt64(truncatingIfNeeded: time.tv_sec) &* 1_000_000_000 &+ UInt64(truncatingIfNeeded: time.tv_nsec)
+  }
+
+  /// Seconds since 1970, in UTC.
+  public static var unixSeconds: Int { Int(truncatingIfNeeded: time(nil)) }
+
+  /// Seconds as nanoseconds, between 0 and about 30 years.
+  public static func nanoseconds(_ seconds: Double) -> UInt64 {
+    seconds > 0 ? UInt64(min(seconds, 1e9) * 1e9) : 0
+  }
+
+  /// The time of day in UTC, as RFC 3339 writes it.
+  public static var timestamp: String {
+    var seconds = time(nil)
+    var parts = tm()
+    guard gmtime_r(&seconds, &parts) != nil else { return "" }
+    var text = [CChar](repeating: 0, count: 32)
+    let count = strftime(&text, text.count, "%Y-%m-%dT%H:%M:%SZ", &parts)
+    return String(decoding: text.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+}
