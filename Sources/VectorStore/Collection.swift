@@ -56,19 +56,12 @@ public final class Collection: Sendable {
   /// The collection as it stands now; later writes do not touch it.
   public var snapshot: CollectionSnapshot { state.withLock { $0.snapshot } }
 
-  /// Inserts `points`, replacing those with the same id; all of them or none. Waits until they are durable.
+  /// Inserts `points`, replacing those with the same id; all of them or none.
   ///
-  /// - Parameter model: the fingerprint of the model that embedded texts of this batch, remembered by the collection.
-  /// - Returns: the version that holds them.
-  /// - Throws: ``StoreError``, naming the first point that cannot be stored where that is why.
-  public func upsert(_ points: [Point], model: String? = nil) throws(StoreError) -> Int {
-    try check(points)
-    return try writer.perform(upserting(points, model), for: self).batch.version
-  }
-
-  /// As ``upsert(_:model:)``, without waiting.
-  ///
-  /// - Parameter completion: called once, on this thread or on the writer's, which it must not keep.
+  /// - Parameters:
+  ///   - model: the fingerprint of the model that embedded texts of this batch, remembered by the collection.
+  ///   - completion: called once, on this thread or on the writer's, which it must not keep: with the version that holds the
+  ///     points once they are durable, or with the error, naming the first point that cannot be stored where that is why.
   public func upsert(
     _ points: [Point], model: String? = nil, completion: @escaping @Sendable (Result<Int, StoreError>) -> Void
   ) {
@@ -77,32 +70,19 @@ public final class Collection: Sendable {
     } catch {
       return completion(.failure(error))
     }
-    writer.submit(
-      Writer.Pending(change: upserting(points, model), collection: self) { completion($0.map(\.batch.version)) })
+    let change = Writer.Change.record(.upsert(collection: id, points: points, model: model))
+    writer.submit(Writer.Pending(change: change, collection: self) { completion($0.map(\.batch.version)) })
   }
 
-  /// Removes the points with these ids; ids that are not there are passed over. Waits until that is durable.
-  public func delete(_ ids: [String]) throws(StoreError) -> (version: Int, deleted: Int) {
-    if let stale { throw stale }
-    let done = try writer.perform(.record(.delete(collection: id, ids: ids)), for: self).batch
-    return (done.version, done.points)
-  }
-
-  /// As ``delete(_:)``, without waiting; `completion` as in ``upsert(_:model:completion:)``.
+  /// Removes the points with these ids; ids that are not there are passed over. `completion` as in
+  /// ``upsert(_:model:completion:)``.
   public func delete(
     _ ids: [String], completion: @escaping @Sendable (Result<(version: Int, deleted: Int), StoreError>) -> Void
   ) {
     submit(.record(.delete(collection: id, ids: ids)), completion)
   }
 
-  /// Removes the points whose metadata `filter` matches. Waits until that is durable.
-  public func delete(where filter: Filter) throws(StoreError) -> (version: Int, deleted: Int) {
-    if let stale { throw stale }
-    let done = try writer.perform(.deleteMatching(filter), for: self).batch
-    return (done.version, done.points)
-  }
-
-  /// As ``delete(where:)``, without waiting; `completion` as in ``upsert(_:model:completion:)``.
+  /// Removes the points whose metadata `filter` matches. `completion` as in ``upsert(_:model:completion:)``.
   public func delete(
     where filter: Filter, completion: @escaping @Sendable (Result<(version: Int, deleted: Int), StoreError>) -> Void
   ) {
@@ -152,10 +132,6 @@ public final class Collection: Sendable {
 
   /// Why nothing more can be written.
   var stale: StoreError? { state.withLock { $0.stale } }
-
-  private func upserting(_ points: [Point], _ model: String?) -> Writer.Change {
-    .record(.upsert(collection: id, points: points, model: model))
-  }
 
   private func check(_ points: [Point]) throws(StoreError) {
     if let stale { throw stale }

@@ -106,3 +106,43 @@ final class Lines: Sendable {
   var text: String { lines.withLock { $0.joined(separator: "\n") } }
   var add: @Sendable (String) -> Void { { line in self.lines.withLock { $0.append(line) } } }
 }
+
+extension VectorStore.Collection {
+  /// As ``upsert(_:model:completion:)``, and waits.
+  func upsert(_ points: [Point], model: String? = nil) throws(StoreError) -> Int {
+    let answer = Answer<Int>()
+    upsert(points, model: model) { answer.put($0) }
+    return try answer.wait()
+  }
+
+  /// As ``delete(_:completion:)``, and waits.
+  func delete(_ ids: [String]) throws(StoreError) -> (version: Int, deleted: Int) {
+    let answer = Answer<(version: Int, deleted: Int)>()
+    delete(ids) { answer.put($0) }
+    return try answer.wait()
+  }
+
+  /// As ``delete(where:completion:)``, and waits.
+  func delete(where filter: Filter) throws(StoreError) -> (version: Int, deleted: Int) {
+    let answer = Answer<(version: Int, deleted: Int)>()
+    delete(where: filter) { answer.put($0) }
+    return try answer.wait()
+  }
+}
+
+/// What a completion is given, for a test that waits for it.
+final class Answer<Value: Sendable>: Sendable {
+  private let arrived = DispatchSemaphore(value: 0)
+  private let result = Mutex<Result<Value, StoreError>?>(nil)
+
+  func put(_ result: Result<Value, StoreError>) {
+    self.result.withLock { $0 = result }
+    arrived.signal()
+  }
+
+  func wait() throws(StoreError) -> Value {
+    arrived.wait()
+    guard let result = result.withLock({ $0 }) else { throw .unavailable("there is no answer") }
+    return try result.get()
+  }
+}

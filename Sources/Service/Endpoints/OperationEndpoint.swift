@@ -82,7 +82,7 @@ final class OperationEndpoint: Sendable {
       writer.key("cpu")
       writer.beginObject()
       writer.member("kernels", Kernels.active.name)
-      writer.member("onednn", ProductTiles.libraryDescription)
+      writer.member("onednn", MatrixLibrary.description)
       writer.endObject()
       writer.member("data", store.location.description)
       writer.member("read_only", store.isReadOnly)

@@ -68,11 +68,6 @@ struct Fields {
     return number
   }
 
-  /// Takes a field of a later version: null or absent passes.
-  mutating func refuse(_ key: String, _ reason: String = "is not served by this version") throws(Problem) {
-    if take(key) != nil { throw .notServed(name(key), reason) }
-  }
-
   /// - Throws: ``Problem`` naming the first field that was never taken.
   func finish() throws(Problem) {
     guard let unknown = order.first(where: { remaining[$0] != nil }) else { return }

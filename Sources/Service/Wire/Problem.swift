@@ -18,9 +18,6 @@ struct Problem: Error, Sendable, Equatable {
   /// Well-formed but invalid.
   static func invalid(_ param: String?, _ detail: String) -> Problem { Problem(422, detail, param: param) }
 
-  /// An option of the contract that this version does not serve.
-  static func notServed(_ param: String, _ detail: String) -> Problem { Problem(422, detail, param: param) }
-
   /// What a caller sees when a library below fails; never caused by input.
   static let internalError = Problem(500, "an internal operation failed")
 }
