@@ -1,56 +1,57 @@
-import HTTP1
+/// The endpoints of the service.
+struct Endpoints: Sendable {
+  let embed: EmbedEndpoint
+  let openAI: OpenAIEndpoint
+  let tokenize: TokenizeEndpoint
+  let similarity: SimilarityEndpoint
+  let loss: LossEndpoint
+  let queues: QueuesEndpoint
+  let collections: CollectionsEndpoint
+  let points: PointsEndpoint
+  let export: ExportEndpoint
+  let neighbors: NeighborsEndpoint
+  let health: HealthEndpoint
+  let info: InfoEndpoint
+  let metrics: MetricsEndpoint
+  let pages: PagesEndpoint
 
-/// The whole interface, one line a path.
-enum Routes {
-  static func table(
-    embed: EmbedEndpoint, openAI: OpenAIEndpoint, tokenize: TokenizeEndpoint, similarity: SimilarityEndpoint,
-    loss: LossEndpoint, collections: CollectionsEndpoint, points: PointsEndpoint, export: ExportEndpoint,
-    neighbors: NeighborsEndpoint, queues: QueuesEndpoint, operation: OperationEndpoint
-  ) -> [Route] {
-    let playground = PlaygroundEndpoint()
+  /// The whole interface, one line for each path and method.
+  var routes: [Route] {
+    let both: [MediaType] = [.json, .safetensors]
     let root = RootEndpoint(embed: embed, similarity: similarity)
-    let rows: [(String, [(HTTPMethod, Action)])] = [
-      ("/", [(.get, .immediate(operation.page)), (.post, .queued(root.run))]),
-      ("/embed", [(.post, .queued { try embed.run($0) })]),
-      ("/similarity", [(.post, .queued { try similarity.run($0) })]),
-      ("/tokenize", [(.post, .queued(tokenize.run))]),
-      ("/v1/embeddings", [(.post, .queued(openAI.embeddings))]),
-      ("/v1/models", [(.get, .immediate(openAI.models))]),
-      ("/v1/models/{model}", [(.get, .immediate(openAI.model))]),
-      ("/loss", [(.post, .queued(loss.run))]),
-      ("/neighbors", [(.post, .queued(neighbors.run))]),
-      ("/collections", [(.get, .queued(collections.list))]),
-      (
-        "/collections/{name}",
-        [
-          (.get, .queued(collections.describe)), (.put, .queued(collections.create)),
-          (.delete, .queued(collections.delete)),
-        ]
-      ),
-      ("/collections/{name}/points", [(.get, .queued(points.list)), (.put, .queued(points.upsert))]),
-      ("/collections/{name}/export", [(.get, .queued(export.run))]),
-      ("/collections/{name}/points/delete", [(.post, .queued(points.delete))]),
-      ("/collections/{name}/points/{id}", [(.get, .queued(points.get))]),
-      ("/queues", [(.get, .queued(queues.list))]),
-      (
-        "/queues/{name}",
-        [(.get, .queued(queues.describe)), (.put, .queued(queues.create)), (.delete, .queued(queues.delete))]
-      ),
-      ("/livez", [(.get, .immediate(operation.live))]),
-      ("/readyz", [(.get, .immediate(operation.ready))]),
-      ("/health", [(.get, .immediate(operation.ready))]),
-      ("/info", [(.get, .immediate(operation.info))]),
-      ("/metrics", [(.get, .queued(operation.metrics))]),
-      ("/openapi.yaml", [(.get, .immediate(operation.openapi))]),
-      ("/playground", [(.get, .immediate(playground.page))]),
-      ("/playground/{file}", [(.get, .immediate(playground.part))]),
-    ]
-    return rows.map { template, actions in
+    return [
+      Route("/", .immediate(.get, pages.page), .queued(.post, root.run)),
+      Route("/embed", gives: both, .queued(.post) { try embed.run($0) }),
+      Route("/similarity", .queued(.post) { try similarity.run($0) }),
+      Route("/tokenize", .queued(.post, tokenize.run)),
+      Route("/v1/embeddings", .queued(.post, openAI.embeddings)),
+      Route("/v1/models", .immediate(.get, openAI.models)),
+      Route("/v1/models/{model}", .immediate(.get, openAI.model)),
+
+      Route("/loss", takes: both, gives: both, .queued(.post, loss.run)),
+      Route("/queues", .queued(.get, queues.list)),
       Route(
-        template: template, actions: actions.map { (method: $0.0, action: $0.1) },
-        takes: ["/loss", "/neighbors", "/collections/{name}/points"].contains(template)
-          ? [.json, .safetensors] : [.json],
-        gives: ["/loss", "/embed"].contains(template) ? [.json, .safetensors] : [.json])
-    }
+        "/queues/{name}", .queued(.get, queues.describe), .queued(.put, queues.create), .queued(.delete, queues.delete)),
+
+      Route("/neighbors", takes: both, .queued(.post, neighbors.run)),
+      Route("/collections", .queued(.get, collections.list)),
+      Route(
+        "/collections/{name}", .queued(.get, collections.describe), .queued(.put, collections.create),
+        .queued(.delete, collections.delete)),
+      Route(
+        "/collections/{name}/points", takes: both, .queued(.get, points.list), .queued(.put, points.upsert)),
+      Route("/collections/{name}/export", .queued(.get, export.run)),
+      Route("/collections/{name}/points/delete", .queued(.post, points.delete)),
+      Route("/collections/{name}/points/{id}", .queued(.get, points.get)),
+
+      Route("/livez", .immediate(.get, health.live)),
+      Route("/readyz", .immediate(.get, health.ready)),
+      Route("/health", .immediate(.get, health.ready)),
+      Route("/info", .immediate(.get, info.info)),
+      Route("/metrics", .queued(.get, metrics.page)),
+      Route("/openapi.yaml", .immediate(.get, pages.openapi)),
+      Route("/playground", .immediate(.get, pages.playground)),
+      Route("/playground/{file}", .immediate(.get, pages.playgroundPart)),
+    ]
   }
 }

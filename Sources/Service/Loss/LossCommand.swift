@@ -11,7 +11,7 @@ public struct LossCommandError: Error, CustomStringConvertible {
 /// What `/loss` does, for tensors in safetensors files and without a service.
 public struct LossCommand: Sendable {
   /// Names of the tensors that can be given; `queue` holds further negatives, oldest first.
-  public static let tensors = LossInputs.tensors + ["queue"]
+  public static let tensors = LossRequest.tensors + ["queue"]
   /// Names of the options that can be given.
   public static let options = ["objective", "temperature", "normalize", "in_batch_negatives", "bias", "return"]
 
@@ -40,11 +40,10 @@ public struct LossCommand: Sendable {
       var options = options
       // Stands for the tensor: an objective that uses no queue refuses it, one that needs a queue has it.
       if found["queue"] != nil { options["queue"] = "\"tensor\"" }
-      let inputs = try LossInputs(limits) { found[$0] }
-      let request = try LossRequest(inputs, options: options, limits)
-      var input = inputs.resolved(nil)
-      var unused = EmbeddedRows(nil)
-      input.queue = try LossRows(found["queue"], "queue", limits)?.matrix(&unused)
+      let queue = found.removeValue(forKey: "queue")
+      let request = try LossRequest(try RequestBody(tensors: found, options: options, limits))
+      var input = request.input(nil)
+      input.queue = try queue.map { try limits.matrix($0, field: "queue") }
       let answer = try request.evaluate(input, threads: threads, withGradients: archives)
       json = try answer.json(withGradients: request.options.wantsGradients)
       archive = archives ? try answer.archive() : nil

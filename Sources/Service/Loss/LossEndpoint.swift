@@ -1,7 +1,6 @@
 import Contrastive
 import HTTP1
 import Platform
-import Safetensors
 import SimilarityCore
 
 /// `POST /loss`: a contrastive loss of a batch of queries and keys, with gradients and diagnostics.
@@ -15,16 +14,13 @@ struct LossEndpoint: Sendable {
   func run(_ call: Call) throws {
     let isFirst = try idempotency.admit(call) { call.perform { try run(call) } }
     guard isFirst else { return }
-    let request =
-      call.bodyType == .safetensors
-      ? try LossRequest(try SafetensorsArchive(call.takeBody()), limits)
-      : try LossRequest(try call.json(limits), limits)
+    let request = try LossRequest(try RequestBody(call, tensors: LossRequest.tensors, limits))
     // Found before its texts are embedded: an unknown queue should cost nothing.
     let queue = try request.queue.map { try queues.queue($0.name) }
     // One pass through the encoder for all texts, in the order in which `input` takes their rows.
     var sequences: [[Int32]] = []
     for (rows, field) in [
-      (request.inputs.queries, "queries"), (request.inputs.keys, "keys"), (request.inputs.negatives, "negatives"),
+      (request.queries, "queries"), (request.keys, "keys"), (request.negatives, "negatives"),
     ] {
       guard let rows, !rows.texts.isEmpty else { continue }
       sequences += try texts.sequences(of: rows.texts, field: field, for: call)
@@ -36,7 +32,7 @@ struct LossEndpoint: Sendable {
   }
 
   private func score(_ request: LossRequest, _ queue: ServedQueue?, _ embedded: Matrix?, _ call: Call) throws {
-    let given = request.inputs.resolved(embedded)
+    let given = request.input(embedded)
     guard let queue, let use = request.queue else { return call.answer(try response(request, given, call)) }
     queue.enter { turn in
       call.perform {

@@ -1,6 +1,7 @@
 import Contrastive
 import JSON
 import Safetensors
+import SimilarityCore
 
 /// A `/loss` request, read and checked as far as that goes without embedding its texts.
 struct LossRequest: Sendable {
@@ -10,37 +11,36 @@ struct LossRequest: Sendable {
     let update: Bool
   }
 
-  let inputs: LossInputs
+  /// Names of the tensors that a request may hold.
+  static let tensors = ["queries", "keys", "negatives", "positives", "labels"]
+
+  let queries: Rows
+  let keys: Rows?
+  /// Shared by all queries, or a group for each.
+  let negatives: Rows?
+  let positives: [Int]?
+  let labels: [Int]?
   let options: LossOptions
   let queue: QueueUse?
   let returnsPerRow: Bool
 
-  /// From a JSON body.
-  init(_ root: JSONValue, _ limits: Limits) throws {
-    var fields = try Fields(root)
-    let inputs = try LossInputs(&fields, limits)
-    try self.init(inputs, &fields)
-  }
+  init(_ body: RequestBody) throws {
+    var body = body
+    guard let queries = try body.rows("queries") else { throw Problem.invalid("queries", "is required") }
+    self.queries = queries
+    keys = try body.rows("keys")
+    negatives = try body.rows("negatives", mayBeGrouped: true)
+    positives = try body.integers("positives")
+    labels = try body.integers("labels")
 
-  /// From a safetensors body, whose options stand in its metadata.
-  init(_ archive: SafetensorsArchive, _ limits: Limits) throws {
-    try self.init(try LossInputs(archive, limits), options: archive.metadata, limits)
-  }
-
-  /// From rows and options, each by its name in the interface with JSON text or a bare word as its value.
-  init(_ inputs: LossInputs, options: [String: String], _ limits: Limits) throws {
-    var fields = try Fields(try MetadataOptions.object(options, limits))
-    try self.init(inputs, &fields)
-  }
-
-  private init(_ inputs: LossInputs, _ fields: inout Fields) throws {
+    var fields = body.fields
     let name = try fields.choice("objective", of: Objective.allCases.map(\.rawValue))
     guard let objective = Objective(rawValue: name) else { throw Problem.internalError }
     var options = LossOptions(objective)
     options.normalize = try fields.bool("normalize", default: true)
     try Self.read(&options, &fields)
     queue = try fields.take("queue").map { try Self.queue($0, objective) }
-    let returned = try Self.returned(&fields)
+    let returned = try fields.names("return", of: ["loss", "per_row", "gradients", "diagnostics"]) ?? ["loss"]
     options.wantsGradients = returned.contains("gradients")
     options.wantsDiagnostics = returned.contains("diagnostics")
     returnsPerRow = returned.contains("per_row")
@@ -49,32 +49,31 @@ struct LossRequest: Sendable {
       throw Problem.invalid("queue", "\(name) needs a queue")
     }
     self.options = options
-    self.inputs = inputs
   }
 
   /// Reads the numbers. One that the objective does not use passes only with its documented default, which a client may
   /// send along.
   private static func read(_ options: inout LossOptions, _ fields: inout Fields) throws(Problem) {
     let used = options.objective.options
-    func refuse(_ name: String) -> Problem { .invalid(name, "\(options.objective.rawValue) does not use it") }
+    func unused(_ name: String) -> Problem { .invalid(name, "\(options.objective.rawValue) does not use it") }
     if let value = try fields.number("temperature") {
       let temperature = Float(value)
       guard temperature > 0, temperature.isFinite, (1 / temperature).isFinite else {
         throw .invalid("temperature", "must be a positive number, not \(value)")
       }
-      guard used.contains(.temperature) || temperature == 0.07 else { throw refuse("temperature") }
+      guard used.contains(.temperature) || temperature == 0.07 else { throw unused("temperature") }
       if used.contains(.temperature) { options.temperature = temperature }
     }
     if let value = try fields.number("bias") {
-      guard used.contains(.bias) || value == -10 else { throw refuse("bias") }
+      guard used.contains(.bias) || value == -10 else { throw unused("bias") }
       guard Float(value).isFinite else { throw .invalid("bias", "must be finite in f32") }
       options.bias = Float(value)
     }
     if let value = fields.take("in_batch_negatives") {
       guard let flag = value.bool else { throw .invalid("in_batch_negatives", "must be true or false") }
-      // moco is infonce without them: saying so is no mistake.
+      // moco is infonce without them: saying so is not a mistake.
       let standard = options.objective != .moco
-      guard used.contains(.inBatchNegatives) || flag == standard else { throw refuse("in_batch_negatives") }
+      guard used.contains(.inBatchNegatives) || flag == standard else { throw unused("in_batch_negatives") }
       options.inBatchNegatives = flag
     }
   }
@@ -92,17 +91,52 @@ struct LossRequest: Sendable {
     return QueueUse(name: name, update: update)
   }
 
-  private static func returned(_ fields: inout Fields) throws(Problem) -> [String] {
-    guard let value = fields.take("return") else { return ["loss"] }
-    let names: [String]
+  /// What the core takes.
+  ///
+  /// - Parameter embedded: a row for each text: those of the queries, then the keys, then the negatives.
+  func input(_ embedded: Matrix?) -> LossInput {
+    var next = 0
+    func vectors(_ rows: Rows) -> Matrix {
+      switch rows.content {
+      case .vectors(let matrix): return matrix
+      case .texts(let texts):
+        defer { next += texts.count }
+        return embedded?.rows(next..<next + texts.count) ?? Matrix(rows: texts.count, columns: 0) { _ in }
+      }
+    }
+    let queries = vectors(queries)
+    let keys = keys.map(vectors)
+    let negatives = negatives.map { rows -> Negatives in
+      let matrix = vectors(rows)
+      return rows.perQuery.map { .paired(matrix, perQuery: $0) } ?? .shared(matrix)
+    }
+    return LossInput(queries: queries, keys: keys, negatives: negatives, positives: positives, labels: labels)
+  }
+
+  /// - Throws: ``Problem`` naming the field and row; what the core throws otherwise.
+  func evaluate(_ input: LossInput, threads: Int, withGradients: Bool = false) throws -> LossAnswer {
+    var options = options
+    options.threads = threads
+    if withGradients { options.wantsGradients = true }
     do {
-      names = try value.strings()
-    } catch {
-      throw .invalid("return", "must be a list of strings")
+      let result = try ContrastiveLoss.evaluate(input, options)
+      return LossAnswer(result: result, options: options, input: input, returnsPerRow: returnsPerRow)
+    } catch let error as ContrastiveError {
+      // The core counts negatives one after another; the client sent them in groups.
+      guard error.field == "negatives", let row = error.row, let group = negatives?.perQuery, group > 0 else {
+        throw error
+      }
+      throw Problem.invalid("negatives[\(row / group)][\(row % group)]", error.reason)
     }
-    for name in names where !["loss", "per_row", "gradients", "diagnostics"].contains(name) {
-      throw .invalid("return", "'\(name)' is unknown; known: loss, per_row, gradients, diagnostics")
-    }
-    return names
+  }
+}
+
+extension Matrix {
+  /// A copy of those rows, which must exist.
+  fileprivate func rows(_ range: Range<Int>) -> Matrix? {
+    guard range.upperBound <= rows else { return nil }
+    return Matrix(
+      rows: range.count, columns: columns,
+      values: Array(values[range.lowerBound * columns..<range.upperBound * columns]))
   }
 }

@@ -1,5 +1,4 @@
 import JSON
-import Safetensors
 import SimilarityCore
 import VectorIndex
 import VectorStore
@@ -31,30 +30,16 @@ struct NeighborsRequest: Sendable {
   let includesText: Bool
   let includesVector: Bool
 
-  /// From a JSON body.
-  init(_ root: JSONValue, _ limits: Limits) throws(Problem) {
-    var fields = try Fields(root)
-    try self.init(&fields, vectors: nil, limits)
-  }
-
-  /// From a safetensors body: tensor `vectors`, or none; the options stand in its metadata.
-  init(_ archive: SafetensorsArchive, _ limits: Limits) throws {
-    if let unknown = archive.names.first(where: { $0 != "vectors" }) {
-      throw Problem.invalid(unknown, "unknown tensor '\(unknown)'; known: vectors")
-    }
-    let vectors = try archive.tensor("vectors").map { try limits.matrix($0, field: "vectors") }
-    var fields = try Fields(try MetadataOptions.object(archive.metadata, limits))
-    try self.init(&fields, vectors: vectors, limits)
-  }
-
-  private init(_ fields: inout Fields, vectors: Matrix?, _ limits: Limits) throws(Problem) {
+  init(_ body: RequestBody, _ limits: Limits) throws {
+    let vectors = try body.tensor("vectors")
+    var fields = body.fields
     collection = try fields.string("collection") ?? "default"
     query = try Self.query(&fields, vectors, limits)
     k = try fields.integer("k", in: 1...limits.maxNeighbors) ?? 10
     (mode, recallTarget) = try Self.mode(&fields)
     filter = try fields.filter("filter")
     scoreThreshold = try fields.number("score_threshold")
-    let include = try Self.include(&fields)
+    let include = try fields.names("include", of: ["metadata", "text", "vector"]) ?? ["metadata"]
     includesMetadata = include.contains("metadata")
     includesText = include.contains("text")
     includesVector = include.contains("vector")
@@ -88,19 +73,5 @@ struct NeighborsRequest: Sendable {
     case "vectors": return .vectors(try limits.matrix(value, field: name))
     default: return .ids(try limits.texts(value, field: name))
     }
-  }
-
-  private static func include(_ fields: inout Fields) throws(Problem) -> Set<String> {
-    guard let value = fields.take("include") else { return ["metadata"] }
-    let names: [String]
-    do {
-      names = try value.strings()
-    } catch {
-      throw .invalid("include", "must be a list of strings")
-    }
-    for name in names where !["metadata", "text", "vector"].contains(name) {
-      throw .invalid("include", "'\(name)' is unknown; known: metadata, text, vector")
-    }
-    return Set(names)
   }
 }

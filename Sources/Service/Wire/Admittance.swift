@@ -2,33 +2,32 @@ import HTTP1
 
 /// What can be said of a request by its head alone, before a byte of its body is read.
 struct Admittance: Sendable {
-  let maxBodyBytes: Int
+  let router: Router
 
-  /// Methods whose requests carry JSON here.
-  private static func hasBody(_ method: HTTPMethod) -> Bool { method == .post || method == .put }
-
-  /// nil admits the request.
+  /// The answer to a request that is not let in; nil admits it, which it does only when `match` has an action.
   func refusal(_ head: RequestHead, _ match: Router.Match?) -> Response? {
+    if head.method == .options, match != nil || head.path == "*" {
+      return Response(status: 204, fields: HTTPFields([("Allow", router.allow(head))]))
+    }
     guard let match else {
-      let style = ErrorStyle(path: head.path)
-      return Problem(404, "there is no route \(head.path)").response(style)
+      return Problem(404, "there is no route \(head.path)").response(ErrorStyle(path: head.path))
     }
     let route = match.route
     if case .other(let name) = head.method {
       return Problem(501, "the method \(name) is not known").response(route.style)
     }
-    if head.method == .options {
-      return Response(status: 204, fields: HTTPFields([("Allow", route.allow)]))
-    }
-    guard route.action(head.method) != nil else {
-      var response = Problem(405, "\(head.method.name) is not allowed here; allowed: \(route.allow)")
-        .response(route.style)
-      response.fields.set("Allow", route.allow)
+    guard let action = match.action else {
+      let allow = router.allow(head)
+      var response = Problem(405, "\(head.method.name) is not allowed here; allowed: \(allow)").response(route.style)
+      response.fields.set("Allow", allow)
       return response
     }
-    guard Self.hasBody(head.method) else { return nil }
+    guard Self.hasBody(action.method) else { return nil }
     return unsupportedBody(head, route) ?? unacceptable(head, route)
   }
+
+  /// Methods whose requests carry JSON or safetensors here.
+  private static func hasBody(_ method: HTTPMethod) -> Bool { method == .post || method == .put || method == .patch }
 
   /// 415 with what would be accepted (RFC 9110, 15.5.16).
   private func unsupportedBody(_ head: RequestHead, _ route: Route) -> Response? {

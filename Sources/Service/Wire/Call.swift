@@ -113,3 +113,69 @@ extension Response {
     self.init(status: status, fields: HTTPFields([("Content-Type", type.rawValue)]), body: body)
   }
 }
+
+/// Where a request's time went, for the `Server-Timing` field (W3C Server Timing).
+struct Timings: Sendable {
+  enum Stage: String, Sendable {
+    case queue, tokenize, encode, score, search, total
+  }
+
+  private var stages: [(stage: Stage, nanoseconds: UInt64)] = []
+
+  /// Adds to a stage; stages keep the order of their first mention.
+  mutating func add(_ stage: Stage, _ nanoseconds: UInt64) {
+    if let index = stages.firstIndex(where: { $0.stage == stage }) {
+      stages[index].nanoseconds &+= nanoseconds
+    } else {
+      stages.append((stage, nanoseconds))
+    }
+  }
+
+  /// `queue;dur=0.021, total;dur=1.250`: milliseconds with three decimals.
+  func field(total: UInt64) -> String {
+    var text = ""
+    for (stage, nanoseconds) in stages + [(.total, total)] {
+      if !text.isEmpty { text += ", " }
+      let microseconds = (nanoseconds &+ 500) / 1000
+      let fraction = String(microseconds % 1000)
+      text += "\(stage.rawValue);dur=\(microseconds / 1000)."
+      text += String(repeating: "0", count: 3 - fraction.utf8.count) + fraction
+    }
+    return text
+  }
+}
+
+/// The name under which a request can be found in logs and answers.
+enum RequestID {
+  /// The client's own, when it is `[A-Za-z0-9._-]{1,128}`, else a new one.
+  static func of(_ given: String?) -> String {
+    if let given, isValid(given) { return given }
+    return fresh()
+  }
+
+  static func isValid(_ text: String) -> Bool {
+    (1...128).contains(text.utf8.count) && text.utf8.allSatisfy(isAllowed)
+  }
+
+  /// 16 hexadecimal digits from the system's generator.
+  private static func fresh() -> String {
+    var bits = UInt64.random(in: .min ... .max)
+    return String(unsafeUninitializedCapacity: 16) { buffer in
+      for index in buffer.indices.prefix(16) {
+        let digit = UInt8(truncatingIfNeeded: bits & 15)
+        buffer[index] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
+        bits >>= 4
+      }
+      return min(16, buffer.count)
+    }
+  }
+
+  private static func isAllowed(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
+      true
+    default: false
+    }
+  }
+}

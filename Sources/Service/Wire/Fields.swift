@@ -1,4 +1,5 @@
 import JSON
+import VectorStore
 
 /// The fields of a JSON object, each taken once; what nobody took is unknown and an error.
 struct Fields {
@@ -68,9 +69,67 @@ struct Fields {
     return number
   }
 
+  /// A list of whole numbers.
+  mutating func integers(_ key: String) throws(Problem) -> [Int]? {
+    guard let value = take(key) else { return nil }
+    guard let entries = value.elements else { throw .invalid(name(key), "must be a list of whole numbers") }
+    var integers: [Int] = []
+    integers.reserveCapacity(entries.count)
+    for (row, entry) in entries.enumerated() {
+      guard let integer = entry.integer else { throw .invalid("\(name(key))[\(row)]", "must be a whole number") }
+      integers.append(integer)
+    }
+    return integers
+  }
+
+  /// Some of `known`, each at most once; nil when the field is missing or null.
+  mutating func names(_ key: String, of known: [String]) throws(Problem) -> Set<String>? {
+    guard let value = take(key) else { return nil }
+    let names: [String]
+    do {
+      names = try value.strings()
+    } catch {
+      throw .invalid(name(key), "must be a list of strings")
+    }
+    if let unknown = names.first(where: { !known.contains($0) }) {
+      throw .invalid(name(key), "'\(unknown)' is unknown; known: \(known.joined(separator: ", "))")
+    }
+    let distinct = Set(names)
+    guard distinct.count == names.count else { throw .invalid(name(key), "names one of them twice") }
+    return distinct
+  }
+
   /// - Throws: ``Problem`` naming the first field that was never taken.
   func finish() throws(Problem) {
     guard let unknown = order.first(where: { remaining[$0] != nil }) else { return }
     throw .invalid(name(unknown), "unknown field '\(unknown)'")
+  }
+}
+
+extension Fields {
+  /// A condition on points' metadata.
+  ///
+  /// - Throws: ``Problem`` naming the part of the filter that is not valid.
+  mutating func filter(_ key: String) throws(Problem) -> Filter? {
+    guard let value = take(key) else { return nil }
+    do throws(FilterError) {
+      return try Filter(value, path: name(key))
+    } catch {
+      throw .invalid(error.path, error.reason)
+    }
+  }
+
+  /// `recall_target`; nil when it is missing or null.
+  mutating func recallTarget() throws(Problem) -> RecallTarget? {
+    guard let number = try number("recall_target") else { return nil }
+    guard let target = RecallTarget(number) else { throw .invalid(name("recall_target"), "must be between 0.5 and 1") }
+    return target
+  }
+
+  /// `recall_target` as a setting: null is the default, and what is missing stays as it is.
+  mutating func recallTargetChange() throws(Problem) -> RecallTargetChange {
+    let isNull = isNull("recall_target")
+    if let target = try recallTarget() { return .set(target) }
+    return isNull ? .reset : .keep
   }
 }

@@ -2,18 +2,19 @@ import HTTP1
 
 /// What a route does for one method.
 struct Action: Sendable {
+  let method: HTTPMethod
   /// Answered on the event loop: it must not block.
   let isImmediate: Bool
   let run: @Sendable (Call) throws -> Void
 
   /// Work for the queues.
-  static func queued(_ run: @escaping @Sendable (Call) throws -> Void) -> Action {
-    Action(isImmediate: false, run: run)
+  static func queued(_ method: HTTPMethod, _ run: @escaping @Sendable (Call) throws -> Void) -> Action {
+    Action(method: method, isImmediate: false, run: run)
   }
 
   /// An answer that is there at once.
-  static func immediate(_ run: @escaping @Sendable (Call) throws -> Void) -> Action {
-    Action(isImmediate: true, run: run)
+  static func immediate(_ method: HTTPMethod, _ run: @escaping @Sendable (Call) throws -> Void) -> Action {
+    Action(method: method, isImmediate: true, run: run)
   }
 }
 
@@ -22,8 +23,8 @@ struct Route: Sendable {
   /// `/collections/{name}/points`.
   let template: String
   let style: ErrorStyle
-  let actions: [(method: HTTPMethod, action: Action)]
-  /// Formats of request bodies and of answers to them; the first is the default.
+  let actions: [Action]
+  /// Formats of request bodies, and of answers to requests with a body; the first is the default.
   let takes: [MediaType]
   let gives: [MediaType]
   private let segments: [Segment]
@@ -33,24 +34,19 @@ struct Route: Sendable {
     case captured
   }
 
-  init(
-    template: String, actions: [(method: HTTPMethod, action: Action)], takes: [MediaType] = [.json],
-    gives: [MediaType] = [.json]
-  ) {
+  init(_ template: String, takes: [MediaType] = [.json], gives: [MediaType] = [.json], _ actions: Action...) {
+    self.template = template
     self.takes = takes
     self.gives = gives
-    self.template = template
     self.actions = actions
     style = ErrorStyle(path: template)
-    segments = template.split(separator: "/").map {
-      $0.hasPrefix("{") ? .captured : .fixed(String($0))
-    }
+    segments = template.split(separator: "/").map { $0.hasPrefix("{") ? .captured : .fixed(String($0)) }
   }
 
-  var isFixed: Bool { !template.contains("{") }
+  fileprivate var isFixed: Bool { !template.contains("{") }
 
   /// The captured segments, or nil when the path is another.
-  func capture(_ path: [String]) -> [String]? {
+  fileprivate func capture(_ path: [String]) -> [String]? {
     guard path.count == segments.count else { return nil }
     var captured: [String] = []
     for (segment, part) in zip(segments, path) {
@@ -63,24 +59,20 @@ struct Route: Sendable {
   }
 
   /// GET answers HEAD as well (RFC 9110, 9.3.2).
-  func action(_ method: HTTPMethod) -> Action? {
+  fileprivate func action(_ method: HTTPMethod) -> Action? {
     let wanted: HTTPMethod = method == .head ? .get : method
-    return actions.first { $0.method == wanted }?.action
-  }
-
-  /// The `Allow` field.
-  var allow: String {
-    var names = actions.map(\.method.name)
-    if names.contains("GET") { names.append("HEAD") }
-    return (names + ["OPTIONS"]).joined(separator: ", ")
+    return actions.first { $0.method == wanted }
   }
 }
 
-/// Finds the route of a path.
+/// Finds the route of a request.
 struct Router: Sendable {
+  /// A path of the interface, and what it does for the request's method.
   struct Match: Sendable {
     let route: Route
-    /// Captured segments, decoded.
+    /// nil when the path has nothing for the method.
+    let action: Action?
+    /// Captured segments, decoded: a collection's name, a point's id.
     let parameters: [String]
   }
 
@@ -93,12 +85,34 @@ struct Router: Sendable {
     }
   }
 
+  /// Several templates may fit one path: `/points/delete` is an operation for POST and a point's id for GET. The first that has
+  /// something for the method is taken, so no id collides with an operation.
+  ///
+  /// - Returns: nil when there is no such path.
   func match(_ head: RequestHead) -> Match? {
-    if let route = fixed[head.path] { return Match(route: route, parameters: []) }
+    if let route = fixed[head.path] { return Match(route: route, action: route.action(head.method), parameters: []) }
     let segments = head.pathSegments
+    var withoutAction: Match?
     for route in templates {
-      if let parameters = route.capture(segments) { return Match(route: route, parameters: parameters) }
+      guard let parameters = route.capture(segments) else { continue }
+      let match = Match(route: route, action: route.action(head.method), parameters: parameters)
+      if match.action != nil { return match }
+      withoutAction = withoutAction ?? match
     }
-    return nil
+    return withoutAction
+  }
+
+  /// The value of an `Allow` field: the methods that the path has something for, or for `*` those of the whole service
+  /// (RFC 9110, 9.3.7).
+  func allow(_ head: RequestHead) -> String {
+    var fitting = fixed[head.path].map { [$0] } ?? []
+    let segments = head.pathSegments
+    fitting += templates.filter { head.path == "*" || $0.capture(segments) != nil }
+    if head.path == "*" { fitting += fixed.values }
+    let methods = Set(fitting.flatMap(\.actions).map(\.method.name))
+    let names = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"].filter {
+      methods.contains($0) || ($0 == "HEAD" && methods.contains("GET"))
+    }
+    return (names + ["OPTIONS"]).joined(separator: ", ")
   }
 }

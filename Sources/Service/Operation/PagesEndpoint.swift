@@ -1,8 +1,8 @@
 import CAssets
 import HTTP1
 
-/// `GET /playground`: a page to try the service with, and its parts, as they stood when the program was built.
-struct PlaygroundEndpoint: Sendable {
+/// What the program carries with it for people: the page at `/`, `/openapi.yaml`, and `/playground` to try the service with.
+struct PagesEndpoint: Sendable {
   private let files: [String: Response]
 
   init() {
@@ -17,9 +17,23 @@ struct PlaygroundEndpoint: Sendable {
     self.files = files
   }
 
-  func page(_ call: Call) throws { try answer(call, "index.html") }
+  func openapi(_ call: Call) {
+    Self.asset(nearfar_openapi_yaml(), nearfar_openapi_yaml_length(), "application/yaml", call)
+  }
 
-  func part(_ call: Call) throws {
+  func page(_ call: Call) {
+    Self.asset(nearfar_index_html(), nearfar_index_html_length(), "text/html; charset=utf-8", call)
+  }
+
+  private static func asset(_ bytes: UnsafePointer<UInt8>?, _ count: Int, _ type: String, _ call: Call) {
+    // SAFETY: the asset is a constant array of `count` bytes in the program.
+    let body = Array(UnsafeBufferPointer(start: bytes, count: count))
+    call.answer(Response(status: 200, fields: HTTPFields([("Content-Type", type)]), body: body))
+  }
+
+  func playground(_ call: Call) throws { try answer(call, "index.html") }
+
+  func playgroundPart(_ call: Call) throws {
     let name = call.parameters.first ?? ""
     // The page has one address.
     guard name != "index.html" else { throw Self.missing(name) }

@@ -1,0 +1,30 @@
+import HTTP1
+import Synchronization
+
+/// `/livez`, `/readyz` and `/health`: what orchestrators and balancers ask.
+final class HealthEndpoint: Sendable {
+  private let draining = Atomic(false)
+
+  /// Not ready from now on; what was accepted is still answered.
+  func beginDraining() { draining.store(true, ordering: .releasing) }
+
+  var isDraining: Bool { draining.load(ordering: .acquiring) }
+
+  /// The answer to new work while the service drains: it belongs to another replica now.
+  static let drainingProblem = Problem(503, "the service is draining")
+
+  /// The process runs.
+  func live(_ call: Call) { Self.status("ok", call) }
+
+  /// The model is loaded and the service takes requests: an instance exists only after loading.
+  func ready(_ call: Call) throws {
+    guard !isDraining else { throw Self.drainingProblem }
+    Self.status("ready", call)
+  }
+
+  private static func status(_ text: String, _ call: Call) {
+    call.answer(reserving: 32) { writer in
+      writer.object { $0.member("status", text) }
+    }
+  }
+}

@@ -1,0 +1,82 @@
+import JSON
+import SentenceEncoder
+import SimilarityCore
+import VectorStore
+
+/// `GET /info`: the model, the limits, the processor's code and the collections.
+struct InfoEndpoint: Sendable {
+  let encoder: SentenceEncoder
+  let store: CollectionStore
+  let configuration: ServiceConfiguration
+
+  func info(_ call: Call) {
+    call.answer(reserving: 1024) { writer in
+      writer.object { writer in
+        writer.member("name", "nearfar")
+        writer.member("version", Version.current)
+        writer.key("model")
+        writer.object { model(to: &$0) }
+        writer.member("precision", "f32")
+        writer.member("threads", configuration.threads)
+        writer.key("cpu")
+        writer.object { writer in
+          writer.member("kernels", Kernels.active.name)
+          writer.member("onednn", MatrixLibrary.description)
+        }
+        writer.member("data", store.location.description)
+        writer.member("read_only", store.isReadOnly)
+        let collections = store.all
+        writer.key("collections")
+        writer.object { writer in
+          for collection in collections { writer.member(collection.name, collection.snapshot.count) }
+        }
+        writer.key("graphs")
+        writer.object { writer in
+          for collection in collections { graph(of: collection, to: &writer) }
+        }
+        writer.key("limits")
+        writer.object { limits(to: &$0) }
+      }
+    }
+  }
+
+  private func model(to writer: inout JSONWriter) {
+    writer.member("name", encoder.name)
+    writer.member("fingerprint", encoder.fingerprint)
+    writer.member("dim", encoder.dimension)
+    writer.member("max_seq_length", encoder.maxSequenceLength)
+    writer.member("pooling", encoder.pooling.rawValue)
+    writer.member("normalize", encoder.normalizes)
+  }
+
+  /// What searches of the collection do and reach, where it has a graph.
+  private func graph(of collection: Collection, to writer: inout JSONWriter) {
+    guard let graph = collection.snapshot.graph else { return }
+    writer.key(collection.name)
+    writer.object { writer in
+      writer.member("nodes", graph.nodes)
+      writer.member("mode", graph.ef == nil ? "exact" : "graph")
+      if let ef = graph.ef { writer.member("ef", ef) }
+      writer.member("recall_target", graph.target)
+      writer.member("expected_recall", graph.expectedRecall)
+      writer.key("measured")
+      writer.object { writer in
+        writer.member("rows", Int(graph.rows.rounded()))
+        writer.member("queries", Int(graph.asked.rounded()))
+        if let at = graph.measuredAt { writer.member("at", at) }
+      }
+    }
+  }
+
+  private func limits(to writer: inout JSONWriter) {
+    let limits = configuration.limits
+    for (name, value) in [
+      ("max_body_bytes", limits.maxBodyBytes), ("max_inputs", limits.maxInputs),
+      ("max_input_chars", limits.maxCharacters), ("max_dim", limits.maxDimension),
+      ("max_k", limits.maxNeighbors), ("max_json_depth", limits.maxJSONDepth),
+      ("max_head_bytes", limits.maxHeadBytes), ("max_fields", limits.maxFields),
+    ] {
+      writer.member(name, value)
+    }
+  }
+}
