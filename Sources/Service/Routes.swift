@@ -25,6 +25,7 @@ struct Endpoints: Sendable {
       Route("/similarity", .queued(.post) { try similarity.run($0) }),
       Route("/tokenize", .queued(.post, tokenize.run)),
       Route("/v1/embeddings", .queued(.post, openAI.embeddings)),
+      Route("/embeddings", .queued(.post, openAI.embeddings)),
       Route("/v1/models", .immediate(.get, openAI.models)),
       Route("/v1/models/{model}", .immediate(.get, openAI.model)),
 
@@ -47,6 +48,7 @@ struct Endpoints: Sendable {
       Route("/livez", .immediate(.get, health.live)),
       Route("/readyz", .immediate(.get, health.ready)),
       Route("/health", .immediate(.get, health.ready)),
+      Route("/ping", .immediate(.get, health.ready)),
       Route("/info", .immediate(.get, info.info)),
       Route("/metrics", .queued(.get, metrics.page)),
       Route("/openapi.yaml", .immediate(.get, pages.openapi)),

@@ -7,6 +7,8 @@ public struct ServiceConfiguration: Sendable {
   /// Work queues, and so cores that encode, score and search at the same time.
   public var threads: Int
   public var limits: Limits
+  /// Connections that the server takes; shown by `/info`.
+  public var maxConnections = 1024
   /// The opened collections; nil for new ones in memory.
   public var store: CollectionStore?
   /// Bytes that the header of an export may have; what readers of the format take, and less in tests.

@@ -4,7 +4,8 @@ import Safetensors
 import SentenceEncoder
 import SimilarityCore
 
-/// `POST /embed`: texts to vectors, in text-embeddings-inference's shape.
+/// `POST /embed`: texts or token ids to vectors, in text-embeddings-inference's shape. Unknown fields are ignored, as they are there:
+/// clients send `options` and others along.
 struct EmbedEndpoint: Sendable {
   let texts: TextEncoder
   let limits: Limits
@@ -15,14 +16,14 @@ struct EmbedEndpoint: Sendable {
 
   func run(_ call: Call, _ body: Fields) throws {
     var fields = body
-    let inputs = try limits.oneOrMoreTexts(try fields.required("inputs"), field: "inputs")
+    let input = try EmbeddingInput(
+      try fields.required("inputs"), field: "inputs", vocabularySize: texts.encoder.tokenizer.vocabularySize, limits)
     var options = EmbeddingOptions()
     options.normalize = try fields.bool("normalize", default: true)
     options.text = try EmbeddingOptions.text(&fields, texts.encoder)
     try options.readShape(&fields, texts.encoder)
-    try fields.finish()
 
-    let sequences = try texts.sequences(of: inputs, options.text, field: "inputs", for: call)
+    let sequences = try input.sequences(texts, options.text, for: call)
     texts.encode(sequences, for: call) { [options] pooled in
       let rows = try options.finish(pooled)
       if call.answerType == .safetensors {

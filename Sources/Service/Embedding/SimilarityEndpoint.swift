@@ -2,7 +2,7 @@ import JSON
 import Platform
 import SimilarityCore
 
-/// `POST /similarity`: cosine similarity of one text with others.
+/// `POST /similarity`: cosine similarity of one text with others. Unknown fields are ignored.
 struct SimilarityEndpoint: Sendable {
   let texts: TextEncoder
   let limits: Limits
@@ -14,20 +14,15 @@ struct SimilarityEndpoint: Sendable {
   func run(_ call: Call, _ body: Fields) throws {
     var fields = body
     var inputs = try Fields(try fields.required("inputs"), at: "inputs")
-    guard let source = try inputs.string("source_sentence") else {
-      throw Problem.invalid("inputs.source_sentence", "is required")
-    }
+    let source = try limits.text(try inputs.required("source_sentence"), field: "inputs.source_sentence")
     let sentences = try limits.texts(try inputs.required("sentences"), field: "inputs.sentences")
-    try inputs.finish()
     var options = TextOptions()
     if let parameters = fields.take("parameters") {
       var nested = try Fields(parameters, at: "parameters")
       options = try EmbeddingOptions.text(&nested, texts.encoder)
-      try nested.finish()
     } else {
       options = try EmbeddingOptions.text(&fields, texts.encoder)
     }
-    try fields.finish()
 
     let sequences =
       try texts.sequences(of: [source], options, field: "inputs.source_sentence", for: call)

@@ -2,7 +2,7 @@ import JSON
 import Platform
 import Tokenization
 
-/// `POST /tokenize`: every token of each text with its place, nothing truncated.
+/// `POST /tokenize`: every token of each text with its place, nothing truncated. Unknown fields are ignored.
 struct TokenizeEndpoint: Sendable {
   let texts: TextEncoder
   let limits: Limits
@@ -12,7 +12,6 @@ struct TokenizeEndpoint: Sendable {
     let inputs = try limits.oneOrMoreTexts(try fields.required("inputs"), field: "inputs")
     let special = try fields.bool("add_special_tokens", default: true)
     let prompt = try EmbeddingOptions.prompt(&fields, texts.encoder)
-    try fields.finish()
 
     let began = SystemClock.monotonic
     call.answer(reserving: 1024) { writer in

@@ -36,6 +36,7 @@ struct InfoEndpoint: Sendable {
         }
         writer.key("limits")
         writer.object { limits(to: &$0) }
+        likeTextEmbeddingsInference(to: &writer)
       }
     }
   }
@@ -78,5 +79,28 @@ struct InfoEndpoint: Sendable {
     ] {
       writer.member(name, value)
     }
+  }
+
+  /// The fields of text-embeddings-inference's `/info`, which its clients read before their first call. `version` is above.
+  private func likeTextEmbeddingsInference(to writer: inout JSONWriter) {
+    writer.member("model_id", encoder.name)
+    writer.member("model_sha", orNull: nil)
+    writer.member("model_dtype", "float32")
+    writer.member("served_model_name", encoder.name)
+    writer.key("model_type")
+    writer.object { writer in
+      writer.key("embedding")
+      writer.object { $0.member("pooling", encoder.pooling.rawValue) }
+    }
+    writer.member("max_concurrent_requests", configuration.maxConnections)
+    writer.member("max_input_length", encoder.maxSequenceLength)
+    writer.member("max_batch_tokens", Batcher.mostTokens)
+    writer.member("max_batch_requests", orNull: nil)
+    writer.member("max_client_batch_size", configuration.limits.maxInputs)
+    // What `truncate` is unless a request says otherwise.
+    writer.member("auto_truncate", true)
+    writer.member("tokenization_workers", configuration.threads)
+    writer.member("sha", orNull: nil)
+    writer.member("docker_label", orNull: nil)
   }
 }

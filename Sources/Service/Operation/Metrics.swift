@@ -41,8 +41,7 @@ final class Metrics: Sendable {
 
   /// - Parameter route: the route's template; never the path itself, which clients choose.
   func ended(route: String, method: HTTPMethod, status: Int, nanoseconds: UInt64) {
-    // A client's own method names would make a label for each: unbounded.
-    let label = if case .other = method { "other" } else { method.name }
+    let label = Self.label(method)
     state.withLock { state in
       state.inFlight -= 1
       state.requests[Key(route: route, method: label, status: status), default: 0] += 1
@@ -50,10 +49,18 @@ final class Metrics: Sendable {
     }
   }
 
-  /// A request that the wire layer or admission answered before it became a call.
+  /// A request that was answered by its head alone, or could not be read. Its body was not waited for, so it has no duration.
   func refused(route: String?, method: HTTPMethod?, status: Int) {
-    began()
-    ended(route: route ?? "unmatched", method: method ?? .other(""), status: status, nanoseconds: 0)
+    state.withLock { state in
+      state.requests[Key(route: route ?? "unmatched", method: Self.label(method), status: status), default: 0] += 1
+    }
+  }
+
+  /// A client's own method names would make a label for each: unbounded.
+  private static func label(_ method: HTTPMethod?) -> String {
+    guard let method else { return "other" }
+    if case .other = method { return "other" }
+    return method.name
   }
 
   func encoded(sequences: Int, tokens: Int, nanoseconds: UInt64, failed: Bool) {

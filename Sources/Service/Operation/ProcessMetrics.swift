@@ -3,7 +3,7 @@ import Platform
 /// The process metrics that every Prometheus client exports, under their usual names.
 enum ProcessMetrics {
   /// Seconds since 1970 when the process first asked; asked for at the start.
-  static let startTime = Int(time(nil))
+  static let startTime = SystemClock.unixSeconds
 
   static func write(to text: inout MetricsText) {
     text.family("process_start_time_seconds", "gauge", "Start of the process, seconds since 1970.")
@@ -14,9 +14,19 @@ enum ProcessMetrics {
     let cpu = seconds(usage.ru_utime) + seconds(usage.ru_stime)
     text.family("process_cpu_seconds_total", "counter", "User and system CPU time.")
     text.sample("process_cpu_seconds_total", [], cpu)
-    if let resident = residentBytes() {
+    if let (virtual, resident) = memory() {
+      text.family("process_virtual_memory_bytes", "gauge", "Virtual memory.")
+      text.sample("process_virtual_memory_bytes", [], Double(virtual))
       text.family("process_resident_memory_bytes", "gauge", "Resident memory.")
       text.sample("process_resident_memory_bytes", [], Double(resident))
+    }
+    if let open = openDescriptors() {
+      text.family("process_open_fds", "gauge", "Open file descriptors.")
+      text.sample("process_open_fds", [], Double(open))
+    }
+    if let most = mostDescriptors() {
+      text.family("process_max_fds", "gauge", "File descriptors that may be open.")
+      text.sample("process_max_fds", [], Double(most))
     }
   }
 
@@ -24,15 +34,26 @@ enum ProcessMetrics {
     Double(time.tv_sec) + Double(time.tv_usec) / 1e6
   }
 
-  /// The second number of `/proc/self/statm`, in pages; nil where there is no such file.
-  private static func residentBytes() -> Int? {
+  /// The first two numbers of `/proc/self/statm`, which are in pages; nil where there is no such file.
+  private static func memory() -> (virtual: UInt64, resident: UInt64)? {
     guard let file = fopen("/proc/self/statm", "r") else { return nil }
     defer { fclose(file) }
     var line = [CChar](repeating: 0, count: 128)
     guard fgets(&line, Int32(line.count), file) != nil else { return nil }
     let fields = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-      .split(separator: " ")
-    guard fields.count > 1, let pages = Int(fields[1]) else { return nil }
-    return pages.multipliedReportingOverflow(by: Int(sysconf(Int32(_SC_PAGESIZE)))).partialValue
+      .split(separator: " ").compactMap { UInt64($0) }
+    guard fields.count > 1, let page = UInt64(exactly: sysconf(Int32(_SC_PAGESIZE))) else { return nil }
+    return (fields[0] &* page, fields[1] &* page)
+  }
+
+  /// The entries of `/proc/self/fd` without ".", ".." and the descriptor that reads them.
+  private static func openDescriptors() -> Int? {
+    Folder.names(in: "/proc/self/fd").map { max(0, $0.count - 3) }
+  }
+
+  private static func mostDescriptors() -> UInt64? {
+    var limit = rlimit()
+    guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return nil }
+    return UInt64(limit.rlim_cur)
   }
 }

@@ -10,7 +10,7 @@ struct Admittance: Sendable {
       return Response(status: 204, fields: HTTPFields([("Allow", router.allow(head))]))
     }
     guard let match else {
-      return Problem(404, "there is no route \(head.path)").response(ErrorStyle(path: head.path))
+      return Problem.noRoute(head.path).response(ErrorStyle(path: head.path))
     }
     let route = match.route
     if case .other(let name) = head.method {

@@ -15,7 +15,7 @@ enum MediaType: String, Sendable, CaseIterable {
   ///
   /// - Returns: nil when the field excludes them all.
   static func preferred(of offered: [MediaType], accept field: String?) -> MediaType? {
-    guard let field else { return offered.first }
+    guard let field, !trimmed(field[...]).isEmpty else { return offered.first }
     var best: (type: MediaType, quality: Double)?
     for type in offered {
       let quality = quality(of: type, in: field)
@@ -34,7 +34,8 @@ enum MediaType: String, Sendable, CaseIterable {
       switch parts.first {
       case type.rawValue: specificity = 2
       case "application/*": specificity = 1
-      case "*/*": specificity = 0
+      // "*" alone is not in the grammar, but Java's HttpURLConnection sends it.
+      case "*/*", "*": specificity = 0
       default: continue
       }
       guard specificity > found.specificity else { continue }

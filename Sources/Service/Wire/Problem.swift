@@ -34,8 +34,20 @@ enum ErrorStyle: Sendable {
   /// OpenAI's error object, and 400 where a native endpoint says 422.
   case openAI
 
+  /// Names of OpenAI's interface, which its clients append to the base URL that they were given.
+  private static let names = [
+    "embeddings", "models", "completions", "responses", "moderations", "files", "batches", "images", "audio",
+    "assistants",
+  ]
+
+  /// OpenAI's for every path below `/v1`, wherever that stands, and for one that lacks it but ends as OpenAI's paths do: a client
+  /// whose base URL is wrong can then show the error.
   init(path: String) {
-    self = path.hasPrefix("/v1/") ? .openAI : .native
+    let segments = path.split(separator: "/")
+    let isOpenAI =
+      segments.contains("v1") || segments.last.map { Self.names.contains(String($0)) } ?? false
+      || segments.dropLast().last == "models"
+    self = isOpenAI ? .openAI : .native
   }
 }
 
@@ -55,7 +67,7 @@ extension Problem {
       let status = self.status == 422 ? 400 : self.status
       writer.key("error")
       writer.beginObject()
-      writer.member("message", detail)
+      writer.member("message", message(status))
       writer.member("type", status < 500 ? "invalid_request_error" : "server_error")
       writer.member("param", orNull: param)
       writer.key("code")
@@ -64,6 +76,21 @@ extension Problem {
       writer.endObject()
       return Response(status: status, fields: Self.fields(status, "application/json"), body: writer.bytes)
     }
+  }
+
+  /// OpenAI's clients print the message alone, so it names the parameter.
+  private func message(_ status: Int) -> String {
+    guard let param, status == 400 || status == 413 else { return detail }
+    return "Invalid '\(param)': \(detail)"
+  }
+
+  /// There is no such route; what may have been meant is named.
+  static func noRoute(_ path: String) -> Problem {
+    let missing = "there is no route \(path)"
+    guard case .openAI = ErrorStyle(path: path) else { return Problem(404, missing) }
+    let last = path.split(separator: "/").last
+    let known = last == "embeddings" || last == "models" ? "/v1/\(last ?? "")" : "/v1/embeddings and /v1/models"
+    return Problem(404, "\(missing); this service has \(known): the base URL of OpenAI's clients ends in /v1")
   }
 
   /// What is unavailable now is worth another attempt soon.

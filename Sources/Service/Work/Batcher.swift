@@ -9,7 +9,7 @@ import Synchronization
 /// batches that run, not for another request's last text.
 final class Batcher: Sendable {
   /// Most tokens of a batch: few enough for activations to stay in cache and for a batch to end within some 40 ms.
-  private static let mostTokens = 512
+  static let mostTokens = 512
   /// Fewest tokens worth a batch of their own: from here on the matrix product runs at full speed.
   private static let fewestTokens = 64
 
