@@ -60,8 +60,8 @@ dnnl::matmul::primitive_desc describe_product(const dnnl::memory::desc &left, co
 
 }  // namespace nearfar
 
-static_assert(NF_SUCCESS == dnnl_success && NF_OUT_OF_MEMORY == dnnl_out_of_memory &&
-              NF_NOT_SUPPORTED == dnnl_unimplemented);
+static_assert(int{NF_SUCCESS} == int{dnnl_success} && int{NF_OUT_OF_MEMORY} == int{dnnl_out_of_memory} &&
+              int{NF_NOT_SUPPORTED} == int{dnnl_unimplemented});
 
 extern "C" const char *nf_onednn_status_name(int status) {
   return dnnl_status2str(static_cast<dnnl_status_t>(status));
