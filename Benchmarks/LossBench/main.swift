@@ -5,7 +5,7 @@ import Platform
 // Times ContrastiveLoss.evaluate (infonce, τ = 0.07, cosine) on N random pairs of D values, or the N×N×D product alone, which
 // is the limit of any way to compute the loss. The first line is the memory of one evaluation in this fresh process, then
 // one line per round; with ROUNDS = 0 there is a round for each line of standard input, so that a peer can take turns.
-// `diagnostics` are asked for with gradients.
+// `diagnostics` computes gradients too.
 
 /// What is measured.
 struct Job {

@@ -10,7 +10,7 @@ public enum ContrastiveLoss {
   /// Accuracy against f64: 1e-5 + 1e-6/τ, relative above 1 and absolute below, for values and gradients.
   ///
   /// - Throws: ``ContrastiveError`` when the batch is at fault, naming the field, and the row where one is to blame;
-  ///   `ProductFailure` when the matrix library fails, which no batch causes.
+  ///   `ProductFailure` when the matrix library fails, which no values cause.
   public static func evaluate(
     _ input: LossInput, _ options: LossOptions, kernels: Kernels = .active
   ) throws -> LossResult {
@@ -123,7 +123,8 @@ public struct LossResult: Sendable {
   public var loss: Double
   /// One value per row: N, for `nt_xent` and two-view `supcon` 2N (queries, then keys).
   public var perRow: [Float]
-  /// The number of terms in the softmax of a row, the positive's included where it is in the sum.
+  /// The number of terms in the softmax of a row, the positive's included where it is in the sum; the largest number where
+  /// rows differ.
   public var candidates: Int
   /// Rows that have no partner (`supcon`): their value is 0, and the mean is over the others.
   public var excluded: [Int] = []
