@@ -62,34 +62,30 @@ struct Workload {
   }
 
   /// The product of all queries with all keys, tile by tile into scratch that stays in cache.
-  private func product() throws {
+  private func product() throws(ProductFailure) {
     guard let keys = input.keys else { return }
     let loop = ParallelLoop(threads: job.threads)
     let height = 128
     let width = PackedRows.rowsPerTile
-    let packed = PackedRows(keys, leftRows: height, stride: width, loop: loop)
+    let packed = try PackedRows(keys, leftRows: height, stride: width, loop: loop)
     let inner = job.dimension
-    try loop.forEach((job.rows + height - 1) / height) { piece in
+    try loop.forEachPiece((job.rows + height - 1) / height) { piece throws(ProductFailure) in
       let top = piece * height
       let count = min(height, job.rows - top)
       let products = FloatBuffer(height * width)
-      return input.queries.values.withUnsafeBufferPointer { queries in
-        keys.values.withUnsafeBufferPointer { all in
-          guard let query = queries.baseAddress, let key = all.baseAddress else { return false }
+      try input.queries.withBaseAddress { query throws(ProductFailure) in
+        try keys.withBaseAddress { key throws(ProductFailure) in
           // SAFETY: both stretches lie in their matrices, and a tile fits in the scratch.
           for left in stride(from: 0, to: job.rows, by: width) {
             let columns = min(width, job.rows - left)
             if let packed, count == height, columns == width {
-              guard packed.product(tile: left / width, query + top * inner, into: products.start) else { return false }
+              try packed.product(tile: left / width, query + top * inner, into: products.start)
             } else {
-              guard
-                Product.ofRows(
-                  query + top * inner, rows: count, key + left * inner, columns: columns, inner: inner,
-                  into: products.start, stride: width)
-              else { return false }
+              try Product.ofRows(
+                query + top * inner, rows: count, key + left * inner, columns: columns, inner: inner,
+                into: products.start, stride: width)
             }
           }
-          return true
         }
       }
     }
@@ -99,5 +95,32 @@ struct Workload {
     var now = timespec()
     clock_gettime(CLOCK_MONOTONIC, &now)
     return Double(now.tv_sec) + Double(now.tv_nsec) * 1e-9
+  }
+}
+
+/// The process's resident memory in bytes, as Linux counts it; 0 where there is no /proc.
+enum ResidentMemory {
+  /// Forgets the peak so far, and gives what is resident now.
+  static func resetPeak() -> Int {
+    if let file = fopen("/proc/self/clear_refs", "w") {
+      fputs("5", file)
+      fclose(file)
+    }
+    return status("VmRSS:")
+  }
+
+  static func peak() -> Int { status("VmHWM:") }
+
+  private static func status(_ field: String) -> Int {
+    guard let file = fopen("/proc/self/status", "r") else { return 0 }
+    defer { fclose(file) }
+    var line = [CChar](repeating: 0, count: 256)
+    while fgets(&line, Int32(line.count), file) != nil {
+      let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+      guard text.hasPrefix(field) else { continue }
+      let digits = text.drop { !$0.isNumber }.prefix { $0.isNumber }
+      return (Int(digits) ?? 0) * 1024
+    }
+    return 0
   }
 }

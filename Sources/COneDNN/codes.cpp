@@ -45,8 +45,8 @@ int nf_code_batch_product(const nf_code_batch *batch, const uint8_t *rows, int32
        {DNNL_ARG_SCRATCHPAD, scratch}});
   nearfar::stream().wait();
   return 0;
-} catch (const std::exception &) {
-  return 1;
+} catch (...) {
+  return nearfar::status_of_failure();
 }
 
 }  // extern "C"

@@ -107,8 +107,8 @@ int nf_linear_apply(const nf_linear *layer, const float *x, int64_t rows, float 
     layer->run(nf_linear_padded_rows(rows - done), x + done * layer->inputs, y + done * layer->outputs);
   }
   return 0;
-} catch (const std::exception &) {
-  return 1;
+} catch (...) {
+  return nearfar::status_of_failure();
 }
 
 }  // extern "C"

@@ -19,8 +19,8 @@ struct nf_packed {
 
 extern "C" {
 
-nf_packed *nf_packed_create(const float *rows, int64_t inner, int64_t columns, int64_t tiles, int64_t left_rows,
-                            int64_t stride) try {
+int nf_packed_create(const float *rows, int64_t inner, int64_t columns, int64_t tiles, int64_t left_rows, int64_t stride,
+                     nf_packed **made) try {
   nearfar::stay_on_this_thread();
   const auto f32 = memory::data_type::f32;
   auto packed = std::make_unique<nf_packed>();
@@ -37,9 +37,10 @@ nf_packed *nf_packed_create(const float *rows, int64_t inner, int64_t columns, i
   packed->packing = dnnl::reorder(dnnl::reorder::primitive_desc(
       nearfar::engine(), packed->given, nearfar::engine(), packed->packed_form));
   packed->tiles.resize(static_cast<size_t>(tiles));
-  return packed.release();
-} catch (const std::exception &) {
-  return nullptr;
+  *made = packed.release();
+  return NF_SUCCESS;
+} catch (...) {
+  return nearfar::status_of_failure();
 }
 
 void nf_packed_destroy(nf_packed *packed) { delete packed; }
@@ -52,9 +53,9 @@ int nf_packed_pack(nf_packed *packed, int64_t tile) try {
   packed->packing.execute(nearfar::stream(), source, target);
   nearfar::stream().wait();
   packed->tiles[static_cast<size_t>(tile)] = target;
-  return 0;
-} catch (const std::exception &) {
-  return 1;
+  return NF_SUCCESS;
+} catch (...) {
+  return nearfar::status_of_failure();
 }
 
 int nf_packed_product(const nf_packed *packed, int64_t tile, const float *left, float *products) try {
@@ -67,9 +68,9 @@ int nf_packed_product(const nf_packed *packed, int64_t tile, const float *left, 
        {DNNL_ARG_DST, memory(packed->description.dst_desc(), nearfar::engine(), products)},
        {DNNL_ARG_SCRATCHPAD, scratch}});
   nearfar::stream().wait();
-  return 0;
-} catch (const std::exception &) {
-  return 1;
+  return NF_SUCCESS;
+} catch (...) {
+  return nearfar::status_of_failure();
 }
 
 }  // extern "C"

@@ -1,7 +1,9 @@
 #include "shared.hpp"
 
 #include <dlfcn.h>
+#include <oneapi/dnnl/dnnl_debug.h>
 
+#include <new>
 #include <string>
 #include <vector>
 
@@ -31,6 +33,18 @@ dnnl::memory scratchpad(const dnnl::memory::desc &needed) {
   return dnnl::memory(needed, engine(), bytes.data());
 }
 
+int status_of_failure() noexcept {
+  try {
+    throw;
+  } catch (const dnnl::error &failure) {
+    return failure.status;
+  } catch (const std::bad_alloc &) {
+    return dnnl_out_of_memory;
+  } catch (...) {
+    return dnnl_runtime_error;
+  }
+}
+
 dnnl::matmul::primitive_desc describe_product(const dnnl::memory::desc &left, const dnnl::memory::desc &right,
                                               const dnnl::memory::desc &bias, const dnnl::memory::desc &out,
                                               const dnnl::post_ops &then) {
@@ -45,6 +59,13 @@ dnnl::matmul::primitive_desc describe_product(const dnnl::memory::desc &left, co
 }
 
 }  // namespace nearfar
+
+static_assert(int{NF_SUCCESS} == int{dnnl_success} && int{NF_OUT_OF_MEMORY} == int{dnnl_out_of_memory} &&
+              int{NF_NOT_SUPPORTED} == int{dnnl_unimplemented});
+
+extern "C" const char *nf_onednn_status_name(int status) {
+  return dnnl_status2str(static_cast<dnnl_status_t>(status));
+}
 
 extern "C" const char *nf_onednn_description(void) {
   static const std::string text = [] {

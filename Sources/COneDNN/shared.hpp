@@ -17,6 +17,9 @@ void stay_on_this_thread();
 // This thread's scratch memory; the library's own is not safe for one primitive on several threads.
 dnnl::memory scratchpad(const dnnl::memory::desc &needed);
 
+// The status of the exception that is being handled; to be called from a handler.
+int status_of_failure() noexcept;
+
 // left·right (+ bias), with what follows it; `bias` may be empty.
 dnnl::matmul::primitive_desc describe_product(const dnnl::memory::desc &left, const dnnl::memory::desc &right,
                                               const dnnl::memory::desc &bias, const dnnl::memory::desc &out,

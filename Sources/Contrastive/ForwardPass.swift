@@ -1,10 +1,10 @@
 import SimilarityCore
 
-/// The losses of a softmax objective alone: each tile of products is folded into its rows' log-sum-exp while it is in cache,
-/// and no logit is kept (arXiv 1805.02867).
+/// The losses of a softmax objective without gradients: each tile of products is folded into its rows' log-sum-exp while it
+/// is in cache, and no logit is kept (Milakov & Gimelshein 2018, arXiv 1805.02867).
 struct ForwardPass {
-  /// Anchors of one piece of work. Packed keys are read once for each piece, so many anchors take large ones; few are to keep
-  /// every thread busy.
+  /// Anchors of one piece of work. Packed keys are read once for each piece, so large pieces suit many anchors; of few
+  /// anchors there must be enough pieces for every thread.
   private var rowsPerPiece: Int {
     switch anchors.count {
     case 8192...: 512
@@ -24,21 +24,20 @@ struct ForwardPass {
   /// ℓᵢ of each anchor.
   ///
   /// - Throws: `ProductFailure` when the matrix library fails.
-  func run() throws -> [Double] {
+  func run() throws(ProductFailure) -> [Double] {
     var losses = [Double](repeating: 0, count: anchors.count)
-    let packed = candidates.packed(forRows: rowsPerPiece, of: anchors.count, stride: nil, loop)
+    let packed = try candidates.packed(forRows: rowsPerPiece, of: anchors.count, stride: nil, loop)
     let pieces = (anchors.count + rowsPerPiece - 1) / rowsPerPiece
-    try losses.withUnsafeMutableBufferPointer { losses in
-      try loop.forEach(pieces) { piece in
+    try losses.withUnsafeMutableBufferPointer { losses throws(ProductFailure) in
+      try loop.forEachPiece(pieces) { piece throws(ProductFailure) in
         let rows = piece * rowsPerPiece..<min((piece + 1) * rowsPerPiece, anchors.count)
         var sums = [LogSumExp](repeating: LogSumExp(), count: rows.count)
         var positives = [Float](repeating: 0, count: rows.count)
-        guard addShared(rows, packed, &sums, &positives) else { return false }
+        try addShared(rows, packed, &sums, &positives)
         for row in rows {
           addOwn(row, &sums[row - rows.lowerBound], &positives[row - rows.lowerBound])
           losses[row] = sums[row - rows.lowerBound].value - Double(positives[row - rows.lowerBound])
         }
-        return true
       }
     }
     return losses
@@ -47,23 +46,20 @@ struct ForwardPass {
   /// Candidates that all anchors share.
   private func addShared(
     _ rows: Range<Int>, _ packed: [PackedRows?], _ sums: inout [LogSumExp], _ positives: inout [Float]
-  ) -> Bool {
+  ) throws(ProductFailure) {
     let width = anchors.matrix.columns
     let products = FloatBuffer(rows.count * CandidateRows.columnsPerTile)
     for tile in candidates.tiles {
-      let isDone = anchors.matrix.values.withUnsafeBufferPointer { queries in
+      try anchors.matrix.withBaseAddress { queries throws(ProductFailure) in
         // SAFETY: the rows lie in the anchors.
-        guard let query = queries.baseAddress else { return false }
-        return candidates.products(
-          tile, packed, query + rows.lowerBound * width, rows: rows.count, into: products.start, stride: tile.count)
+        try candidates.products(
+          tile, packed, queries + rows.lowerBound * width, rows: rows.count, into: products.start, stride: tile.count)
       }
-      guard isDone else { return false }
       for row in rows {
         let index = row - rows.lowerBound
         fold(products[index * tile.count..<(index + 1) * tile.count], tile, row, &sums[index], &positives[index])
       }
     }
-    return true
   }
 
   private func fold(

@@ -2,7 +2,7 @@ import SimilarityCore
 
 /// MoCo's dictionary (He et al. 2020, arXiv 1911.05722, section 3.2): the latest keys of earlier batches, first in, first out.
 public struct NegativeQueue: Sendable {
-  /// Most rows that it holds.
+  /// The number of rows that it holds at most.
   public let capacity: Int
   /// Values of a row.
   public let dimension: Int
@@ -13,25 +13,26 @@ public struct NegativeQueue: Sendable {
   /// Where the oldest row stands once the queue is full.
   private var oldest = 0
 
+  /// - Parameters: both at least 1.
   public init(capacity: Int, dimension: Int) {
-    self.capacity = max(1, capacity)
-    self.dimension = max(1, dimension)
+    precondition(capacity > 0 && dimension > 0, "a queue of \(capacity) rows of \(dimension) values")
+    self.capacity = capacity
+    self.dimension = dimension
   }
 
   /// Rows held.
   public var count: Int { values.count / dimension }
 
-  /// The filled part, oldest row first. Shares its storage with the queue where the ring begins at its start.
+  /// The rows held, oldest first, [count, dimension]. Shares its storage with the queue where the ring begins at its start.
   public var rows: Matrix {
     let split = oldest * dimension
-    let ordered = split == 0 ? values : Array(values[split...]) + values[..<split]
-    return Matrix(rows: count, columns: dimension, values: ordered) ?? Matrix(rows: 0, columns: dimension) { _ in }
+    return Matrix(count, dimension, split == 0 ? values : Array(values[split...]) + values[..<split])
   }
 
-  /// Appends rows of ``dimension`` values; of more than ``capacity`` the last ones stay. Rows of another width are passed
-  /// over.
+  /// Appends rows of ``dimension`` values; of more than ``capacity`` the last ones stay.
   public mutating func append(_ matrix: Matrix) {
-    guard matrix.columns == dimension else { return }
+    precondition(
+      matrix.columns == dimension, "rows of \(matrix.columns) values for a queue of rows of \(dimension)")
     appended &+= matrix.rows
     var rest = matrix.values.suffix(min(matrix.rows, capacity) * dimension)
     let room = min(rest.count, (capacity - count) * dimension)

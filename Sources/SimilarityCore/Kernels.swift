@@ -38,20 +38,20 @@ public struct Kernels: @unchecked Sendable {
     return table.pointee.distance_f64(a0, b0, min(a.count, b.count))
   }
 
-  /// Bits that are set.
+  /// The number of bits that are set.
   public func countOfBits(_ words: UnsafeBufferPointer<UInt64>) -> Int {
     guard let first = words.baseAddress else { return 0 }
     return table.pointee.count_bits(first, words.count)
   }
 
-  /// Asks for values that will be read soon.
+  /// Asks the processor for values that will be read soon.
   public func prefetch(_ values: UnsafeBufferPointer<Float>) {
     if let first = values.baseAddress { nf_prefetch(first, 4 * values.count) }
   }
 
   /// Extends a running log-sum-exp by `products[j]·scale·columnScale[j]` (arXiv 1805.02867).
   ///
-  /// - Parameter columnScale: one factor a column, or nil for ones; as long as `products`.
+  /// - Parameter columnScale: one factor per column, as long as `products`; nil is all ones.
   func extend(
     _ state: inout LogSumExp, products: UnsafeBufferPointer<Float>, scale: Float,
     columnScale: UnsafeBufferPointer<Float>?
@@ -66,7 +66,8 @@ public struct Kernels: @unchecked Sendable {
     _ x: UnsafePointer<Float>, residual: UnsafePointer<Float>?, gamma: UnsafeBufferPointer<Float>,
     beta: UnsafeBufferPointer<Float>, epsilon: Float, rows: Int, into out: UnsafeMutablePointer<Float>
   ) {
-    guard let g = gamma.baseAddress, let b = beta.baseAddress, gamma.count == beta.count else { return }
+    precondition(gamma.count == beta.count, "LayerNorm has \(gamma.count) gains and \(beta.count) biases")
+    guard let g = gamma.baseAddress, let b = beta.baseAddress else { return }
     table.pointee.layer_norm(x, residual, g, b, epsilon, rows, gamma.count, out)
   }
 

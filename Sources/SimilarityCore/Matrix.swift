@@ -9,53 +9,82 @@ public struct Matrix: Sendable, Equatable {
   public init?(rows: Int, columns: Int, values: [Float]) {
     let (count, overflow) = rows.multipliedReportingOverflow(by: columns)
     guard rows >= 0, columns >= 0, !overflow, values.count == count else { return nil }
+    self.init(rows: rows, columns: columns, of: values)
+  }
+
+  /// `rows` rows written in place by `fill`, which gets all values, zeroed.
+  public init(rows: Int, columns: Int, fill: (UnsafeMutableBufferPointer<Float>) throws -> Void) rethrows {
+    precondition(rows >= 0 && columns >= 0, "a matrix of \(rows) × \(columns) values")
+    self.init(rows: rows, columns: columns, of: [Float](repeating: 0, count: rows * columns))
+    try values.withUnsafeMutableBufferPointer { try fill($0) }
+  }
+
+  private init(rows: Int, columns: Int, of values: [Float]) {
     self.rows = rows
     self.columns = columns
     self.values = values
   }
 
-  /// `rows` rows written in place by `fill`, which gets all values, zeroed.
-  public init(rows: Int, columns: Int, fill: (UnsafeMutableBufferPointer<Float>) throws -> Void) rethrows {
-    self.rows = max(0, rows)
-    self.columns = max(0, columns)
-    values = [Float](repeating: 0, count: self.rows * self.columns)
-    try values.withUnsafeMutableBufferPointer { try fill($0) }
-  }
-
-  /// Row `index` as a slice; empty outside the matrix.
-  public func row(_ index: Int) -> ArraySlice<Float> {
-    guard index >= 0, index < rows else { return [] }
-    return values[index * columns..<(index + 1) * columns]
-  }
+  /// Row `index` as a slice.
+  public func row(_ index: Int) -> ArraySlice<Float> { values[range(of: index)] }
 
   /// Calls `body` with row `index`, without a copy.
   public func withRow<Result>(_ index: Int, _ body: (UnsafeBufferPointer<Float>) -> Result) -> Result {
-    values.withUnsafeBufferPointer { all in
-      guard index >= 0, index < rows else { return body(UnsafeBufferPointer(start: nil, count: 0)) }
-      return body(UnsafeBufferPointer(rebasing: all[index * columns..<(index + 1) * columns]))
+    let range = range(of: index)
+    return values.withUnsafeBufferPointer { body(UnsafeBufferPointer(rebasing: $0[range])) }
+  }
+
+  /// Calls `body` with the address of the first value, without a copy; the matrix must have values.
+  public func withBaseAddress<Result, Failure: Error>(
+    _ body: (UnsafePointer<Float>) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try values.withUnsafeBufferPointer { all throws(Failure) in
+      guard let first = all.baseAddress else { preconditionFailure("the matrix has no values") }
+      return try body(first)
     }
   }
 
   /// The first `count` columns; self when there are no more than that.
   public func prefix(columns count: Int) -> Matrix {
-    guard count < columns, count >= 0 else { return self }
+    precondition(count >= 0, "\(count) columns")
+    guard count < columns else { return self }
     var kept: [Float] = []
     kept.reserveCapacity(rows * count)
     for index in 0..<rows { kept.append(contentsOf: row(index).prefix(count)) }
-    return Matrix(rows: rows, columns: count, kept: kept)
+    return Matrix(rows: rows, columns: count, of: kept)
   }
 
   /// Multiplies row `index` by `factor`, in f64, rounded once.
   public mutating func scaleRow(_ index: Int, by factor: Double) {
-    guard index >= 0, index < rows else { return }
-    for position in index * columns..<(index + 1) * columns {
-      values[position] = Float(Double(values[position]) * factor)
-    }
+    for position in range(of: index) { values[position] = Float(Double(values[position]) * factor) }
   }
 
-  private init(rows: Int, columns: Int, kept: [Float]) {
-    self.rows = rows
-    self.columns = columns
-    values = kept
+  /// Where the values of row `index` are.
+  private func range(of index: Int) -> Range<Int> {
+    precondition((0..<rows).contains(index), "there is no row \(index) among \(rows)")
+    return index * columns..<(index + 1) * columns
+  }
+}
+
+/// Scratch memory for f32 values, uninitialised, freed with the object.
+public final class FloatBuffer {
+  public let count: Int
+  /// The first of `count` values; valid while the buffer lives.
+  public let start: UnsafeMutablePointer<Float>
+
+  public init(_ count: Int) {
+    precondition(count >= 0, "a buffer of \(count) values")
+    self.count = count
+    start = UnsafeMutablePointer<Float>.allocate(capacity: max(1, count))
+  }
+
+  deinit { start.deallocate() }
+
+  /// A part of the buffer.
+  // SAFETY: the range is checked against the buffer.
+  public subscript(range: Range<Int>) -> UnsafeMutableBufferPointer<Float> {
+    precondition(
+      range.lowerBound >= 0 && range.upperBound <= count, "\(range) lies outside a buffer of \(count) values")
+    return UnsafeMutableBufferPointer(start: start + range.lowerBound, count: range.count)
   }
 }

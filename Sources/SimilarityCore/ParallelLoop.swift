@@ -1,11 +1,12 @@
 import Dispatch
 import Synchronization
 
-/// Runs independent pieces of one job on several threads. Pieces are fixed by the caller, so that the result does not
-/// depend on how many threads there are or which of them takes a piece.
+/// Runs independent pieces of one job on several threads. The caller fixes the pieces, so that the result does not depend
+/// on how many threads there are or which of them takes a piece.
 public struct ParallelLoop: Sendable {
   public let threads: Int
 
+  /// - Parameter threads: the calling thread included; less than 1 counts as 1.
   public init(threads: Int) {
     self.threads = max(1, threads)
   }
@@ -13,27 +14,43 @@ public struct ParallelLoop: Sendable {
   /// Calls `body` with each of 0 ..< count, on at most ``threads`` threads, and waits for all. A call may write only to
   /// what belongs to its index.
   ///
-  /// - Throws: ``ProductFailure`` when a call returns false; the pieces that have not begun are then left out.
-  public func forEach(_ count: Int, _ body: (Int) -> Bool) throws(ProductFailure) {
+  /// - Throws: what the first call to fail threw; the pieces that have not begun are then left out.
+  public func forEachPiece<Failure: Error>(_ count: Int, _ body: (Int) throws(Failure) -> Void) throws(Failure) {
+    precondition(count >= 0, "\(count) pieces")
     let workers = min(threads, count)
     guard workers > 1 else {
-      for index in 0..<max(0, count) where !body(index) { throw ProductFailure() }
+      for index in 0..<count { try body(index) }
       return
     }
     let next = Atomic(0)
-    let failed = Atomic(false)
+    let hasFailed = Atomic(false)
+    let failure = Mutex<Failure?>(nil)
     withoutActuallyEscaping(body) { body in
       // SAFETY: each index is given out once, and callers write only to what belongs to their index; concurrentPerform
       // returns when every call has.
       nonisolated(unsafe) let body = body
       DispatchQueue.concurrentPerform(iterations: workers) { _ in
-        while !failed.load(ordering: .relaxed) {
+        while !hasFailed.load(ordering: .relaxed) {
           let index = next.add(1, ordering: .relaxed).oldValue
           guard index < count else { return }
-          if !body(index) { failed.store(true, ordering: .relaxed) }
+          do throws(Failure) {
+            try body(index)
+          } catch {
+            failure.withLock { $0 = $0 ?? error }
+            hasFailed.store(true, ordering: .relaxed)
+          }
         }
       }
     }
-    if failed.load(ordering: .relaxed) { throw ProductFailure() }
+    if let failure = failure.withLock({ $0 }) { throw failure }
+  }
+
+  /// ``forEachPiece(_:_:)`` for calls that say only whether they succeeded.
+  ///
+  /// - Throws: ``ProductFailure`` without a cause when a call returns false.
+  public func forEach(_ count: Int, _ body: (Int) -> Bool) throws(ProductFailure) {
+    try forEachPiece(count) { index throws(ProductFailure) in
+      guard body(index) else { throw ProductFailure() }
+    }
   }
 }

@@ -1,4 +1,5 @@
 import CKernels
+import Platform
 
 /// Passes over one row of logits, in place.
 extension Kernels {
@@ -49,18 +50,18 @@ extension Kernels {
     return Sigmoids(loss: loss, sum: sum, weighted: weighted)
   }
 
-  /// Facts about the values of a row.
+  /// What ``statistics(_:threshold:)`` found.
   public struct RowStatistics: Sendable {
-    /// Values ≥ the threshold.
+    /// How many values are at least the threshold.
     public var atLeast = 0
-    /// ``masked`` where there are none.
+    /// The largest value; ``masked`` where there are none.
     public var largest = Kernels.masked
     public var sum = 0.0
     public var count = 0
 
     public init() {}
 
-    /// Both taken together.
+    /// Takes in the values of another part of the row.
     public mutating func add(_ other: RowStatistics) {
       atLeast += other.atLeast
       largest = max(largest, other.largest)
@@ -82,5 +83,41 @@ extension Kernels {
     guard let z = row.baseAddress, start >= 0, start < row.count else { return nil }
     let found = table.pointee.find_above(z, threshold, start, row.count)
     return found < row.count ? found : nil
+  }
+}
+
+/// log Σ exp zⱼ of values that arrive piece by piece, without ever holding them all (Milakov & Gimelshein 2018,
+/// arXiv 1805.02867).
+public struct LogSumExp: Sendable {
+  /// The largest value so far; −∞ before the first.
+  var maximum = -Double.infinity
+  /// Σ exp(zⱼ − maximum).
+  var sum = 0.0
+
+  /// The sum over nothing.
+  public init() {}
+
+  /// The sum over one value.
+  public init(_ value: Float) {
+    maximum = Double(value)
+    sum = 1
+  }
+
+  /// log Σ exp zⱼ in nats; −∞ over nothing, not finite when a value was not.
+  public var value: Double { sum > 0 ? maximum + log(sum) : (maximum == -.infinity ? -.infinity : .nan) }
+
+  /// Extends the sum by `products[j] · scale · factors[columns[j]]`; factors of nil are ones.
+  public mutating func extend(
+    by products: UnsafeBufferPointer<Float>, scale: Float, columns: Range<Int>, of factors: [Float]?, _ kernels: Kernels
+  ) {
+    guard let factors else {
+      return kernels.extend(&self, products: products, scale: scale, columnScale: nil)
+    }
+    precondition(columns.count == products.count, "\(products.count) products for \(columns.count) columns")
+    precondition(
+      columns.lowerBound >= 0 && columns.upperBound <= factors.count, "\(columns) of \(factors.count) factors")
+    factors.withUnsafeBufferPointer {
+      kernels.extend(&self, products: products, scale: scale, columnScale: UnsafeBufferPointer(rebasing: $0[columns]))
+    }
   }
 }

@@ -4,7 +4,7 @@ import SimilarityCore
 import TestSupport
 import Testing
 
-/// Every figure against its definition in f64.
+/// All diagnostics against their definitions in f64.
 @Suite struct DiagnosticsTests {
   static let random: [LossCase] =
     Objective.allCases.flatMap { objective in
@@ -49,7 +49,7 @@ import Testing
     }
   }
 
-  /// 2,048 evenly spaced rows of more.
+  /// Of more than 2,048 rows only that many, evenly spaced, are compared.
   @Test func uniformityOfManyRowsIsThatOfASample() throws {
     var random = Seeded(77)
     let queries = random.matrix(2500, 4)

@@ -33,7 +33,7 @@ import Testing
     }
   }
 
-  /// In both of the core's precisions, and with identical keys in different tiles.
+  /// With logits from f32 and from f64 products, and with identical keys in different tiles.
   @Test(arguments: [7, 50, 63, 64, 65, 200, 600, 1030], [Float(0.005), 0.07, 100])
   func identicalRowsCostTheLogarithmOfTheirNumber(_ rows: Int, _ temperature: Float) throws {
     var random = Seeded(3)
@@ -104,7 +104,7 @@ import Testing
       var scaled = input
       for row in 0..<rows {
         scaled.queries.scaleRow(row, by: factor)
-        // Some keys only: both sorts in one batch.
+        // Only some keys, so that one batch has keys of both kinds.
         if row % 3 != 1 { scaled.keys?.scaleRow(row, by: factor) }
       }
       scaled.queue?.scaleRow(2, by: factor)
@@ -143,7 +143,7 @@ import Testing
     #expect(all.perRow[4] == 0)
     let sum = all.perRow.reduce(0) { $0 + Double($1) }
     #expect(abs(all.loss - sum / 4) <= 1e-6)
-    // It still is a candidate of the others.
+    // It is still a candidate of the others.
     #expect(all.candidates == 4)
     #expect(all.gradients?.queries.row(4).contains { $0 != 0 } == true)
     #expect(throws: ContrastiveError.self) {
@@ -170,7 +170,7 @@ import Testing
     }
   }
 
-  @Test(arguments: [true, false]) func emptyNegativesAreNone(_ arePaired: Bool) throws {
+  @Test(arguments: [true, false]) func emptyNegativesAreSkipped(_ arePaired: Bool) throws {
     var random = Seeded(10)
     let input = LossInput(queries: random.matrix(6, 5), keys: random.matrix(6, 5))
     var with = input
@@ -194,7 +194,7 @@ import Testing
       LossCase(.supcon) { ($0.rows, $0.hasSecondView, $0.dimension) = (700, false, 24) },
     ]
 
-  /// Pieces of work are fixed by the batch: threads only share them.
+  /// The batch alone determines the pieces of work; threads only share them.
   @Test(arguments: shapes) func threadsDoNotShow(_ test: LossCase) throws {
     let input = test.input
     var options = test.options

@@ -1,9 +1,10 @@
 import Contrastive
+import Platform
 import SimilarityCore
 import TestSupport
 import Testing
 
-/// What cannot be scored is refused with the name of the field, and of the row where one is to blame.
+/// A batch that cannot be scored is refused, and the error names the field, and the row where one is to blame.
 @Suite struct RefusalTests {
   private func parameter(_ input: LossInput, _ objective: Objective, _ change: (inout LossOptions) -> Void = { _ in })
     -> String?
@@ -110,7 +111,7 @@ import Testing
     #expect(parameter(batch(.dcl, rows: 70).input, .dcl) { $0.inBatchNegatives = false } == "negatives")
   }
 
-  /// What is not a number is an error that names the row.
+  /// A value that is not a number is an error that names the row.
   @Test(arguments: [2, 70]) func rowsThatAreNoNumbers(_ rows: Int) throws {
     let broken = try #require(
       Matrix(rows: rows, columns: 2, values: [1, 2] + [Float](repeating: .nan, count: 2 * rows - 2)))
@@ -120,7 +121,7 @@ import Testing
     }
   }
 
-  /// Rows whose products come near the end of f32, or leave it, have figures that are numbers, or are refused.
+  /// Rows whose products come near the end of the range of f32, or leave it, have finite diagnostics or are refused.
   @Test(arguments: [Float(1e-20), 1e9, 1e15, 9e18, 3e38], [2, 70])
   func figuresAreNumbers(_ length: Float, _ count: Int) throws {
     let values = (0..<count).map { $0 % 2 == 0 ? length : -length }
@@ -140,6 +141,23 @@ import Testing
       #expect(result.gradients?.queries.values.allSatisfy(\.isFinite) == true)
       let diagnostics = "\(result.diagnostics as Any)"
       #expect(!diagnostics.contains("inf)") && !diagnostics.contains("nan"), "\(objective): \(diagnostics)")
+    }
+  }
+
+  /// The batch is not to blame, and the error says what is: in a process of its own, whose address space may not grow.
+  @Test(arguments: [false, true]) func aLossWithoutMemory(_ wantsDiagnostics: Bool) async {
+    await #expect(processExitsWith: .exitCode(42)) { [wantsDiagnostics] in
+      let rows = Matrix(rows: 512, columns: 1 << 15) { $0.update(repeating: 1) }
+      let input = LossInput(queries: rows, keys: rows)
+      var options = LossOptions(.infonce)
+      options.wantsDiagnostics = wantsDiagnostics
+      forbidGrowth()
+      do {
+        _ = try ContrastiveLoss.evaluate(input, options)
+        exit(1)
+      } catch {
+        exit(error as? ProductFailure == .outOfMemory ? 42 : 2)
+      }
     }
   }
 }

@@ -7,7 +7,13 @@ import Testing
     #expect(Matrix(rows: Int.max, columns: 2, values: []) == nil)
     #expect(Matrix(rows: -1, columns: -1, values: [1]) == nil)
     #expect(Matrix(rows: 2, columns: 2, values: [1, 2, 3, 4])?.row(1) == [3, 4])
-    #expect(Matrix(rows: 2, columns: 2, values: [1, 2, 3, 4])?.row(2) == [])
+  }
+
+  @Test func aRowThatIsNotThereStopsTheProgram() async {
+    await #expect(processExitsWith: .failure) { _ = Matrix(rows: 2, columns: 2) { _ in }.row(2) }
+    await #expect(processExitsWith: .failure) { Matrix(rows: 2, columns: 2) { _ in }.withRow(-1) { _ in } }
+    await #expect(processExitsWith: .failure) { _ = Matrix(rows: -1, columns: 2) { _ in } }
+    await #expect(processExitsWith: .failure) { _ = FloatBuffer(4)[2..<5] }
   }
 
   @Test func prefixKeepsLeadingColumns() throws {

@@ -1,5 +1,7 @@
-// Thin C interface to the two products of oneDNN that Nearfar uses. Each call runs on the calling thread alone: the service
+// Thin C interface to the products of oneDNN that Nearfar uses. Each call runs on the calling thread alone: the service
 // spreads work over its own queues.
+//
+// Functions that return an int return a dnnl_status_t: NF_SUCCESS, or why the library failed.
 #ifndef NEARFAR_CONEDNN_H
 #define NEARFAR_CONEDNN_H
 
@@ -9,6 +11,11 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+
+enum { NF_SUCCESS = 0, NF_OUT_OF_MEMORY = 1, NF_NOT_SUPPORTED = 3 };
+
+// "out_of_memory", "invalid_arguments": the library's name of a status.
+const char *nf_onednn_status_name(int status);
 
 typedef struct nf_linear nf_linear;
 
@@ -21,24 +28,24 @@ nf_linear *nf_linear_create(int64_t inputs, int64_t outputs, const float *weight
 void nf_linear_destroy(nf_linear *layer);
 
 // x is [rows, inputs], y [rows, outputs], both with room for nf_linear_padded_rows(rows) rows: the rows between are read
-// (so they must be initialised) and written. A row's result does not depend on the rows beside it. 0 on success.
+// (so they must be initialised) and written. A row's result does not depend on the rows beside it.
 int nf_linear_apply(const nf_linear *layer, const float *x, int64_t rows, float *y);
 int64_t nf_linear_padded_rows(int64_t rows);
 
 // products[i, j] = Σ_d left[i, d]·right[j, d]; left [rows, inner], right [columns, inner], products [rows, stride].
-// 0 on success.
 int nf_product_transposed(const float *left, int64_t rows, const float *right, int64_t columns, int64_t inner,
                           float *products, int64_t stride);
 
 // Rows that take part in many products: `tiles` tiles of `columns` rows of `inner` values each, from `rows` on, which must
-// stay where they are. Products are of `left_rows` rows into rows of `stride` values. NULL on failure.
+// stay where they are until all are packed. Products are of `left_rows` rows into rows of `stride` values. On success
+// `*packed` is the caller's to destroy; NF_NOT_SUPPORTED when the library has no packed form for these sizes.
 typedef struct nf_packed nf_packed;
-nf_packed *nf_packed_create(const float *rows, int64_t inner, int64_t columns, int64_t tiles, int64_t left_rows,
-                            int64_t stride);
+int nf_packed_create(const float *rows, int64_t inner, int64_t columns, int64_t tiles, int64_t left_rows, int64_t stride,
+                     nf_packed **packed);
 void nf_packed_destroy(nf_packed *packed);
-// Repacks one tile; different tiles on different threads at once. 0 on success.
+// Repacks one tile; different tiles on different threads at once.
 int nf_packed_pack(nf_packed *packed, int64_t tile);
-// products[i, j] = Σ_d left[i, d]·tile[j, d] of a packed tile; any number of threads at once. 0 on success.
+// products[i, j] = Σ_d left[i, d]·tile[j, d] of a packed tile; any number of threads at once.
 int nf_packed_product(const nf_packed *packed, int64_t tile, const float *left, float *products);
 
 // The two products of a backward pass, added to what `out` holds:
@@ -55,7 +62,7 @@ typedef struct nf_code_batch nf_code_batch;
 nf_code_batch *nf_code_batch_create(const int8_t *queries, int64_t count, int64_t inner, int64_t rows,
                                     int64_t row_stride);
 void nf_code_batch_destroy(nf_code_batch *batch);
-// products[i·count + j] = Σ_d rows[i, d]·queries[j, d], exact; any number of threads at once. 0 on success.
+// products[i·count + j] = Σ_d rows[i, d]·queries[j, d], exact; any number of threads at once.
 int nf_code_batch_product(const nf_code_batch *batch, const uint8_t *rows, int32_t *products);
 
 // "2.6.3 avx512_core_bf16": the library's version and the best instruction set that it found.

@@ -174,9 +174,9 @@ private struct Clustering {
     return withUnsafeTemporaryAllocation(of: Float.self, capacity: range.count * count) { products in
       rows.values.withUnsafeBufferPointer { rows in
         guard let out = products.baseAddress, let first = rows.baseAddress,
-          Product.ofRows(
+          (try? Product.ofRows(
             first + range.lowerBound * stride, rows: range.count, centroids, columns: count, inner: stride, into: out,
-            stride: count)
+            stride: count)) != nil
         else { return false }
         for row in range {
           let start = (row - range.lowerBound) * count

@@ -8,12 +8,18 @@ public struct ParallelLoop: Sendable {
   public init(threads: Int) { self.threads = max(1, threads) }
 
   public func forEach(_ count: Int, _ body: (Int) -> Bool) throws(ProductFailure) {
+    try forEachPiece(count) { index throws(ProductFailure) in
+      guard body(index) else { throw ProductFailure() }
+    }
+  }
+
+  public func forEachPiece<Failure: Error>(_ count: Int, _ body: (Int) throws(Failure) -> Void) throws(Failure) {
     let workers = min(threads, count)
     guard workers > 1 else {
-      for index in 0..<max(0, count) where !body(index) { throw ProductFailure() }
+      for index in 0..<count { try body(index) }
       return
     }
-    let next = Shared()
+    let next = Shared<Failure>()
     withoutActuallyEscaping(body) { body in
       // SAFETY: all threads are joined before the closure's life ends.
       nonisolated(unsafe) let body = body
@@ -22,17 +28,23 @@ public struct ParallelLoop: Sendable {
           while !next.failed.load(ordering: .relaxed) {
             let index = next.index.add(1, ordering: .relaxed).oldValue
             guard index < count else { return }
-            if !body(index) { next.failed.store(true, ordering: .relaxed) }
+            do throws(Failure) {
+              try body(index)
+            } catch {
+              if !next.failed.exchange(true, ordering: .relaxed) { next.failure = error }
+            }
           }
         }
       }
       for thread in started { pthread_join(thread, nil) }
     }
-    if next.failed.load(ordering: .relaxed) { throw ProductFailure() }
+    if let failure = next.failure { throw failure }
   }
 
-  private final class Shared: Sendable {
+  // SAFETY: the failure is written by the thread that set `failed`, and read once all are joined.
+  private final class Shared<Failure: Error>: @unchecked Sendable {
     let index = Atomic(0)
     let failed = Atomic(false)
+    var failure: Failure?
   }
 }

@@ -1,0 +1,86 @@
+import Platform
+import SimilarityCore
+import Synchronization
+import TestSupport
+import Testing
+
+/// Products that fail say why, up to the loop that they run in.
+@Suite struct ProductTests {
+  @Test func productOfRows() throws {
+    let left: [Float] = [1, 2, 3, 4]
+    let right: [Float] = [5, 6, 7, 8, 9, 10]
+    var products = [Float](repeating: -1, count: 8)
+    try Product.ofRows(left, rows: 2, right, columns: 3, inner: 2, into: &products, stride: 4)
+    #expect(products == [17, 23, 29, -1, 39, 53, 67, -1])
+    try Product.add(weights: left, count: 2, stride: 2, rows: right, inner: 2, columns: 3, to: &products)
+    let sums: [Float] = [38, 47, 56, 46, 93, 114, 67, -1]
+    #expect(products == sums)
+  }
+
+  /// Rows of products that overlap are refused by the library, which is no want of memory.
+  @Test func aLibraryThatFails() {
+    let values: [Float] = [1, 2]
+    var products: [Float] = [0]
+    let failure = #expect(throws: ProductFailure.self) {
+      try Product.ofRows(values, rows: 1, values, columns: 2, inner: 1, into: &products, stride: 1)
+    }
+    #expect(failure == .library(status: 2))
+    #expect(failure?.description == "the matrix library failed: invalid_arguments")
+  }
+
+  @Test func statusesAreCauses() {
+    #expect(ProductFailure(status: 1) == .outOfMemory)
+    #expect(ProductFailure(status: 5) == .library(status: 5))
+    #expect(ProductFailure() == .library(status: nil))
+    #expect(ProductFailure.outOfMemory.description == "the matrix library could not get memory")
+    #expect(ProductFailure().description == "the matrix library failed")
+  }
+
+  /// In a process of its own, whose address space may not grow any more.
+  @Test func packingWithoutMemory() async {
+    await #expect(processExitsWith: .exitCode(42)) {
+      let rows = Matrix(rows: PackedRows.rowsPerTile, columns: 1 << 15) { _ in }
+      forbidGrowth()
+      do throws(ProductFailure) {
+        _ = try PackedRows(rows, leftRows: 64, stride: PackedRows.rowsPerTile, loop: ParallelLoop(threads: 1))
+        exit(1)
+      } catch {
+        exit(error == .outOfMemory ? 42 : 2)
+      }
+    }
+  }
+
+  @Test func rowsWithoutAWholeTileAreNotPacked() throws {
+    let rows = Matrix(rows: PackedRows.rowsPerTile - 1, columns: 3) { _ in }
+    #expect(try PackedRows(rows, leftRows: 1, stride: 3, loop: ParallelLoop(threads: 1)) == nil)
+  }
+
+  @Test func aTileThatIsNotThereStopsTheProgram() async {
+    await #expect(processExitsWith: .failure) {
+      let rows = Matrix(rows: PackedRows.rowsPerTile, columns: 4) { _ in }
+      let packed = try PackedRows(rows, leftRows: 1, stride: PackedRows.rowsPerTile, loop: ParallelLoop(threads: 1))
+      var products = [Float](repeating: 0, count: PackedRows.rowsPerTile)
+      try packed?.product(tile: 1, [0, 0, 0, 0], into: &products)
+    }
+  }
+
+  @Test(arguments: [1, 3]) func aLoopThrowsWhatItsPieceThrew(_ threads: Int) {
+    let loop = ParallelLoop(threads: threads)
+    let begun = Atomic(0)
+    let failure = #expect(throws: ProductFailure.self) {
+      try loop.forEachPiece(10_000) { index throws(ProductFailure) in
+        begun.add(1, ordering: .relaxed)
+        if index == 3 { throw .outOfMemory }
+      }
+    }
+    #expect(failure == .outOfMemory)
+    if threads == 1 { #expect(begun.load(ordering: .relaxed) == 4) }
+    #expect(throws: ProductFailure.library(status: nil)) { try loop.forEach(10) { $0 != 7 } }
+  }
+
+  @Test(arguments: [1, 2, 5]) func aLoopRunsEachPieceOnce(_ threads: Int) {
+    let counts = Mutex([Int](repeating: 0, count: 100))
+    ParallelLoop(threads: threads).forEachPiece(100) { index in counts.withLock { $0[index] += 1 } }
+    #expect(counts.withLock { $0 } == [Int](repeating: 1, count: 100))
+  }
+}
