@@ -303,3 +303,16 @@ def test_a_vector_of_the_models_dimension_beside_texts(server):
     upsert(server, "default", [{"id": "v", "vector": vector}, {"id": "t", "text": "a"}])
     assert server.get("/collections/default/points/v").json()["vector"] == vector
     server.ask("/collections/default/points/delete", {"ids": ["v", "t"]})
+
+
+def test_no_id_collides_with_an_operation(server, name):
+    server.put(f"/collections/{name}", {"dim": 2})
+    ids = ["delete", "list", "count", "export", "points"]
+    points = [{"id": each, "vector": [1, index]} for index, each in enumerate(ids)]
+    assert server.put(f"/collections/{name}/points", {"points": points}).status_code == 200
+    for index, each in enumerate(ids):
+        point = server.get(f"/collections/{name}/points/{each}").json()
+        assert (point["id"], point["vector"]) == (each, [1, index])
+    assert server.ask(f"/collections/{name}/points/delete", {"ids": ["delete"]})["deleted"] == 1
+    problem(server.get(f"/collections/{name}/points/delete"), 404, "id")
+    assert server.get(f"/collections/{name}").json()["count"] == len(ids) - 1

@@ -7,6 +7,7 @@ import golden
 import numpy as np
 import pytest
 from golden import BY_TEXT, CASES, TEXTS, VECTORS, assert_vectors, decode
+from problems import problem
 
 LONG = [case for case in CASES if "left_vector" in case]
 
@@ -115,3 +116,60 @@ def test_similarity(server, path, extra):
 def test_the_root_takes_both_shapes(server):
     assert_vectors(server.ask("/", {"inputs": "a"}), BY_TEXT["a"][None])
     assert_vectors(server.ask("/", {"inputs": ["a", ""], "normalize": True}), np.stack([BY_TEXT["a"], BY_TEXT[""]]))
+
+
+def ids_of(server, text, special=True):
+    body = {"inputs": text, "add_special_tokens": special}
+    return [token["id"] for token in server.ask("/tokenize", body)[0]]
+
+
+def test_token_ids_in_place_of_texts(server):
+    """As in text-embeddings-inference: one sequence or a list of them, taken as they are."""
+    one, two = ids_of(server, TEXTS[5]), ids_of(server, TEXTS[6])
+    expected = server.ask("/embed", {"inputs": [TEXTS[5], TEXTS[6]]})
+    assert server.ask("/embed", {"inputs": one}) == expected[:1]
+    assert server.ask("/embed", {"inputs": [one, two]}) == expected
+    bare = server.ask("/embed", {"inputs": ids_of(server, TEXTS[5], special=False)})
+    assert bare != expected[:1] and len(bare[0]) == 384
+
+
+def test_long_sequences_of_token_ids(server):
+    long = [101] + [4937] * 300 + [3899] * 300 + [102]
+    expected = server.ask("/embed", {"inputs": [[101] + [4937] * 254 + [102], [101] + [3899] * 254 + [102]]})
+    assert server.ask("/embed", {"inputs": long}) == expected[:1]
+    assert server.ask("/embed", {"inputs": [long], "truncation_direction": "Left"}) == expected[1:]
+    problem(server.post("/embed", {"inputs": [[101], long], "truncate": False}), 422, "inputs[1]")
+
+
+@pytest.mark.parametrize(
+    "inputs, param",
+    [([1.5], "inputs[0]"), ([-1], "inputs[0]"), ([30522], "inputs[0]"), ([[101], []], "inputs[1]"), ([[1], "a"], "inputs[1]")],
+)
+def test_token_ids_that_are_not(server, inputs, param):
+    problem(server.post("/embed", {"inputs": inputs}), 422, param)
+
+
+@pytest.mark.parametrize(
+    "path, body",
+    [
+        ("/embed", {"inputs": "a"}),
+        ("/", {"inputs": "a"}),
+        ("/tokenize", {"inputs": "a"}),
+        ("/similarity", {"inputs": {"source_sentence": "a", "sentences": ["b"]}}),
+        ("/", {"inputs": {"source_sentence": "a", "sentences": ["b"]}, "parameters": {"truncate": True}}),
+    ],
+)
+def test_fields_that_other_clients_send_along_are_ignored(server, path, body):
+    """LangChain and Hugging Face's own API send `options`."""
+    extra = {"options": {"wait_for_model": True, "use_cache": False}, "not_yet_invented": [1]}
+    assert server.ask(path, {**body, **extra}) == server.ask(path, body)
+
+
+@pytest.mark.parametrize("path", ["/similarity", "/"])
+def test_every_text_has_the_same_limit(server, path):
+    long = "a" * 1_000_001
+    body = {"inputs": {"source_sentence": long, "sentences": ["b"]}}
+    found = problem(server.post(path, body), 413, "inputs.source_sentence")
+    assert "1000000" in found["detail"]
+    body = {"inputs": {"source_sentence": "b", "sentences": ["b", long]}}
+    problem(server.post(path, body), 413, "inputs.sentences[1]")

@@ -25,12 +25,14 @@ JSON = {"Content-Type": "application/json"}
         ("/", {"GET", "HEAD", "POST"}),
         ("/collections", {"GET", "HEAD"}),
         ("/collections/default", {"GET", "HEAD", "PUT", "DELETE"}),
-        ("/collections/default/points", {"GET", "HEAD", "PUT"}),
-        ("/collections/default/points/delete", {"POST"}),
+        ("/collections/default/points", {"GET", "HEAD", "PUT", "PATCH"}),
+        ("/collections/default/points/delete", {"GET", "HEAD", "POST"}),
     ],
 )
 def test_a_wrong_method_is_405_with_allow(server, path, allowed):
-    response = server.request("PATCH", path, data=b"")
+    # A method that the path does not have; each path lacks one of these.
+    method = next(each for each in ("PATCH", "DELETE") if each not in allowed)
+    response = server.request(method, path, data=b"")
     problem(response, 405)
     found = {method.strip() for method in response.headers["Allow"].split(",")}
     assert found - {"OPTIONS", "HEAD"} == allowed - {"HEAD"}
@@ -58,6 +60,15 @@ def test_options_tells_the_methods(server, path, method):
     response = server.request("OPTIONS", path)
     assert response.status_code in (200, 204, 405)
     assert method in response.headers["Allow"]
+
+
+def test_options_of_the_whole_server(server):
+    """HAProxy's usual health check: `option httpchk OPTIONS *`."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(b"OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        answer = b"".join(iter(lambda: connection.recv(4096), b"")).decode()
+    assert answer.startswith("HTTP/1.1 204 ")
+    assert "\r\nAllow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n" in answer
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/embed/", "/embed/more", "/collections/default/points/a/b", "/..%2f.."])
@@ -99,7 +110,7 @@ def test_identity_is_no_encoding(server):
     assert response.status_code == 200
 
 
-@pytest.mark.parametrize("accept", ["application/x-tensors", "text/html", "application/json;q=0"])
+@pytest.mark.parametrize("accept", ["application/x-tensors", "text/html", "application/json;q=0", "*;q=0"])
 def test_what_cannot_be_given_is_406(server, accept):
     problem(server.post("/embed", {"inputs": "a"}, headers={"Accept": accept}), 406)
 
@@ -115,7 +126,17 @@ def test_safetensors_where_there_are_none(server):
 
 
 @pytest.mark.parametrize(
-    "accept", ["*/*", "application/*", "application/json", "text/html, application/json;q=0.1", "text/html, */*;q=0.1"]
+    "accept",
+    [
+        "*/*",
+        "*",
+        "",
+        "text/html, *;q=0.1",
+        "application/*",
+        "application/json",
+        "text/html, application/json;q=0.1",
+        "text/html, */*;q=0.1",
+    ],
 )
 def test_what_can_be_given(server, accept):
     assert server.post("/embed", {"inputs": "a"}, headers={"Accept": accept}).status_code == 200

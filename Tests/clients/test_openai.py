@@ -101,7 +101,9 @@ def test_invalid_requests_are_400_in_openais_shape(client, field, body):
     assert set(error) == {"message", "type", "param", "code"}
     assert error["type"] == "invalid_request_error"
     assert error["param"].startswith(field)
-    assert error["message"]
+    # The client prints the message and nothing else.
+    assert error["message"].startswith(f"Invalid '{error['param']}': ")
+    assert error["param"] in str(caught.value)
 
 
 def test_empty_input_through_the_method(client):
@@ -121,6 +123,35 @@ def test_an_unknown_path_has_openais_shape(client):
     with pytest.raises(openai.NotFoundError) as caught:
         client.post("/nothing", body={}, cast_to=object)
     assert set(caught.value.response.json()["error"]) == {"message", "type", "param", "code"}
+
+
+@pytest.mark.parametrize(
+    "path, named",
+    [
+        ("", "/v1/embeddings"),
+        ("/openai/v1", "/v1/embeddings"),
+        ("/v1/v1", "/v1/embeddings"),
+        ("/v1/embeddings", "/v1/embeddings"),
+    ],
+)
+def test_a_wrong_base_url_says_what_is_right(server, path, named):
+    wrong = openai.OpenAI(base_url=server.url + path + "/x" * (path == ""), api_key="none", max_retries=0)
+    with pytest.raises(openai.NotFoundError) as caught:
+        wrong.embeddings.create(model="m", input="a")
+    assert named in caught.value.message
+    assert set(caught.value.response.json()["error"]) == {"message", "type", "param", "code"}
+
+
+def test_a_base_url_without_v1(server):
+    client = openai.OpenAI(base_url=server.url, api_key="none", max_retries=0)
+    answer = client.embeddings.create(model="m", input="Hello, world!", encoding_format="float")
+    assert_vectors(answer.data[0].embedding, BY_TEXT["Hello, world!"])
+    with pytest.raises(openai.NotFoundError) as caught:
+        client.models.list()
+    assert "there is no route /models; this service has /v1/models" in caught.value.message
+    with pytest.raises(openai.NotFoundError) as caught:
+        client.chat.completions.create(model="m", messages=[{"role": "user", "content": "a"}])
+    assert "/v1/embeddings and /v1/models" in caught.value.message
 
 
 def test_a_wrong_method_has_openais_shape(server):

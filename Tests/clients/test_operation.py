@@ -1,6 +1,7 @@
 """Probes, descriptions, and the headers of every response."""
 
 import json
+import os
 import re
 
 import pytest
@@ -13,7 +14,7 @@ SPECIFICATION = ROOT / "openapi.yaml"
 METRIC = re.compile(r"(queue|tokenize|encode|score|search|total);dur=\d+\.\d{3}")
 
 
-@pytest.mark.parametrize("path", ["/livez", "/readyz", "/health"])
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/health", "/ping"])
 def test_probes(server, path):
     assert server.get(path).status_code == 200
 
@@ -41,6 +42,29 @@ def test_info(server):
             "max_fields": 100,
         }.items()
     )
+
+
+def test_info_has_the_fields_of_text_embeddings_inference(server):
+    """Clients of text-embeddings-inference read these before their first call."""
+    info = server.get("/info").json()
+    expected = {
+        "model_id": "all-MiniLM-L6-v2",
+        "model_sha": None,
+        "model_dtype": "float32",
+        "served_model_name": "all-MiniLM-L6-v2",
+        "model_type": {"embedding": {"pooling": "mean"}},
+        "max_input_length": 256,
+        "max_batch_requests": None,
+        "max_client_batch_size": 100000,
+        "auto_truncate": True,
+        "tokenization_workers": info["threads"],
+        "version": info["version"],
+        "sha": None,
+        "docker_label": None,
+    }
+    assert {name: info[name] for name in expected} == expected
+    assert info["max_concurrent_requests"] == 1024
+    assert info["max_batch_tokens"] >= info["max_input_length"]
 
 
 def samples(server):
@@ -74,6 +98,37 @@ def test_histograms_are_cumulative(server):
             assert buckets[-1][0] == float("inf")
             assert [value for _, value in buckets] == sorted(value for _, value in buckets)
             assert parts["_count"][0][1] == buckets[-1][1]
+
+
+def test_the_usual_process_metrics(server):
+    found = {family.name: family.samples[0].value for family in samples(server) if family.name.startswith("process_")}
+    pid = server.process.pid
+    assert set(found) == {
+        "process_start_time_seconds",
+        "process_cpu_seconds",
+        "process_virtual_memory_bytes",
+        "process_resident_memory_bytes",
+        "process_open_fds",
+        "process_max_fds",
+    }
+    assert abs(found["process_open_fds"] - len(os.listdir(f"/proc/{pid}/fd"))) <= 2
+    with open(f"/proc/{pid}/limits") as limits:
+        most = next(line.split()[3] for line in limits if line.startswith("Max open files"))
+    assert found["process_max_fds"] == int(most)
+    assert found["process_virtual_memory_bytes"] >= found["process_resident_memory_bytes"] > 50e6
+
+
+def test_requests_without_a_route_have_no_duration(server):
+    server.get("/nothing-of-that-name")
+    server.get("/embed")
+    families = {family.name: family for family in samples(server)}
+    counted = {s.labels["route"] for s in families["nearfar_http_requests"].samples}
+    timed = {s.labels["route"] for s in families["nearfar_http_request_duration_seconds"].samples}
+    assert "unmatched" in counted
+    assert "unmatched" not in timed
+    assert not any(
+        s.value == 0 and s.name.endswith("_sum") for s in families["nearfar_http_request_duration_seconds"].samples
+    )
 
 
 def test_requests_are_counted(server):

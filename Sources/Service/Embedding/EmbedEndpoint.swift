@@ -23,7 +23,7 @@ struct EmbedEndpoint: Sendable {
     options.text = try EmbeddingOptions.text(&fields, texts.encoder)
     try options.readShape(&fields, texts.encoder)
 
-    let sequences = try input.sequences(texts, options.text, for: call)
+    let sequences = try input.sequences(texts, options.text, addsSpecialTokens: false, for: call)
     texts.encode(sequences, for: call) { [options] pooled in
       let rows = try options.finish(pooled)
       if call.answerType == .safetensors {

@@ -1,57 +1,53 @@
 import JSON
 import Tokenization
 
-/// What an embedding request wants embedded, as it stands in the body: a text, token ids, or a list of either.
+/// What an embedding request wants embedded: texts, or sequences of token ids; one of them or a list.
 struct EmbeddingInput: Sendable {
-  enum Entry: Sendable {
-    case text(String)
-    case ids([Int32])
+  private enum Content: Sendable {
+    case texts([String])
+    case ids([[Int32]])
   }
 
-  private let entries: [Entry]
+  private let content: Content
   /// The name of the field.
   private let field: String
-  /// The body is one text or one list of token ids; errors then name no entry.
-  private let isSingle: Bool
+  /// The field holds one sequence of ids itself; errors then name no entry.
+  private let isOneSequence: Bool
 
   /// - Parameter vocabularySize: token ids are below this.
   /// - Throws: ``Problem`` naming `field` and the entry.
   init(_ value: JSONValue, field: String, vocabularySize: Int, _ limits: Limits) throws(Problem) {
     self.field = field
     if value.kind == .string || (value.kind == .array && (value.count == 0 || Limits.startsWithString(value))) {
-      entries = try limits.oneOrMoreTexts(value, field: field).map(Entry.text)
-      isSingle = false
+      content = .texts(try limits.oneOrMoreTexts(value, field: field))
+      isOneSequence = false
       return
     }
-    guard let elements = value.elements else {
+    guard let entries = value.elements else {
       throw .invalid(field, "must be a string, a list of strings, or token ids")
     }
-    isSingle = elements.first?.kind == .number
-    if isSingle {
-      entries = [.ids(try Self.ids(elements, field, vocabularySize))]
+    isOneSequence = entries.first?.kind == .number
+    if isOneSequence {
+      content = .ids([try Self.ids(entries, field, vocabularySize)])
       return
     }
-    try limits.check(count: elements.count, field: field)
-    var entries: [Entry] = []
-    for (index, element) in elements.enumerated() {
-      let place = "\(field)[\(index)]"
-      if element.kind == .string {
-        entries.append(.text(try limits.text(element, field: place)))
-      } else if let ids = element.elements {
-        entries.append(.ids(try Self.ids(ids, place, vocabularySize)))
-      } else {
-        throw .invalid(place, "must be a string or a list of token ids")
+    try limits.check(count: entries.count, field: field)
+    var sequences: [[Int32]] = []
+    for (index, entry) in entries.enumerated() {
+      guard let ids = entry.elements else {
+        throw .invalid("\(field)[\(index)]", "must be a list of token ids, as the first entry is")
       }
+      sequences.append(try Self.ids(ids, "\(field)[\(index)]", vocabularySize))
     }
-    self.entries = entries
+    content = .ids(sequences)
   }
 
-  private static func ids(_ elements: [JSONValue], _ field: String, _ vocabularySize: Int) throws(Problem) -> [Int32] {
-    guard !elements.isEmpty else { throw .invalid(field, "must not be empty") }
+  private static func ids(_ entries: [JSONValue], _ field: String, _ vocabularySize: Int) throws(Problem) -> [Int32] {
+    guard !entries.isEmpty else { throw .invalid(field, "must not be empty") }
     var ids: [Int32] = []
-    ids.reserveCapacity(elements.count)
-    for (index, element) in elements.enumerated() {
-      guard let id = element.integer, id >= 0, id < vocabularySize else {
+    ids.reserveCapacity(entries.count)
+    for (index, entry) in entries.enumerated() {
+      guard let id = entry.integer, id >= 0, id < vocabularySize else {
         throw .invalid("\(field)[\(index)]", "must be a token id from 0 to \(vocabularySize - 1)")
       }
       ids.append(Int32(id))
@@ -59,60 +55,49 @@ struct EmbeddingInput: Sendable {
     return ids
   }
 
-  /// The sequences that the encoder takes, in the order of the entries.
+  /// The sequences that the encoder takes, in the order of the entries and not longer than the model allows.
   ///
-  /// - Parameter frame: what the tokenizer puts around every text, put around token ids that lack it; nil takes them as they are.
+  /// - Parameter addsSpecialTokens: put them around token ids that lack them; texts always get them.
   /// - Throws: ``Problem`` naming the entry that is too long and may not be cut.
   func sequences(
-    _ texts: TextEncoder, _ options: TextOptions = TextOptions(), frame: [Int32]? = nil, for call: Call
+    _ texts: TextEncoder, _ options: TextOptions = TextOptions(), addsSpecialTokens: Bool, for call: Call
   ) throws(Problem) -> [[Int32]] {
-    if entries.allSatisfy({ if case .text = $0 { true } else { false } }) {
-      let all = entries.compactMap { if case .text(let text) = $0 { text } else { nil } }
-      return try texts.sequences(of: all, options, field: field, for: call)
-    }
-    var sequences: [[Int32]] = []
-    for (index, entry) in entries.enumerated() {
-      let place = isSingle ? field : "\(field)[\(index)]"
-      switch entry {
-      case .text(let text):
-        do throws(Problem) {
-          sequences += try texts.sequences(of: [text], options, field: field, for: call)
-        } catch {
-          throw Problem(error.status, error.detail, param: place)
+    switch content {
+    case .texts(let all): return try texts.sequences(of: all, options, field: field, for: call)
+    case .ids(let sequences):
+      guard options.prompt.isEmpty else { throw .invalid("prompt_name", "token ids cannot be given a prompt") }
+      // What the tokenizer puts around an empty text is what it puts around any.
+      let special = texts.encoder.tokenizer.encode("", maxLength: .max).ids
+      let longest = texts.encoder.maxSequenceLength
+      var cut: [[Int32]] = []
+      for (index, ids) in sequences.enumerated() {
+        let whole = addsSpecialTokens ? Self.framed(ids, by: special) : ids
+        guard whole.count <= longest || options.truncate else {
+          throw .invalid(
+            isOneSequence ? field : "\(field)[\(index)]", "has more tokens than max_seq_length, which is \(longest)")
         }
-      case .ids(let ids):
-        guard options.prompt.isEmpty else { throw .invalid("prompt_name", "has no use beside token ids") }
-        sequences.append(try texts.cut(Self.framed(ids, by: frame), options, place: place))
+        cut.append(Self.cut(whole, to: longest, options.side, special))
       }
+      return cut
     }
-    return sequences
   }
 
-  /// Puts the special tokens around ids that do not have them.
-  private static func framed(_ ids: [Int32], by frame: [Int32]?) -> [Int32] {
-    guard let frame, frame.count == 2, let first = frame.first, let last = frame.last else { return ids }
-    if ids.count >= 2, ids.first == first, ids.last == last { return ids }
-    return [first] + ids + [last]
+  private static func isFramed(_ ids: [Int32], by special: [Int32]) -> Bool {
+    ids.count >= 2 && special.count == 2 && ids.first == special.first && ids.last == special.last
   }
-}
 
-extension TextEncoder {
-  /// A sequence cut to the model's length; special tokens at its ends stay.
-  fileprivate func cut(_ ids: [Int32], _ options: TextOptions, place: String) throws(Problem) -> [Int32] {
-    let longest = encoder.maxSequenceLength
+  private static func framed(_ ids: [Int32], by special: [Int32]) -> [Int32] {
+    guard special.count == 2, !isFramed(ids, by: special) else { return ids }
+    return [special[0]] + ids + [special[1]]
+  }
+
+  /// Special tokens at the ends stay.
+  private static func cut(_ ids: [Int32], to longest: Int, _ side: TextOptions.Side, _ special: [Int32]) -> [Int32] {
     guard ids.count > longest else { return ids }
-    guard options.truncate else {
-      throw .invalid(place, "has more tokens than max_seq_length, which is \(longest)")
-    }
-    let frame = frame
-    guard frame.count == 2, longest >= 2, ids.first == frame.first, ids.last == frame.last else {
-      return Array(options.side == .left ? ids.suffix(longest) : ids.prefix(longest))
+    guard isFramed(ids, by: special), longest >= 2 else {
+      return Array(side == .left ? ids.suffix(longest) : ids.prefix(longest))
     }
     let inner = ids.dropFirst().dropLast()
-    return frame.prefix(1) + (options.side == .left ? inner.suffix(longest - 2) : inner.prefix(longest - 2))
-      + frame.suffix(1)
+    return [special[0]] + (side == .left ? inner.suffix(longest - 2) : inner.prefix(longest - 2)) + [special[1]]
   }
-
-  /// What the tokenizer puts around every text: what it makes of an empty one.
-  var frame: [Int32] { encoder.tokenizer.encode("", maxLength: .max).ids }
 }

@@ -17,7 +17,7 @@ struct OpenAIEndpoint: Sendable {
 
     let sequences = try EmbeddingInput(
       input, field: "input", vocabularySize: texts.encoder.tokenizer.vocabularySize, limits
-    ).sequences(texts, frame: texts.frame, for: call)
+    ).sequences(texts, addsSpecialTokens: true, for: call)
     let tokens = sequences.reduce(0) { $0 + $1.count }
     texts.encode(sequences, for: call) { [options] pooled in
       let rows = try options.finish(pooled)
