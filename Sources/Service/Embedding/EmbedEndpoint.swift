@@ -19,13 +19,12 @@ struct EmbedEndpoint: Sendable {
     let input = try EmbeddingInput(
       try fields.required("inputs"), field: "inputs", vocabularySize: texts.encoder.tokenizer.vocabularySize, limits)
     var options = EmbeddingOptions()
-    options.normalize = try fields.bool("normalize", default: true)
+    options.shape.normalize = try fields.bool("normalize", default: true)
     options.text = try EmbeddingOptions.text(&fields, texts.encoder)
     try options.readShape(&fields, texts.encoder)
 
     let sequences = try input.sequences(texts, options.text, addsSpecialTokens: false, for: call)
-    texts.encode(sequences, for: call) { [options] pooled in
-      let rows = try options.finish(pooled)
+    texts.encode(sequences, options.shape, for: call) { [options] rows in
       if call.answerType == .safetensors {
         var archive = SafetensorsWriter()
         try archive.add("embeddings", rows)
@@ -43,10 +42,7 @@ struct EmbedEndpoint: Sendable {
 /// The options that an embedding request shares with text-embeddings-inference.
 struct EmbeddingOptions: Sendable {
   var text = TextOptions()
-  /// Rows are divided by their Euclidean norm.
-  var normalize = true
-  /// Keep this many leading values and normalise again.
-  var dimensions: Int?
+  var shape = VectorShape(normalize: true)
   var encoding = VectorEncoding.float
 
   /// Reads `truncate`, `truncation_direction` and `prompt_name`.
@@ -71,21 +67,8 @@ struct EmbeddingOptions: Sendable {
 
   /// Reads `dimensions` and `encoding_format`.
   mutating func readShape(_ fields: inout Fields, _ encoder: SentenceEncoder) throws(Problem) {
-    dimensions = try fields.integer("dimensions", in: 1...encoder.dimension)
+    shape.dimensions = try fields.integer("dimensions", in: 1...encoder.dimension)
     let name = try fields.choice("encoding_format", of: VectorEncoding.allCases.map(\.rawValue))
     encoding = VectorEncoding(rawValue: name) ?? .float
-  }
-
-  /// Applies normalisation and shortening to pooled rows.
-  ///
-  /// - Throws: ``Problem`` naming the row when one has no direction.
-  func finish(_ pooled: Matrix) throws(Problem) -> Matrix {
-    do throws(ZeroRow) {
-      var rows = normalize ? try pooled.normalized() : pooled
-      if let dimensions { rows = try rows.prefix(columns: dimensions).normalized() }
-      return rows
-    } catch {
-      throw Problem(500, "the encoder gave a vector without a direction", param: "inputs[\(error.row)]")
-    }
   }
 }

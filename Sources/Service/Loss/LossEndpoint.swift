@@ -26,9 +26,7 @@ struct LossEndpoint: Sendable {
       sequences += try texts.sequences(of: rows.texts, field: field, for: call)
     }
     guard !sequences.isEmpty else { return try score(request, queue, nil, call) }
-    texts.encode(sequences, for: call) { pooled in
-      try score(request, queue, texts.encoder.normalizes ? try pooled.normalized() : pooled, call)
-    }
+    texts.encode(sequences, for: call) { try score(request, queue, $0, call) }
   }
 
   private func score(_ request: LossRequest, _ queue: ServedQueue?, _ embedded: Matrix?, _ call: Call) throws {

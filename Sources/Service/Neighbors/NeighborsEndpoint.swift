@@ -25,8 +25,7 @@ struct NeighborsEndpoint: Sendable {
     case .texts(let inputs):
       try texts.check(collection, field: "inputs")
       let sequences = try texts.sequences(of: inputs, field: "inputs", for: call)
-      texts.encode(sequences, for: call) { pooled in
-        let rows = texts.encoder.normalizes ? try pooled.normalized() : pooled
+      texts.encode(sequences, for: call) { rows in
         // A write that was answered while these texts were embedded is seen.
         try search(request, collection, collection.snapshot, rows, field: "inputs", call)
       }

@@ -14,6 +14,14 @@ struct TextOptions: Sendable {
   var prompt = ""
 }
 
+/// What becomes of the vectors that the encoder gives.
+struct VectorShape: Sendable {
+  /// Rows are divided by their Euclidean norm; nil does as the model's own folder says.
+  var normalize: Bool?
+  /// Keep this many leading values and normalise again.
+  var dimensions: Int?
+}
+
 /// Texts in, vectors out: tokenization here, batches by the batcher.
 final class TextEncoder: Sendable {
   let encoder: SentenceEncoder
@@ -53,14 +61,28 @@ final class TextEncoder: Sendable {
     return sequences
   }
 
-  /// Encodes sequences; `finish` runs on a work queue, and what it throws becomes the call's answer.
+  /// The vectors of sequences, shaped as wanted.
+  ///
+  /// - Parameter finish: gets a row for each sequence, on a work queue; what it throws becomes the call's answer.
   func encode(
-    _ sequences: [[Int32]], for call: Call, finish: @escaping @Sendable (Matrix) throws -> Void
+    _ sequences: [[Int32]], _ shape: VectorShape = VectorShape(), for call: Call,
+    finish: @escaping @Sendable (Matrix) throws -> Void
   ) {
     let began = SystemClock.monotonic
     batcher.encode(sequences, for: call) { result in
       call.add(.encode, since: began)
-      call.perform { try finish(try result.get()) }
+      call.perform { try finish(try self.shaped(try result.get(), shape)) }
+    }
+  }
+
+  /// - Throws: ``Problem`` when a row has no direction that could be normalised.
+  private func shaped(_ pooled: Matrix, _ shape: VectorShape) throws(Problem) -> Matrix {
+    do throws(ZeroRow) {
+      var rows = shape.normalize ?? encoder.normalizes ? try pooled.normalized() : pooled
+      if let dimensions = shape.dimensions { rows = try rows.prefix(columns: dimensions).normalized() }
+      return rows
+    } catch {
+      throw Problem(500, "the encoder gave a vector without a direction for input \(error.row)")
     }
   }
 
