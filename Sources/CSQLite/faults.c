@@ -16,6 +16,9 @@ static atomic_long seen;
 static atomic_long failing;
 static atomic_int failing_code;
 static atomic_int failing_stays;
+static atomic_long reads_seen;
+static atomic_long read_failing;
+static atomic_int read_code;
 
 // SQLITE_OK, or the error that this write is to have.
 static int strike(void) {
@@ -30,7 +33,13 @@ static sqlite3_file *real(sqlite3_file *file) { return ((Faulty *)file)->real; }
 static const sqlite3_io_methods *methods(sqlite3_file *file) { return real(file)->pMethods; }
 
 static int f_close(sqlite3_file *f) { return methods(f)->xClose(real(f)); }
-static int f_read(sqlite3_file *f, void *to, int n, sqlite3_int64 at) { return methods(f)->xRead(real(f), to, n, at); }
+
+static int f_read(sqlite3_file *f, void *to, int n, sqlite3_int64 at) {
+  long number = atomic_fetch_add(&reads_seen, 1) + 1;
+  long nth = atomic_load(&read_failing);
+  if (nth != 0 && number >= nth) return atomic_load(&read_code);
+  return methods(f)->xRead(real(f), to, n, at);
+}
 
 // The first half is written: a failed write is not one that did nothing.
 static int f_write(sqlite3_file *f, const void *from, int n, sqlite3_int64 at) {
@@ -105,4 +114,13 @@ void nf_faults_arm(long n, int code, int stays) {
   atomic_store(&failing, n);
 }
 
+void nf_faults_arm_reads(long n, int code) {
+  atomic_store(&read_failing, 0);
+  atomic_store(&reads_seen, 0);
+  atomic_store(&read_code, code);
+  atomic_store(&read_failing, n);
+}
+
 long nf_faults_seen(void) { return atomic_load(&seen); }
+
+long nf_faults_reads_seen(void) { return atomic_load(&reads_seen); }

@@ -9,5 +9,11 @@ int nf_faults_register(void);
 // is not 0. 0 for n: none fails.
 void nf_faults_arm(long n, int code, int stays);
 
+// From now on the n-th read (1 is the next) and all later ones fail with SQLite's `code`. 0 for n: none fails.
+void nf_faults_arm_reads(long n, int code);
+
+// Reads since the last call of nf_faults_arm_reads.
+long nf_faults_reads_seen(void);
+
 // Writes, flushes and truncations since the last call of nf_faults_arm.
 long nf_faults_seen(void);
