@@ -6,6 +6,7 @@ package final class ProxyRecords: Records {
   private let base: any Records
   /// Locked while commits are held back.
   private let gate = Mutex(())
+  private let commitFailure = Mutex<StoreError?>(nil)
   private let loadFailure: OpenError?
   private let claimedCount: Int?
 
@@ -22,6 +23,9 @@ package final class ProxyRecords: Records {
   package func holdingCommits<Answer>(_ body: () throws -> Answer) rethrows -> Answer {
     try gate.withLock { _ in try body() }
   }
+
+  /// From now on every commit fails with `error`; nil for none.
+  package func failCommits(with error: StoreError?) { commitFailure.withLock { $0 = error } }
 
   package var location: RecordsLocation { base.location }
   package var isReadOnly: Bool { base.isReadOnly }
@@ -41,6 +45,7 @@ package final class ProxyRecords: Records {
 
   package func commit(_ group: [RecordChange]) throws(StoreError) -> [Result<Committed, StoreError>] {
     gate.withLock { _ in }
+    if let failure = commitFailure.withLock({ $0 }) { throw failure }
     return try base.commit(group)
   }
 

@@ -1,7 +1,10 @@
 """`nearfar check`: what it prints and how it ends."""
 
+import resource
+import subprocess
+
 import pytest
-from process import Server, run_to_the_end
+from process import BINARY, Server, run_to_the_end
 
 
 @pytest.mark.parametrize("flags", [(), ("--data", ""), ("--data", ":memory:")])
@@ -43,3 +46,30 @@ def test_a_damaged_point_is_named(tmp_path):
     code, printed = run_to_the_end("check", "--data", folder)
     assert code == 1
     assert f"{path} is damaged: collection 'c', point 'a' is not as it was written" in printed
+
+
+def test_missing_memory_is_not_damage(tmp_path):
+    folder = str(tmp_path)
+    with Server("--data", folder, "--max-dim", "65536") as server:
+        server.put("/collections/wide", {"dim": 65536, "metric": "dot"})
+        server.put("/collections/wide/points", {"points": [{"id": "a", "vector": [1.0] * 65536}]})
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    # Rows come in blocks of 1,024, which here are 256 MiB.
+    limit = 240 << 20
+    run = subprocess.run(
+        [BINARY, "check", "--data", folder],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)),
+    )
+    assert run.returncode == 3, run.stdout + run.stderr
+    assert (
+        "wide: 1 points, version 1, dot, no graph: not checked: collection 'wide' cannot be loaded: "
+        "there is not enough memory"
+    ) in run.stdout.splitlines()
+    assert "default: 0 points, version 0, cosine, no graph: sound" in run.stdout.splitlines()
+    assert "damaged" not in run.stdout + run.stderr
+    code, printed = run_to_the_end("check", "--data", folder)
+    assert code == 0, printed
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before

@@ -3,8 +3,8 @@ import StoreSupport
 import Testing
 import VectorStore
 
-/// A commit that takes long holds up no work queue: with one queue, other requests are answered meanwhile.
-@Suite struct BlockedCommitTests {
+/// Answers about collections: a commit that takes long holds up no work queue, and failures say what they are.
+@Suite struct StoreAnswersTests {
   @Test(arguments: RecordsKind.allCases)
   func otherRequestsAreAnsweredWhileACollectionIsMadeOrDeleted(_ kind: RecordsKind) throws {
     let records = ProxyRecords(try kind.records())
@@ -53,5 +53,31 @@ import VectorStore
     #expect(try harness.send(.delete, "/collections/c").status == 204)
     let gone = try harness.send(.delete, "/collections/c")
     #expect(gone.status == 404 && gone.detail == "there is no collection 'c'")
+  }
+
+  /// What the store could not do is told apart up to the answer.
+  @Test(arguments: [
+    (StoreError.outOfMemory, 503, "there is not enough memory"),
+    (.libraryFailed, 500, "the matrix library failed"),
+    (.damaged("a row is not as it was written"), 500, "a row is not as it was written"),
+    (.full, 507, "there is no room to store it; nothing has changed"),
+    (.unavailable("the records cannot be reached: busy"), 503, "the records cannot be reached: busy"),
+  ])
+  func failuresOfTheStoreKeepTheirKind(_ error: StoreError, _ status: Int, _ detail: String) throws {
+    let records = ProxyRecords(MemoryRecords())
+    let harness = try Harness(threads: 1, store: CollectionStore(records: records))
+    #expect(try harness.send(.put, "/collections/c", #"{"dim": 2}"#).status == 201)
+    records.failCommits(with: error)
+    for (method, target, body) in [
+      (HTTPMethod.put, "/collections/d", #"{"dim": 2}"#), (.delete, "/collections/c", ""),
+      (.put, "/collections/c", #"{"dim": 2, "recall_target": 0.9}"#),
+      (.put, "/collections/c/points", #"{"points": [{"id": "a", "vector": [1, 2]}]}"#),
+      (.post, "/collections/c/points/delete", #"{"ids": ["a"]}"#),
+    ] {
+      let answer = try harness.send(method, target, body)
+      #expect(answer.status == status && answer.detail == detail, "\(method) \(target): \(answer.text)")
+    }
+    records.failCommits(with: nil)
+    #expect(try harness.send(.delete, "/collections/c").status == 204)
   }
 }

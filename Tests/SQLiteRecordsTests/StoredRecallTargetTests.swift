@@ -8,60 +8,7 @@ import VectorIndex
 import VectorStore
 
 /// What a collection's searches aim at when they ask for nothing.
-@Suite struct RecallTargetTests {
-  @Test func itIsOneOfThese() {
-    #expect([0.5, 0.97, 1].map { RecallTarget($0)?.value } == [0.5, 0.97, 1])
-    #expect([0.49, 1.01, -1, .nan, .infinity].allSatisfy { RecallTarget($0) == nil })
-  }
-
-  @Test func aSettingThatIsKept() throws {
-    let folder = try TemporaryFolder()
-    var store = try folder.open()
-    let (collection, created) = try store.create("c", dimension: 2, recallTarget: set(0.9))
-    #expect(created && collection.snapshot.recallTarget == 0.9)
-    #expect(try store.create("plain", dimension: 2).collection.snapshot.recallTarget == 0.97)
-    // Later rows are written beside it.
-    #expect(try collection.upsert([Point(id: "a", vector: [1, 2])]) == 1)
-    store.close()
-    store = try folder.open()
-    #expect(try targets(store) == ["c": 0.9, "plain": 0.97])
-    let before = try store.collection("c").snapshot
-    // Nothing said, nothing changed; something said, changed at once.
-    #expect(try !store.create("c", dimension: 2).created)
-    #expect(try targets(store) == ["c": 0.9, "plain": 0.97])
-    let (again, isNew) = try store.create("c", dimension: 2, recallTarget: set(0.75))
-    #expect(!isNew && again.snapshot.recallTarget == 0.75 && again.snapshot.version == 1)
-    #expect(before.recallTarget == 0.9)
-    _ = try store.create("plain", dimension: 2, recallTarget: set(1))
-    #expect(try again.upsert([Point(id: "b", vector: [1, 2])]) == 2)
-    store.close()
-    store = try folder.open()
-    #expect(try targets(store) == ["c": 0.75, "plain": 1])
-    #expect(try store.collection("c").snapshot.all.map(\.id) == ["a", "b"])
-    // Another shape is a conflict, and the setting is not taken along.
-    #expect(throws: StoreError.self) { try store.create("c", dimension: 3, recallTarget: set(0.5)) }
-    for _ in 0..<2 { #expect(try !store.create("c", dimension: 2, recallTarget: .reset).created) }
-    #expect(try targets(store) == ["c": 0.97, "plain": 1])
-    store.close()
-    store = try folder.open()
-    #expect(try targets(store) == ["c": 0.97, "plain": 1])
-    store.close()
-    #expect(try folder.count("recall_targets") == 1)
-  }
-
-  @Test func inMemory() throws {
-    let store = try CollectionStore()
-    let collection = try store.create("c", dimension: 2, recallTarget: set(0.6)).collection
-    #expect(collection.snapshot.recallTarget == 0.6)
-    try collection.change(set(0.8))
-    _ = try collection.upsert([Point(id: "a", vector: [1, 2])])
-    #expect(try store.collection("c").snapshot.recallTarget == 0.8)
-    try collection.change(.keep)
-    #expect(collection.snapshot.recallTarget == 0.8)
-    try collection.change(.reset)
-    #expect(collection.snapshot.recallTarget == 0.97)
-  }
-
+@Suite struct StoredRecallTargetTests {
   @Test func searchesThatAskForNothingHaveIt() throws {
     let folder = try TemporaryFolder()
     var options = IndexOptions()
@@ -91,6 +38,16 @@ import VectorStore
     store = try CollectionStore(data: .folder(folder.path), index: options, vfs: nil)
     #expect(try #require(store.collection("c").snapshot.graph).target == 1)
     store.close()
+  }
+
+  @Test func aTargetThatIsResetLeavesNoRow() throws {
+    let folder = try TemporaryFolder()
+    let store = try folder.open()
+    let collection = try store.create("c", dimension: 2, recallTarget: set(0.9)).collection
+    _ = try store.create("plain", dimension: 2, recallTarget: set(1))
+    try collection.change(.reset)
+    store.close()
+    #expect(try folder.count("recall_targets") == 1)
   }
 
   @Test func aDroppedCollectionTakesItAlong() throws {
@@ -168,30 +125,6 @@ import VectorStore
     }
   }
 
-  @Test func changesAmongOtherWrites() throws {
-    let folder = try TemporaryFolder()
-    let store = try folder.open()
-    let collection = try store.create("c", dimension: 2).collection
-    DispatchQueue.concurrentPerform(iterations: 40) { number in
-      do {
-        if number % 2 == 0 {
-          _ = try collection.upsert([Point(id: "p\(number)", vector: [1, 2])])
-        } else {
-          try collection.change(RecallTarget(0.5 + Double(number) / 100).map { .set($0) } ?? .keep)
-        }
-      } catch {
-        Issue.record(error)
-      }
-    }
-    let last = collection.snapshot
-    #expect(last.version == 20 && last.count == 20 && last.recallTarget < 0.9)
-    store.close()
-    let reopened = try folder.open()
-    #expect(try targets(reopened) == ["c": last.recallTarget])
-    #expect(try reopened.collection("c").snapshot.all == last.all)
-    reopened.close()
-  }
-
   @Test(arguments: [
     ("UPDATE recall_targets SET target = 0.9", "the recall target of collection 1 is not as it was written"),
     ("UPDATE recall_targets SET target = 0.3", "the recall target of collection 1 is not as it was written"),
@@ -248,7 +181,7 @@ extension FaultTests {
   @Test func aRecallTargetThatCannotBeStoredIsNotTaken() throws {
     let folder = try TemporaryFolder()
     let store = try folder.open(vfs: "nearfar-faults")
-    let set = RecallTargetTests().set
+    let set = StoredRecallTargetTests().set
     let collection = try store.create("c", dimension: 2, recallTarget: set(0.8)).collection
     nf_faults_arm(1, SQLITE_FULL, 1)
     #expect(throws: StoreError.full) { try collection.change(set(0.9)) }
@@ -280,7 +213,7 @@ extension FaultTests {
       nf_faults_arm(0, 0, 0)
       if opened == nil { failures += 1 }
       store = try folder.open()
-      let collection = try store.create("c", dimension: 2, recallTarget: RecallTargetTests().set(0.9)).collection
+      let collection = try store.create("c", dimension: 2, recallTarget: StoredRecallTargetTests().set(0.9)).collection
       #expect(collection.snapshot.all == [Point(id: "a", vector: [1, 2])] && collection.snapshot.recallTarget == 0.9)
       store.close()
       if seen < failing { break }
