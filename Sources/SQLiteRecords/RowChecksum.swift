@@ -1,31 +1,5 @@
 import VectorStore
 
-/// A collection as its row has it, with what its points and tombstones add up to.
-struct CollectionRow: Equatable {
-  var stored: StoredCollection
-  /// The sum of the checksums of its points and tombstones, modulo 2^64: it shows that a row is missing, doubled or old.
-  var digest: Int64 = 0
-  /// The number of remembered deletions. Counted while loading.
-  var tombstones: Int64 = 0
-  /// The newest version of which a deletion may have been forgotten; 0 while all are remembered. Found while loading.
-  var horizon: Int64 = 0
-
-  var id: Int64 { stored.id }
-
-  /// Before the id, in the name that a dropped collection has until its rows are gone.
-  private static let droppedPrefix = ":dropped:"
-
-  var isDropped: Bool { stored.name.hasPrefix(Self.droppedPrefix) }
-
-  /// As it is kept once it is dropped: its own name is free, and it has no recall target.
-  var asDropped: CollectionRow {
-    var dropped = self
-    dropped.stored.name = "\(Self.droppedPrefix)\(id)"
-    dropped.stored.recallTarget = nil
-    return dropped
-  }
-}
-
 /// The values of the `checksum` columns.
 enum RowChecksum {
   static func of(_ point: Point, collection: Int64, version: Int64) -> Int64 {
