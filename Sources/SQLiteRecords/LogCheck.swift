@@ -13,7 +13,7 @@ struct LogCheck {
   private let isBigEndian: Bool
   private let salts: [UInt8]
 
-  /// Whether there is nothing at `path`, or a file without a byte.
+  /// Whether there is no file at `path`, or an empty one.
   static func isEmpty(_ path: String) -> Bool {
     // The file is not opened, because closing it would release the locks that this process has on it.
     var status = stat()
@@ -42,7 +42,7 @@ struct LogCheck {
     }
   }
 
-  /// Commits in the first broken frame and after it.
+  /// The number of commits in the first broken frame and after it.
   private func commitsFromBreak(_ descriptor: Int32, _ pageBytes: Int, first: (UInt32, UInt32)) -> Int {
     let frameBytes = Self.frameHeaderBytes + pageBytes
     var sums = first

@@ -157,7 +157,7 @@ final class PointRows {
 
   /// What a row of the table of points holds.
   struct StoredPoint {
-    /// nil when the row cannot be a point, for want of memory or because its values are none.
+    /// nil when the row cannot be a point, because memory is missing or its values are not those of a point.
     let point: Point?
     let version: Int64
     let checksum: Int64

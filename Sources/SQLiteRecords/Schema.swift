@@ -7,7 +7,7 @@ enum Schema {
   static let applicationID = 0x4E45_4152
   /// The `PRAGMA user_version`; raised with every change of the tables or of what is in them.
   ///
-  /// * 1: the tables below that are since 1.
+  /// * 1: the tables below whose first format is 1.
   /// * 2: the same tables, but old deletions are forgotten: a tombstone without an id has the version from which on all of them
   ///   are remembered. A dropped collection stays, under a name that no other can have, until its rows are gone.
   /// * 3: a collection may have a recall target of its own, which its checksum then includes.

@@ -61,7 +61,7 @@ final class Statement {
   }
 
   // SAFETY: SQLite copies what a pointer leads to before the call returns (SQLITE_TRANSIENT). An empty array may have a
-  // null pointer, which would be bound as NULL; it is given as a pointer to one byte of which none is read.
+  // null pointer, which would be bound as NULL; a pointer to an empty C string is bound in its place.
   private func bind(_ value: Value, at index: Int32) -> Int32 {
     let copies = nf_sqlite_transient()
     switch value {

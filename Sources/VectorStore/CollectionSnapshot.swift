@@ -2,9 +2,9 @@ import VectorIndex
 
 /// One version of a collection, consistent in itself; later writes do not change it.
 public struct CollectionSnapshot: Sendable {
-  /// Counts the batches that changed the collection.
+  /// The number of batches that have changed the collection.
   public internal(set) var version: Int
-  /// The fingerprint of the model that embedded the collection's texts; nil while it has only seen vectors.
+  /// The fingerprint of the model that embedded the collection's texts; nil while it has been given vectors only.
   public internal(set) var model: String?
   /// nil where the default applies.
   var ownRecallTarget: RecallTarget?
@@ -91,7 +91,7 @@ extension CollectionSnapshot {
     vectors = index.snapshot
   }
 
-  /// Takes everything but the vectors out.
+  /// Removes everything of these points but their vectors.
   ///
   /// - Returns: the slots that the points had.
   private mutating func take(_ ids: some Sequence<String>) -> [Int] {

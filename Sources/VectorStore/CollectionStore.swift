@@ -50,7 +50,7 @@ public final class CollectionStore: Sendable {
       let loaded = VectorCollection(
         row, index: index, snapshot: snapshot, writer: writer,
         savedGraph: SavedGraph(file: isReadOnly ? nil : file, origin: origin))
-      // A graph that took long to build is not built again after a kill.
+      // Saved now, so that a graph that took long to build is not built again after a kill.
       switch origin {
       case .built, .damaged: loaded.saveGraph()
       case .none, .saved: break
@@ -169,14 +169,14 @@ public final class CollectionStore: Sendable {
           collections.withLock { $0[name] = nil }
           graphFile(found.id)?.remove()
           completion(.success(()))
-        // The records know it by its number.
+        // The records only know its number.
         case .failure(.unknownCollection): completion(.failure(.unknownCollection(name)))
         case .failure(let error): completion(.failure(error))
         }
       })
   }
 
-  // MARK: The end
+  // MARK: Closing
 
   /// Finishes the writes that wait, saves the graphs and closes the records; later writes fail, reads go on.
   public func close() {
@@ -191,7 +191,7 @@ public final class CollectionStore: Sendable {
   package func holdingWrites(_ body: () -> Void) { writer.holding(body) }
 }
 
-/// Where a caller waits for the answer that a completion is given.
+/// Lets a caller wait for the answer that a completion receives.
 package final class AnswerSlot<Value: Sendable>: Sendable {
   private let answer = Mutex<Result<Value, StoreError>?>(nil)
   private let arrived = DispatchSemaphore(value: 0)
@@ -203,7 +203,7 @@ package final class AnswerSlot<Value: Sendable>: Sendable {
     arrived.signal()
   }
 
-  /// Blocks until ``put(_:)`` was called. To be called once.
+  /// Blocks until ``put(_:)`` has been called. To be called once.
   package func wait() throws(StoreError) -> Value {
     arrived.wait()
     guard let result = answer.withLock({ $0 }) else { preconditionFailure("an answer was put before it was signalled") }

@@ -107,7 +107,7 @@ struct GraphFile: Sendable {
   }
 
   func read(for stored: StoredCollection) throws(ReadFailure) -> Content {
-    // Memory, descriptors or rights that are missing are no damage: the file is opened and mapped once before it is judged.
+    // Missing memory, descriptors or rights are not damage: the file is opened and mapped once before it is judged.
     if let reason = unreadable() { throw .unavailable(reason) }
     do throws(SafetensorsError) {
       return try content(of: SafetensorsArchive(memoryMapping: path), for: stored)
@@ -169,7 +169,8 @@ struct GraphFile: Sendable {
     return ["1", "2", "3"].contains(format)
   }
 
-  /// A pool's queries, recalls, their squares and slots met, pool after pool; then what exact scans compared.
+  /// For each pool the number of queries, the sum of their recalls, of the squares of these and of the slots that were met;
+  /// then the same kind of sums for what exact scans compared.
   private static func text(_ curve: RecallCurve) -> String {
     (curve.points.map(\.values) + [curve.scans.values]).map { values in
       values.map { "\($0)" }.joined(separator: ":")

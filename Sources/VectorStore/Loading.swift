@@ -12,7 +12,7 @@ enum Loading {
   ///   - file: where the graph may have been saved.
   ///   - progress: receives a line of text now and then.
   /// - Returns: the index, the newest snapshot, and where the graph comes from.
-  /// - Throws: ``OpenError`` naming what is damaged.
+  /// - Throws: ``OpenError`` naming what is damaged, or what was missing.
   static func load(
     _ stored: StoredCollection, from records: any Records, _ options: IndexOptions, _ file: GraphFile?,
     progress: (String) -> Void
@@ -74,7 +74,7 @@ enum Loading {
     return (index, snapshot, graph)
   }
 
-  /// Nothing is known to be wrong with what is stored.
+  /// The error for an index that cannot take the rows in: nothing is known to be wrong with what is stored.
   private static func failure(_ stored: StoredCollection, _ error: IndexError) -> OpenError {
     OpenError("collection '\(stored.name)' cannot be loaded", StoreError(error))
   }
@@ -105,7 +105,7 @@ enum GraphCatchUp {
   ) throws(IndexError) -> GraphOrigin {
     var origin = GraphOrigin.built
     guard slots.count >= options.graphThreshold, stored.metric.allowsGraph(dimension: stored.dimension) else {
-      // Too few for a graph, but not for codes.
+      // There are too few points for a graph, but codes are written.
       try index.buildGraph()
       return .none
     }

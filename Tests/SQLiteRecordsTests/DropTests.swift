@@ -7,10 +7,10 @@ import Testing
 import VectorIndex
 import VectorStore
 
-/// Dropped collections whose rows go a few at a time.
+/// Dropped collections, whose rows are deleted a few at a time.
 @Suite struct DropTests {
   private static let points = 3000
-  /// The mark is of no collection.
+  /// The commit number is a row of no collection.
   private static let deletions = "tombstones WHERE collection > 0"
 
   @Test func theNameIsFreeAtOnceAndTheRowsGoLater() throws {
@@ -20,7 +20,7 @@ import VectorStore
     try store.delete("a")
     #expect(store.all.map(\.name) == ["b"])
     #expect(throws: StoreError.self) { try dropped.upsert([Point(id: "late", vector: [1, 2, 3, 4])]) }
-    // Writers come between the pieces.
+    // Writes are committed between the pieces of the sweep.
     let (made, isNew) = try store.create("a", dimension: 2)
     #expect(isNew)
     for number in 1...20 {
@@ -44,7 +44,7 @@ import VectorStore
     store.close()
     let left = try rows(folder, "points")
     #expect(left > 1)
-    // Neither in a check nor read-only anything is swept.
+    // Neither a check nor a read-only store sweeps anything.
     for readOnly in [true, false] {
       var found: [String] = []
       try FolderCheck.run(data: folder.path, index: IndexOptions(), readOnly: readOnly) { finding in
@@ -64,7 +64,7 @@ import VectorStore
     #expect(try rows(folder, "collections") == 1)
   }
 
-  /// What a kill would leave, at some moments of the sweep.
+  /// Copies what a kill would leave, at several moments of the sweep.
   @Test func aKillBetweenThePiecesLeavesTheRest() throws {
     let folder = try TemporaryFolder()
     let (store, records) = try filledRecords(folder)
@@ -85,7 +85,7 @@ import VectorStore
     store.close()
   }
 
-  /// A log that is gone takes swept pieces with it: they are swept again.
+  /// When the log is lost, the pieces that were swept in it come back and are swept again.
   @Test func aLostSweepIsNoLostCommit() throws {
     let folder = try TemporaryFolder()
     var store = try filled(folder)
@@ -150,7 +150,7 @@ import VectorStore
     return false
   }
 
-  /// What another process would count.
+  /// The number of rows that another process would count.
   fileprivate func rows(_ folder: TemporaryFolder, _ table: String) throws -> Int {
     var opened: OpaquePointer?
     var statement: OpaquePointer?
@@ -166,7 +166,7 @@ import VectorStore
   }
 }
 
-/// With the other users of the file system that fails, one at a time.
+/// These use the failing file system, so they run one at a time with the other tests that do.
 extension FaultTests {
   @Test func aSweepThatFailsGoesOnWithTheNextWrite() throws {
     let drops = DropTests()

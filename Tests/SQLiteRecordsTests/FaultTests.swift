@@ -6,13 +6,13 @@ import Testing
 import VectorIndex
 import VectorStore
 
-/// Writes that fail at the n-th write or flush of the file, n = 1, 2, …
+/// A file system whose n-th write, flush or read fails, n = 1, 2, …
 @Suite(.serialized) struct FaultTests {
   private static let name = "nearfar-faults"
 
   init() throws { try #require(nf_faults_register() == SQLITE_OK) }
 
-  /// One failure: that batch is refused, nothing in memory changes, and the next one is stored.
+  /// After one failure that batch is refused, nothing in memory has changed, and the next batch is stored.
   @Test(arguments: [SQLITE_FULL, SQLITE_IOERR])
   func writesFailAndGoOn(code: Int32) throws {
     var failures = 0
@@ -59,7 +59,7 @@ import VectorStore
       let collection = try store.create("c", dimension: 4).collection
       var random = Seeded(UInt64(failing))
       var model = Model()
-      // The states that may be found: what was answered, and with the batch that was not.
+      // The states that may be found: what was answered, without or with a batch that failed.
       var allowed: [Model] = []
       nf_faults_arm(failing, code, 1)
       for round in 0..<8 {
@@ -110,7 +110,7 @@ import VectorStore
     store.close()
   }
 
-  /// SQLITE_IOERR_NOMEM: what a file system answers that has no memory for a read.
+  /// SQLITE_IOERR_NOMEM: the answer of a file system that has no memory for a read.
   private static let outOfMemory = SQLITE_IOERR | 12 << 8
 
   /// Wherever memory is missing while a sound folder is opened or checked, nothing is called damaged.
@@ -152,7 +152,7 @@ import VectorStore
     #expect(try folder.contents() == before)
   }
 
-  /// While a collection is read, too: the verdict about it is that it could not be read.
+  /// An error while a collection is read keeps its kind, too.
   @Test(arguments: [
     (outOfMemory, OpenError.Cause.outOfMemory), (SQLITE_IOERR, .unusable), (SQLITE_CORRUPT, .damaged),
   ])
@@ -161,7 +161,7 @@ import VectorStore
     let store = try folder.open()
     var random = Seeded(4)
     let collection = try store.create("c", dimension: 384).collection
-    // More pages than the connection keeps.
+    // More pages than the connection caches.
     for batch in 0..<8 {
       _ = try collection.upsert((0..<500).map { random.point("\(batch).\($0)", dimension: 384) })
     }

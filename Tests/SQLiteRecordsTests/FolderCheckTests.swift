@@ -35,7 +35,7 @@ struct FolderCheckTests {
     let store = try CollectionStore(data: .folder(folder.path), index: Self.options, vfs: nil)
     var random = Seeded(6)
     _ = try store.collection("large").upsert((390..<410).map { random.point("p\($0)", dimension: 16) })
-    // As a kill would leave it: with a log, and a graph that is behind.
+    // As a kill would leave it: with a log, and with a graph that lacks the last batch.
     let killed = try folder.copy()
     store.close()
     let before = try killed.contents()

@@ -5,11 +5,11 @@ import TestSupport
 import Testing
 import VectorStore
 
-/// Files that are whole in themselves, and older than what was answered.
+/// Files that are whole in themselves, but older than what was answered.
 @Suite struct LostCommitTests {
   private func isRefused(_ folder: TemporaryFolder, _ text: String) throws {
     let before = try folder.contents()
-    // Also where nothing could be written.
+    // Also in a folder that cannot be written.
     for readOnly in [true, false] {
       do {
         try CollectionStore(data: .folder(folder.path), vfs: nil, readOnly: readOnly).close()
@@ -24,7 +24,7 @@ import VectorStore
 
   /// The folder of a killed service.
   ///
-  /// - Parameter noted: whether its commits were.
+  /// - Parameter noted: whether its commits were noted in the file `mark`.
   private func killed(noted: Bool = true) throws -> (folder: TemporaryFolder, points: [Point]) {
     let folder = try TemporaryFolder()
     let store = try folder.open()
@@ -57,7 +57,8 @@ import VectorStore
     store.close()
   }
 
-  /// Whatever byte of a frame is broken: at most the last transaction goes unseen while nothing was noted.
+  /// Whichever byte of a frame is broken, no more than the last transaction is lost without a refusal, even when nothing was
+  /// noted.
   @Test func aBrokenFrameHidesNoMoreThanTheLastCommit() throws {
     let (folder, _) = try killed(noted: false)
     let log = URL(fileURLWithPath: folder.database + "-wal")
@@ -65,7 +66,7 @@ import VectorStore
     let whole = try Data(contentsOf: log)
     var refused = 0
     for frame in stride(from: 32, to: whole.count, by: 24 + 8192) {
-      // Page, size after a commit, both salts, both sums, the page itself.
+      // A byte of the page's number, the size after a commit (two), both salts, both sums, and the page itself.
       for offset in [3, 7, 8, 15, 16, 23, 24, 5000] {
         let copy = try TemporaryFolder()
         for (name, bytes) in files { try bytes.write(to: URL(fileURLWithPath: "\(copy.path)/\(name)")) }

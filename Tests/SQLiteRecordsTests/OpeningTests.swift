@@ -23,7 +23,7 @@ import VectorStore
     #expect(throws: OpenError(text)) { try folder.open() }
   }
 
-  /// The formats before have nothing that this one does not read.
+  /// Everything in earlier formats can be read.
   @Test(arguments: [1, 2] as [UInt8])
   func anOlderFormatIsTaken(_ format: UInt8) throws {
     let folder = try filled()
@@ -88,7 +88,7 @@ import VectorStore
     }
   }
 
-  /// Either the file is refused by name or everything in it is right; and most flips hit something.
+  /// Either the file is refused by name or everything in it is right. Many flips must be refused.
   @Test func flippedBitsAreRefusedOrHarmless() throws {
     let folder = try filled()
     let whole = try Data(contentsOf: URL(fileURLWithPath: folder.database))

@@ -6,7 +6,7 @@ import Testing
 import VectorIndex
 import VectorStore
 
-/// A folder that the store is told it cannot write: the tests' own user may be one that can write anything.
+/// Folders that the store is told it cannot write, since the user who runs the tests may be able to write anything.
 @Suite struct ReadOnlyTests {
   @Test func whatIsThereIsServedAndNothingChanges() throws {
     let folder = try filled()
@@ -73,7 +73,7 @@ import VectorStore
     }
   }
 
-  /// The log of a killed process is read with its index beside it; a copy without that is refused.
+  /// The log of a killed process is read when its index is there; a copy without the index is refused.
   @Test func aLogIsReadOrRefusedByName() throws {
     let live = try filled()
     let store = try live.open()
@@ -83,7 +83,7 @@ import VectorStore
       for name in ["nearfar.sqlite", "nearfar.sqlite-wal", "lock"] + (hasIndex ? ["nearfar.sqlite-shm"] : []) {
         try FileManager.default.copyItem(atPath: "\(live.path)/\(name)", toPath: "\(folder.path)/\(name)")
       }
-      // As a file system that cannot be written would: the index of the log cannot be made.
+      // As on a file system that cannot be written, the index of the log cannot be made.
       if !hasIndex {
         try FileManager.default.createSymbolicLink(
           atPath: folder.database + "-shm", withDestinationPath: "/nowhere")

@@ -7,7 +7,7 @@ import Testing
 import VectorIndex
 import VectorStore
 
-/// What a collection's searches aim at when they ask for nothing.
+/// The recall targets of collections, as the data folder keeps them.
 @Suite struct StoredRecallTargetTests {
   @Test func searchesThatAskForNothingHaveIt() throws {
     let folder = try TemporaryFolder()
@@ -24,14 +24,14 @@ import VectorStore
     let exact = try collection.snapshot.nearest(to: queries, NeighborSearch(k: 10))
     #expect(exact.ef == nil && exact.expectedRecall == 1)
     #expect(try #require(collection.snapshot.graph).target == 1)
-    // What a search asks for goes before, and a snapshot that was taken keeps its own.
+    // What a search asks for takes precedence, and a snapshot that was taken before keeps its own target.
     var asking = NeighborSearch(k: 10)
     asking.recallTarget = 0.5
     let asked = try collection.snapshot.nearest(to: queries, asking)
     let before = try low.nearest(to: queries, NeighborSearch(k: 10))
     #expect(asked.ef == before.ef && asked.expectedRecall == before.expectedRecall)
     #expect(low.recallTarget == 0.5)
-    // Points that come later do not bring the default back.
+    // Points that are stored later do not bring the default back.
     _ = try collection.upsert([random.point("late", dimension: 16)])
     #expect(try #require(collection.snapshot.graph).target == 1)
     store.close()
@@ -98,7 +98,7 @@ import VectorStore
       #expect(throws: StoreError.readOnly) { try store.create("c", dimension: 2, recallTarget: change) }
     }
     #expect(throws: StoreError.readOnly) { try store.create("d", dimension: 2, recallTarget: set(0.9)) }
-    // What is as it is wanted needs no write.
+    // A setting that the collection has already needs no write.
     for change in [set(0.8), .keep] {
       #expect(try !store.create("c", dimension: 2, recallTarget: change).created)
     }
@@ -108,7 +108,7 @@ import VectorStore
     #expect(try folder.contents() == before)
   }
 
-  /// What a kill would leave, and what a backup takes.
+  /// Looks at what a kill would leave, and at what a backup takes.
   @Test func itIsThereOnceItWasAnswered() throws {
     let folder = try filled()
     let store = try folder.open()
@@ -147,7 +147,7 @@ import VectorStore
     #expect(try folder.contents() == before)
   }
 
-  /// A row of before, whole in itself, is not taken for the newest.
+  /// An older row, whole in itself, is not taken for the newest one.
   @Test func anOldRowIsRefused() throws {
     let folder = try filled()
     try folder.run("CREATE TABLE kept AS SELECT * FROM recall_targets")
@@ -176,7 +176,7 @@ import VectorStore
   }
 }
 
-/// With the other users of the file system that fails, one at a time.
+/// These use the failing file system, so they run one at a time with the other tests that do.
 extension FaultTests {
   @Test func aRecallTargetThatCannotBeStoredIsNotTaken() throws {
     let folder = try TemporaryFolder()
@@ -195,7 +195,7 @@ extension FaultTests {
     reopened.close()
   }
 
-  /// The upgrade is done or it is not, wherever it fails.
+  /// The upgrade happens as a whole or not at all, wherever it fails.
   @Test func anUpgradeThatFailsIsTriedAgain() throws {
     let original = try TemporaryFolder()
     var store = try original.open()

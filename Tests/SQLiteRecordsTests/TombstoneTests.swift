@@ -23,14 +23,14 @@ import VectorStore
     }
     #expect(model.matches(collection.snapshot))
     let oldest = try #require(try self.oldest(collection))
-    // 60 points are there: as many deletions, eight to a version.
+    // There are 60 points, so 60 deletions are remembered, eight per version.
     #expect(oldest == model.version - 2 * 7 - 2 + 1 || oldest == model.version - 2 * 7)
     #expect(try deletions(collection, after: oldest).count <= 60)
     #expect(throws: StoreError.tooOld(oldest: oldest)) { try collection.changes(after: oldest - 1, limit: 10) }
     #expect(throws: StoreError.tooOld(oldest: oldest)) { try collection.changes(after: 0, limit: 10) }
     let known = try collection.changes(after: oldest, limit: 1000)
     store.close()
-    // It is remembered, and the sums over the rows are right.
+    // The horizon is kept, and the sums over the rows are right.
     store = try open(folder)
     collection = try store.collection("c")
     #expect(model.matches(collection.snapshot))
@@ -61,7 +61,7 @@ import VectorStore
       version = try follow(collection, from: version, with: copy)
       #expect(copy.snapshot.all == collection.snapshot.all)
     }
-    // Followed closely at first, and later from too far behind.
+    // It follows closely at first, and later from too far behind.
     #expect(anew == 3)
     store.close()
   }
@@ -70,7 +70,7 @@ import VectorStore
     let folder = try TemporaryFolder()
     let store = try open(folder)
     let collection = try store.create("c", dimension: 1).collection
-    // More than one transaction forgets beside its own.
+    // More deletions than one transaction forgets in addition to its own.
     _ = try collection.upsert((0..<4000).map { Point(id: "p\($0)", vector: [1]) })
     for start in stride(from: 0, to: 3000, by: 500) {
       _ = try collection.delete((start..<start + 500).map { "p\($0)" })
@@ -87,7 +87,7 @@ import VectorStore
     reopened.close()
   }
 
-  /// The mark of the commits is in the same table, and neither is taken for the other.
+  /// The commit number is in the same table, and neither is taken for the other.
   @Test func aPointThatIsCalledAsTheMarkIs() throws {
     let folder = try TemporaryFolder()
     var last = 0
@@ -140,7 +140,7 @@ import VectorStore
     try CollectionStore(data: .folder(folder.path), vfs: nil, bounds: bounds)
   }
 
-  /// From which version on changes can be told; nil when from the first on.
+  /// The version from which on changes are available; nil when all are.
   private func oldest(_ collection: VectorCollection) throws -> Int? {
     do {
       _ = try collection.changes(after: 0, limit: 1)
@@ -150,7 +150,7 @@ import VectorStore
     }
   }
 
-  /// - Returns: the version that `copy` is of then.
+  /// - Returns: the version that `copy` then has.
   private func follow(
     _ collection: VectorCollection, from version: Int, with copy: VectorCollection
   ) throws -> Int {

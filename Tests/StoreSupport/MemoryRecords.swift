@@ -12,7 +12,7 @@ package final class MemoryRecords: Records {
     var deletions: [Int64: [[UInt8]: (id: String, version: Int)]] = [:]
   }
 
-  /// What outlives the records, as a disk would.
+  /// Outlives the records, as a disk would.
   package final class Disk: Sendable {
     fileprivate let contents = Mutex(Contents())
     package init() {}
@@ -119,7 +119,7 @@ package enum RecordsKind: String, CaseIterable, Sendable {
   case sqlite
   case dictionaries
 
-  /// Records that nothing outlives.
+  /// Records whose contents end with them.
   package func records() throws -> any Records {
     switch self {
     case .sqlite: try SQLiteRecords.open(.memory)

@@ -7,7 +7,7 @@ extension CollectionSnapshot {
 }
 
 extension Seeded {
-  /// A point with a text and metadata every few times.
+  /// A random point; some have a text, some have metadata.
   package mutating func point(_ id: String, dimension: Int = 4) -> Point {
     let kind = next() % 4
     return Point(
@@ -16,7 +16,7 @@ extension Seeded {
   }
 }
 
-/// What a collection must hold, kept beside it.
+/// What a collection must hold, as a test keeps it.
 package struct Model: Equatable {
   package var points: [String: Point] = [:]
   package var version = 0
@@ -42,7 +42,7 @@ package struct Model: Equatable {
   package func matches(_ snapshot: CollectionSnapshot) -> Bool { snapshot.version == version && snapshot.all == sorted }
 }
 
-/// What a store said while it was opened.
+/// The lines of progress that a store gave while it was opened.
 package final class Lines: Sendable {
   private let lines = Mutex<[String]>([])
 

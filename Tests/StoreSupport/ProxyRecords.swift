@@ -1,7 +1,7 @@
 import Synchronization
 import VectorStore
 
-/// Passes everything on to other records, and fails or waits where a test wants it to.
+/// Passes every call on to other records, and fails or waits where a test asks for that.
 package final class ProxyRecords: Records {
   private let base: any Records
   /// Locked while commits are held back.

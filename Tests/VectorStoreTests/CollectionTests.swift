@@ -47,7 +47,7 @@ import VectorStore
       let expected: [Float]? = [1, 7, 50].contains(number) ? nil : [Float(number), 1]
       #expect(snapshot.point("p\(number)")?.vector == expected)
     }
-    // Nothing removed, nothing counted.
+    // A deletion that removes nothing is not counted as a version.
     #expect(try collection.delete(["p1"]) == (2, 0))
   }
 

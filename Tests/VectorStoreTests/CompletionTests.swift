@@ -6,7 +6,7 @@ import Testing
 import VectorIndex
 import VectorStore
 
-/// Making and deleting collections, whose callers do not wait for the commit.
+/// Making and deleting collections without waiting for the commit.
 @Suite struct CompletionTests {
   private typealias Made = (collection: VectorCollection, created: Bool)
 

@@ -7,7 +7,7 @@ import Testing
 import VectorIndex
 import VectorStore
 
-/// What holds for every implementation of the records, also once they are closed and opened again.
+/// What holds for every implementation of the records, also after they were closed and opened again.
 @Suite struct StoreTests {
   @Test(arguments: RecordsKind.allCases) func reopenedGivesTheSameAnswers(_ kind: RecordsKind) throws {
     let place = try RecordsPlace(kind)
@@ -42,7 +42,7 @@ import VectorStore
     let found = try collection.snapshot.nearest(to: queries, NeighborSearch(k: 7)).neighbors
     #expect(found.map { $0.map(\.id) } == before)
     #expect(found.map { $0.map(\.score) } == scores)
-    // It goes on where it stopped.
+    // Versions go on from the last one.
     #expect(try collection.upsert([random.point("new")]) == model.version + 1)
     store.close()
   }
@@ -158,7 +158,7 @@ import VectorStore
   @Test(arguments: RecordsKind.allCases) func idsAreComparedByTheirBytes(_ kind: RecordsKind) throws {
     let store = try kind.store()
     let collection = try store.create("c", dimension: 1).collection
-    // Canonically equivalent, and two points all the same.
+    // These are canonically equivalent, but two different ids.
     let ids = ["\u{E9}", "e\u{301}"]
     #expect(try collection.upsert(ids.map { Point(id: $0, vector: [1]) }) == 1)
     #expect(collection.snapshot.count == 2)

@@ -1,8 +1,8 @@
-// A file system for SQLite that fails when told to: for tests.
+// A file system for SQLite that fails on demand. For tests.
 #pragma once
 
-// Registers the file system "nearfar-faults", which hands everything to the default one. Returns SQLite's code. May be called
-// again.
+// Registers the file system "nearfar-faults", which passes everything on to the default one. Returns SQLite's code. May be
+// called again.
 int nf_faults_register(void);
 
 // From now on the n-th write, flush or truncation (1 is the next) fails with SQLite's `code`; so do all later ones when `stays`
