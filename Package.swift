@@ -12,7 +12,9 @@ let package = Package(
     // Rank 4: programs.
     .executableTarget(
       name: "nearfar",
-      dependencies: ["Service", "HTTPServer", "HTTPClient", "VectorStore", "Safetensors", "JSON", "Platform"]),
+      dependencies: [
+        "Service", "HTTPServer", "HTTPClient", "SQLiteRecords", "VectorStore", "Safetensors", "JSON", "Platform",
+      ]),
     .executableTarget(name: "http-echo", dependencies: ["HTTPServer", "HTTP1", "Platform"]),
     .executableTarget(
       name: "loss-bench", dependencies: ["Contrastive", "SimilarityCore", "Platform"], path: "Benchmarks/LossBench"),
@@ -29,11 +31,14 @@ let package = Package(
         "VectorIndex", "SimilarityCore", "CAssets", "Platform",
       ]),
 
+    .target(
+      name: "SQLiteRecords", dependencies: ["VectorStore", "VectorIndex", "CSQLite", "Platform"]),
+
     // Rank 2.
     .target(name: "HTTPServer", dependencies: ["HTTP1", "CLinux", "Platform"]),
     .target(
       name: "VectorStore",
-      dependencies: ["VectorIndex", "SimilarityCore", "Safetensors", "JSON", "CSQLite", "Platform"]),
+      dependencies: ["VectorIndex", "SimilarityCore", "Safetensors", "JSON", "Platform"]),
     .target(
       name: "SentenceEncoder",
       dependencies: ["SimilarityCore", "Tokenization", "Safetensors", "JSON", "COneDNN", "COpenSSL", "Platform"]),
@@ -64,6 +69,9 @@ let package = Package(
 
     // Tests.
     .target(name: "TestSupport", dependencies: ["SimilarityCore", "Platform"], path: "Tests/TestSupport"),
+    .target(
+      name: "StoreSupport", dependencies: ["VectorStore", "SQLiteRecords", "VectorIndex", "CSQLite", "TestSupport"],
+      path: "Tests/StoreSupport"),
     .testTarget(name: "SimilarityCoreTests", dependencies: ["SimilarityCore", "TestSupport", "Platform"]),
     .testTarget(name: "JSONTests", dependencies: ["JSON"]),
     .testTarget(name: "SafetensorsTests", dependencies: ["Safetensors"], exclude: ["Fixtures"]),
@@ -79,11 +87,18 @@ let package = Package(
       name: "VectorIndexTests", dependencies: ["VectorIndex", "SimilarityCore", "TestSupport"]),
     .testTarget(
       name: "VectorStoreTests",
-      dependencies: ["VectorStore", "VectorIndex", "SimilarityCore", "JSON", "CSQLite", "TestSupport"]),
+      dependencies: ["VectorStore", "VectorIndex", "SimilarityCore", "JSON", "StoreSupport", "TestSupport"]),
+    .testTarget(
+      name: "SQLiteRecordsTests",
+      dependencies: [
+        "SQLiteRecords", "VectorStore", "VectorIndex", "SimilarityCore", "CSQLite", "StoreSupport", "TestSupport",
+      ]),
     .testTarget(
       name: "SentenceEncoderTests", dependencies: ["SentenceEncoder", "SimilarityCore", "TestSupport"],
       exclude: ["Fixtures", "generate_fixtures.py"]),
-    .testTarget(name: "ServiceTests", dependencies: ["Service", "HTTP1", "Safetensors", "VectorStore", "TestSupport"]),
+    .testTarget(
+      name: "ServiceTests",
+      dependencies: ["Service", "HTTP1", "Safetensors", "VectorStore", "StoreSupport", "TestSupport"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c17,

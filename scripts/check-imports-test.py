@@ -47,6 +47,14 @@ let package = Package(
 
 # (file to replace, its new text, what must be found; the sound package plus this one change)
 FAULTS = [
+    (
+        "Package.swift",
+        SOUND["Package.swift"].replace(
+            '.target(name: "CLinux"),',
+            '.target(name: "CLinux"),\n    .target(name: "VectorStore", dependencies: ["SQLiteRecords"]),\n    .target(name: "SQLiteRecords"),',
+        ),
+        "Package.swift:11: VectorStore (rank 2) depends on SQLiteRecords (rank 3): ranks only look down",
+    ),
     ("Sources/http-echo/main.swift", "\n\nimport HTTP1\n", "Sources/http-echo/main.swift:3: http-echo imports HTTP1, which is not among"),
     ("Sources/HTTP1/Deep/a.swift", "import Foundation\n", "Sources/HTTP1/Deep/a.swift:1: HTTP1 does without Foundation"),
     ("Sources/HTTP1/Deep/a.swift", "import class Foundation.JSONDecoder\n", "Sources/HTTP1/Deep/a.swift:1: HTTP1 does without"),

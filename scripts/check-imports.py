@@ -22,6 +22,7 @@ RANKS = {
     "loss-bench": 4,
     "index-bench": 4,
     "Service": 3,
+    "SQLiteRecords": 3,
     "HTTPServer": 2,
     "VectorStore": 2,
     "SentenceEncoder": 2,

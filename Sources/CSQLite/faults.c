@@ -4,7 +4,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-// What an opened file begins with; the file of the default system follows it in the same block.
+// The beginning of an opened file; the default file system's own file follows it in the same block.
 typedef struct {
   sqlite3_file base;
   sqlite3_file *real;
@@ -16,8 +16,11 @@ static atomic_long seen;
 static atomic_long failing;
 static atomic_int failing_code;
 static atomic_int failing_stays;
+static atomic_long reads_seen;
+static atomic_long read_failing;
+static atomic_int read_code;
 
-// SQLITE_OK, or the error that this write is to have.
+// SQLITE_OK, or the error with which this write is to fail.
 static int strike(void) {
   long number = atomic_fetch_add(&seen, 1) + 1;
   long nth = atomic_load(&failing);
@@ -30,9 +33,15 @@ static sqlite3_file *real(sqlite3_file *file) { return ((Faulty *)file)->real; }
 static const sqlite3_io_methods *methods(sqlite3_file *file) { return real(file)->pMethods; }
 
 static int f_close(sqlite3_file *f) { return methods(f)->xClose(real(f)); }
-static int f_read(sqlite3_file *f, void *to, int n, sqlite3_int64 at) { return methods(f)->xRead(real(f), to, n, at); }
 
-// The first half is written: a failed write is not one that did nothing.
+static int f_read(sqlite3_file *f, void *to, int n, sqlite3_int64 at) {
+  long number = atomic_fetch_add(&reads_seen, 1) + 1;
+  long nth = atomic_load(&read_failing);
+  if (nth != 0 && number >= nth) return atomic_load(&read_code);
+  return methods(f)->xRead(real(f), to, n, at);
+}
+
+// The first half is written, because a write that fails may have done something.
 static int f_write(sqlite3_file *f, const void *from, int n, sqlite3_int64 at) {
   int code = strike();
   if (code == SQLITE_OK) return methods(f)->xWrite(real(f), from, n, at);
@@ -66,7 +75,7 @@ static int f_shm_lock(sqlite3_file *f, int offset, int n, int flags) {
 static void f_shm_barrier(sqlite3_file *f) { methods(f)->xShmBarrier(real(f)); }
 static int f_shm_unmap(sqlite3_file *f, int deletes) { return methods(f)->xShmUnmap(real(f), deletes); }
 
-// Version 2: no mapped reads, which would go past this file.
+// Version 2 has no mapped reads, which would bypass these functions.
 static const sqlite3_io_methods faulty_methods = {
     2,         f_close,   f_read,    f_write,    f_truncate, f_sync,        f_size,     f_lock, f_unlock, f_reserved,
     f_control, f_sector,  f_device,  f_shm_map,  f_shm_lock, f_shm_barrier, f_shm_unmap, 0,      0,
@@ -78,7 +87,7 @@ static int f_open(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *file, i
   opened->real = (sqlite3_file *)(opened + 1);
   memset(opened->real, 0, (size_t)system_vfs->szOsFile);
   int code = system_vfs->xOpen(system_vfs, name, opened->real, flags, out);
-  // SQLite calls xClose where there are methods.
+  // SQLite calls xClose only if there are methods.
   opened->base.pMethods = opened->real->pMethods ? &faulty_methods : 0;
   return code;
 }
@@ -88,7 +97,7 @@ int nf_faults_register(void) {
   sqlite3_vfs *found = sqlite3_vfs_find(0);
   if (!found) return SQLITE_ERROR;
   system_vfs = found;
-  // What is not wrapped goes straight to the default system's functions, which use only what is copied here.
+  // Functions that are not wrapped stay the default file system's own, which use only what is copied here.
   faulty = *found;
   faulty.zName = "nearfar-faults";
   faulty.szOsFile = (int)sizeof(Faulty) + found->szOsFile;
@@ -105,4 +114,13 @@ void nf_faults_arm(long n, int code, int stays) {
   atomic_store(&failing, n);
 }
 
+void nf_faults_arm_reads(long n, int code) {
+  atomic_store(&read_failing, 0);
+  atomic_store(&reads_seen, 0);
+  atomic_store(&read_code, code);
+  atomic_store(&read_failing, n);
+}
+
 long nf_faults_seen(void) { return atomic_load(&seen); }
+
+long nf_faults_reads_seen(void) { return atomic_load(&reads_seen); }

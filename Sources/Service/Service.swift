@@ -16,20 +16,20 @@ public final class Service: RequestHandler {
   /// Loads the model folder and builds the service around it; ready as soon as it exists.
   ///
   /// - Throws: `EncoderError` naming the file and key at fault.
-  public convenience init(model folder: String, configuration: ServiceConfiguration) throws {
-    try self.init(encoder: try SentenceEncoder(folder: folder), configuration: configuration)
+  public convenience init(model folder: String, store: CollectionStore, configuration: ServiceConfiguration) throws {
+    try self.init(encoder: try SentenceEncoder(folder: folder), store: store, configuration: configuration)
   }
 
   /// A service around a loaded encoder.
   ///
-  /// - Throws: `OpenError` or `StoreError` when the collections cannot be used.
-  public init(encoder: SentenceEncoder, configuration: ServiceConfiguration) throws {
+  /// - Parameter store: the opened collections.
+  /// - Throws: `StoreError` when the collections cannot be used.
+  public init(encoder: SentenceEncoder, store: CollectionStore, configuration: ServiceConfiguration) throws {
     limits = configuration.limits
     queues = WorkQueues(count: configuration.threads)
     counters = Metrics()
     let texts = TextEncoder(
       encoder: encoder, batcher: Batcher(encoder: encoder, queues: queues, metrics: counters))
-    let store = try configuration.store ?? CollectionStore()
     try Self.makeDefault(in: store, dimension: encoder.dimension)
     let negatives = QueueRegistry(work: queues)
     let idempotency = IdempotencyStore(work: queues, now: configuration.clock)

@@ -1,6 +1,5 @@
 import Platform
 import Safetensors
-import VectorStore
 
 /// What a service is started with.
 public struct ServiceConfiguration: Sendable {
@@ -9,8 +8,6 @@ public struct ServiceConfiguration: Sendable {
   public var limits: Limits
   /// Connections that the server takes; shown by `/info`.
   public var maxConnections = 1024
-  /// The opened collections; nil for new ones in memory.
-  public var store: CollectionStore?
   /// Bytes that the header of an export may have; what readers of the format take, and less in tests.
   public var longestExportHeader = SafetensorsHead.longest
   /// Monotonic nanoseconds, by which answers under an `Idempotency-Key` and versions kept for exports expire.

@@ -6,6 +6,8 @@ public enum IndexError: Error, Sendable, Equatable {
   case zeroVector(row: Int)
   /// Memory could not be had.
   case outOfMemory
+  /// The matrix library, or a thread that it needs, failed; values never cause it.
+  case libraryFailed
   /// There is no room on the disk for rows.
   case full
   /// Rows cannot be kept on disk, and why.

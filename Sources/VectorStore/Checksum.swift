@@ -1,28 +1,37 @@
-/// 64 bits over a row's values, to find a flipped bit, a lost byte or a swapped value; no defence against an attacker.
+/// 64 bits over the values of a row or a file, to find a flipped bit, a lost byte or a swapped value; no defence against an
+/// attacker.
 ///
 /// Every step is a bijection of the state for a given word, so a change within one word always changes the result.
-struct Checksum {
+package struct Checksum {
   private var state: UInt64
 
-  /// - Parameter kind: keeps rows of different tables apart.
-  init(_ kind: UInt64) { state = kind &* 0x9E37_79B9_7F4A_7C15 }
+  /// - Parameter kind: tells rows of different tables, and files, apart.
+  package init(_ kind: UInt64) { state = kind &* 0x9E37_79B9_7F4A_7C15 }
 
-  mutating func add(_ word: UInt64) {
+  package mutating func add(_ word: UInt64) {
     state = (state ^ word) &* 0xFF51_AFD7_ED55_8CCD
     state ^= state >> 32
   }
 
-  mutating func add(_ number: Int64) { add(UInt64(bitPattern: number)) }
+  package mutating func add(_ number: Int64) { add(UInt64(bitPattern: number)) }
 
   /// Absent and empty differ.
-  mutating func add(_ text: String?) {
+  package mutating func add(_ text: String?) {
     guard var text else { return add(UInt64.max) }
     text.withUTF8 { add(UnsafeRawBufferPointer($0)) }
   }
 
-  mutating func add(_ bytes: [UInt8]?) {
+  package mutating func add(_ bytes: [UInt8]?) {
     guard let bytes else { return add(UInt64.max) }
     bytes.withUnsafeBytes { add($0) }
+  }
+
+  /// The values of a point, all at once.
+  package mutating func add(_ point: Point) {
+    add(point.id)
+    add(point.vector)
+    add(point.text)
+    add(point.metadata)
   }
 
   mutating func add(_ values: [Float]) { values.withUnsafeBytes { add($0) } }
@@ -32,7 +41,7 @@ struct Checksum {
     addWords(bytes)
   }
 
-  /// A part of a buffer whose length was added; every part but the last is a multiple of 8 bytes.
+  /// A part of a buffer whose length has been added; every part but the last must be a multiple of 8 bytes.
   // SAFETY: every load is within the buffer's bounds, which are checked.
   mutating func addWords(_ bytes: UnsafeRawBufferPointer) {
     let whole = bytes.count & ~7
@@ -44,6 +53,6 @@ struct Checksum {
     if whole < bytes.count { add(last) }
   }
 
-  /// As SQLite's integer.
-  var value: Int64 { Int64(bitPattern: state) }
+  /// As the signed integer that databases store.
+  package var value: Int64 { Int64(bitPattern: state) }
 }

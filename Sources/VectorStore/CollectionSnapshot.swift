@@ -1,13 +1,12 @@
-import SimilarityCore
 import VectorIndex
 
-/// One version of a collection, consistent in itself; later writes do not touch it.
+/// One version of a collection, consistent in itself; later writes do not change it.
 public struct CollectionSnapshot: Sendable {
-  /// Counts the batches that changed the collection.
+  /// The number of batches that have changed the collection.
   public internal(set) var version: Int
-  /// The fingerprint of the model that embedded the collection's texts; nil while it has only seen vectors.
+  /// The fingerprint of the model that embedded the collection's texts; nil while it has been given vectors only.
   public internal(set) var model: String?
-  /// nil where the default holds.
+  /// nil where the default applies.
   var ownRecallTarget: RecallTarget?
   var vectors: IndexSnapshot
   var records = RecordBlocks()
@@ -23,10 +22,10 @@ public struct CollectionSnapshot: Sendable {
     self.vectors = vectors
   }
 
-  /// Recall@10 that searches have which ask for none, where there is a graph.
+  /// The recall@10 of searches that ask for none, where there is a graph.
   public var recallTarget: Double { vectors.defaultTarget }
 
-  /// The graph that searches go over; nil while searches are exact.
+  /// The graph that searches walk; nil while searches are exact.
   public var graph: GraphSummary? {
     guard let graph = vectors.graph else { return nil }
     let calibration = vectors.calibration
@@ -58,41 +57,6 @@ public struct CollectionSnapshot: Sendable {
     return ids.sorted(by: IDBytes.precedes)
   }
 
-  /// The points nearest to each row of `queries`.
-  ///
-  /// - Throws: ``StoreError`` naming the row of a query that cannot be compared.
-  public func nearest(to queries: Matrix, _ search: NeighborSearch) throws(StoreError) -> NeighborResult {
-    var options = SearchOptions(k: search.k)
-    options.mode = search.mode
-    options.recallTarget = search.recallTarget
-    options.loop = search.loop
-    options.allowed = search.filter.map { metadata.matches($0, among: live) }
-    if search.excluding.contains(where: { $0 != nil }) {
-      options.excluded = (0..<queries.rows).map { row in
-        guard row < search.excluding.count, let id = search.excluding[row] else { return nil }
-        return order.slot(of: id, in: self.records)
-      }
-    }
-    let records = self.records
-    do throws(IndexError) {
-      let found = try vectors.nearest(to: queries, options) { a, b in
-        IDBytes.precedes(records[a]?.id ?? "", records[b]?.id ?? "")
-      }
-      let neighbors = found.neighbors.map { candidates in
-        candidates.compactMap { candidate in
-          records[candidate.position].map {
-            Neighbor(score: candidate.score, slot: candidate.position, record: $0, vectors: vectors)
-          }
-        }
-      }
-      return NeighborResult(
-        neighbors: neighbors, ef: found.ef, expectedRecall: found.expectedRecall,
-        matching: options.allowed?.count ?? count)
-    } catch {
-      throw StoreError(error)
-    }
-  }
-
   private func point(at slot: Int) -> Point? {
     records[slot].map {
       Point(id: $0.id, vector: vectors.vector(at: slot), text: $0.text, metadata: $0.metadata)
@@ -100,30 +64,44 @@ public struct CollectionSnapshot: Sendable {
   }
 }
 
-/// A graph and how well its walks find what the exact search finds.
-public struct GraphSummary: Sendable {
-  public let nodes: Int
-  /// The pool of a search for ten neighbours that asks for nothing; nil where exact search is as fast.
-  public let ef: Int?
-  /// Recall@10 with that pool as it was measured.
-  public let expectedRecall: Double
-  /// Recall@10 that the pool was chosen for.
-  public let target: Double
-  /// Rows, before they were linked, and queries of clients that it was measured on; older ones count for less.
-  public let rows: Double
-  public let asked: Double
-  /// When it was last measured, in seconds since 1970; nil before.
-  public let measuredAt: Int?
-}
-
-extension StoreError {
-  init(_ error: IndexError) {
-    switch error {
-    case .dimension(let row, let expected, let found): self = .dimension(row: row, expected: expected, found: found)
-    case .zeroVector(let row): self = .zeroVector(row: row)
-    case .outOfMemory: self = .unavailable("there is not enough memory")
-    case .full: self = .full
-    case .rowsUnavailable(let reason): self = .unavailable("rows cannot be kept on disk: \(reason)")
+extension CollectionSnapshot {
+  /// Inserts `points`, which have been checked, replacing those with the same id.
+  ///
+  /// - Throws: when the index cannot take them in; the snapshot is of no use then.
+  mutating func insert(_ points: [Point], into index: VectorIndex) throws(IndexError) {
+    let old = take(points.lazy.map(\.id))
+    var rows: [Float] = []
+    rows.reserveCapacity(points.count * index.dimension)
+    for point in points { rows.append(contentsOf: point.vector) }
+    let slots = try index.apply(removing: old, adding: rows)
+    precondition(slots.count == points.count, "the index gives every row a slot")
+    for (point, slot) in zip(points, slots) {
+      records.set(slot, Record(id: point.id, text: point.text, metadata: point.metadata))
+      order.insert(slot, in: records)
+      metadata.insert(slot: slot, metadata: point.metadata)
     }
+    vectors = index.snapshot
+  }
+
+  /// Removes the points with these ids; unknown ids are skipped.
+  ///
+  /// - Throws: as ``insert(_:into:)``.
+  mutating func remove(_ ids: [String], from index: VectorIndex) throws(IndexError) {
+    _ = try index.apply(removing: take(ids), adding: [])
+    vectors = index.snapshot
+  }
+
+  /// Removes everything of these points but their vectors.
+  ///
+  /// - Returns: the slots that the points had.
+  private mutating func take(_ ids: some Sequence<String>) -> [Int] {
+    var slots: [Int] = []
+    for id in ids {
+      guard let slot = order.remove(id, in: records) else { continue }
+      metadata.remove(slot: slot, metadata: records[slot]?.metadata)
+      records.set(slot, nil)
+      slots.append(slot)
+    }
+    return slots
   }
 }

@@ -1,191 +1,212 @@
+import Dispatch
 import Platform
 import Synchronization
 import VectorIndex
 
 /// All collections of the process, by name.
 public final class CollectionStore: Sendable {
-  /// Where collections are kept.
-  public enum Location: Sendable, Equatable, CustomStringConvertible {
-    /// Nowhere: they end with the process.
-    case memory
-    /// A folder, made if there is none.
-    case folder(String)
-
-    public var description: String {
-      switch self {
-      case .memory: ":memory:"
-      case .folder(let path): path
-      }
-    }
-  }
-
-  public let location: Location
-  /// The data folder cannot be written: every write fails.
-  public let isReadOnly: Bool
-  /// How every collection's index is built.
+  /// How the index of every collection is built.
   private let options: IndexOptions
-  private let collections = Mutex<[String: Collection]>([:])
+  private let collections = Mutex<[String: VectorCollection]>([:])
   private let writer: Writer
-  private let records: SQLiteRecords
-  /// Locked while it lives.
-  private let folder: Mutex<DataFolder?>
+  private let isClosed = Atomic(false)
   private let progress: @Sendable (String) -> Void
 
-  /// Opens what is there and loads it into memory.
+  /// Loads the collections of `records` into memory.
   ///
   /// - Parameters:
   ///   - threads: how many build an index.
-  ///   - lowMemory: whether f32 rows are in a file of the folder and mapped, which leaves codes and graphs in memory.
-  ///   - progress: gets a line now and then.
-  /// - Throws: ``OpenError`` naming the path: a folder that is in use or cannot be made, a newer or foreign file, damage.
-  public convenience init(
-    data: Location = .memory, threads: Int = 1, lowMemory: Bool = false,
+  ///   - lowMemory: whether f32 rows are in a mapped file in the records' folder, so that only codes and graphs are in memory.
+  ///   - progress: receives a line of text now and then.
+  /// - Throws: ``OpenError`` naming what is damaged or cannot be read.
+  package convenience init(
+    records: any Records, threads: Int, lowMemory: Bool = false,
     progress: @escaping @Sendable (String) -> Void = { _ in }
   ) throws(OpenError) {
     var options = IndexOptions()
     options.threads = max(1, threads)
-    if lowMemory, case .folder(let path) = data { options.rowFolder = path }
-    try self.init(data: data, index: options, vfs: nil, progress: progress)
+    if lowMemory { options.rowFolder = records.location.folder }
+    try self.init(records: records, index: options, progress: progress)
   }
 
-  /// - Parameter vfs: a registered file system of SQLite's.
-  /// - Parameter readOnly: takes the folder for one that cannot be written.
+  /// - Parameter options: how the index of every collection is built.
   package init(
-    data: Location, index options: IndexOptions = IndexOptions(), vfs: String?, readOnly: Bool = false,
-    bounds: RecordBounds = RecordBounds(),
+    records: any Records, index options: IndexOptions = IndexOptions(),
     progress: @escaping @Sendable (String) -> Void = { _ in }
   ) throws(OpenError) {
     HeapMemory.shareHeaps(cores: options.threads)
-    location = data
     self.options = options
     self.progress = progress
-    let mark: CommitMark?
-    switch data {
-    case .memory:
-      isReadOnly = false
-      folder = Mutex(nil)
-      mark = nil
-      records = try SQLiteRecords(path: ":memory:", bounds: bounds)
-      try records.prepareToWrite()
-    case .folder(let path):
-      let opened = try DataFolder(path, readOnly: readOnly)
-      isReadOnly = opened.isReadOnly
-      if isReadOnly { progress("the folder \(path) cannot be written: its collections are served read-only") }
-      records = try SQLiteRecords.open(in: opened, vfs: vfs, bounds: bounds)
-      mark = isReadOnly ? nil : CommitMark(in: path)
-      opened.markUsed()
-      folder = Mutex(opened)
-    }
-    writer = Writer(records: records, mark: mark)
+    writer = Writer(records: records)
     let stored: [StoredCollection]
-    do throws(StoreError) { stored = try records.collections() } catch { throw OpenError("\(data): \(error)") }
+    do throws(StoreError) {
+      stored = try records.collections()
+    } catch {
+      throw OpenError("\(records.location): the collections cannot be read", error)
+    }
     for row in stored {
       let file = graphFile(row.id)
-      let (index, snapshot, graph) = try Loading.load(row, from: records, options, file, progress: progress)
-      let loaded = Collection(
-        row, index: index, snapshot: snapshot, writer: writer, graphFile: isReadOnly ? nil : file, graph: graph)
-      // What was long to build is not built again after a kill.
-      switch graph {
+      let (index, snapshot, origin) = try Loading.load(row, from: records, options, file, progress: progress)
+      let loaded = VectorCollection(
+        row, index: index, snapshot: snapshot, writer: writer,
+        savedGraph: SavedGraph(file: isReadOnly ? nil : file, origin: origin))
+      // Saved now, so that a graph that took long to build is not built again after a kill.
+      switch origin {
       case .built, .damaged: loaded.saveGraph()
       case .none, .saved: break
       }
       collections.withLock { $0[row.name] = loaded }
     }
-    try records.accept()
-    // What the killed process did not come to note.
-    if records.hadLog, let mark, let number = try? records.advanceMark() { mark.write(number) }
-    // From here on the records are the writer's.
-    if records.hasRemnants { writer.sweep() }
-    if case .folder(let path) = data, !isReadOnly { GraphFile.removeOthers(in: path, than: stored.map(\.id)) }
+    try records.beginWriting()
+    if let folder = location.folder, !isReadOnly { GraphFile.removeOthers(in: folder, than: stored.map(\.id)) }
   }
+
+  public var location: RecordsLocation { writer.records.location }
+
+  /// The place of the records cannot be written: every write fails.
+  public var isReadOnly: Bool { writer.records.isReadOnly }
+
+  /// Transactions that have been committed since the store was opened.
+  public var commits: Int { writer.commits.load(ordering: .relaxed) }
 
   private func graphFile(_ id: Int64) -> GraphFile? {
-    guard case .folder(let path) = location else { return nil }
-    return GraphFile(in: path, collection: id, progress: progress)
+    location.folder.map { GraphFile(in: $0, collection: id, progress: progress) }
   }
 
-  /// Makes a collection, or finds the one that is alike.
+  // MARK: Collections
+
+  /// Every collection, by name.
+  public var all: [VectorCollection] {
+    collections.withLock { Array($0.values) }.sorted { $0.name < $1.name }
+  }
+
+  public func collection(_ name: String) throws(StoreError) -> VectorCollection {
+    guard let found = find(name) else { throw .unknownCollection(name) }
+    return found
+  }
+
+  private func find(_ name: String) -> VectorCollection? { collections.withLock { $0[name] } }
+
+  /// Makes a collection, or finds the one that has this name.
   ///
-  /// - Parameter recallTarget: a setting, which one that is there is given as well; without one it keeps what it has.
-  /// - Returns: the collection, and whether it is new.
-  /// - Throws: ``StoreError/conflict(_:)`` when one of that name has another dimension or metric.
+  /// - Parameters:
+  ///   - recallTarget: a setting, which is changed in an existing collection, too; `keep` leaves that as it is.
+  ///   - completion: called once, on this thread or on the writer's, which it must not block: with the collection, once it is
+  ///     durable, and whether it is new; or with ``StoreError/conflict(_:)`` when there is one of that name with another
+  ///     dimension or metric.
   public func create(
-    _ name: String, dimension: Int, metric: Metric = .cosine, recallTarget: RecallTargetChange = .keep
-  ) throws(StoreError) -> (collection: Collection, created: Bool) {
-    if let existing = collections.withLock({ $0[name] }) {
+    _ name: String, dimension: Int, metric: Metric = .cosine, recallTarget: RecallTargetChange = .keep,
+    completion: @escaping @Sendable (Result<(collection: VectorCollection, created: Bool), StoreError>) -> Void
+  ) {
+    let again = { @Sendable in
+      self.create(
+        name, dimension: dimension, metric: metric, recallTarget: recallTarget, completion: completion)
+    }
+    if let existing = find(name) {
       guard existing.dimension == dimension, existing.metric == metric else {
-        throw .conflict(
-          "collection '\(name)' exists with dimension \(existing.dimension) and metric \(existing.metric.rawValue)")
+        return completion(
+          .failure(
+            .conflict(
+              "collection '\(name)' exists with dimension \(existing.dimension) and metric \(existing.metric.rawValue)")
+          ))
       }
-      do throws(StoreError) {
-        try existing.change(recallTarget)
-      } catch {
+      return existing.change(recallTarget) { result in
+        switch result {
+        case .success: completion(.success((existing, false)))
         // It was dropped meanwhile.
-        guard case .unknownCollection = error else { throw error }
-        return try create(name, dimension: dimension, metric: metric, recallTarget: recallTarget)
+        case .failure(.unknownCollection): again()
+        case .failure(let error): completion(.failure(error))
+        }
       }
-      return (existing, false)
     }
     var target: RecallTarget?
     if case .set(let wanted) = recallTarget { target = wanted }
     let change = RecordChange.create(name: name, dimension: dimension, metric: metric, recallTarget: target)
-    do throws(StoreError) {
-      _ = try writer.perform(.record(change), for: nil) { [self] result in
-        guard case .success(.created(let stored)) = result else { return }
-        let index = VectorIndex(dimension: stored.dimension, metric: stored.metric, options: options)
-        index.setRecallTarget(stored.recallTarget?.value)
-        let snapshot = CollectionSnapshot(
-          version: 0, model: nil, recallTarget: stored.recallTarget, vectors: index.snapshot)
-        let made = Collection(stored, index: index, snapshot: snapshot, writer: writer, graphFile: graphFile(stored.id))
-        collections.withLock { $0[name] = made }
-      }
-    } catch {
-      // Another caller was first: the answer is about what it made.
-      guard case .conflict = error, collections.withLock({ $0[name] != nil }) else { throw error }
-      return try create(name, dimension: dimension, metric: metric, recallTarget: recallTarget)
-    }
-    return (try collection(name), true)
+    writer.submit(
+      Writer.Pending(change: .record(change), collection: nil) { [self] result in
+        switch result {
+        case .success(.created(let stored)): completion(.success((publish(stored), true)))
+        case .success: preconditionFailure("a new collection is committed as one")
+        // Another caller was first: the answer is about the collection that it made.
+        case .failure(.conflict) where find(name) != nil: again()
+        case .failure(let error): completion(.failure(error))
+        }
+      })
   }
 
-  public func collection(_ name: String) throws(StoreError) -> Collection {
-    guard let found = collections.withLock({ $0[name] }) else { throw .unknownCollection(name) }
-    return found
+  /// As ``create(_:dimension:metric:recallTarget:completion:)``, and blocks until the answer is there: for a start, never on a
+  /// queue that serves requests.
+  public func create(
+    _ name: String, dimension: Int, metric: Metric = .cosine, recallTarget: RecallTargetChange = .keep
+  ) throws(StoreError) -> (collection: VectorCollection, created: Bool) {
+    let answer = AnswerSlot<(collection: VectorCollection, created: Bool)>()
+    create(name, dimension: dimension, metric: metric, recallTarget: recallTarget) { answer.put($0) }
+    return try answer.wait()
   }
 
-  /// Every collection, by name.
-  public var all: [Collection] {
-    collections.withLock { Array($0.values) }.sorted { $0.name < $1.name }
+  /// A collection that was committed becomes visible. On the writer's queue, before a later change runs.
+  private func publish(_ stored: StoredCollection) -> VectorCollection {
+    let index = VectorIndex(dimension: stored.dimension, metric: stored.metric, options: options)
+    index.setRecallTarget(stored.recallTarget?.value)
+    let snapshot = CollectionSnapshot(
+      version: 0, model: nil, recallTarget: stored.recallTarget, vectors: index.snapshot)
+    let made = VectorCollection(
+      stored, index: index, snapshot: snapshot, writer: writer, savedGraph: SavedGraph(file: graphFile(stored.id)))
+    collections.withLock { $0[stored.name] = made }
+    return made
   }
 
-  /// Deletes a collection and its points. Waits until that is durable.
-  public func delete(_ name: String) throws(StoreError) {
-    let found = try collection(name)
-    do throws(StoreError) {
-      _ = try writer.perform(.record(.drop(collection: found.id)), for: nil) { [self] result in
-        guard case .success = result else { return }
-        collections.withLock { $0[name] = nil }
-        graphFile(found.id)?.remove()
-      }
-    } catch {
-      if case .unknownCollection = error { throw .unknownCollection(name) }
-      throw error
-    }
+  /// Deletes a collection and its points.
+  ///
+  /// - Parameter completion: called once that is durable, or with the error, as in
+  ///   ``create(_:dimension:metric:recallTarget:completion:)``.
+  public func delete(_ name: String, completion: @escaping @Sendable (Result<Void, StoreError>) -> Void) {
+    guard let found = find(name) else { return completion(.failure(.unknownCollection(name))) }
+    writer.submit(
+      Writer.Pending(change: .record(.drop(collection: found.id)), collection: nil) { [self] result in
+        switch result {
+        case .success:
+          collections.withLock { $0[name] = nil }
+          graphFile(found.id)?.remove()
+          completion(.success(()))
+        // The records only know its number.
+        case .failure(.unknownCollection): completion(.failure(.unknownCollection(name)))
+        case .failure(let error): completion(.failure(error))
+        }
+      })
   }
 
-  /// Finishes what waits, saves the graphs, flushes and closes; later writes fail, reads go on.
+  // MARK: Closing
+
+  /// Finishes the writes that wait, saves the graphs and closes the records; later writes fail, reads go on.
   public func close() {
-    let isOpen = folder.withLock { $0 != nil }
-    writer.exclusively { records in
-      if isOpen { for collection in all { collection.saveGraph() } }
-      writer.noteCommits()
-      records.close()
+    let isFirst = !isClosed.exchange(true, ordering: .relaxed)
+    writer.exclusively { [self] in
+      if isFirst { for collection in all { collection.saveGraph() } }
+      writer.records.close()
     }
-    folder.withLock { $0 = nil }
   }
-
-  /// Transactions that were committed since the store was opened.
-  public var commits: Int { records.commits.load(ordering: .relaxed) }
 
   /// Lets writes gather while `body` runs, so that they go into one transaction.
   package func holdingWrites(_ body: () -> Void) { writer.holding(body) }
+}
+
+/// Lets a caller wait for the answer that a completion receives.
+package final class AnswerSlot<Value: Sendable>: Sendable {
+  private let answer = Mutex<Result<Value, StoreError>?>(nil)
+  private let arrived = DispatchSemaphore(value: 0)
+
+  package init() {}
+
+  package func put(_ result: Result<Value, StoreError>) {
+    answer.withLock { $0 = result }
+    arrived.signal()
+  }
+
+  /// Blocks until ``put(_:)`` has been called. To be called once.
+  package func wait() throws(StoreError) -> Value {
+    arrived.wait()
+    guard let result = answer.withLock({ $0 }) else { preconditionFailure("an answer was put before it was signalled") }
+    return try result.get()
+  }
 }

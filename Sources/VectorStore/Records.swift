@@ -1,118 +1,113 @@
 import VectorIndex
 
-/// Where collections are kept: what is durable of them, behind an interface that is narrow enough for a server of records
-/// (PostgreSQL, say) that several replicas follow.
+/// Where collections are kept: everything of them that is durable.
 ///
-/// A collection's versions are dense and in commit order: 1 for its first batch, one more for each further one. From any
-/// version on, ``changes(of:after:limit:)`` tells what is different; whoever applies the pages in order has an identical
-/// collection. Of deletions the oldest are forgotten in time, so a follower that is far behind loads anew. One caller at a time.
-protocol Records: Sendable {
-  /// Every collection, dropped ones left out.
+/// The interface is narrow enough for a database server that several replicas share. A collection's versions are dense and in
+/// commit order: 1 for its first batch, one more for each later one. ``changes(of:after:limit:)`` gives what has changed since
+/// a version; whoever applies the pages in order has an identical collection. The oldest deletions are forgotten in time, so a
+/// follower that is far behind has to load the collection again.
+///
+/// Calls may come from any thread and return when they are done; commits come from one queue that waits for them. What the
+/// records need beside commits (removing the rows of dropped collections, say) they do on their own, between the commits.
+package protocol Records: AnyObject, Sendable {
+  var location: RecordsLocation { get }
+
+  /// Every write fails: the place can only be read.
+  var isReadOnly: Bool { get }
+
+  /// Every collection that has not been dropped, in the order in which they were made.
   func collections() throws(StoreError) -> [StoredCollection]
 
-  /// Commits `group` in one transaction, in order; when this returns it is durable. A change that is refused leaves nothing
-  /// behind and does not touch the others.
+  /// Calls `body` with every point of a collection, in the order of their versions, and checks that none is damaged.
   ///
-  /// - Returns: for each change what became of it.
+  /// - Throws: ``OpenError`` naming what is damaged or cannot be read, or what `body` throws.
+  func load(_ collection: StoredCollection, _ body: (Point) throws(OpenError) -> Void) throws(OpenError)
+
+  /// Called once, before the first commit and after every collection has been loaded and found whole. Until then nothing that
+  /// is stored may change, so that whoever refuses to start leaves everything as it was.
+  func beginWriting() throws(OpenError)
+
+  /// Commits `group` in one transaction, in order; when this returns it is durable. A change that is refused leaves nothing
+  /// behind and does not affect the others.
+  ///
+  /// - Returns: the outcome of each change.
   /// - Throws: when nothing of the group was stored.
   func commit(_ group: [RecordChange]) throws(StoreError) -> [Result<Committed, StoreError>]
 
-  /// Calls `body` with every point of a collection, in the order of their versions; checks that nothing is damaged.
+  /// What has changed after `version`: at least one whole batch, and no further one once there are `limit` points and
+  /// deletions.
   ///
-  /// - Throws: ``OpenError`` naming what is damaged.
-  func load(_ collection: StoredCollection, _ body: (Point) throws(OpenError) -> Void) throws(OpenError)
-
-  /// What changed after `version`, at least one whole batch and no more once `limit` points are reached.
-  ///
-  /// - Throws: ``StoreError/tooOld(oldest:)`` for a version from which on deletions are not all remembered.
+  /// - Throws: ``StoreError/tooOld(oldest:)`` when deletions after `version` have been forgotten.
   func changes(of collection: Int64, after version: Int, limit: Int) throws(StoreError) -> ChangePage
 
-  /// Whether rows of dropped collections are there still.
-  var hasRemnants: Bool { get }
-
-  /// Deletes some rows of a dropped collection in a transaction of its own, which is short.
-  ///
-  /// - Returns: whether there are more.
-  func sweep() throws(StoreError) -> Bool
-
-  /// Commits a number that is one higher than the last; what was committed before is then durable, too.
-  func advanceMark() throws(StoreError) -> Int64
-
-  /// Flushes and closes; later calls fail.
+  /// Makes everything durable and lets go of the place; later calls fail.
   func close()
 }
 
-/// A collection as it is kept.
-struct StoredCollection: Sendable, Equatable {
-  /// Never used again for another collection.
-  let id: Int64
-  var name: String
-  let dimension: Int
-  let metric: Metric
-  var model: String?
-  /// nil where the default holds.
-  var recallTarget: RecallTarget?
-  var version: Int64 = 0
-  var count: Int64 = 0
-  /// The sum of its rows' checksums, modulo 2^64: a row that is lost, doubled or old is found by it.
-  var digest: Int64 = 0
-  /// Remembered deletions. Counted while loading.
-  var tombstones: Int64 = 0
-  /// The newest version of which a deletion may be forgotten; 0 while all are remembered. Found while loading.
-  var horizon: Int64 = 0
+/// Where records are kept, as people and monitoring are told.
+public struct RecordsLocation: Sendable, Equatable, CustomStringConvertible {
+  /// The kind of place, as a label in `/metrics`: `memory` or `folder`.
+  public let kind: String
+  /// The place itself, as in `/info`: `:memory:` or the path of the folder.
+  public let description: String
+  /// A folder that only this process writes while the records are open, for what can be made again from them: saved graphs,
+  /// mapped rows. nil when there is none.
+  package let folder: String?
+
+  package init(kind: String, description: String, folder: String?) {
+    self.kind = kind
+    self.description = description
+    self.folder = folder
+  }
 }
 
-extension StoredCollection {
-  /// Before the id, in the name that a dropped collection has until its rows are gone.
-  private static let droppedMark = ":dropped:"
+/// A collection as the records have it.
+package struct StoredCollection: Sendable, Equatable {
+  /// Never used again for another collection.
+  package let id: Int64
+  package var name: String
+  package let dimension: Int
+  package let metric: Metric
+  /// The fingerprint of the model that embedded the collection's texts.
+  package var model: String?
+  /// nil where the default applies.
+  package var recallTarget: RecallTarget?
+  package var version: Int
+  /// Points.
+  package var count: Int
 
-  var isDropped: Bool { name.hasPrefix(Self.droppedMark) }
-
-  /// As it is kept once it is dropped: its own name is free, and it has no recall target.
-  var asDropped: StoredCollection {
-    var dropped = self
-    dropped.name = "\(Self.droppedMark)\(id)"
-    dropped.recallTarget = nil
-    return dropped
+  package init(
+    id: Int64, name: String, dimension: Int, metric: Metric, model: String? = nil, recallTarget: RecallTarget? = nil,
+    version: Int = 0, count: Int = 0
+  ) {
+    self.id = id
+    self.name = name
+    self.dimension = dimension
+    self.metric = metric
+    self.model = model
+    self.recallTarget = recallTarget
+    self.version = version
+    self.count = count
   }
 }
 
 /// One change that a caller wants stored.
-enum RecordChange: Sendable {
+package enum RecordChange: Sendable {
   case create(name: String, dimension: Int, metric: Metric, recallTarget: RecallTarget?)
   case drop(collection: Int64)
   /// nil for the default.
   case retarget(collection: Int64, recallTarget: RecallTarget?)
-  /// Checked points; `model` is what embedded texts of the batch.
+  /// Points that have been checked; `model` is the fingerprint of the model that embedded texts of the batch.
   case upsert(collection: Int64, points: [Point], model: String?)
   case delete(collection: Int64, ids: [String])
 }
 
-/// What became of a change.
-enum Committed: Sendable {
+/// The outcome of a change that was stored.
+package enum Committed: Sendable {
   case created(StoredCollection)
   case dropped
   case retargeted
-  /// The version that holds the batch, or the current one when it changed nothing; the points it changed; the model.
+  /// The version that holds the batch, or the current one when it changed nothing; the number of points that it changed; the
+  /// collection's model.
   case changed(version: Int, points: Int, model: String?)
-}
-
-/// What changed in a collection from one version to another. A point that changed several times stands here once, as it is at
-/// the end, in the batch that changed it last.
-public struct ChangePage: Sendable, Equatable {
-  /// One batch, as far as later ones have left it.
-  public struct Batch: Sendable, Equatable {
-    public let version: Int
-    public internal(set) var upserts: [Point] = []
-    public internal(set) var deletes: [String] = []
-  }
-
-  /// In the order of their versions; versions of which nothing is left are passed over.
-  public let batches: [Batch]
-  /// The version that whoever has applied the page may go on from.
-  public let through: Int
-  /// Whether that is the collection's newest.
-  public let isComplete: Bool
-  /// The model of the collection's newest version.
-  public let model: String?
 }

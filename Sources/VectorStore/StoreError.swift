@@ -1,3 +1,5 @@
+import VectorIndex
+
 /// Why a collection refuses an operation.
 public enum StoreError: Error, Sendable, Equatable {
   case unknownCollection(String)
@@ -7,25 +9,90 @@ public enum StoreError: Error, Sendable, Equatable {
   case dimension(row: Int, expected: Int, found: Int)
   /// A row of zeros has no direction to compare by cosine.
   case zeroVector(row: Int)
-  /// A row holds an infinity or something that is not a number.
+  /// A row holds an infinity or a NaN.
   case notFinite(row: Int)
-  /// An id twice in one batch.
+  /// The id of this row is that of an earlier one in the batch, too.
   case duplicateID(row: Int)
   case unknownPoint(row: Int, id: String)
-  /// Deletions of versions up to `oldest` are not all remembered any more: changes can be told from there on alone, and
-  /// whoever follows the collection from an older version loads it anew.
+  /// Deletions up to version `oldest` have been forgotten: changes are available only from that version on, and whoever follows
+  /// the collection from an older one has to load it again.
   case tooOld(oldest: Int)
-  /// No room on the disk. Nothing has changed; the same write succeeds once there is room.
+  /// There is no room on the disk. Nothing has changed; the same write succeeds once there is room.
   case full
-  /// The data folder cannot be written: there are reads alone until the next start.
+  /// The place of the records cannot be written: only reads are possible until the next start.
   case readOnly
+  /// There is not enough memory. Nothing has changed; a later attempt may succeed.
+  case outOfMemory
+  /// The matrix library, or a thread that it needs, failed; values never cause it. Nothing has changed.
+  case libraryFailed
+  /// What is stored is not what was written, and how that shows.
+  case damaged(String)
   /// The records cannot be reached, and why. Nothing has changed; a later attempt may succeed.
   case unavailable(String)
 }
 
-/// Why a data folder cannot be used; the text names the path.
-public struct OpenError: Error, Sendable, Equatable, CustomStringConvertible {
-  public let description: String
+extension StoreError: CustomStringConvertible {
+  public var description: String {
+    switch self {
+    case .unknownCollection(let name): "there is no collection '\(name)'"
+    case .conflict(let reason), .damaged(let reason), .unavailable(let reason): reason
+    case .dimension(let row, let expected, let found):
+      "row \(row) has \(found) values where the collection has \(expected)"
+    case .zeroVector(let row): "row \(row) is all zeros and has no direction"
+    case .notFinite(let row): "row \(row) holds a value that is not finite"
+    case .duplicateID(let row): "the id of row \(row) appears twice in the batch"
+    case .unknownPoint(_, let id): "there is no point '\(id)'"
+    case .tooOld(let oldest): "changes are available only from version \(oldest) on"
+    case .full: "there is no room on the disk"
+    case .readOnly: "the data folder cannot be written"
+    case .outOfMemory: "there is not enough memory"
+    case .libraryFailed: "the matrix library failed"
+    }
+  }
 
-  public init(_ description: String) { self.description = description }
+  package init(_ error: IndexError) {
+    switch error {
+    case .dimension(let row, let expected, let found): self = .dimension(row: row, expected: expected, found: found)
+    case .zeroVector(let row): self = .zeroVector(row: row)
+    case .outOfMemory: self = .outOfMemory
+    case .libraryFailed: self = .libraryFailed
+    case .full: self = .full
+    case .rowsUnavailable(let reason): self = .unavailable("rows cannot be kept on disk: \(reason)")
+    }
+  }
+}
+
+/// Why records cannot be opened or loaded. The text names the path.
+public struct OpenError: Error, Sendable, Equatable, CustomStringConvertible {
+  /// What kind of failure it is: only one of them says that stored data is lost.
+  public enum Cause: Sendable, Equatable {
+    /// The place cannot be used as it is: in use, not there, not readable, of another program or a newer version.
+    case unusable
+    /// What is stored is not what was written.
+    case damaged
+    /// There is not enough memory; nothing is known to be wrong with what is stored.
+    case outOfMemory
+    /// The matrix library, or a thread that it needs, failed; nothing is known to be wrong with what is stored.
+    case libraryFailed
+  }
+
+  public let description: String
+  public let cause: Cause
+
+  public init(_ description: String, cause: Cause = .unusable) {
+    self.description = description
+    self.cause = cause
+  }
+
+  /// - Parameter what: what failed, before the reason.
+  package init(_ what: String, _ error: StoreError) {
+    description = "\(what): \(error)"
+    cause =
+      switch error {
+      case .damaged: .damaged
+      case .outOfMemory: .outOfMemory
+      case .libraryFailed: .libraryFailed
+      default: .unusable
+      }
+  }
 }

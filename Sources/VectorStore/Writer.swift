@@ -1,16 +1,17 @@
 import Dispatch
 import Synchronization
 
-/// The one that writes: whatever waits when it is free goes into one transaction.
+/// Puts every change of the store, in the order of their arrival, into transactions: whatever waits when the last one is done
+/// goes into the next.
 ///
-/// A change is durable, then in memory, then published, and only then answered. While one group is flushed to the disk the
-/// next one gathers, so that many callers share one flush and a single caller waits for nobody.
+/// A change is durable, then in memory, then published, and only then answered. While one group is flushed to the disk the next
+/// one gathers, so that many callers share one flush and a single caller waits for nobody.
 final class Writer: Sendable {
-  /// What a caller waits for.
+  /// A change that a caller waits for.
   struct Pending: Sendable {
     let change: Change
-    /// The collection that a batch is for.
-    let collection: Collection?
+    /// The collection whose points or settings it changes; nil when it makes or drops one.
+    let collection: VectorCollection?
     /// Called once, on the writer's queue.
     let completion: @Sendable (Result<Committed, StoreError>) -> Void
   }
@@ -21,28 +22,23 @@ final class Writer: Sendable {
     case deleteMatching(Filter)
   }
 
-  /// Bounds on a transaction: what gathers beyond them waits for the next.
+  /// Bounds on one transaction: changes beyond them wait for the next.
   private static let mostPoints = 50_000
   private static let mostBatches = 1024
 
-  struct State {
+  private struct State {
     var waiting: [Pending] = []
     var isScheduled = false
-    var isSweeping = false
-    /// There are commits that nobody has noted.
-    var isNoteDue = false
   }
 
   let records: any Records
-  let state = Mutex(State())
-  let queue = DispatchQueue(label: "nearfar.store.writer", qos: .userInitiated)
+  /// Transactions that have been committed.
+  let commits = Atomic(0)
+  private let state = Mutex(State())
+  private let queue = DispatchQueue(label: "nearfar.store.writer", qos: .userInitiated)
 
-  /// Where flushed commits are noted.
-  let mark: CommitMark?
-
-  init(records: any Records, mark: CommitMark? = nil) {
+  init(records: any Records) {
     self.records = records
-    self.mark = mark
   }
 
   func submit(_ pending: Pending) {
@@ -54,26 +50,8 @@ final class Writer: Sendable {
     if starts { queue.async { self.runGroup() } }
   }
 
-  /// As ``submit(_:)``, and waits for the answer. Not to be called from a completion.
-  ///
-  /// - Parameter before: sees the result on the writer's queue, before a later change runs.
-  func perform(
-    _ change: Change, for collection: Collection?,
-    before: @escaping @Sendable (Result<Committed, StoreError>) -> Void = { _ in }
-  ) throws(StoreError) -> Committed {
-    let slot = AnswerSlot()
-    submit(
-      Pending(change: change, collection: collection) { result in
-        before(result)
-        slot.put(result)
-      })
-    return try slot.wait().get()
-  }
-
-  /// Runs `body` between two groups.
-  func exclusively<Answer: Sendable>(_ body: @Sendable (any Records) -> Answer) -> Answer {
-    queue.sync { body(records) }
-  }
+  /// Runs `body` between two groups, and waits for it.
+  func exclusively(_ body: () -> Void) { queue.sync(execute: body) }
 
   /// Lets changes gather while `body` runs.
   func holding(_ body: () -> Void) {
@@ -82,29 +60,13 @@ final class Writer: Sendable {
     body()
   }
 
-  /// Deletes what dropped collections left, a piece between two groups, until nothing is left or it cannot be done.
-  func sweep() {
-    let starts = state.withLock { state in
-      defer { state.isSweeping = true }
-      return !state.isSweeping
-    }
-    if starts { queue.async { self.sweepPiece() } }
-  }
-
-  private func sweepPiece() {
-    // What fails is tried again behind the next group.
-    let more = (try? records.sweep()) ?? false
-    if more { queue.async { self.sweepPiece() } } else { state.withLock { $0.isSweeping = false } }
-  }
-
   private func runGroup() {
     commit(admitted(takeGroup()))
-    if records.hasRemnants { sweep() }
     let more = state.withLock { state in
       state.isScheduled = !state.waiting.isEmpty
       return state.isScheduled
     }
-    // Behind what else waits for the queue.
+    // Behind whatever else waits for the queue.
     if more { queue.async { self.runGroup() } }
   }
 
@@ -114,7 +76,7 @@ final class Writer: Sendable {
       var taken = 0
       while taken < state.waiting.count, taken < Self.mostBatches {
         let next = state.waiting[taken]
-        // A filter looks at what is published, so that it begins a group.
+        // A filter is applied to what is published, so the deletion must be the first of its group.
         if case .deleteMatching = next.change, taken > 0 { break }
         points += next.change.points
         if taken > 0, points > Self.mostPoints { break }
@@ -126,7 +88,7 @@ final class Writer: Sendable {
     }
   }
 
-  /// Those whose points memory has room for; the others are answered. After the commit it would be too late to refuse.
+  /// The changes whose points memory has room for; the others are answered. After the commit it would be too late to refuse.
   private func admitted(_ group: [Pending]) -> [Pending] {
     var points: [Int64: Int] = [:]
     return group.filter { pending in
@@ -146,28 +108,25 @@ final class Writer: Sendable {
     let changes = group.map { pending in
       switch pending.change {
       case .record(let change): change
-      case .deleteMatching(let filter):
-        RecordChange.delete(
-          collection: pending.collection?.id ?? 0, ids: pending.collection?.snapshot.ids(matching: filter) ?? [])
+      case .deleteMatching(let filter): pending.deletion(matching: filter)
       }
     }
     var results: [Result<Committed, StoreError>]
     do throws(StoreError) {
       results = try records.commit(changes)
-      noteCommitsSoon()
+      precondition(results.count == group.count, "the records give every change an outcome")
+      commits.add(1, ordering: .relaxed)
     } catch {
       results = group.map { _ in .failure(error) }
     }
-    var applying: [Int64: Collection.Changing] = [:]
+    var applying: [Int64: VectorCollection.Changing] = [:]
     for (place, pending) in group.enumerated() {
-      guard let collection = pending.collection, place < results.count, case .success(let done) = results[place] else {
-        continue
-      }
+      guard let collection = pending.collection, case .success(let done) = results[place] else { continue }
       var changing = applying.removeValue(forKey: collection.id) ?? collection.beginChange()
       changing.apply(changes[place], done)
       applying[collection.id] = changing
     }
-    // Whatever of a collection is not published is not answered as if it were.
+    // A batch that is not published must not be answered as if it were.
     for (place, pending) in group.enumerated() {
       if let collection = pending.collection, let failure = applying[collection.id]?.failure {
         results[place] = .failure(failure)
@@ -179,8 +138,15 @@ final class Writer: Sendable {
   }
 }
 
+extension Writer.Pending {
+  fileprivate func deletion(matching filter: Filter) -> RecordChange {
+    guard let collection else { preconditionFailure("a deletion by filter names its collection") }
+    return .delete(collection: collection.id, ids: collection.snapshot.ids(matching: filter))
+  }
+}
+
 extension Writer.Change {
-  /// Points that it writes.
+  /// The number of points that it writes.
   fileprivate var points: Int {
     switch self {
     case .record(.upsert(_, let points, _)): points.count

@@ -1,4 +1,4 @@
-import VectorStore
+import SQLiteRecords
 
 /// `nearfar backup`: copies the records of a data folder, also while a service writes them.
 enum BackUp {
@@ -13,7 +13,7 @@ enum BackUp {
       throw UsageError(description: "--output is required")
     }
     do {
-      try Backup.run(data: folder, output: output)
+      try RecordsBackup.run(data: folder, output: output)
       return 0
     } catch {
       Log(json: false).plain("nearfar: \(error)")

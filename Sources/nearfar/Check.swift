@@ -1,41 +1,65 @@
+import SQLiteRecords
 import VectorStore
 
 /// `nearfar check`: says whether a data folder that no service has open is whole, and changes nothing in it.
+///
+/// Exit status: 0 when everything is whole; 1 when something is damaged or the folder cannot be used; 3 when there was not
+/// enough memory for the check; 4 when the matrix library failed. After 3 and 4 nothing is known to be damaged.
 enum Check {
   static let flags = ["data"]
 
-  /// - Returns: the exit status: 0 when everything is whole, 1 when something is wrong or the folder is refused.
+  /// - Returns: the exit status.
   static func run(_ options: Options) throws(UsageError) -> Int32 {
     guard let folder = options.string("data"), !folder.isEmpty, folder != ":memory:" else {
       throw UsageError(description: "--data must name the data folder")
     }
     let log = Log(json: false)
-    var problems = 0
+    var problems: [OpenError] = []
     do {
       try FolderCheck.run(data: folder, threads: UsableCores.count, progress: log.info) { finding in
         print(line(finding))
-        if finding.problem != nil { problems += 1 }
+        if let problem = finding.problem { problems.append(problem) }
       }
     } catch {
       log.plain("nearfar: \(error)")
-      return 1
+      return error.cause.exitStatus
     }
-    return problems == 0 ? 0 : 1
+    // Damage goes before what could not be checked.
+    return problems.map(\.cause.exitStatus).min() ?? 0
   }
 
-  private static func line(_ finding: FolderCheck.Finding) -> String {
+  private static func line(_ finding: CollectionFinding) -> String {
     """
     \(finding.name): \(finding.count) points, version \(finding.version), \(finding.metric.rawValue), \(graph(finding)): \
-    \(finding.problem ?? "sound")
+    \(verdict(finding))
     """
   }
 
-  private static func graph(_ finding: FolderCheck.Finding) -> String {
+  private static func verdict(_ finding: CollectionFinding) -> String {
+    guard let problem = finding.problem else { return "sound" }
+    return switch problem.cause {
+    case .unusable, .damaged: problem.description
+    case .outOfMemory, .libraryFailed: "not checked: \(problem)"
+    }
+  }
+
+  private static func graph(_ finding: CollectionFinding) -> String {
     let size = "graph of \(finding.graph.nodes) nodes and \(finding.graph.edges) edges"
     return switch finding.origin {
     case .none: "no graph"
     case .saved(let version, let added): "\(size) as saved at version \(version), \(added) added"
     case .built, .damaged: "\(size) built anew"
+    }
+  }
+}
+
+extension OpenError.Cause {
+  /// How `nearfar check` ends.
+  fileprivate var exitStatus: Int32 {
+    switch self {
+    case .unusable, .damaged: 1
+    case .outOfMemory: 3
+    case .libraryFailed: 4
     }
   }
 }

@@ -1,6 +1,7 @@
 import Dispatch
 import HTTPServer
 import Platform
+import SQLiteRecords
 import Service
 import VectorStore
 
@@ -20,8 +21,8 @@ enum Serve {
           ? "collections are in memory: nothing is kept (--data DIR keeps them)"
           : "collections are kept in \(options.data)")
       store = try CollectionStore(
-        data: options.data, threads: options.service.threads, lowMemory: options.lowMemory
-      ) { log.info($0) }
+        records: try SQLiteRecords.open(options.data, progress: log.info), threads: options.service.threads,
+        lowMemory: options.lowMemory, progress: log.info)
     } catch {
       log.error("cannot start: --data: \(error)")
       return 1
@@ -30,9 +31,7 @@ enum Serve {
     defer { store.close() }
     do {
       log.info("loading the model from \(options.model)")
-      var configuration = options.service
-      configuration.store = store
-      service = try Service(model: options.model, configuration: configuration)
+      service = try Service(model: options.model, store: store, configuration: options.service)
     } catch let error as StoreError {
       log.error("cannot start: --data \(options.data): \(error)")
       return 1

@@ -1,13 +1,13 @@
 import HTTPServer
+import SQLiteRecords
 import Service
-import VectorStore
 
 /// Everything that `nearfar serve` can be told.
 struct ServeOptions {
   let model: String
   let server: ServerConfiguration
   let service: ServiceConfiguration
-  let data: CollectionStore.Location
+  let data: DataLocation
   let lowMemory: Bool
   let log: Log
 

@@ -1,6 +1,7 @@
 import Foundation
 import HTTP1
 import Service
+import StoreSupport
 import Synchronization
 import TestSupport
 import VectorStore
@@ -44,8 +45,8 @@ struct Harness {
     var configuration = ServiceConfiguration(threads: threads, limits: limits)
     if let clock { configuration.clock = clock }
     if let longestExportHeader { configuration.longestExportHeader = longestExportHeader }
-    configuration.store = store
-    service = try Service(model: ModelFolder.path, configuration: configuration)
+    service = try Service(
+      model: ModelFolder.path, store: store ?? CollectionStore(), configuration: configuration)
   }
 
   /// Gives the service a request as the event loop would.

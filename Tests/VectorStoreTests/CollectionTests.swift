@@ -1,4 +1,5 @@
 import SimilarityCore
+import StoreSupport
 import Synchronization
 import TestSupport
 import Testing
@@ -6,12 +7,12 @@ import VectorIndex
 import VectorStore
 
 @Suite struct CollectionTests {
-  private func collection(_ dimension: Int = 2) throws -> Collection {
-    try CollectionStore().create("c", dimension: dimension).collection
+  private func collection(_ records: RecordsKind, dimension: Int = 2) throws -> VectorCollection {
+    try records.store().create("c", dimension: dimension).collection
   }
 
-  @Test func upsertsReplaceByID() throws {
-    let collection = try collection()
+  @Test(arguments: RecordsKind.allCases) func upsertsReplaceByID(_ records: RecordsKind) throws {
+    let collection = try collection(records)
     #expect(try collection.upsert([Point(id: "b", vector: [1, 0]), Point(id: "a", vector: [0, 1])]) == 1)
     #expect(try collection.upsert([Point(id: "a", vector: [1, 1], text: "t", metadata: Array("{}".utf8))]) == 2)
     let snapshot = collection.snapshot
@@ -20,8 +21,8 @@ import VectorStore
     #expect(snapshot.point("z") == nil)
   }
 
-  @Test func aBadPointStopsTheWholeBatch() throws {
-    let collection = try collection()
+  @Test(arguments: RecordsKind.allCases) func aBadPointStopsTheWholeBatch(_ records: RecordsKind) throws {
+    let collection = try collection(records)
     let good = Point(id: "a", vector: [1, 0])
     for (bad, error) in [
       (Point(id: "b", vector: [1]), StoreError.dimension(row: 1, expected: 2, found: 1)),
@@ -34,8 +35,8 @@ import VectorStore
     #expect(collection.snapshot.version == 0)
   }
 
-  @Test func deletesKeepTheOthersFindable() throws {
-    let collection = try collection()
+  @Test(arguments: RecordsKind.allCases) func deletesKeepTheOthersFindable(_ records: RecordsKind) throws {
+    let collection = try collection(records)
     _ = try collection.upsert((1...50).map { Point(id: "p\($0)", vector: [Float($0), 1]) })
     let (version, deleted) = try collection.delete(["p1", "p50", "p7", "unknown", "p7"])
     #expect(version == 2)
@@ -46,12 +47,12 @@ import VectorStore
       let expected: [Float]? = [1, 7, 50].contains(number) ? nil : [Float(number), 1]
       #expect(snapshot.point("p\(number)")?.vector == expected)
     }
-    // Nothing removed, nothing counted.
+    // A deletion that removes nothing is not counted as a version.
     #expect(try collection.delete(["p1"]) == (2, 0))
   }
 
-  @Test func nearestByCosineWithTiesByID() throws {
-    let collection = try collection()
+  @Test(arguments: RecordsKind.allCases) func nearestByCosineWithTiesByID(_ records: RecordsKind) throws {
+    let collection = try collection(records)
     _ = try collection.upsert([
       Point(id: "c", vector: [2, 0]), Point(id: "a", vector: [5, 0]), Point(id: "d", vector: [0, 1]),
       Point(id: "b", vector: [1, 1]),
@@ -72,8 +73,9 @@ import VectorStore
     #expect(throws: StoreError.zeroVector(row: 1)) { try found([1, 0, 0, 0], k: 1) }
   }
 
-  @Test(arguments: [Metric.dot, .euclidean]) func otherMetricsTakeAVectorOfZeros(metric: Metric) throws {
-    let collection = try CollectionStore().create("c", dimension: 2, metric: metric).collection
+  @Test(arguments: RecordsKind.allCases, [Metric.dot, .euclidean])
+  func otherMetricsTakeAVectorOfZeros(_ records: RecordsKind, metric: Metric) throws {
+    let collection = try records.store().create("c", dimension: 2, metric: metric).collection
     _ = try collection.upsert([Point(id: "o", vector: [0, 0]), Point(id: "a", vector: [3, 4])])
     let query = try #require(Matrix(rows: 1, columns: 2, values: [3, 0]))
     let found = try collection.snapshot.nearest(to: query, NeighborSearch(k: 2)).neighbors[0]
@@ -82,8 +84,8 @@ import VectorStore
     #expect(throws: StoreError.notFinite(row: 0)) { try collection.upsert([Point(id: "n", vector: [.nan, 1])]) }
   }
 
-  @Test func filtersSearchAndDelete() throws {
-    let collection = try collection()
+  @Test(arguments: RecordsKind.allCases) func filtersSearchAndDelete(_ records: RecordsKind) throws {
+    let collection = try collection(records)
     _ = try collection.upsert(
       (0..<60).map { number in
         Point(
@@ -106,8 +108,8 @@ import VectorStore
     #expect(collection.snapshot.count == 31)
   }
 
-  @Test func listsInTheOrderOfIDs() throws {
-    let collection = try collection()
+  @Test(arguments: RecordsKind.allCases) func listsInTheOrderOfIDs(_ records: RecordsKind) throws {
+    let collection = try collection(records)
     _ = try collection.upsert(["b", "ä", "a", "c"].map { Point(id: $0, vector: [1, 2]) })
     let snapshot = collection.snapshot
     #expect(snapshot.points(after: nil, limit: 3).map(\.id) == ["a", "b", "c"])
@@ -116,8 +118,8 @@ import VectorStore
   }
 
   /// Each batch writes the same value into all points: a reader that saw half of one would see two values.
-  @Test func readersNeverSeeHalfABatch() async throws {
-    let collection = try collection(1)
+  @Test(arguments: RecordsKind.allCases) func readersNeverSeeHalfABatch(_ records: RecordsKind) async throws {
+    let collection = try collection(records, dimension: 1)
     let ids = (0..<1500).map { "p\($0)" }
     _ = try collection.upsert(ids.map { Point(id: $0, vector: [1]) })
     await withTaskGroup(of: Void.self) { group in
@@ -141,8 +143,8 @@ import VectorStore
 }
 
 @Suite struct CollectionStoreTests {
-  @Test func makesFindsAndDeletes() throws {
-    let store = try CollectionStore()
+  @Test(arguments: RecordsKind.allCases) func makesFindsAndDeletes(_ records: RecordsKind) throws {
+    let store = try records.store()
     #expect(try store.create("b", dimension: 3).created)
     #expect(try store.create("a", dimension: 4).created)
     #expect(try !store.create("b", dimension: 3).created)

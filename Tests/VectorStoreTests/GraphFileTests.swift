@@ -1,5 +1,6 @@
 import Foundation
 import SimilarityCore
+import StoreSupport
 import Synchronization
 import TestSupport
 import Testing
@@ -37,7 +38,7 @@ struct GraphFileTests {
     return folder
   }
 
-  private func search(_ collection: Collection, _ mode: SearchOptions.Mode) throws -> [[String]] {
+  private func search(_ collection: VectorCollection, _ mode: SearchOptions.Mode) throws -> [[String]] {
     var random = Seeded(77)
     var search = NeighborSearch(k: 10)
     search.mode = mode
@@ -45,7 +46,7 @@ struct GraphFileTests {
       .map { $0.map { "\($0.id) \($0.score.bitPattern)" } }
   }
 
-  private func expectGood(_ collection: Collection, _ what: Comment = "") throws {
+  private func expectGood(_ collection: VectorCollection, _ what: Comment = "") throws {
     let report = collection.graphReport
     #expect(report.isSound && report.nodes >= collection.snapshot.count, what)
     let exact = try search(collection, .exact)

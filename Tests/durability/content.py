@@ -1,4 +1,4 @@
-"""What a server holds beside what it must hold: every point, its version, and what searches find."""
+"""Compares what a server holds with what it must hold: every point, the version, and what searches find."""
 
 import heapq
 import math
@@ -10,9 +10,9 @@ from writers import DIM, PATH, Writer, apply, as_f32
 
 GRAPH_THRESHOLD = 10_000
 K = 10
-# So many that a few unlucky ones do not decide about the recall: one of ten finds 0.8 of its neighbours or less.
+# Enough that a few unlucky queries do not decide the recall: one in ten finds 0.8 of its neighbours or less.
 QUERIES = 50
-# Those of them that are compared with every point.
+# The number of these queries that are compared with every point.
 BRUTE_FORCE = 6
 
 
@@ -25,7 +25,7 @@ def stored(client: Client) -> tuple[dict[str, dict], dict]:
         status, page = client.ask("GET", path)
         assert status == 200, page
         for point in page["points"]:
-            # The shortest decimals that give the f32 back are not those of the same double.
+            # The shortest decimal form of an f32 is not that of the same value as a double.
             point["vector"] = as_f32(point["vector"])
             points[point["id"]] = {key: value for key, value in point.items() if value is not None}
         after = page["next_after"]
@@ -69,7 +69,7 @@ def state_problems(
         strange = sorted(set(found) - set(expected))[:5]
         other = sorted(key for key in set(found) & set(expected) if found[key] != expected[key])[:5]
         problems.append(f"writer {writer.number}: lost {lost}, not known {strange}, different {other}")
-    # Every version since the last look was answered to somebody, but for batches whose answer never came.
+    # Every version since the last look was answered to some writer, except for batches whose answer never came.
     nobodys = version - before - sum(number <= version for number in answered)
     if not taken <= nobodys <= undecided:
         problems.append(f"{nobodys} versions belong to nobody; {undecided} batches had no answer, {taken} are there")
@@ -77,7 +77,7 @@ def state_problems(
 
 
 def search_problems(client: Client, points: dict[str, dict], seed: int) -> list[str]:
-    """Whether searches find what is stored, and nothing else: exact ones all of it, those of the graph nearly."""
+    """Whether searches find what is stored and nothing else: exact searches all of it, graph searches nearly all."""
     generator = random.Random(seed)
     queries = [as_f32([generator.uniform(-1, 1) for _ in range(DIM)]) for _ in range(QUERIES)]
     rows = [(point["vector"], length_of(point["vector"])) for point in points.values()]
@@ -95,7 +95,7 @@ def search_problems(client: Client, points: dict[str, dict], seed: int) -> list[
             length = length_of(query)
             if any(abs(hit["score"] - score_of(query, points.get(hit["id"]), length)) > 1e-6 for hit in result):
                 problems.append(f"a wrong score or point (exact {exact})")
-    # The exact answers are held to brute force, and the graph's to them.
+    # Exact answers are compared with brute force, and answers of the graph with exact ones.
     for query, result in list(zip(queries, lists[True]))[:BRUTE_FORCE]:
         length = length_of(query)
         best = heapq.nlargest(K, (sum(map(mul, query, row)) / norm / length for row, norm in rows))
@@ -113,7 +113,7 @@ def length_of(row: list[float]) -> float:
 
 
 def score_of(query: list[float], point: dict | None, length: float) -> float:
-    """The cosine; far off for a point that is not stored."""
+    """The cosine; infinite for a point that is not stored."""
     if point is None:
         return math.inf
     row = point["vector"]
@@ -123,7 +123,7 @@ def score_of(query: list[float], point: dict | None, length: float) -> float:
 def look(
     client: Client, writers: list[Writer], before: int, seed: int, floor: int | None = None
 ) -> tuple[list[str], int]:
-    """What is wrong with the store, and its version. Where nothing is, the writers go on from there."""
+    """What is wrong with the store, and its version. The writers go on from what was found."""
     points, described = stored(client)
     problems = [problem for writer in writers for problem in writer.problems]
     problems += state_problems(writers, before, points, described["version"], floor)

@@ -1,4 +1,4 @@
-"""One damage to a folder that a kill left behind."""
+"""Damages one thing in a folder that a kill left behind."""
 
 import os
 import random

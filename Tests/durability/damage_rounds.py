@@ -14,15 +14,15 @@ ROUNDS_PER_IMAGE = 8
 
 
 def fingerprint(folder: str) -> dict[str, str]:
-    """Of the files that hold data."""
-    # Locks come and go, and an empty log holds as much as none.
+    """A hash of every file that holds data."""
+    # Locks come and go, and an empty log is as good as none.
     paths = [path for path in Path(folder).iterdir() if path.stat().st_size > 0 and path.suffix != ".sqlite-shm"]
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
 def graph_problems(damage: Damage, lines: str) -> list[str]:
     """A damaged graph costs a line in the log and nothing else."""
-    # A file that knows too few of the points is not taken, damaged or not.
+    # A file that has too few of the points is not used, damaged or not.
     read = "read the graph of" in lines or "does not fit the records: building the graph anew" in lines
     named = f"{damage.path} is damaged" in lines and "building the graph anew" in lines
     expected = {"removed": "building the graph of" in lines, "partial": read and not damage.path.exists()}.get(

@@ -9,9 +9,9 @@ from content import stored
 from server import Server, StartFailed
 from writers import DIM, PATH, vector
 
-# Bytes of a file.
+# The most bytes that a file may have.
 LIMIT = 4 << 20
-# A block of 1,024 rows of so many values is larger.
+# A block of 1,024 rows with this many values is larger.
 WIDE = 2048
 
 
@@ -73,7 +73,7 @@ def full_disk(binary: str, folder: str, low_memory: bool = False) -> list[str]:
 
 
 def no_room_for_rows(binary: str, folder: str) -> list[str]:
-    """With --low-memory rows are in a file of their own: room in it is made before anything is stored."""
+    """With --low-memory, rows are in a file of their own, in which room is made before anything is stored."""
     problems = []
     server = Server(binary, folder, prepare=limited, low_memory=True)
     client = server.client()
@@ -119,7 +119,7 @@ def read_only(binary: str, folder: str) -> list[str]:
     server = Server(binary, folder)
     server.client().ask("PUT", PATH, {"dim": DIM, "metric": "cosine", "recall_target": 0.9})
     put(server.client(), [{"id": "kept", "vector": [2.0] * DIM}])
-    # Taken away from a running server: what it has open stays open, and reads go on.
+    # The rights are taken away from a running server: what it has open stays open, and reads go on.
     os.chmod(folder, 0o555)
     client = server.client()
     status, answer = put(client, [{"id": "a", "vector": [1.0] * DIM}])

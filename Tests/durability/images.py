@@ -55,7 +55,7 @@ def images(binary: str, top: str, seed: int):
         problems, before = look(client, writers, before, seed)
         client.close()
         assert not problems, problems
-        # A clean stop saves the graph; without it the next image has an older one.
+        # A clean stop saves the graph; without one the next image has an older graph.
         if generator.random() < 0.5:
             server.stop()
         else:

@@ -98,7 +98,7 @@ class Writer:
             return False
         before = len(self.known)
         apply(self.known, batch)
-        # A deletion of nothing has no version of its own.
+        # A deletion that removes nothing has no version of its own.
         if "upsert" in batch or answer["deleted"] > 0:
             self.log.append((answer["version"], batch, time.monotonic()))
         if "delete" in batch and answer["deleted"] != before - len(self.known):

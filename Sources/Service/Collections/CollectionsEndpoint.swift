@@ -17,9 +17,14 @@ struct CollectionsEndpoint: Sendable {
     let metric = Metric(rawValue: try fields.choice("metric", of: Metric.allCases.map(\.rawValue))) ?? .cosine
     let recallTarget = try fields.recallTargetChange()
     try fields.finish()
-    let (collection, created) = try store.create(
-      name, dimension: dimension, metric: metric, recallTarget: recallTarget)
-    call.answer(status: created ? 201 : 200) { Self.describe(collection, to: &$0) }
+    // This queue does not wait for the disk.
+    store.create(name, dimension: dimension, metric: metric, recallTarget: recallTarget) { result in
+      switch result {
+      case .failure(let error): call.fail(Problem(describing: error))
+      case .success(let (collection, created)):
+        call.answer(status: created ? 201 : 200) { Self.describe(collection, to: &$0) }
+      }
+    }
   }
 
   func list(_ call: Call) {
@@ -39,8 +44,12 @@ struct CollectionsEndpoint: Sendable {
   }
 
   func delete(_ call: Call) throws {
-    try store.delete(try Self.name(call))
-    call.answer(Response(status: 204))
+    store.delete(try Self.name(call)) { result in
+      switch result {
+      case .failure(let error): call.fail(Problem(describing: error))
+      case .success: call.answer(Response(status: 204))
+      }
+    }
   }
 
   /// The collection that the path names.
@@ -54,12 +63,12 @@ struct CollectionsEndpoint: Sendable {
     return name
   }
 
-  private static func describe(_ collection: Collection, to writer: inout JSONWriter) {
+  private static func describe(_ collection: VectorCollection, to writer: inout JSONWriter) {
     describe(collection, collection.snapshot, to: &writer)
   }
 
   /// The collection as `snapshot` has it.
-  static func describe(_ collection: Collection, _ snapshot: CollectionSnapshot, to writer: inout JSONWriter) {
+  static func describe(_ collection: VectorCollection, _ snapshot: CollectionSnapshot, to writer: inout JSONWriter) {
     writer.beginObject()
     writer.member("name", collection.name)
     writer.member("count", snapshot.count)

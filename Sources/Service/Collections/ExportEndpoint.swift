@@ -52,7 +52,7 @@ struct ExportEndpoint: Sendable {
 
   /// The version that the query wants: the newest, or the one that the answers before were of.
   private func find(
-    _ query: ExportQuery, _ collection: Collection
+    _ query: ExportQuery, _ collection: VectorCollection
   ) throws(Problem) -> (CollectionSnapshot, KeptSnapshots.Use?) {
     let newest = collection.snapshot
     guard let wanted = query.snapshot else { return (newest, nil) }
@@ -84,7 +84,7 @@ struct ExportEndpoint: Sendable {
       """)
   }
 
-  private func tooLarge(_ end: ExportLists.End, _ collection: Collection) -> Problem {
+  private func tooLarge(_ end: ExportLists.End, _ collection: VectorCollection) -> Problem {
     guard case .full(let id) = end else { return tooLarge }
     return Problem(
       413,

@@ -40,7 +40,7 @@ final class KeptSnapshots: Sendable {
   init(now: @escaping @Sendable () -> UInt64) { self.now = now }
 
   /// A version's name. A collection that was made anew under the name of one before has another.
-  static func key(_ collection: Collection, _ snapshot: CollectionSnapshot) -> String {
+  static func key(_ collection: VectorCollection, _ snapshot: CollectionSnapshot) -> String {
     "\(collection.id)-\(snapshot.version)"
   }
 

@@ -43,7 +43,7 @@ struct PointsEndpoint: Sendable {
   }
 
   private func apply(
-    _ request: PointsRequest, _ embedded: [Int: [Float]], _ collection: Collection, _ call: Call
+    _ request: PointsRequest, _ embedded: [Int: [Float]], _ collection: VectorCollection, _ call: Call
   ) throws {
     let points = request.drafts.enumerated().map { row, draft in
       Point(
@@ -130,7 +130,7 @@ struct PointsEndpoint: Sendable {
 
 extension TextEncoder {
   /// - Throws: 409 when the collection holds texts of another model, 422 when the model's dimension differs.
-  func check(_ collection: Collection, field: String) throws(Problem) {
+  func check(_ collection: VectorCollection, field: String) throws(Problem) {
     if let model = collection.snapshot.model, model != encoder.fingerprint {
       throw Problem(409, "the collection's texts were embedded by another model, \(model)", param: field)
     }

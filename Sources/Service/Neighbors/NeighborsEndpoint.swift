@@ -45,7 +45,7 @@ struct NeighborsEndpoint: Sendable {
   }
 
   private func search(
-    _ request: NeighborsRequest, _ collection: Collection, _ snapshot: CollectionSnapshot, _ queries: Matrix,
+    _ request: NeighborsRequest, _ collection: VectorCollection, _ snapshot: CollectionSnapshot, _ queries: Matrix,
     excluding: [String] = [], field: String, _ call: Call
   ) throws {
     let began = SystemClock.monotonic

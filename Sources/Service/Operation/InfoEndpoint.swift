@@ -51,7 +51,7 @@ struct InfoEndpoint: Sendable {
   }
 
   /// What searches of the collection do and reach, where it has a graph.
-  private func graph(of collection: Collection, to writer: inout JSONWriter) {
+  private func graph(of collection: VectorCollection, to writer: inout JSONWriter) {
     guard let graph = collection.snapshot.graph else { return }
     writer.key(collection.name)
     writer.object { writer in

@@ -55,7 +55,7 @@ final class MetricsEndpoint: Sendable {
     }
     text.family("nearfar_store_commits_total", "counter", "Transactions that stored batches of points.")
     text.sample(
-      "nearfar_store_commits_total", [("data", store.location == .memory ? "memory" : "folder")], Double(store.commits))
+      "nearfar_store_commits_total", [("data", store.location.kind)], Double(store.commits))
     text.family("nearfar_queue_rows", "gauge", "Rows that a queue of negatives holds.")
     let held = queues.all.map { (labels: [("queue", $0.name)], counts: $0.counts) }
     for queue in held { text.sample("nearfar_queue_rows", queue.labels, Double(queue.counts.held)) }

@@ -176,11 +176,17 @@ extension Problem {
     case .notFinite(let row):
       self = .invalid("\(points)[\(row)]", "holds a value that is not finite in f32")
     case .tooOld(let oldest):
-      self.init(409, "changes can be told from version \(oldest) on alone")
+      self.init(409, "changes are available only from version \(oldest) on")
     case .full:
       self.init(507, "there is no room to store it; nothing has changed")
     case .readOnly:
       self.init(503, "the data folder cannot be written: collections are served read-only")
+    case .outOfMemory:
+      self.init(503, "there is not enough memory")
+    case .libraryFailed:
+      self.init(500, "the matrix library failed")
+    case .damaged(let reason):
+      self.init(500, reason)
     case .unavailable(let reason):
       self.init(503, reason)
     case .unknownPoint(let row, let id):
