@@ -41,6 +41,10 @@ struct Endpoints: Sendable {
         .queued(.delete, collections.delete)),
       Route(
         "/collections/{name}/points", takes: both, .queued(.get, points.list), .queued(.put, points.upsert)),
+      // A route of its own, since its bodies are JSON alone.
+      Route("/collections/{name}/points", .queued(.patch, points.change)),
+      Route("/collections/{name}/points/list", .queued(.post, points.listMatching)),
+      Route("/collections/{name}/points/count", .queued(.post, points.count)),
       Route("/collections/{name}/export", .queued(.get, export.run)),
       Route("/collections/{name}/points/delete", .queued(.post, points.delete)),
       Route("/collections/{name}/points/{id}", .queued(.get, points.get)),

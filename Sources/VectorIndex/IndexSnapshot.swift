@@ -55,6 +55,12 @@ public final class IndexSnapshot: Sendable {
     live.contains(slot) ? Array(rows.row(slot)) : []
   }
 
+  /// Whether the vector of `slot` has the same bits as `values`.
+  public func hasVector(_ values: [Float], at slot: Int) -> Bool {
+    guard live.contains(slot), values.count == dimension else { return false }
+    return zip(rows.row(slot), values).allSatisfy { $0.bitPattern == $1.bitPattern }
+  }
+
   /// The `options.k` nearest vectors of each row of `queries`. A query's answer has the same bytes alone and in any batch.
   ///
   /// - Parameter tiePrecedes: decides between two slots of equal score.

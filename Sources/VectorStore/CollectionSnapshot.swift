@@ -8,7 +8,7 @@ public struct CollectionSnapshot: Sendable {
   public internal(set) var model: String?
   /// nil where the default applies.
   var ownRecallTarget: RecallTarget?
-  var vectors: IndexSnapshot
+  package internal(set) var vectors: IndexSnapshot
   var records = RecordBlocks()
   var order = IDOrder()
   var metadata = MetadataIndex()
@@ -47,6 +47,28 @@ public struct CollectionSnapshot: Sendable {
     order.slots(after: after, limit: limit, in: records).compactMap(point(at:))
   }
 
+  /// At most `limit` points that `filter` matches and whose ids come after `after`, in the order of their ids' bytes.
+  public func points(matching filter: Filter, after: String?, limit: Int) -> [Point] {
+    let matches = metadata.matches(filter, among: live)
+    var found: [Point] = []
+    var last = after
+    while found.count < limit {
+      // The order is walked in pieces, so that a page of a filter that matches much does not sort all that matches.
+      let slots = order.slots(after: last, limit: Self.slotsPerPiece, in: records)
+      for slot in slots where matches.contains(slot) && found.count < limit {
+        if let point = point(at: slot) { found.append(point) }
+      }
+      guard let end = slots.last, slots.count == Self.slotsPerPiece else { break }
+      last = records.id(at: end)
+    }
+    return found
+  }
+
+  private static let slotsPerPiece = 4096
+
+  /// The number of points that `filter` matches.
+  public func count(matching filter: Filter) -> Int { metadata.matches(filter, among: live).count }
+
   /// The ids of the points that `filter` matches, in order.
   func ids(matching filter: Filter) -> [String] {
     var ids: [String] = []
@@ -65,17 +87,36 @@ public struct CollectionSnapshot: Sendable {
 }
 
 extension CollectionSnapshot {
-  /// Inserts `points`, which have been checked, replacing those with the same id.
+  /// Inserts `points`, which have been checked, replacing those with the same id. A vector that stays the same keeps its place in
+  /// the index.
   ///
   /// - Throws: when the index cannot take them in; the snapshot is of no use then.
   mutating func insert(_ points: [Point], into index: VectorIndex) throws(IndexError) {
-    let old = take(points.lazy.map(\.id))
+    var replaced: [Int] = []
+    var added: [Int] = []
+    for (row, point) in points.enumerated() {
+      guard let slot = order.slot(of: point.id, in: records) else {
+        added.append(row)
+        continue
+      }
+      guard vectors.hasVector(point.vector, at: slot) else {
+        added.append(row)
+        take(slot)
+        replaced.append(slot)
+        continue
+      }
+      metadata.remove(slot: slot, metadata: records[slot]?.metadata)
+      records.set(slot, Record(id: point.id, text: point.text, metadata: point.metadata))
+      metadata.insert(slot: slot, metadata: point.metadata)
+    }
+    guard !added.isEmpty else { return }
     var rows: [Float] = []
-    rows.reserveCapacity(points.count * index.dimension)
-    for point in points { rows.append(contentsOf: point.vector) }
-    let slots = try index.apply(removing: old, adding: rows)
-    precondition(slots.count == points.count, "the index gives every row a slot")
-    for (point, slot) in zip(points, slots) {
+    rows.reserveCapacity(added.count * index.dimension)
+    for row in added { rows.append(contentsOf: points[row].vector) }
+    let slots = try index.apply(removing: replaced, adding: rows)
+    precondition(slots.count == added.count, "the index gives every row a slot")
+    for (row, slot) in zip(added, slots) {
+      let point = points[row]
       records.set(slot, Record(id: point.id, text: point.text, metadata: point.metadata))
       order.insert(slot, in: records)
       metadata.insert(slot: slot, metadata: point.metadata)
@@ -87,21 +128,21 @@ extension CollectionSnapshot {
   ///
   /// - Throws: as ``insert(_:into:)``.
   mutating func remove(_ ids: [String], from index: VectorIndex) throws(IndexError) {
-    _ = try index.apply(removing: take(ids), adding: [])
+    var slots: [Int] = []
+    for id in ids {
+      // An id may stand twice among them.
+      guard let slot = order.slot(of: id, in: records) else { continue }
+      take(slot)
+      slots.append(slot)
+    }
+    _ = try index.apply(removing: slots, adding: [])
     vectors = index.snapshot
   }
 
-  /// Removes everything of these points but their vectors.
-  ///
-  /// - Returns: the slots that the points had.
-  private mutating func take(_ ids: some Sequence<String>) -> [Int] {
-    var slots: [Int] = []
-    for id in ids {
-      guard let slot = order.remove(id, in: records) else { continue }
-      metadata.remove(slot: slot, metadata: records[slot]?.metadata)
-      records.set(slot, nil)
-      slots.append(slot)
-    }
-    return slots
+  /// Takes everything of a slot but the vector out.
+  private mutating func take(_ slot: Int) {
+    _ = order.remove(records.id(at: slot), in: records)
+    metadata.remove(slot: slot, metadata: records[slot]?.metadata)
+    records.set(slot, nil)
   }
 }

@@ -78,10 +78,11 @@ public final class VectorCollection: Sendable {
   public func delete(
     where filter: Filter, completion: @escaping @Sendable (Result<(version: Int, deleted: Int), StoreError>) -> Void
   ) {
-    submit(.deleteMatching(filter), completion)
+    let id = id
+    submit(.derived { .delete(collection: id, ids: $0.ids(matching: filter)) }, completion)
   }
 
-  private func submit(
+  func submit(
     _ change: Writer.Change,
     _ completion: @escaping @Sendable (Result<(version: Int, deleted: Int), StoreError>) -> Void
   ) {

@@ -18,8 +18,8 @@ final class Writer: Sendable {
 
   enum Change: Sendable {
     case record(RecordChange)
-    /// Deletes what the filter matches once the changes before it are done.
-    case deleteMatching(Filter)
+    /// A change of points that follows from what the changes before it have left.
+    case derived(@Sendable (CollectionSnapshot) throws(StoreError) -> RecordChange)
   }
 
   /// Bounds on one transaction: changes beyond them wait for the next.
@@ -76,8 +76,8 @@ final class Writer: Sendable {
       var taken = 0
       while taken < state.waiting.count, taken < Self.mostBatches {
         let next = state.waiting[taken]
-        // A filter is applied to what is published, so the deletion must be the first of its group.
-        if case .deleteMatching = next.change, taken > 0 { break }
+        // It is derived from what is published, so it must be the first of its group.
+        if case .derived = next.change, taken > 0 { break }
         points += next.change.points
         if taken > 0, points > Self.mostPoints { break }
         taken += 1
@@ -104,13 +104,18 @@ final class Writer: Sendable {
   }
 
   private func commit(_ group: [Pending]) {
-    guard !group.isEmpty else { return }
-    let changes = group.map { pending in
-      switch pending.change {
-      case .record(let change): change
-      case .deleteMatching(let filter): pending.deletion(matching: filter)
+    var group = group
+    var changes: [RecordChange] = []
+    group.removeAll { pending in
+      do throws(StoreError) {
+        changes.append(try pending.recordChange())
+        return false
+      } catch {
+        pending.completion(.failure(error))
+        return true
       }
     }
+    guard !group.isEmpty else { return }
     var results: [Result<Committed, StoreError>]
     do throws(StoreError) {
       results = try records.commit(changes)
@@ -139,9 +144,13 @@ final class Writer: Sendable {
 }
 
 extension Writer.Pending {
-  fileprivate func deletion(matching filter: Filter) -> RecordChange {
-    guard let collection else { preconditionFailure("a deletion by filter names its collection") }
-    return .delete(collection: collection.id, ids: collection.snapshot.ids(matching: filter))
+  fileprivate func recordChange() throws(StoreError) -> RecordChange {
+    switch change {
+    case .record(let change): return change
+    case .derived(let derive):
+      guard let collection else { preconditionFailure("a derived change names its collection") }
+      return try derive(collection.snapshot)
+    }
   }
 }
 
@@ -151,7 +160,7 @@ extension Writer.Change {
     switch self {
     case .record(.upsert(_, let points, _)): points.count
     case .record(.delete(_, let ids)): ids.count
-    case .record, .deleteMatching: 0
+    case .record, .derived: 0
     }
   }
 }

@@ -31,7 +31,7 @@ import Testing
     Case("/embed", "{", 400), Case("/embed", "", 400), Case("/embed", "{\"inputs\": \"a\", \"inputs\": \"b\"}", 400),
     Case("/embed", "[]", 422), Case("/embed", "{}", 422, "inputs"), Case("/embed", "{\"inputs\": []}", 422, "inputs"),
     Case("/embed", "{\"inputs\": 3}", 422, "inputs"), Case("/embed", "{\"inputs\": [\"a\", 3]}", 422, "inputs[1]"),
-    Case("/embed", "{\"inputs\": \"a\", \"nomalize\": true}", 422, "nomalize"),
+    Case("/loss", "{\"queries\": [[1,2]], \"keys\": [[1,2]], \"nomalize\": true}", 422, "nomalize"),
     Case("/embed", "{\"inputs\": \"a\", \"normalize\": 1}", 422, "normalize"),
     Case("/embed", "{\"inputs\": \"a\", \"dimensions\": 0}", 422, "dimensions"),
     Case("/embed", "{\"inputs\": \"a\", \"dimensions\": 1e400}", 400),

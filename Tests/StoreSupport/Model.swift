@@ -74,6 +74,15 @@ extension VectorCollection {
     return try answer.wait()
   }
 
+  /// As ``change(_:_:completion:)``, and waits.
+  package func change(
+    _ changes: [MetadataChange], _ mode: MetadataChange.Mode
+  ) throws(StoreError) -> MetadataOutcome {
+    let answer = AnswerSlot<MetadataOutcome>()
+    change(changes, mode) { answer.put($0) }
+    return try answer.wait()
+  }
+
   /// As ``change(_:completion:)``, and waits.
   package func change(_ recallTarget: RecallTargetChange) throws(StoreError) {
     let answer = AnswerSlot<Void>()

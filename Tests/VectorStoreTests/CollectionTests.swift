@@ -160,3 +160,48 @@ import VectorStore
     #expect(throws: StoreError.unknownCollection("a")) { try store.delete("a") }
   }
 }
+
+extension CollectionTests {
+  private func metadata(_ text: String) -> [UInt8] { Array(text.utf8) }
+
+  @Test(arguments: RecordsKind.allCases) func metadataChangesAloneKeepVectorsInPlace(_ records: RecordsKind) throws {
+    let collection = try collection(records)
+    _ = try collection.upsert([
+      Point(id: "a", vector: [1, 0], text: "t", metadata: metadata("{\"x\":1,\"y\":2}")),
+      Point(id: "b", vector: [0, -0.0 + 1]),
+    ])
+    let before = collection.snapshot
+    let outcome = try collection.change(
+      [
+        MetadataChange(id: "z", metadata: metadata("{}")),
+        MetadataChange(id: "a", metadata: metadata("{\"y\":null,\"z\":[18446744073709551615]}")),
+      ], .merge)
+    #expect(outcome.version == 2)
+    #expect(outcome.updated == 1)
+    #expect(outcome.missing == ["z"])
+    let expected = Point(
+      id: "a", vector: [1, 0], text: "t", metadata: metadata("{\"x\":1,\"z\":[18446744073709551615]}"))
+    #expect(collection.snapshot.point("a") == expected)
+    // The index has not changed, and the earlier snapshot has what it had.
+    #expect(collection.snapshot.vectors.version == before.vectors.version)
+    #expect(before.point("a")?.metadata == metadata("{\"x\":1,\"y\":2}"))
+    #expect(try collection.change([MetadataChange(id: "b", metadata: nil)], .replace).version == 3)
+    // Followers learn of it as of any other batch.
+    let page = try collection.changes(after: 1, limit: 10)
+    #expect(page.batches.flatMap(\.upserts).map(\.id).sorted() == ["a", "b"])
+  }
+
+  @Test func aPointWhoseVectorStaysIsReplacedInPlace() throws {
+    let collection = try collection(.sqlite)
+    _ = try collection.upsert([Point(id: "a", vector: [1, 0]), Point(id: "b", vector: [0, 1])])
+    let before = collection.snapshot.vectors.version
+    _ = try collection.upsert([Point(id: "a", vector: [1, 0], text: "new")])
+    #expect(collection.snapshot.vectors.version == before)
+    #expect(collection.snapshot.point("a")?.text == "new")
+    // 0 and -0 are equal and yet not the same vector: what was sent is what is given back.
+    _ = try collection.upsert([Point(id: "a", vector: [1, -0.0]), Point(id: "c", vector: [1, 1])])
+    #expect(collection.snapshot.vectors.version > before)
+    #expect(collection.snapshot.point("a")?.vector.last?.sign == .minus)
+    #expect(collection.snapshot.count == 3)
+  }
+}

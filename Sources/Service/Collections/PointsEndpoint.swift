@@ -12,6 +12,7 @@ struct PointsEndpoint: Sendable {
   let limits: Limits
 
   private static let mostListed = 10_000
+  private static let defaultListed = 100
 
   func upsert(_ call: Call) throws {
     let isFirst = try idempotency.admit(call) { call.perform { try upsert(call) } }
@@ -64,17 +65,19 @@ struct PointsEndpoint: Sendable {
     guard let point = collection.snapshot.point(id) else {
       throw Problem(404, "there is no point '\(id)' in collection '\(collection.name)'", param: "id")
     }
-    call.answer { $0.point(point) }
+    call.answer { $0.point(point, .all) }
   }
 
   /// `?after=ID&limit=N`: in the order of ids' bytes.
   func list(_ call: Call) throws {
     let collection = try store.collection(try CollectionsEndpoint.name(call))
     var after: String?
-    var limit = 100
+    var limit = Self.defaultListed
     for (name, value) in call.head.queryItems {
       switch name {
-      case "after": after = value
+      case "after":
+        try PointsRequest.check(value, name)
+        after = value
       case "limit":
         guard let number = Int(decimal: value), (1...Self.mostListed).contains(number) else {
           throw Problem.invalid("limit", "must be a whole number from 1 to \(Self.mostListed)")
@@ -83,15 +86,65 @@ struct PointsEndpoint: Sendable {
       default: throw Problem.invalid(name, "unknown query parameter '\(name)'")
       }
     }
-    let points = collection.snapshot.points(after: after, limit: limit)
+    Self.answer(collection.snapshot.points(after: after, limit: limit), limit, PointContent.all, call)
+  }
+
+  /// `POST …/points/list`: the points that a filter matches, in the order of ids' bytes.
+  func listMatching(_ call: Call) throws {
+    let collection = try store.collection(try CollectionsEndpoint.name(call))
+    var fields = try Fields(try call.json(limits))
+    let filter = try fields.filter("filter")
+    let after = try fields.string("after")
+    if let after { try PointsRequest.check(after, "after") }
+    let limit = try fields.integer("limit", in: 1...Self.mostListed) ?? Self.defaultListed
+    let content = try PointContent(&fields)
+    try fields.finish()
+    let snapshot = collection.snapshot
+    let points =
+      filter.map { snapshot.points(matching: $0, after: after, limit: limit) }
+      ?? snapshot.points(after: after, limit: limit)
+    Self.answer(points, limit, content, call)
+  }
+
+  private static func answer(_ points: [Point], _ limit: Int, _ content: PointContent, _ call: Call) {
     call.answer { writer in
-      writer.beginObject()
-      writer.key("points")
-      writer.beginArray()
-      for point in points { writer.point(point) }
-      writer.endArray()
-      writer.member("next_after", orNull: points.count == limit ? points.last?.id : nil)
-      writer.endObject()
+      writer.object { writer in
+        writer.key("points")
+        writer.array { for point in points { $0.point(point, content) } }
+        writer.member("next_after", orNull: points.count == limit ? points.last?.id : nil)
+      }
+    }
+  }
+
+  /// `POST …/points/count`: how many points a filter matches, which are those that a deletion by it would take.
+  func count(_ call: Call) throws {
+    let collection = try store.collection(try CollectionsEndpoint.name(call))
+    var fields = try Fields(try call.json(limits))
+    let filter = try fields.filter("filter")
+    try fields.finish()
+    let snapshot = collection.snapshot
+    Self.answer(snapshot.version, "count", filter.map(snapshot.count(matching:)) ?? snapshot.count, call)
+  }
+
+  /// `PATCH …/points`: changes metadata; vectors and texts stay.
+  func change(_ call: Call) throws {
+    let isFirst = try idempotency.admit(call) { call.perform { try change(call) } }
+    guard isFirst else { return }
+    let collection = try store.collection(try CollectionsEndpoint.name(call))
+    let request = try MetadataRequest(try call.json(limits), limits)
+    collection.change(request.changes, request.mode) { result in
+      switch result {
+      case .failure(let error): call.fail(Problem(error, points: "points"))
+      case .success(let outcome):
+        call.answer { writer in
+          writer.object { writer in
+            writer.member("version", outcome.version)
+            writer.member("updated", outcome.updated)
+            writer.key("missing")
+            writer.array { for id in outcome.missing { $0.string(id) } }
+          }
+        }
+      }
     }
   }
 
@@ -141,24 +194,41 @@ extension TextEncoder {
   }
 }
 
+/// What of a point an answer holds beside its id.
+struct PointContent: Sendable {
+  var metadata = true
+  var text = true
+  var vector = true
+
+  static let all = PointContent()
+
+  private init() {}
+
+  /// Reads `include`; metadata alone where it is missing.
+  init(_ fields: inout Fields) throws(Problem) {
+    let names = try fields.names("include", of: ["metadata", "text", "vector"]) ?? ["metadata"]
+    metadata = names.contains("metadata")
+    text = names.contains("text")
+    vector = names.contains("vector")
+  }
+}
+
 extension JSONWriter {
-  fileprivate mutating func point(_ point: Point) {
-    beginObject()
-    member("id", point.id)
-    content(of: point, vector: true, text: true, metadata: true)
-    endObject()
+  fileprivate mutating func point(_ point: Point, _ content: PointContent) {
+    object { writer in
+      writer.member("id", point.id)
+      writer.content(of: point, content)
+    }
   }
 
-  /// What a point holds beside its id, as far as asked for and stored.
-  mutating func content(of point: Point, vector: Bool, text: Bool, metadata: Bool) {
-    if vector {
+  /// What is wanted of a point and stored, beside its id.
+  mutating func content(of point: Point, _ content: PointContent) {
+    if content.vector {
       key("vector")
       point.vector.withUnsafeBufferPointer { floats($0) }
     }
-    if text, let stored = point.text {
-      member("text", stored)
-    }
-    if metadata, let stored = point.metadata {
+    if content.text, let stored = point.text { member("text", stored) }
+    if content.metadata, let stored = point.metadata {
       key("metadata")
       raw(stored)
     }

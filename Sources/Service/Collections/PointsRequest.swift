@@ -68,7 +68,7 @@ struct PointsRequest: Sendable {
   /// The name of a row's text.
   func textField(_ row: Int) -> String { isList ? "points[\(row)].text" : "texts[\(row)]" }
 
-  private static func check(_ id: String, _ field: String) throws(Problem) {
+  static func check(_ id: String, _ field: String) throws(Problem) {
     guard (1...longestID).contains(id.utf8.count) else {
       throw .invalid(field, "must have 1 to \(longestID) bytes")
     }

@@ -103,9 +103,7 @@ struct NeighborsAnswer {
     writer.object { writer in
       writer.member("id", neighbor.id)
       writer.member("score", neighbor.score)
-      writer.content(
-        of: neighbor.point(withVector: request.includesVector), vector: request.includesVector,
-        text: request.includesText, metadata: request.includesMetadata)
+      writer.content(of: neighbor.point(withVector: request.content.vector), request.content)
     }
   }
 

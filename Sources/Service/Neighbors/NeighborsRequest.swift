@@ -26,9 +26,7 @@ struct NeighborsRequest: Sendable {
   let filter: Filter?
   /// Only neighbours with at least this score.
   let scoreThreshold: Double?
-  let includesMetadata: Bool
-  let includesText: Bool
-  let includesVector: Bool
+  let content: PointContent
 
   init(_ body: RequestBody, _ limits: Limits) throws {
     let vectors = try body.tensor("vectors")
@@ -39,10 +37,7 @@ struct NeighborsRequest: Sendable {
     (mode, recallTarget) = try Self.mode(&fields)
     filter = try fields.filter("filter")
     scoreThreshold = try fields.number("score_threshold")
-    let include = try fields.names("include", of: ["metadata", "text", "vector"]) ?? ["metadata"]
-    includesMetadata = include.contains("metadata")
-    includesText = include.contains("text")
-    includesVector = include.contains("vector")
+    content = try PointContent(&fields)
     try fields.finish()
   }
 
