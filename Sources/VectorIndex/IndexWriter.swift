@@ -69,7 +69,7 @@ struct IndexWriter: ~Copyable {
   ) throws(IndexError) -> [Int] {
     let (count, rest) = values.count.quotientAndRemainder(dividingBy: dimension)
     guard rest == 0 else { throw .dimension(row: count, expected: dimension, found: rest) }
-    let norms = try self.norms(values, count)
+    let squares = try self.squares(values, count)
     reclaim()
     try grow(by: count - free.count)
     guard let records = records ?? nil else {
@@ -80,7 +80,7 @@ struct IndexWriter: ~Copyable {
     values.withUnsafeBufferPointer { values in
       for (index, slot) in slots.enumerated() {
         let row = UnsafeBufferPointer(rebasing: values[index * dimension..<(index + 1) * dimension])
-        rows.write(row, norm: norms[index], to: slot)
+        rows.write(row, square: squares[index], to: slot)
         // Without a graph nobody reads lists, and memory that was never written costs nothing.
         if graph != nil { records.setNeighbors(of: slot, to: UnsafeBufferPointer(start: nil, count: 0)) }
       }
@@ -104,15 +104,16 @@ struct IndexWriter: ~Copyable {
     return slots
   }
 
-  private func norms(_ values: [Float], _ count: Int) throws(IndexError) -> [Double] {
-    let norms = values.withUnsafeBufferPointer { values in
+  /// The squared norm of each row.
+  private func squares(_ values: [Float], _ count: Int) throws(IndexError) -> [Double] {
+    let squares = values.withUnsafeBufferPointer { values in
       (0..<count).map { row in
         let row = UnsafeBufferPointer(rebasing: values[row * dimension..<(row + 1) * dimension])
-        return kernels.dot(row, row).squareRoot()
+        return kernels.dot(row, row)
       }
     }
-    if metric == .cosine, let row = norms.firstIndex(where: { !($0 > 0) }) { throw .zeroVector(row: row) }
-    return norms
+    if metric == .cosine, let row = squares.firstIndex(where: { !($0 > 0) }) { throw .zeroVector(row: row) }
+    return squares
   }
 
   /// Slots that nobody sees any more become free.

@@ -1,7 +1,7 @@
 import Platform
 import SimilarityCore
 
-/// The f32 rows as they were given, and their norms, in blocks that never move: growing adds blocks.
+/// The f32 rows as they were given, and their squared norms, in blocks that never move: growing adds blocks.
 // SAFETY: a row is written once, by the writer, before any snapshot's live set names its slot.
 struct RowBlocks: Sendable {
   /// 1,024 rows of 384 values are 1.5 MiB. A block is a whole number of pages, also where they have 64 KiB.
@@ -10,7 +10,7 @@ struct RowBlocks: Sendable {
 
   final class Block: @unchecked Sendable {
     let values: UnsafeMutablePointer<Float>
-    let norms: UnsafeMutablePointer<Double>
+    let squares: UnsafeMutablePointer<Double>
     /// Straight from the system: the C library's heaps would keep holes between blocks.
     private let memory: PageMemory
     /// Bytes of the file that are mapped; 0 for a block in memory.
@@ -18,9 +18,9 @@ struct RowBlocks: Sendable {
 
     init(dimension: Int) throws(IndexError) {
       let bytes = try Block.bytes(dimension: dimension)
-      guard let memory = PageMemory(bytes: bytes + Block.bytesOfNorms) else { throw .outOfMemory }
+      guard let memory = PageMemory(bytes: bytes + Block.bytesOfSquares) else { throw .outOfMemory }
       values = memory.start.assumingMemoryBound(to: Float.self)
-      norms = (memory.start + bytes).assumingMemoryBound(to: Double.self)
+      squares = (memory.start + bytes).assumingMemoryBound(to: Double.self)
       self.memory = memory
       mapped = 0
     }
@@ -28,14 +28,14 @@ struct RowBlocks: Sendable {
     init(dimension: Int, of file: RowFile, number: Int) throws(IndexError) {
       let bytes = try Block.bytes(dimension: dimension)
       let (offset, overflow) = bytes.multipliedReportingOverflow(by: number)
-      guard !overflow, let memory = PageMemory(bytes: Block.bytesOfNorms) else { throw .outOfMemory }
+      guard !overflow, let memory = PageMemory(bytes: Block.bytesOfSquares) else { throw .outOfMemory }
       values = try file.map(bytes, at: offset).assumingMemoryBound(to: Float.self)
-      norms = memory.start.assumingMemoryBound(to: Double.self)
+      squares = memory.start.assumingMemoryBound(to: Double.self)
       self.memory = memory
       mapped = bytes
     }
 
-    private static let bytesOfNorms = RowBlocks.rowsPerBlock * MemoryLayout<Double>.stride
+    private static let bytesOfSquares = RowBlocks.rowsPerBlock * MemoryLayout<Double>.stride
 
     private static func bytes(dimension: Int) throws(IndexError) -> Int {
       let (bytes, overflow) = (RowBlocks.rowsPerBlock * MemoryLayout<Float>.stride)
@@ -76,14 +76,17 @@ struct RowBlocks: Sendable {
     return UnsafeBufferPointer(start: first, count: dimension)
   }
 
-  func norm(_ slot: Int) -> Double {
-    blocks[slot / Self.rowsPerBlock].norms[slot % Self.rowsPerBlock]
+  /// The squared norm of the row in `slot`.
+  func square(_ slot: Int) -> Double {
+    blocks[slot / Self.rowsPerBlock].squares[slot % Self.rowsPerBlock]
   }
 
-  func write(_ row: UnsafeBufferPointer<Float>, norm: Double, to slot: Int) {
+  func norm(_ slot: Int) -> Double { square(slot).squareRoot() }
+
+  func write(_ row: UnsafeBufferPointer<Float>, square: Double, to slot: Int) {
     guard let first = row.baseAddress, row.count == dimension else { return }
     let block = blocks[slot / Self.rowsPerBlock]
     (block.values + slot % Self.rowsPerBlock * dimension).update(from: first, count: dimension)
-    block.norms[slot % Self.rowsPerBlock] = norm
+    block.squares[slot % Self.rowsPerBlock] = square
   }
 }

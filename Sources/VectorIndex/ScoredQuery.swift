@@ -4,8 +4,8 @@ import SimilarityCore
 /// A query, and the only function that gives a final score, whatever path found the candidate: f64 sums over stored rows.
 struct ScoredQuery {
   let values: UnsafeBufferPointer<Float>
-  /// ‖query‖.
-  let norm: Double
+  /// ‖query‖².
+  let square: Double
   let metric: Metric
   let rows: RowBlocks
   let kernels: Kernels
@@ -15,14 +15,18 @@ struct ScoredQuery {
     self.metric = metric
     self.rows = rows
     self.kernels = kernels
-    norm = kernels.dot(values, values).squareRoot()
+    square = kernels.dot(values, values)
   }
 
+  /// ‖query‖.
+  var norm: Double { square.squareRoot() }
+
+  /// Exactly 1 under the cosine, and 0 (not −0) as a distance, for a row whose values are those of the query.
   func score(_ slot: Int) -> Double {
     switch metric {
-    case .cosine: kernels.dot(values, rows.row(slot)) / (norm * rows.norm(slot))
+    case .cosine: kernels.cosine(values, rows.row(slot), squares: (square, rows.square(slot)))
     case .dot: kernels.dot(values, rows.row(slot))
-    case .euclidean: -kernels.squaredDistance(values, rows.row(slot)).squareRoot()
+    case .euclidean: 0 - kernels.squaredDistance(values, rows.row(slot)).squareRoot()
     }
   }
 
