@@ -108,8 +108,9 @@ extension BatchSearch {
     }
     let extent = walk.run(codes, entries: entries, ef: ef, room: 2 * ef, count: records.slots, scratch)
     scratch.clear(extent.seen)
-    let found = (0..<extent.pool).map { scratch.slots[$0] & ~GraphWalk.expanded }.filter(include)
-    let best = found.withUnsafeBufferPointer { scored.best(k, of: $0, tiePrecedes: tiePrecedes) }
+    // Not from the pool, which holds any of those that are equally near: ties are decided among all that were met.
+    let found = walk.best(k, extent, scratch, where: include)
+    let best = scored.best(k, of: UnsafeBufferPointer(found), tiePrecedes: tiePrecedes)
     return best.count < k ? nil : Found(neighbors: best, met: met + extent.seen * Self.rowCost)
   }
 

@@ -128,12 +128,7 @@ struct GraphWalk {
     var count = extent.seen
     var ranked = extent.pool
     if let include {
-      var kept = 0
-      for index in 0..<count where include(slots[index]) {
-        (slots[kept], keys[kept]) = (slots[index], keys[index])
-        kept += 1
-      }
-      count = kept
+      count = keep(count, scratch, where: include)
       ranked = rank(k, of: count, scratch)
     }
     let found = { UnsafeMutableBufferPointer(start: slots, count: count) }
@@ -150,6 +145,33 @@ struct GraphWalk {
     count = records.keep(
       slots, keys: keys, count: count, atLeast: scratch.keys[k - 1] - Self.margin * deviation, kernels)
     return found()
+  }
+
+  /// Of what a walk has met, the slots whose keys are no worse than the `k`-th best key.
+  ///
+  /// - Returns: in no order; fewer than k only when no more were met.
+  func best(
+    _ k: Int, _ extent: Extent, _ scratch: WalkScratch, where include: (UInt32) -> Bool
+  ) -> UnsafeMutableBufferPointer<UInt32> {
+    var count = keep(extent.seen, scratch, where: include)
+    if rank(k, of: count, scratch) >= k {
+      count = records.keep(
+        scratch.seen, keys: scratch.seenKeys, count: count, atLeast: scratch.keys[k - 1], kernels)
+    }
+    return UnsafeMutableBufferPointer(start: scratch.seen, count: count)
+  }
+
+  /// Moves those of the first `count` seen slots that may be found to the front.
+  ///
+  /// - Returns: how many there are.
+  private func keep(_ count: Int, _ scratch: WalkScratch, where include: (UInt32) -> Bool) -> Int {
+    let (slots, keys) = (scratch.seen, scratch.seenKeys)
+    var kept = 0
+    for index in 0..<count where include(slots[index]) {
+      (slots[kept], keys[kept]) = (slots[index], keys[index])
+      kept += 1
+    }
+    return kept
   }
 
   /// Puts the `k` best of the first `count` seen slots into the pool.
