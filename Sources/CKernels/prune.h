@@ -89,7 +89,6 @@ NF_INLINE void NF(prune_products)(const uint8_t *rows, size_t stride, const int8
 #endif
 }
 
-#define NF_RANKS 8
 typedef uint64_t NF(ranks) __attribute__((vector_size(8 * NF_RANKS)));
 
 // Numbers of rows by rising keys, which differ: a row's place is the count of smaller keys. There are about a hundred, too few

@@ -33,10 +33,10 @@ struct BatchScan {
 
   /// What survives a pass, for each query.
   ///
-  /// - Returns: nil when the matrix library fails.
+  /// - Throws: ``ProductFailure`` when the matrix library fails.
   // SAFETY: the buffers have room for a whole tile of hits, and slices lie inside the slots.
-  func survivors(of queries: [CodeQuery], k: Int, excluding excluded: [Int?]) -> [[UInt32]]? {
-    guard let batch = CodeBatch(queries, for: records) else { return nil }
+  func survivors(of queries: [CodeQuery], k: Int, excluding excluded: [Int?]) throws(ProductFailure) -> [[UInt32]] {
+    let batch = try CodeBatch(queries, for: records)
     // Cells come in no query's order: without a floor, every row met before the near ones would survive for a while.
     var thresholds = queries.indices.map { index in
       floor(of: queries[index], k: k, excluding: excluded.isEmpty ? nil : excluded[index])
@@ -45,14 +45,12 @@ struct BatchScan {
     let scratch = CodeBatch.Scratch(for: batch)
     let hits = UnsafeMutablePointer<CodeHit>.allocate(capacity: CodeBatch.rowsPerTile * queries.count)
     defer { hits.deallocate() }
-    let isDone = slots.withUnsafeBufferPointer { slots in
+    try slots.withUnsafeBufferPointer { slots throws(ProductFailure) in
       for cell in 0..<starts.count - 1 {
         for first in stride(from: starts[cell], to: starts[cell + 1], by: CodeBatch.rowsPerTile) {
           let tile = UnsafeBufferPointer(
             rebasing: slots[first..<min(first + CodeBatch.rowsPerTile, starts[cell + 1])])
-          guard
-            let count = batch.hits(of: tile, in: cell, thresholds: thresholds, scratch, into: hits, kernels)
-          else { return false }
+          let count = try batch.hits(of: tile, in: cell, thresholds: thresholds, scratch, into: hits, kernels)
           for index in 0..<count {
             let hit = hits[index]
             let query = Int(hit.query)
@@ -62,9 +60,7 @@ struct BatchScan {
           }
         }
       }
-      return true
     }
-    guard isDone else { return nil }
     return found.indices.map { found[$0].finish() }
   }
 

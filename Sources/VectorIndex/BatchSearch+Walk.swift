@@ -27,7 +27,7 @@ extension BatchSearch {
   func walk(_ row: Int, _ ef: Int, _ scratch: WalkScratch) -> Found {
     let found = with(row) { scored, codes in walk(scored, codes, excluding: excluded(row), ef, scratch) }
     // The promise is k results when k match; and a walk that costs as much as the exact search ends in it.
-    return found ?? Found(neighbors: stream(row, exact, options.loop))
+    return found ?? Found(neighbors: stream(row, ExactSearch(allowed, in: snapshot, records: records), options.loop))
   }
 
   /// - Returns: nil when the exact search is the better way.

@@ -27,44 +27,64 @@ struct BatchSearch {
     var met = 0
   }
 
-  /// - Returns: nil when a library fails.
-  func run() -> [Found]? {
-    if let ef = plan.ef {
-      let perPiece = max(1, min(8, queries.rows / (4 * options.loop.threads)))
-      let pieces = (queries.rows + perPiece - 1) / perPiece
-      return Results.of(pieces, options.loop) { piece in
-        // Taking and giving back a scratch costs as much as a part of a short walk.
-        scratch.with { scratch in
-          (piece * perPiece..<min((piece + 1) * perPiece, queries.rows)).map { walk($0, ef, scratch) }
-        }
-      }?.flatMap { $0 }
-    }
-    let exact = exact
-    if queries.rows >= Self.fewestForProducts, options.k <= 1024, !scansAreCheaper(exact) {
-      return products()?.map { Found(neighbors: $0) }
-    }
+  /// Searches as planned.
+  ///
+  /// - Throws: ``ProductFailure`` when the matrix library fails.
+  func run() throws(ProductFailure) -> [Found] {
+    guard let ef = plan.ef else { return try runExactly().found }
+    let perPiece = max(1, min(8, queries.rows / (4 * options.loop.threads)))
+    let pieces = (queries.rows + perPiece - 1) / perPiece
+    return options.loop.map(pieces) { piece in
+      // Taking and giving back a scratch costs as much as a part of a short walk.
+      scratch.with { scratch in
+        (piece * perPiece..<min((piece + 1) * perPiece, queries.rows)).map { walk($0, ef, scratch) }
+      }
+    }.flatMap(\.self)
+  }
+
+  /// Searches exactly, by scans for one query after another or by products for many at once, whichever costs less.
+  ///
+  /// - Parameter sampled: for at least so many of the queries, spread evenly, a scan shows what it compares.
+  /// - Returns: what was found, and what those scans compared.
+  /// - Throws: ``ProductFailure`` when the matrix library fails.
+  func runExactly(sampled: Int = 0) throws(ProductFailure) -> (found: [Found], scans: ScanEffort) {
+    let exact = ExactSearch(allowed, in: snapshot, records: records)
+    let hasProducts = queries.rows >= Self.fewestForProducts && options.k <= 1024
+    let wanted =
+      hasProducts && exact.lists != nil ? min(Self.mostSampled, queries.rows / Self.fewestForProducts) : 0
+    let sample = sample(max(sampled, wanted), exact)
+    let scans = Self.effort(sample)
+    let scansAreCheaper =
+      exact.lists.map { costs.scan(scans) < scans.queries * costs.pass(over: allowed.count, cells: $0.cells) } ?? false
+    if hasProducts, !scansAreCheaper { return (try products().map { Found(neighbors: $0) }, scans) }
     let isMany = queries.rows >= options.loop.threads * 4
     let inner = isMany ? ParallelLoop(threads: 1) : options.loop
-    return Results.of(queries.rows, isMany ? options.loop : ParallelLoop(threads: 1)) { row in
-      Found(neighbors: stream(row, exact, inner))
+    let outer = isMany ? options.loop : ParallelLoop(threads: 1)
+    let found = outer.map(queries.rows) { row in
+      Found(neighbors: stream(row, exact, inner, scanned: sample[row]))
     }
+    return (found, scans)
   }
 
-  /// Whether scans for one query after another cost less than a pass over all rows for all of them.
-  private func scansAreCheaper(_ exact: ExactSearch) -> Bool {
-    guard let lists = exact.lists else { return false }
-    let scans = scans(exact, sampled: min(Self.mostSampled, queries.rows / Self.fewestForProducts))
-    return costs.scan(scans) < scans.queries * costs.pass(over: allowed.count, cells: lists.cells)
+  /// What scans for `count` of the queries, spread evenly, compare.
+  func scans(sampled count: Int) -> ScanEffort {
+    Self.effort(sample(count, ExactSearch(allowed, in: snapshot, records: records)))
   }
 
-  /// What exact searches for some of the queries compare.
-  func scans(sampled: Int) -> RecallCurve.Scans { scans(exact, sampled: sampled) }
-
-  private func scans(_ exact: ExactSearch, sampled: Int) -> RecallCurve.Scans {
-    exact.scans(for: (0..<sampled).map { row in with(row * queries.rows / sampled) { $1 } }, k: options.k)
+  private static func effort(_ sample: [Int: Survivors]) -> ScanEffort {
+    sample.values.reduce(into: ScanEffort(queries: Double(sample.count))) { $0 += $1.effort }
   }
 
-  var exact: ExactSearch { ExactSearch(allowed, in: snapshot, records: records) }
+  /// What survives scans for `count` of the queries, spread evenly, by the row of the query.
+  private func sample(_ count: Int, _ exact: ExactSearch) -> [Int: Survivors] {
+    let rows = (0..<count).map { $0 * queries.rows / count }
+    let survivors = options.loop.map(count) { index in
+      with(rows[index]) { _, codes in
+        exact.survivors(of: codes, k: options.k, excluding: excluded(rows[index]), ParallelLoop(threads: 1))
+      }
+    }
+    return Dictionary(uniqueKeysWithValues: zip(rows, survivors))
+  }
 
   func excluded(_ row: Int) -> Int? { row < options.excluded.count ? options.excluded[row] : nil }
 
@@ -76,28 +96,33 @@ struct BatchSearch {
     }
   }
 
-  func stream(_ row: Int, _ exact: ExactSearch, _ loop: ParallelLoop) -> [Candidate] {
+  /// Searches exactly for one query.
+  ///
+  /// - Parameter scanned: what a scan for it has left already.
+  func stream(
+    _ row: Int, _ exact: ExactSearch, _ loop: ParallelLoop, scanned: Survivors? = nil
+  ) -> [Candidate] {
     with(row) { scored, codes in
-      var survivors = exact.survivors(of: codes, k: options.k, excluding: excluded(row), loop)
+      var survivors = scanned ?? exact.survivors(of: codes, k: options.k, excluding: excluded(row), loop)
       let slots = survivors.finish()
       return slots.withUnsafeBufferPointer { scored.best(options.k, of: $0, tiePrecedes: tiePrecedes) }
     }
   }
 
-  private func products() -> [[Candidate]]? {
+  private func products() throws(ProductFailure) -> [[Candidate]] {
     let passes = BatchScan.passes(of: queries.rows, threads: options.loop.threads)
     let scan = BatchScan(allowed, records: records, kernels: kernels)
-    let found = Results.of(passes.count, options.loop) { index -> [[Candidate]]? in
+    let found = try options.loop.map(passes.count) { index throws(ProductFailure) -> [[Candidate]] in
       let pass = passes[index]
       let codes = pass.map { row in with(row) { $1 } }
       let excluded: [Int?] = options.excluded.isEmpty ? [] : pass.map { self.excluded($0) }
-      guard let survivors = scan.survivors(of: codes, k: options.k, excluding: excluded) else { return nil }
+      let survivors = try scan.survivors(of: codes, k: options.k, excluding: excluded)
       return zip(pass, survivors).map { row, slots in
         with(row) { scored, _ in
           slots.withUnsafeBufferPointer { scored.best(options.k, of: $0, tiePrecedes: tiePrecedes) }
         }
       }
     }
-    return found?.flatMap { $0 }
+    return found.flatMap(\.self)
   }
 }

@@ -1,4 +1,5 @@
 import Platform
+import SimilarityCore
 import Synchronization
 
 /// What is known of the recall of a graph's walks, on two kinds of queries: rows before they were linked, which are drawn from
@@ -53,7 +54,7 @@ public struct Calibration: Sendable {
   }
 
   /// What an exact search compares on average, for the kind of queries that takes longer; nil when nothing is known.
-  package func scan(_ costs: SearchCosts) -> RecallCurve.Scans? {
+  package func scan(_ costs: SearchCosts) -> ScanEffort? {
     curves.compactMap(\.scans.mean).max { costs.scan($0) < costs.scan($1) }
   }
 

@@ -66,13 +66,13 @@ struct ExactSearch {
       return all
     }
     let floor = all.threshold
-    let parallel = Results.of(parts, loop) { part in
+    let parallel = loop.map(parts) { part in
       var survivors = Survivors(k: k, floor: floor)
       if let lists { scan(Self.part(part, of: parts, cells), lists, query, excluded, &survivors) }
       scan(Self.part(part, of: parts, words), query, excluded, &survivors)
       return survivors
     }
-    for part in parallel ?? [] { all.formUnion(part) }
+    for part in parallel { all.formUnion(part) }
     return all
   }
 
@@ -137,7 +137,7 @@ struct ExactSearch {
         guard let first = slots.baseAddress, let out = hits.baseAddress else { return }
         var listed = 0
         func compare() {
-          survivors.effort.full += listed
+          survivors.effort.full += Double(listed)
           let count = records.bound(
             first, count: listed, for: query, threshold: survivors.threshold, into: out, kernels)
           for index in 0..<count where Int(out[index].slot) != excluded { survivors.add(out[index]) }
@@ -155,14 +155,5 @@ struct ExactSearch {
         if listed > 0 { compare() }
       }
     }
-  }
-
-  /// What scans for `queries` compare.
-  func scans(for queries: [CodeQuery], k: Int) -> RecallCurve.Scans {
-    let effort = queries.reduce(into: ScanEffort()) { sum, query in
-      sum += survivors(of: query, k: k, excluding: nil, ParallelLoop(threads: 1)).effort
-    }
-    return RecallCurve.Scans(
-      queries: Double(queries.count), rough: Double(effort.rough), full: Double(effort.full))
   }
 }

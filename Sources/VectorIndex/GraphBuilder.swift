@@ -21,21 +21,21 @@ struct GraphBuilder {
   let kernels: Kernels
 
   /// - Parameter slots: whose codes are written and whose lists are empty.
-  func add(_ slots: [Int], to graph: inout GrowingGraph) throws(ProductFailure) {
+  func add(_ slots: [Int], to graph: inout GrowingGraph) {
     var rest = slots[...]
     while !rest.isEmpty {
       let new = rest.prefix(max(1, min(2048, graph.members.count / 32)))
       rest = rest.dropFirst(new.count)
-      if !graph.members.isEmpty { try add(round: new + graph.earliest(new.count / 5), entries: graph.entries) }
+      if !graph.members.isEmpty { add(round: new + graph.earliest(new.count / 5), entries: graph.entries) }
       graph.insert(new, pruning)
     }
   }
 
-  private func add(round: [Int], entries: EntryPoints) throws(ProductFailure) {
+  private func add(round: [Int], entries: EntryPoints) {
     // A few slots a piece, since a piece costs a lock.
     let perPiece = max(1, min(16, round.count / (4 * loop.threads)))
     let pieces = (round.count + perPiece - 1) / perPiece
-    let found = Results.of(pieces, loop) { piece in
+    let lists = loop.map(pieces) { piece in
       scratch.with { scratch in
         round[piece * perPiece..<min((piece + 1) * perPiece, round.count)].map { slot in
           var candidates = nearest(to: slot, entries, scratch)
@@ -48,13 +48,12 @@ struct GraphBuilder {
           return pruning.choose(for: slot, from: candidates).chosen
         }
       }
-    }
-    guard let lists = found?.flatMap(\.self) else { throw ProductFailure() }
+    }.flatMap(\.self)
     for (slot, list) in zip(round, lists) {
       list.withUnsafeBufferPointer { records.setNeighbors(of: slot, to: $0) }
     }
-    let dropped = try addEdgesBack(round, lists)
-    try keepNamed(round.map { UInt32(truncatingIfNeeded: $0) } + dropped)
+    let dropped = addEdgesBack(round, lists)
+    keepNamed(round.map { UInt32(truncatingIfNeeded: $0) } + dropped)
   }
 
   /// The slots nearest to that of `slot` which a walk finds, best first, without itself; under the dot product then those with
@@ -80,7 +79,7 @@ struct GraphBuilder {
   }
 
   /// - Returns: the slots that pruning has taken out of lists.
-  private func addEdgesBack(_ sources: [Int], _ lists: [[UInt32]]) throws(ProductFailure) -> [UInt32] {
+  private func addEdgesBack(_ sources: [Int], _ lists: [[UInt32]]) -> [UInt32] {
     let count = lists.reduce(0) { $0 + $1.count }
     let parts = max(1, min(Self.mostParts, count / Self.edgesPerPart))
     // A target's edges are in one part, so that parts may be sorted and added side by side.
@@ -90,9 +89,7 @@ struct GraphBuilder {
       for target in list { edges[Int(target) % parts].append(UInt64(target) << 32 | UInt64(source)) }
     }
     let all = edges
-    let dropped = Results.of(parts, loop) { addEdges(all[$0].sorted()) }
-    guard let dropped else { throw ProductFailure() }
-    return dropped.flatMap(\.self)
+    return loop.map(parts) { addEdges(all[$0].sorted()) }.flatMap(\.self)
   }
 
   /// - Parameter edges: a target and a source each, by targets.
@@ -122,13 +119,12 @@ struct GraphBuilder {
   }
 
   /// Gives each of `slots` that none of its neighbours names an edge from the nearest that has room: no walk would find it.
-  private func keepNamed(_ slots: [UInt32]) throws(ProductFailure) {
+  private func keepNamed(_ slots: [UInt32]) {
     let unique = Array(Set(slots)).sorted()
     let perPiece = 256
-    let lost = Results.of((unique.count + perPiece - 1) / perPiece, loop) { piece in
+    let lost = loop.map((unique.count + perPiece - 1) / perPiece) { piece in
       unique[piece * perPiece..<min((piece + 1) * perPiece, unique.count)].filter { !records.isNamed(Int($0)) }
     }
-    guard let lost else { throw ProductFailure() }
     for slot in lost.flatMap(\.self) {
       _ = records.neighbors(of: Int(slot)).first { records.addNeighbor(slot, to: Int($0)) }
     }

@@ -11,16 +11,15 @@ struct GraphRepair {
   /// neighbours (Singh et al. 2021, "FreshDiskANN") would fill lists with what is near.
   ///
   /// Lists of the dead are left as they are, for walks that are on them.
-  func unlink(_ dead: SlotSet, members: SlotSet) throws(ProductFailure) {
+  func unlink(_ dead: SlotSet, members: SlotSet) {
     let words = members.words
-    try loop.forEach(words.count) { word in
+    loop.forEachPiece(words.count) { word in
       var rest = words[word]
       while rest != 0 {
         let slot = word * 64 + rest.trailingZeroBitCount
         rest &= rest - 1
         mend(slot, dead)
       }
-      return true
     }
   }
 

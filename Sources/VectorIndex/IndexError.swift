@@ -1,3 +1,6 @@
+import SimilarityCore
+import Synchronization
+
 /// Why a vector cannot be stored or searched.
 public enum IndexError: Error, Sendable, Equatable {
   /// Row `row` of a batch has `found` values where the index holds `expected`.
@@ -12,4 +15,28 @@ public enum IndexError: Error, Sendable, Equatable {
   case full
   /// Rows cannot be kept on disk, and why.
   case rowsUnavailable(String)
+
+  init(_ failure: ProductFailure) {
+    switch failure {
+    case .outOfMemory: self = .outOfMemory
+    case .library: self = .libraryFailed
+    }
+  }
+}
+
+extension ParallelLoop {
+  /// What `body` returns for 0 ..< `count`, in that order, computed on the loop's threads.
+  ///
+  /// - Throws: what the first call to fail threw.
+  func map<Value: Sendable, Failure: Error>(
+    _ count: Int, _ body: (Int) throws(Failure) -> Value
+  ) throws(Failure) -> [Value] {
+    let values = Mutex([Value?](repeating: nil, count: count))
+    try forEachPiece(count) { index throws(Failure) in
+      let value = try body(index)
+      values.withLock { $0[index] = value }
+    }
+    // Every call has returned a value, or one has thrown.
+    return values.withLock { $0.compactMap(\.self) }
+  }
 }

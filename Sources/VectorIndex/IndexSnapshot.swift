@@ -78,26 +78,18 @@ public final class IndexSnapshot: Sendable {
     }
     if options.mode == .automatic, graph != nil { measure(queries, options) }
     let plan = plan(options, allowed: allowed.count)
-    guard let found = run(queries, options, plan, allowed: allowed, tiePrecedes: tiePrecedes) else {
-      throw .outOfMemory
+    do throws(ProductFailure) {
+      let search = search(queries, options, plan, allowed: allowed, tiePrecedes: tiePrecedes)
+      return SearchResult(neighbors: try search?.run().map(\.neighbors) ?? [], plan: plan)
+    } catch {
+      throw IndexError(error)
     }
-    return SearchResult(neighbors: found.map(\.neighbors), plan: plan)
   }
 
   private func plan(_ options: SearchOptions, allowed: Int) -> SearchPlan {
     SearchPlan(
       options, live: live.count, allowed: allowed, graph: graph, calibration: board.current,
       defaultTarget: defaultTarget, costs: SearchCosts(dimension: dimension))
-  }
-
-  /// Searches as planned.
-  ///
-  /// - Returns: nil when memory or a library fails.
-  func run(
-    _ queries: Matrix, _ options: SearchOptions, _ plan: SearchPlan, allowed: SlotSet? = nil,
-    tiePrecedes: @escaping @Sendable (Int, Int) -> Bool = (<)
-  ) -> [BatchSearch.Found]? {
-    search(queries, options, plan, allowed: allowed, tiePrecedes: tiePrecedes)?.run()
   }
 
   /// - Returns: nil when there is nothing to search in.
@@ -119,7 +111,8 @@ public final class IndexSnapshot: Sendable {
     var values: [Float] = []
     for index in 0..<claimed { values += queries.row(index * queries.rows / claimed) }
     let sample = Matrix(rows: claimed, columns: dimension, values: values)
-    let curve = sample.flatMap { RecallMeasure(snapshot: self, loop: options.loop).curve(of: $0) }
+    // Where it fails, nothing more is known than before; the search itself says what is the matter.
+    let curve = sample.flatMap { try? RecallMeasure(snapshot: self, loop: options.loop).curve(of: $0) }
     board.add(asked: curve, claimed: claimed)
   }
 

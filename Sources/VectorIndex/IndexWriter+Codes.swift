@@ -33,12 +33,10 @@ extension IndexWriter {
   private func write(_ slots: [Int], to records: CodeRecords) {
     let pieces = (slots.count + Self.slotsPerPiece - 1) / Self.slotsPerPiece
     let (rows, kernels) = (rows, kernels)
-    // It throws when a piece says so, and none does.
-    try? loop.forEach(pieces) { piece in
+    loop.forEachPiece(pieces) { piece in
       for slot in slots[piece * Self.slotsPerPiece..<min((piece + 1) * Self.slotsPerPiece, slots.count)] {
         records.write(rows.row(slot), norm: rows.norm(slot), to: slot, kernels)
       }
-      return true
     }
   }
 
@@ -60,7 +58,8 @@ extension IndexWriter {
   /// Chooses reference points for the rows as they are now, and codes all of them anew, in memory of their own: searches go on
   /// over the old ones.
   ///
-  /// - Returns: false when memory cannot be had or the matrix library fails. Nothing has changed then.
+  /// - Returns: false when memory cannot be had or the matrix library fails. Nothing has changed then: codes relative to the
+  ///   old points are right too, if longer to search by, and the next write tries again.
   private mutating func recode(adding slots: [Int]) -> Bool {
     guard let old = records else { return false }
     var all = live
@@ -69,7 +68,7 @@ extension IndexWriter {
     let sampled = all.all
     let (rows, count) = (rows, sampled.count)
     guard
-      let chosen = CoarseQuantizer.trained(
+      let chosen = try? CoarseQuantizer.trained(
         rows: count, rotation: coarse.rotation, metric: coarse.metric, loop, kernels,
         read: { (rows.row(sampled[$0]), rows.norm(sampled[$0])) }),
       let next = newRecords(slots: old.slots, coarse: chosen)

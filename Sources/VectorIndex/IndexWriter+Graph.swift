@@ -3,7 +3,6 @@ import SimilarityCore
 extension IndexWriter {
   /// Smaller batches come while others read: they leave half of the cores to the readers.
   private static let largeBatch = 4096
-  private static let fewDimensions = 128
 
   func pruning(_ records: CodeRecords) -> Pruning {
     Pruning(records: records, rows: rows, degree: options.degree, kernels: kernels)
@@ -15,7 +14,7 @@ extension IndexWriter {
 
   /// In few dimensions there is less to choose from, and bytes order a pool better than nibbles do.
   private var efConstruction: Int {
-    dimension <= Self.fewDimensions ? options.efConstruction * 2 / 3 : options.efConstruction
+    CodeRecords.isDivided(dimension: dimension) ? options.efConstruction : options.efConstruction * 2 / 3
   }
 
   private func builder(_ records: CodeRecords, _ loop: ParallelLoop) -> GraphBuilder {
@@ -25,7 +24,7 @@ extension IndexWriter {
   }
 
   /// Adds new slots to the graph, or makes one of all when it is time.
-  mutating func addToGraph(_ slots: [Int]) throws(IndexError) {
+  mutating func addToGraph(_ slots: [Int]) {
     guard let records, metric.allowsGraph(dimension: dimension), !slots.isEmpty else { return }
     var added = slots
     if graph == nil {
@@ -38,20 +37,16 @@ extension IndexWriter {
     if graph == nil { board.reset(rows: RecallCurve()) }
     let held = heldOut(of: added)
     let first = held.isEmpty ? added : added.filter { !held.contains($0) }
-    try link(first, builder)
+    link(first, builder)
     guard !held.isEmpty else { return }
     // Rows that the graph does not hold are queries as the data has them.
     measure(held)
-    try link(held.all, builder)
+    link(held.all, builder)
   }
 
-  private mutating func link(_ slots: [Int], _ builder: GraphBuilder) throws(IndexError) {
+  private mutating func link(_ slots: [Int], _ builder: GraphBuilder) {
     var grown = graph ?? GrowingGraph()
-    do {
-      try builder.add(slots, to: &grown)
-    } catch {
-      throw .outOfMemory
-    }
+    builder.add(slots, to: &grown)
     graph = grown
   }
 
@@ -82,8 +77,7 @@ extension IndexWriter {
   }
 
   private mutating func unlinkDead(_ records: CodeRecords) {
-    // A failure leaves lists as they were, which is sound; the dead stay.
-    guard (try? repair(records).unlink(dead, members: live)) != nil else { return }
+    repair(records).unlink(dead, members: live)
     graph?.members.subtract(dead)
     // The next version is the first whose readers cannot meet them.
     retired.append((version + 1, dead.all))

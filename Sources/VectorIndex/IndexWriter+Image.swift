@@ -31,7 +31,7 @@ extension IndexWriter {
   }
 
   /// See ``VectorIndex/adopt(_:at:)``. When it returns false nothing has changed.
-  mutating func adopt(_ image: GraphImage, at places: [Int]) throws(IndexError) -> Bool {
+  mutating func adopt(_ image: GraphImage, at places: [Int]) -> Bool {
     encodeRest()
     guard graph == nil, metric.allowsGraph(dimension: dimension), let records,
       image.isWhole(nodes: places.count, widest: records.mostNeighbors)
@@ -44,19 +44,17 @@ extension IndexWriter {
     guard known.count * 10 >= live.count * 7, !known.isEmpty else { return false }
     let pruning = pruning(records)
     let nodesPerPiece = 1024
-    do {
-      try loop.forEach((places.count + nodesPerPiece - 1) / nodesPerPiece) { piece in
-        let nodes = piece * nodesPerPiece..<min((piece + 1) * nodesPerPiece, places.count)
-        return image.lists.allSatisfy(nodes) { node, neighbors in
-          guard places[node] >= 0 else { return true }
-          let list = Self.list(of: node, neighbors, image, places, pruning)
-          list.withUnsafeBufferPointer { records.setNeighbors(of: places[node], to: $0) }
-          return true
-        }
+    // Lists are read a second time, which may fail. There is no graph yet, so that nobody looks at those which were written.
+    let areRead = loop.map((places.count + nodesPerPiece - 1) / nodesPerPiece) { piece in
+      let nodes = piece * nodesPerPiece..<min((piece + 1) * nodesPerPiece, places.count)
+      return image.lists.allSatisfy(nodes) { node, neighbors in
+        guard places[node] >= 0 else { return true }
+        let list = Self.list(of: node, neighbors, image, places, pruning)
+        list.withUnsafeBufferPointer { records.setNeighbors(of: places[node], to: $0) }
+        return true
       }
-    } catch {
-      throw .outOfMemory
     }
+    guard areRead.allSatisfy(\.self) else { return false }
     var adopted = GrowingGraph()
     adopted.members = known
     adopted.chooseEntries(pruning)
@@ -65,7 +63,7 @@ extension IndexWriter {
     var added = live
     added.subtract(known)
     for slot in added.all { records.setNeighbors(of: slot, to: UnsafeBufferPointer(start: nil, count: 0)) }
-    try addToGraph(added.all)
+    addToGraph(added.all)
     reconnect(records)
     version += 1
     return true

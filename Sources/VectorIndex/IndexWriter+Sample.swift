@@ -63,8 +63,8 @@ extension IndexWriter {
     var searched = live
     searched.formIntersection(graph.members)
     guard let queries = matrix(of: held.all) else { return }
-    // A failure leaves what was known.
-    if let curve = RecallMeasure(snapshot: snapshot(of: searched), loop: loop).curve(of: queries) {
+    // Where it fails, nothing more is known than before.
+    if let curve = try? RecallMeasure(snapshot: snapshot(of: searched), loop: loop).curve(of: queries) {
       board.add(rows: curve)
     }
   }

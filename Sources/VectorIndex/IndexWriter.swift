@@ -100,7 +100,7 @@ struct IndexWriter: ~Copyable {
     for slot in slots { live.insert(slot) }
     guard isComplete else { return slots }
     updateLists()
-    try addToGraph(slots)
+    addToGraph(slots)
     return slots
   }
 

@@ -1,3 +1,5 @@
+import SimilarityCore
+
 /// Recall@10 of walks by the length of their pools, as measured on queries that the graph did not hold.
 public struct RecallCurve: Sendable, Equatable {
   /// The pools that are measured.
@@ -41,51 +43,21 @@ public struct RecallCurve: Sendable, Equatable {
     }
   }
 
-  /// What exact searches compared.
-  public struct Scans: Sendable, Equatable {
-    /// Queries after which older ones fade.
-    private static let window = 32.0
-
-    /// Queries, which may have faded.
-    public var queries = 0.0
-    /// The sum of the rows that they compared by the upper halves of their codes.
-    public var rough = 0.0
-    /// The sum of those that they compared by all bits.
-    public var full = 0.0
-
-    public init(queries: Double = 0, rough: Double = 0, full: Double = 0) {
-      (self.queries, self.rough, self.full) = (queries, rough, full)
-    }
-
-    /// The three sums.
-    public var values: [Double] { [queries, rough, full] }
-
-    /// Of one query; nil without any.
-    var mean: Scans? {
-      queries > 0 ? Scans(queries: 1, rough: rough / queries, full: full / queries) : nil
-    }
-
-    fileprivate func fading(before new: Scans) -> Scans {
-      let kept = max(0, min(1, (Self.window - new.queries) / max(1, queries)))
-      return Scans(
-        queries: kept * queries + new.queries, rough: kept * rough + new.rough, full: kept * full + new.full)
-    }
-
-    fileprivate var isSound: Bool { values.allSatisfy { $0.isFinite && $0 >= 0 } }
-  }
+  /// What exact searches compared, summed over queries.
+  public typealias Scans = ScanEffort
 
   /// One for each of ``pools``.
   public private(set) var points: [Point]
   /// What the exact search compares for such queries.
-  public private(set) var scans: Scans
+  public private(set) var scans: ScanEffort
 
   public init() {
     points = [Point](repeating: Point(), count: Self.pools.count)
-    scans = Scans()
+    scans = ScanEffort()
   }
 
   /// - Returns: nil when that is no curve.
-  public init?(points: [Point], scans: Scans) {
+  public init?(points: [Point], scans: ScanEffort) {
     guard points.count == Self.pools.count, points.allSatisfy(\.isSound), scans.isSound else { return nil }
     (self.points, self.scans) = (points, scans)
   }
@@ -106,7 +78,7 @@ public struct RecallCurve: Sendable, Equatable {
     scans = scans.fading(before: other.scans)
   }
 
-  package mutating func add(_ new: Scans) { scans = scans.fading(before: new) }
+  package mutating func add(_ new: ScanEffort) { scans = scans.fading(before: new) }
 
   package mutating func add(_ point: Point, at index: Int) {
     points[index].add(point)
@@ -157,4 +129,25 @@ public struct RecallCurve: Sendable, Equatable {
     let share = Double(ef - Self.pools[lower]) / Double(Self.pools[upper] - Self.pools[lower])
     return low + share * (high - low)
   }
+}
+
+extension ScanEffort {
+  /// Queries after which older ones fade.
+  private static let window = 32.0
+
+  /// The three sums.
+  public var values: [Double] { [queries, rough, full] }
+
+  /// Of one query; nil without any.
+  var mean: ScanEffort? {
+    queries > 0 ? ScanEffort(queries: 1, rough: rough / queries, full: full / queries) : nil
+  }
+
+  fileprivate func fading(before new: ScanEffort) -> ScanEffort {
+    let kept = max(0, min(1, (Self.window - new.queries) / max(1, queries)))
+    return ScanEffort(
+      queries: kept * queries + new.queries, rough: kept * rough + new.rough, full: kept * full + new.full)
+  }
+
+  fileprivate var isSound: Bool { values.allSatisfy { $0.isFinite && $0 >= 0 } }
 }

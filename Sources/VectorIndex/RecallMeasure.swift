@@ -9,20 +9,20 @@ struct RecallMeasure {
   let snapshot: IndexSnapshot
   let loop: ParallelLoop
 
-  /// - Returns: nil when memory or a library fails.
-  func curve(of queries: Matrix) -> RecallCurve? {
+  /// - Returns: nil when there is nothing to search for or in.
+  /// - Throws: ``ProductFailure`` when the matrix library fails.
+  func curve(of queries: Matrix) throws(ProductFailure) -> RecallCurve? {
     var options = SearchOptions(k: 10)
     options.loop = loop
     let k = min(10, snapshot.count)
-    guard k > 0, queries.rows > 0, let exact = snapshot.search(queries, options, .exact), let truth = exact.run()
-    else { return nil }
+    guard k > 0, queries.rows > 0, let exact = snapshot.search(queries, options, .exact) else { return nil }
+    let (truth, scans) = try exact.runExactly(sampled: min(BatchSearch.mostSampled, (queries.rows + 7) / 8))
     var curve = RecallCurve()
     let costs = SearchCosts(dimension: snapshot.dimension)
-    let scans = exact.scans(sampled: min(BatchSearch.mostSampled, (queries.rows + 7) / 8))
     curve.add(scans)
     let scan = scans.mean.map(costs.scan) ?? .infinity
     for (index, ef) in RecallCurve.pools.enumerated() {
-      guard let found = snapshot.run(queries, options, SearchPlan(ef: ef)) else { return nil }
+      guard let found = try snapshot.search(queries, options, SearchPlan(ef: ef))?.run() else { return nil }
       var point = RecallCurve.Point(queries: Double(queries.rows))
       for (walk, exact) in zip(found, truth) {
         // Rows that are equally near are equally right.

@@ -24,8 +24,8 @@ package struct SearchCosts {
 
   package init(dimension: Int) {
     hasCodes = InvertedLists.hasCodes(dimension: dimension)
+    let isDivided = CodeRecords.isDivided(dimension: dimension)
     let dimension = Double(dimension)
-    let isDivided = dimension > 128
     compared = 6 + 2.5 * (1 + (isDivided ? 0.5 : 1) * dimension / 64)
     // Halves of codes lie side by side in the lists, or anywhere.
     rough = hasCodes ? 0.3 + 0.01 * dimension : 2 + 0.013 * dimension
@@ -37,19 +37,19 @@ package struct SearchCosts {
   func met(ef: Double) -> Double { compared + 0.03 * ef }
 
   /// For scans that compare so much.
-  func scan(_ scans: RecallCurve.Scans) -> Double {
+  func scan(_ scans: ScanEffort) -> Double {
     scans.queries * Self.setup + scans.rough * rough + scans.full * full
   }
 
   /// For a scan of `allowed` of `live` rows.
   ///
   /// - Parameter measured: what a scan of all rows compares; nil when that is not known.
-  func scan(of allowed: Int, among live: Int, measured: RecallCurve.Scans?) -> Double {
+  func scan(of allowed: Int, among live: Int, measured: ScanEffort?) -> Double {
     min(oneByOne(allowed), byCell(allowed, among: live, measured) ?? .infinity)
   }
 
   /// Whether a scan of `allowed` of `live` rows is to read the lists, cell by cell, and not those rows alone.
-  func readsLists(_ allowed: Int, among live: Int, measured: RecallCurve.Scans?) -> Bool {
+  func readsLists(_ allowed: Int, among live: Int, measured: ScanEffort?) -> Bool {
     guard allowed < live else { return true }
     guard let cost = byCell(allowed, among: live, measured) else {
       return allowed * (hasCodes ? Self.sparsest.inLists : Self.sparsest.inRecords) >= live
@@ -65,12 +65,12 @@ package struct SearchCosts {
 
   private func oneByOne(_ allowed: Int) -> Double { Self.setup + Double(allowed) * full }
 
-  private func byCell(_ allowed: Int, among live: Int, _ measured: RecallCurve.Scans?) -> Double? {
+  private func byCell(_ allowed: Int, among live: Int, _ measured: ScanEffort?) -> Double? {
     guard let measured = measured?.mean, allowed > 0 else { return nil }
     // The fewer match, the farther is the k-th of them.
     let farther = (Double(max(allowed, live)) / Double(allowed)).squareRoot()
     return scan(
-      RecallCurve.Scans(
+      ScanEffort(
         queries: 1, rough: min(Double(live), measured.rough * farther),
         full: min(Double(allowed), measured.full * farther)))
   }

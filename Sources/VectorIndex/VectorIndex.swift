@@ -61,7 +61,7 @@ public final class VectorIndex: Sendable {
   ///   than 70 % of the vectors. Nothing has changed then, and ``buildGraph()`` is what is left.
   public func adopt(_ image: GraphImage, at places: [Int]) throws(IndexError) -> Bool {
     try writer.withLock { writer throws(IndexError) in
-      guard try writer.adopt(image, at: places) else { return false }
+      guard writer.adopt(image, at: places) else { return false }
       publish(writer)
       if writer.settle() { publish(writer) }
       return true
@@ -74,7 +74,7 @@ public final class VectorIndex: Sendable {
       guard writer.graph == nil else { return }
       writer.version += 1
       writer.encodeRest()
-      try writer.addToGraph(writer.live.all)
+      writer.addToGraph(writer.live.all)
       publish(writer)
       if writer.settle() { publish(writer) }
     }

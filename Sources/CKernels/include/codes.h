@@ -73,6 +73,10 @@ typedef struct nf_code_hit {
 
 // Rows of a group, whose codes lie side by side.
 #define NF_GROUP 16
+// Records that a kernel compares with a query at once.
+#define NF_LANES 4
+// Keys that the sort of pruning compares at once.
+#define NF_RANKS 8
 // The bit of a place that holds no row.
 #define NF_NO_ROW 0x80000000u
 

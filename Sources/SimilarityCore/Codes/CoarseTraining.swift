@@ -17,11 +17,11 @@ extension CoarseQuantizer {
   /// - Parameters:
   ///   - rows: how many there are.
   ///   - read: a row and its norm.
-  /// - Returns: nil when the matrix library fails.
+  /// - Throws: ``ProductFailure`` when the matrix library fails.
   public static func trained(
     rows: Int, rotation: Rotation, metric: CodeMetric, _ loop: ParallelLoop, _ kernels: Kernels,
     read: (Int) -> (row: UnsafeBufferPointer<Float>, norm: Double)
-  ) -> CoarseQuantizer? {
+  ) throws(ProductFailure) -> CoarseQuantizer {
     let wanted = fewest(forRows: rows)
     let size = min(rows, max(1024, rowsPerCentroid * wanted))
     // Sums of squares of the others leave f32; their codes have no bounds anyway.
@@ -50,7 +50,7 @@ extension CoarseQuantizer {
     // Eight times as many where they pay: where there are clusters, each is to have its own.
     clustering.seed(wanted, most: min(mostCentroids, 8 * wanted, sample.count / 3))
     for _ in 0..<(wanted > 1 ? rounds : 1) {
-      guard clustering.improve() else { return nil }
+      try clustering.improve()
     }
     return CoarseQuantizer(
       rotation: rotation, metric: metric, mean: mean, centroids: clustering.centroids)
@@ -135,8 +135,8 @@ private struct Clustering {
 
   /// One round of Lloyd's: every row to its nearest centroid, every centroid to the mean of its rows.
   ///
-  /// - Returns: false when the matrix library fails.
-  mutating func improve() -> Bool {
+  /// - Throws: ``ProductFailure`` when the matrix library fails.
+  mutating func improve() throws(ProductFailure) {
     let count = centroids.count / stride
     let lengths = (0..<count).map { cell in
       centroids[cell * stride..<(cell + 1) * stride].reduce(Float(0)) { $0 + $1 * $1 }
@@ -144,15 +144,13 @@ private struct Clustering {
     let perPiece = 256
     let pieces = (rows.rows + perPiece - 1) / perPiece
     var cells = [Int](repeating: 0, count: rows.rows)
-    let isDone = cells.withUnsafeMutableBufferPointer { cells in
+    try cells.withUnsafeMutableBufferPointer { cells throws(ProductFailure) in
       // SAFETY: each piece writes to the cells of its own rows.
       nonisolated(unsafe) let cells = cells
-      return
-        (try? loop.forEach(pieces) { piece in
-          assign(piece * perPiece..<min((piece + 1) * perPiece, rows.rows), lengths, cells)
-        }) != nil
+      try loop.forEachPiece(pieces) { piece throws(ProductFailure) in
+        try assign(piece * perPiece..<min((piece + 1) * perPiece, rows.rows), lengths, cells)
+      }
     }
-    guard isDone else { return false }
     var sums = [Double](repeating: 0, count: centroids.count)
     var sizes = [Int](repeating: 0, count: count)
     for row in 0..<rows.rows {
@@ -165,31 +163,30 @@ private struct Clustering {
         centroids[cell * stride + column] = Float(sums[cell * stride + column] / Double(sizes[cell]))
       }
     }
-    return true
   }
 
   // SAFETY: the range lies inside the rows, and the products of its rows with every centroid fit in the scratch.
-  private func assign(_ range: Range<Int>, _ lengths: [Float], _ cells: UnsafeMutableBufferPointer<Int>) -> Bool {
+  private func assign(
+    _ range: Range<Int>, _ lengths: [Float], _ cells: UnsafeMutableBufferPointer<Int>
+  ) throws(ProductFailure) {
     let count = lengths.count
-    return withUnsafeTemporaryAllocation(of: Float.self, capacity: range.count * count) { products in
-      rows.values.withUnsafeBufferPointer { rows in
-        guard let out = products.baseAddress, let first = rows.baseAddress,
-          (try? Product.ofRows(
-            first + range.lowerBound * stride, rows: range.count, centroids, columns: count, inner: stride, into: out,
-            stride: count)) != nil
-        else { return false }
-        for row in range {
-          let start = (row - range.lowerBound) * count
-          var best = 0
-          var least = Float.infinity
-          for cell in 0..<count {
-            let square = lengths[cell] - 2 * out[start + cell]
-            if square < least { (best, least) = (cell, square) }
-          }
-          cells[row] = best
-        }
-        return true
+    let products = FloatBuffer(range.count * count)
+    defer { withExtendedLifetime(products) {} }
+    try rows.values.withUnsafeBufferPointer { rows throws(ProductFailure) in
+      guard let first = rows.baseAddress else { return }
+      try Product.ofRows(
+        first + range.lowerBound * stride, rows: range.count, centroids, columns: count, inner: stride,
+        into: products.start, stride: count)
+    }
+    for row in range {
+      let start = (row - range.lowerBound) * count
+      var best = 0
+      var least = Float.infinity
+      for cell in 0..<count {
+        let square = lengths[cell] - 2 * products.start[start + cell]
+        if square < least { (best, least) = (cell, square) }
       }
+      cells[row] = best
     }
   }
 }

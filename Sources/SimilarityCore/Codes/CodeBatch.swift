@@ -21,9 +21,9 @@ public final class CodeBatch: @unchecked Sendable {
   /// [cells, queries].
   private let cells: [Float]
 
-  /// - Returns: nil when the matrix library fails.
+  /// - Throws: ``ProductFailure`` when the matrix library fails.
   // SAFETY: a query has a term or a distance for every cell and `padded` codes in each half.
-  public init?(_ queries: [CodeQuery], for records: CodeRecords) {
+  public init(_ queries: [CodeQuery], for records: CodeRecords) throws(ProductFailure) {
     let raw = queries.map(\.raw.pointee)
     count = queries.count
     self.records = records
@@ -55,10 +55,11 @@ public final class CodeBatch: @unchecked Sendable {
     if hasLower {
       for query in queries { codes += UnsafeBufferPointer(start: query.lower, count: inner) }
     }
-    guard
-      let made = nf_code_batch_create(
-        codes, Int64(codes.count / inner), Int64(inner), Int64(Self.rowsPerTile), Int64(records.padded))
-    else { return nil }
+    var made: OpaquePointer?
+    try ProductFailure.check(
+      nf_code_batch_create(
+        codes, Int64(codes.count / inner), Int64(inner), Int64(Self.rowsPerTile), Int64(records.padded), &made))
+    guard let made else { throw ProductFailure() }
     batch = made
   }
 
@@ -70,13 +71,16 @@ public final class CodeBatch: @unchecked Sendable {
   ///   - slots: at most ``rowsPerTile``, all of one cell.
   ///   - scratch: for this caller alone.
   ///   - hits: room for rowsPerTile · count.
-  /// - Returns: how many; nil when the matrix library fails.
+  /// - Returns: how many.
+  /// - Throws: ``ProductFailure`` when the matrix library fails.
   // SAFETY: the slots are inside the records; the scratch was made for this batch.
   public func hits(
     of slots: UnsafeBufferPointer<UInt32>, in cell: Int, thresholds: UnsafePointer<Float>, _ scratch: Scratch,
     into hits: UnsafeMutablePointer<CodeHit>, _ kernels: Kernels
-  ) -> Int? {
-    guard let first = slots.baseAddress, slots.count <= Self.rowsPerTile, cell < records.coarse.count else { return 0 }
+  ) throws(ProductFailure) -> Int {
+    precondition(slots.count <= Self.rowsPerTile, "\(slots.count) rows in a tile of \(Self.rowsPerTile)")
+    precondition(cell < records.coarse.count, "there is no cell \(cell)")
+    guard let first = slots.baseAddress else { return 0 }
     for (row, slot) in slots.enumerated() {
       let record = records.raw.pointee.base + Int(slot) * records.padded
       let target = scratch.rows + row * records.padded
@@ -86,7 +90,7 @@ public final class CodeBatch: @unchecked Sendable {
         kernels.table.pointee.code_unpack(record, records.padded, target)
       }
     }
-    guard nf_code_batch_product(batch, scratch.rows, scratch.products) == 0 else { return nil }
+    try ProductFailure.check(nf_code_batch_product(batch, scratch.rows, scratch.products))
     return values.withUnsafeBufferPointer { values in
       sums.withUnsafeBufferPointer { sums in
         cells.withUnsafeBufferPointer { cells in

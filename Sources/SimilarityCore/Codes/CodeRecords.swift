@@ -40,12 +40,15 @@ public final class CodeRecords: @unchecked Sendable {
   public var dimension: Int { coarse.dimension }
   /// Whether rough keys read half of a record only.
   public var isDivided: Bool { raw.pointee.planes == 2 }
+
+  /// The same for records of rows of `dimension` values.
+  public static func isDivided(dimension: Int) -> Bool { dimension > mostUndivided }
   public var metric: CodeMetric { coarse.metric }
 
   /// - Returns: nil when the memory cannot be had.
   public init?(coarse: CoarseQuantizer, slots: Int, neighbors: Int) {
     self.coarse = coarse
-    let planes = coarse.dimension <= Self.mostUndivided ? 1 : 2
+    let planes = Self.isDivided(dimension: coarse.dimension) ? 2 : 1
     let unit = 64 * planes
     padded = (coarse.dimension + unit - 1) / unit * unit
     let header = MemoryLayout<nf_code_header>.size + MemoryLayout<nf_code_bounds>.size

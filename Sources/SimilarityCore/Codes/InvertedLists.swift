@@ -88,11 +88,7 @@ public final class InvertedLists: @unchecked Sendable {
       }
       slack[cell] = largest
     }
-    // It throws when a cell says so, and none does.
-    try? loop.forEach(coarse.count) { cell in
-      fill(cell)
-      return true
-    }
+    loop.forEachPiece(coarse.count) { cell in fill(cell) }
     count = slots.count
     self.starts = starts
     self.memory = memory

@@ -1,15 +1,20 @@
 import CKernels
 
-/// Rows that scans have compared.
+/// How much exact scans have compared.
 public struct ScanEffort: Sendable, Equatable {
-  /// By the upper halves of their codes, or passed over on the way.
-  public var rough = 0
-  /// By all bits.
-  public var full = 0
+  /// Queries that were scanned for; not a whole number where older ones count for less.
+  public var queries = 0.0
+  /// Rows that were compared by the upper halves of their codes, or passed over on the way.
+  public var rough = 0.0
+  /// Rows that were compared by all bits.
+  public var full = 0.0
 
-  public init() {}
+  public init(queries: Double = 0, rough: Double = 0, full: Double = 0) {
+    (self.queries, self.rough, self.full) = (queries, rough, full)
+  }
 
   public static func += (sum: inout Self, other: Self) {
+    sum.queries += other.queries
     sum.rough += other.rough
     sum.full += other.full
   }
@@ -22,7 +27,7 @@ public struct ListScan: ~Copyable {
   /// So few at first: with their keys there is a threshold for the rest.
   private static let firstGroups = 4
   /// Rows from which on it is known whether the upper halves of codes rule enough out to be read first.
-  private static let fewestKnown = 2048
+  private static let fewestKnown = 2048.0
 
   private let records: CodeRecords
   private let lists: InvertedLists
@@ -66,13 +71,13 @@ public struct ListScan: ~Copyable {
       } else {
         (found, read) = records.scan(
           groups, of: cell, in: lists, for: query, live: live, threshold: threshold, into: slots, kernels)
-        effort.rough += read * InvertedLists.rowsPerGroup
+        effort.rough += Double(read * InvertedLists.rowsPerGroup)
       }
       if found > 0 {
         let count = records.bound(slots, count: found, for: query, threshold: threshold, into: hits, kernels)
         if count > 0 { threshold = body(UnsafeBufferPointer(start: hits, count: count)) }
       }
-      effort.full += found
+      effort.full += Double(found)
       guard read == groups.count else { return }
       first = groups.upperBound
     }
