@@ -106,18 +106,3 @@ extension IndexWriter {
     return report
   }
 }
-
-extension SlotSet {
-  /// Every slot, smallest first.
-  public var all: [Int] {
-    var slots: [Int] = []
-    slots.reserveCapacity(count)
-    forEach { slots.append($0) }
-    return slots
-  }
-
-  /// The smallest slot.
-  public var first: Int? {
-    words.firstIndex { $0 != 0 }.map { $0 * 64 + words[$0].trailingZeroBitCount }
-  }
-}

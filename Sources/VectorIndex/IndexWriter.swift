@@ -1,4 +1,5 @@
 import SimilarityCore
+import Synchronization
 
 /// The side of an index that changes: one caller at a time.
 struct IndexWriter: ~Copyable {
@@ -181,4 +182,23 @@ extension Metric {
     case .euclidean: .euclidean
     }
   }
+}
+
+/// Which versions are still being read.
+final class VersionRegistry: Sendable {
+  private let readers = Mutex<[Int: Int]>([:])
+
+  func began(_ version: Int) {
+    readers.withLock { $0[version, default: 0] += 1 }
+  }
+
+  func ended(_ version: Int) {
+    readers.withLock { readers in
+      let left = (readers[version] ?? 1) - 1
+      readers[version] = left > 0 ? left : nil
+    }
+  }
+
+  /// The oldest version that somebody reads; nil when there is none.
+  var oldest: Int? { readers.withLock { $0.keys.min() } }
 }

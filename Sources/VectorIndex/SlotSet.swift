@@ -80,6 +80,19 @@ public struct SlotSet: Sendable, Equatable {
     }
   }
 
+  /// Every slot, smallest first.
+  public var all: [Int] {
+    var slots: [Int] = []
+    slots.reserveCapacity(count)
+    forEach { slots.append($0) }
+    return slots
+  }
+
+  /// The smallest slot.
+  public var first: Int? {
+    words.firstIndex { $0 != 0 }.map { $0 * 64 + words[$0].trailingZeroBitCount }
+  }
+
   private mutating func recount() {
     count = words.withUnsafeBufferPointer { Kernels.active.countOfBits($0) }
   }

@@ -103,3 +103,57 @@ public final class VectorIndex: Sendable {
   /// Whether the structure is whole: see ``GraphReport``.
   public func validate() -> GraphReport { writer.withLock { $0.validate() } }
 }
+
+/// How an index is built.
+public struct IndexOptions: Sendable {
+  /// Vectors from which on a graph is kept (docs/benchmarks.md: below, streaming all codes is as fast).
+  public var graphThreshold = 10_000
+  /// Neighbours that pruning leaves a slot; lists have room for some more before they are pruned.
+  public var degree = 63
+  /// The pool of the search for a new slot's neighbours.
+  public var efConstruction = 96
+  /// Recall@10 that the pool of a search is chosen for, until ``VectorIndex/setRecallTarget(_:)`` says otherwise.
+  public var recallTarget = 0.97
+  /// A folder for the f32 rows, which are then on disk and mapped; nil keeps them in memory. Codes and graph are in memory.
+  public var rowFolder: String?
+  /// Threads that build.
+  public var threads = 1
+
+  public init() {}
+}
+
+/// How two vectors are compared; a larger score is nearer.
+public enum Metric: String, Sendable, CaseIterable {
+  /// q·x / (‖q‖·‖x‖).
+  case cosine
+  /// q·x.
+  case dot
+  /// −‖q − x‖.
+  case euclidean
+
+  /// Rows are compared with each other on the stack of a kernel, which has room for so many values.
+  private static let mostGraphDimensions = 8192
+
+  /// Whether vectors of `dimension` values may have a graph.
+  package func allowsGraph(dimension: Int) -> Bool {
+    dimension <= Self.mostGraphDimensions
+  }
+}
+
+/// What a check of the whole graph found; all zeros (and `nodes`) when it is sound.
+public struct GraphReport: Sendable, Equatable {
+  /// Slots that must be in the graph.
+  public var nodes = 0
+  /// Edges in all.
+  public var edges = 0
+  /// Edges to slots that hold no vector.
+  public var dangling = 0
+  /// Lists that name a slot twice or their own.
+  public var repeated = 0
+  /// Vectors that no walk can reach.
+  public var unreachable = 0
+
+  public init() {}
+
+  public var isSound: Bool { dangling == 0 && repeated == 0 && unreachable == 0 }
+}

@@ -1,5 +1,38 @@
 import CKernels
 
+/// Lists of neighbours, which searches read while they change.
+extension CodeRecords {
+  /// Copies the list of `slot` into `out`, which has room for ``mostNeighbors``.
+  ///
+  /// - Returns: how many there are.
+  public func neighbors(of slot: Int, into out: UnsafeMutablePointer<UInt32>) -> Int {
+    nf_list_read(raw, slot, out)
+  }
+
+  public func setNeighbors(of slot: Int, to neighbors: UnsafeBufferPointer<UInt32>) {
+    guard slot >= 0, slot < slots else { return }
+    nf_list_write(raw, slot, neighbors.baseAddress, min(neighbors.count, mostNeighbors))
+  }
+
+  /// Whether the list of `slot` names `neighbor`.
+  public func names(_ neighbor: UInt32, at slot: Int) -> Bool { nf_list_contains(raw, slot, neighbor) != 0 }
+
+  /// Whether one of the neighbours of `slot` names it.
+  public func isNamed(_ slot: Int) -> Bool {
+    withUnsafeTemporaryAllocation(of: UInt32.self, capacity: mostNeighbors) { list in
+      guard let first = list.baseAddress else { return false }
+      let count = neighbors(of: slot, into: first)
+      return list[..<count].contains { names(UInt32(truncatingIfNeeded: slot), at: Int($0)) }
+    }
+  }
+
+  /// - Returns: false when the list is full.
+  public func addNeighbor(_ neighbor: UInt32, to slot: Int) -> Bool {
+    guard slot >= 0, slot < slots else { return false }
+    return nf_list_append(raw, slot, neighbor) != 0
+  }
+}
+
 extension Kernels {
   /// Chooses the neighbours of a row so that they point in different directions (robust prune; Subramanya et al. 2019, "DiskANN",
   /// algorithm 2): a candidate is left out when a chosen one is α times nearer to it than the row is.
