@@ -1,10 +1,10 @@
 import SimilarityCore
 
-/// One call of a search: every query on its way to its neighbours.
+/// The search for one batch of queries.
 struct BatchSearch {
-  /// Queries from which on the matrix unit pays.
+  /// The number of queries from which on products of matrices may be faster than scans.
   private static let fewestForProducts = 24
-  /// Queries that tell how much is compared for one.
+  /// The largest number of queries whose scans are measured.
   static let mostSampled = 8
 
   let queries: Matrix
@@ -19,11 +19,11 @@ struct BatchSearch {
   var kernels: Kernels { snapshot.kernels }
   var costs: SearchCosts { SearchCosts(dimension: snapshot.dimension) }
 
-  /// What was found for one query.
+  /// The result for one query.
   struct Found {
-    /// Best first.
+    /// The neighbours, best first.
     var neighbors: [Candidate]
-    /// Slots that a walk met; 0 for the exact search.
+    /// The number of slots that the walk met; 0 for the exact search.
     var met = 0
   }
 
@@ -35,7 +35,7 @@ struct BatchSearch {
     let perPiece = max(1, min(8, queries.rows / (4 * options.loop.threads)))
     let pieces = (queries.rows + perPiece - 1) / perPiece
     return options.loop.map(pieces) { piece in
-      // Taking and giving back a scratch costs as much as a part of a short walk.
+      // Several queries share a scratch, since taking and returning one costs as much as a part of a short walk.
       scratch.with { scratch in
         (piece * perPiece..<min((piece + 1) * perPiece, queries.rows)).map { walk($0, ef, scratch) }
       }
@@ -44,8 +44,8 @@ struct BatchSearch {
 
   /// Searches exactly, by scans for one query after another or by products for many at once, whichever costs less.
   ///
-  /// - Parameter sampled: for at least so many of the queries, spread evenly, a scan shows what it compares.
-  /// - Returns: what was found, and what those scans compared.
+  /// - Parameter sampled: the least number of queries, spread evenly, whose scans are measured.
+  /// - Returns: what was found, and how much the measured scans compared.
   /// - Throws: ``ProductFailure`` when the matrix library fails.
   func runExactly(sampled: Int = 0) throws(ProductFailure) -> (found: [Found], scans: ScanEffort) {
     let exact = ExactSearch(allowed, in: snapshot, records: records)
@@ -66,7 +66,7 @@ struct BatchSearch {
     return (found, scans)
   }
 
-  /// What scans for `count` of the queries, spread evenly, compare.
+  /// Measures how much scans for `count` of the queries, spread evenly, compare.
   func scans(sampled count: Int) -> ScanEffort {
     Self.effort(sample(count, ExactSearch(allowed, in: snapshot, records: records)))
   }
@@ -75,7 +75,7 @@ struct BatchSearch {
     sample.values.reduce(into: ScanEffort(queries: Double(sample.count))) { $0 += $1.effort }
   }
 
-  /// What survives scans for `count` of the queries, spread evenly, by the row of the query.
+  /// Scans for `count` of the queries, spread evenly; the results are by the row of the query.
   private func sample(_ count: Int, _ exact: ExactSearch) -> [Int: Survivors] {
     let rows = (0..<count).map { $0 * queries.rows / count }
     let survivors = options.loop.map(count) { index in
@@ -98,7 +98,7 @@ struct BatchSearch {
 
   /// Searches exactly for one query.
   ///
-  /// - Parameter scanned: what a scan for it has left already.
+  /// - Parameter scanned: the result of a scan for the query, where there was one already.
   func stream(
     _ row: Int, _ exact: ExactSearch, _ loop: ParallelLoop, scanned: Survivors? = nil
   ) -> [Candidate] {

@@ -1,14 +1,14 @@
 import SimilarityCore
 
-/// A graph as it can be kept and given back: nodes by number, whatever slots they have by then.
+/// A graph as it can be saved and restored. Its nodes are numbered, so that they may have other slots when it is restored.
 ///
-/// Whoever makes one of bytes from elsewhere need not check it: ``VectorIndex/adopt(_:at:)`` does.
+/// An image that was read from a file need not be checked by its reader: ``VectorIndex/adopt(_:at:)`` checks it.
 public struct GraphImage: Sendable {
   /// The slot of each node when the image was taken.
   public var slots: [Int]
-  /// The nodes' neighbours. Those of an index are as they are when they are read: nobody may write to it meanwhile.
+  /// The nodes' neighbours. An image taken of an index reads its lists on demand: the index must not be written to meanwhile.
   public var lists: GraphLists
-  /// The recall of its walks, as measured on rows before they were linked.
+  /// The recall of walks over the graph, measured on rows before they were linked.
   public var curve: RecallCurve
 
   public init(slots: [Int], lists: GraphLists, curve: RecallCurve) {
@@ -17,10 +17,10 @@ public struct GraphImage: Sendable {
     self.curve = curve
   }
 
-  /// Whether every number is one of a node, no list names a node twice or its own, and nothing is out of range.
+  /// Whether every number is that of a node, no list names a node twice or its own node, and all counts are in range.
   func isWhole(nodes: Int, widest: Int) -> Bool {
     guard nodes > 0, nodes <= Int(Int32.max), (1...widest).contains(lists.width) else { return false }
-    // The node whose list named this one last.
+    // For each node, the last node whose list named it.
     var namedBy = [Int](repeating: -1, count: nodes)
     return lists.allSatisfy(0..<nodes) { node, neighbors in
       neighbors.allSatisfy { neighbor in
@@ -33,16 +33,17 @@ public struct GraphImage: Sendable {
   }
 }
 
-/// The neighbours of a graph's nodes, piece by piece: of a large graph they need not be in memory twice.
+/// The neighbours of a graph's nodes, read piece by piece, so that those of a large graph need not be in memory twice.
 public struct GraphLists: Sendable {
-  /// Neighbours that a list has room for.
+  /// The number of neighbours that a list has room for.
   public let width: Int
   private let read: @Sendable (Range<Int>) -> [Int32]
 
-  /// Values of one node.
+  /// The number of values of one node.
   private var stride: Int { width + 1 }
 
-  /// - Parameter read: [nodes of the range, 1 + width]: how many neighbours a node has, their numbers, zeros.
+  /// - Parameter read: returns [nodes of the range, 1 + width]: for each node the number of its neighbours, the neighbours, and
+  ///   zeros. It may return fewer values when it fails.
   public init(width: Int, read: @escaping @Sendable (Range<Int>) -> [Int32]) {
     self.width = width
     self.read = read
@@ -50,10 +51,10 @@ public struct GraphLists: Sendable {
 
   public subscript(nodes: Range<Int>) -> [Int32] { read(nodes) }
 
-  /// Calls `body` for each node in turn, or ends at the first that it is not content with.
+  /// Calls `body` with each node in turn until it returns false or a list is invalid.
   ///
-  /// - Parameter body: is given the node's neighbours.
-  /// - Returns: whether every list was whole and `body` was content with each.
+  /// - Parameter body: takes a node and its neighbours.
+  /// - Returns: whether every list was valid and `body` returned true for each.
   func allSatisfy(_ nodes: Range<Int>, _ body: (Int, ArraySlice<Int32>) -> Bool) -> Bool {
     let perPiece = 1024
     for first in Swift.stride(from: nodes.lowerBound, to: nodes.upperBound, by: perPiece) {
@@ -72,7 +73,7 @@ public struct GraphLists: Sendable {
 }
 
 extension IndexWriter {
-  /// The graph of the live slots; nil while there is none.
+  /// An image of the graph of the live slots; nil when there is none.
   func image() -> GraphImage? {
     guard graph != nil, let records, !live.isEmpty, used <= Int(Int32.max) else { return nil }
     let slots = live.all
@@ -82,7 +83,7 @@ extension IndexWriter {
     return GraphImage(slots: slots, lists: lists, curve: board.current.rows)
   }
 
-  /// - Parameter nodes: the number of each slot's node; -1 where there is none.
+  /// - Parameter nodes: the number of each slot's node; -1 for a slot without one.
   private static func lists(_ records: CodeRecords, _ slots: [Int], _ nodes: [Int32]) -> GraphLists {
     let width = records.mostNeighbors
     return GraphLists(width: width) { range in
@@ -101,7 +102,7 @@ extension IndexWriter {
     }
   }
 
-  /// See ``VectorIndex/adopt(_:at:)``. When it returns false nothing has changed.
+  /// ``VectorIndex/adopt(_:at:)``. When it returns false, nothing has changed that a search can see.
   mutating func adopt(_ image: GraphImage, at places: [Int]) -> Bool {
     encodeRest()
     guard graph == nil, metric.allowsGraph(dimension: dimension), let records,
@@ -115,7 +116,8 @@ extension IndexWriter {
     guard known.count * 10 >= live.count * 7, !known.isEmpty else { return false }
     let pruning = pruning(records)
     let nodesPerPiece = 1024
-    // Lists are read a second time, which may fail. There is no graph yet, so that nobody looks at those which were written.
+    // The lists are read a second time, which may fail. What was written until then does no harm: there is no graph, so that
+    // searches do not read lists, and building one empties them first.
     let areRead = loop.map((places.count + nodesPerPiece - 1) / nodesPerPiece) { piece in
       let nodes = piece * nodesPerPiece..<min((piece + 1) * nodesPerPiece, places.count)
       return image.lists.allSatisfy(nodes) { node, neighbors in
@@ -140,11 +142,11 @@ extension IndexWriter {
     return true
   }
 
-  /// The slots of a node's neighbours; one that is gone gives way to what is left of its own neighbours.
+  /// The slots of a node's neighbours; a neighbour that is gone is replaced by those of its own neighbours that are left.
   private static func list(
     of node: Int, _ neighbors: ArraySlice<Int32>, _ image: GraphImage, _ places: [Int], _ pruning: Pruning
   ) -> [UInt32] {
-    // Lists are read again after they were checked: a number that has become another one names nothing.
+    // The file may have changed since its lists were checked: a number out of range is ignored.
     func slot(_ number: Int32) -> UInt32? {
       places.indices.contains(Int(number)) ? UInt32(exactly: places[Int(number)]) : nil
     }

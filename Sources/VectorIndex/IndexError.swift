@@ -7,13 +7,13 @@ public enum IndexError: Error, Sendable, Equatable {
   case dimension(row: Int, expected: Int, found: Int)
   /// Row `row` of a batch is all zeros and has no direction, which the cosine needs.
   case zeroVector(row: Int)
-  /// Memory could not be had.
+  /// There is not enough memory.
   case outOfMemory
   /// The matrix library, or a thread that it needs, failed; values never cause it.
   case libraryFailed
-  /// There is no room on the disk for rows.
+  /// The disk has no room for more rows.
   case full
-  /// Rows cannot be kept on disk, and why.
+  /// Rows cannot be kept on disk, for the given reason.
   case rowsUnavailable(String)
 
   init(_ failure: ProductFailure) {

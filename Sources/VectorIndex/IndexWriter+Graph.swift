@@ -1,7 +1,7 @@
 import SimilarityCore
 
 extension IndexWriter {
-  /// Smaller batches come while others read: they leave half of the cores to the readers.
+  /// Batches smaller than this usually arrive while others search: they leave half of the cores to the searches.
   private static let largeBatch = 4096
 
   func pruning(_ records: CodeRecords) -> Pruning {
@@ -12,7 +12,7 @@ extension IndexWriter {
     GraphRepair(records: records, pruning: pruning(records), loop: loop)
   }
 
-  /// In few dimensions there is less to choose from, and bytes order a pool better than nibbles do.
+  /// In few dimensions a shorter pool is enough: walks compare whole bytes there, which order a pool better than nibbles.
   private var efConstruction: Int {
     CodeRecords.isDivided(dimension: dimension) ? options.efConstruction : options.efConstruction * 2 / 3
   }
@@ -23,7 +23,7 @@ extension IndexWriter {
       loop: loop, kernels: kernels)
   }
 
-  /// Adds new slots to the graph, or makes one of all when it is time.
+  /// Adds new slots to the graph, or builds one of all slots when there are enough.
   mutating func addToGraph(_ slots: [Int]) {
     guard let records, metric.allowsGraph(dimension: dimension), !slots.isEmpty else { return }
     var added = slots
@@ -39,7 +39,7 @@ extension IndexWriter {
     let first = held.isEmpty ? added : added.filter { !held.contains($0) }
     link(first, builder)
     guard !held.isEmpty else { return }
-    // Rows that the graph does not hold are queries as the data has them.
+    // Rows that are not in the graph yet are queries that are distributed as the data is.
     measure(held)
     link(held.all, builder)
   }
@@ -50,13 +50,14 @@ extension IndexWriter {
     graph = grown
   }
 
-  /// Housekeeping after a write was published: dead slots leave the lists, lost ones are found again, the pool is measured.
+  /// Maintenance after a write was published: removed slots leave the lists, and slots that have become unreachable are
+  /// connected again.
   ///
   /// - Returns: whether there is something to publish.
   mutating func settle() -> Bool {
     guard let graph, let records else { return false }
     guard !live.isEmpty else {
-      // Nothing is left to search: the next graph starts anew.
+      // The index is empty: the next graph is built from nothing.
       retired.append((version + 1, dead.all))
       (self.graph, dead) = (nil, SlotSet())
       version += 1
@@ -79,7 +80,7 @@ extension IndexWriter {
   private mutating func unlinkDead(_ records: CodeRecords) {
     repair(records).unlink(dead, members: live)
     graph?.members.subtract(dead)
-    // The next version is the first whose readers cannot meet them.
+    // Readers of the next version are the first that cannot meet them.
     retired.append((version + 1, dead.all))
     dead = SlotSet()
     reconnect(records)

@@ -1,17 +1,17 @@
 import Platform
 import SimilarityCore
 
-/// The f32 rows as they were given, and their squared norms, in blocks that never move: growing adds blocks.
+/// The f32 rows as they were given, and their squared norms. They are in blocks that never move; growing adds blocks.
 // SAFETY: a row is written once, by the writer, before any snapshot's live set names its slot.
 struct RowBlocks: Sendable {
-  /// 1,024 rows of 384 values are 1.5 MiB. A block is a whole number of pages, also where they have 64 KiB.
+  /// 1,024 rows of 384 values take 1.5 MiB. A block is a whole number of pages, also on systems with pages of 64 KiB.
   static let rowsPerBlock = 1024
   private static let largestPage = 65_536
 
   final class Block: @unchecked Sendable {
     let values: UnsafeMutablePointer<Float>
     let squares: UnsafeMutablePointer<Double>
-    /// Straight from the system: the C library's heaps would keep holes between blocks.
+    /// Memory from the system, since the C library's heaps would keep holes between blocks.
     private let memory: PageMemory
     /// Bytes of the file that are mapped; 0 for a block in memory.
     private let mapped: Int
@@ -48,7 +48,7 @@ struct RowBlocks: Sendable {
   }
 
   let dimension: Int
-  /// Where rows are kept on disk; nil for rows in memory.
+  /// The folder for rows on disk; nil for rows in memory.
   private let folder: String?
   private var file: RowFile?
   private(set) var blocks: [Block] = []
@@ -70,7 +70,7 @@ struct RowBlocks: Sendable {
     return try Block(dimension: dimension, of: file, number: blocks.count)
   }
 
-  // SAFETY: callers name slots that there is room for.
+  // SAFETY: the block is checked by the array, and it has room for `rowsPerBlock` rows.
   func row(_ slot: Int) -> UnsafeBufferPointer<Float> {
     let first = blocks[slot / Self.rowsPerBlock].values + slot % Self.rowsPerBlock * dimension
     return UnsafeBufferPointer(start: first, count: dimension)
@@ -84,15 +84,16 @@ struct RowBlocks: Sendable {
   func norm(_ slot: Int) -> Double { square(slot).squareRoot() }
 
   func write(_ row: UnsafeBufferPointer<Float>, square: Double, to slot: Int) {
-    guard let first = row.baseAddress, row.count == dimension else { return }
+    precondition(row.count == dimension, "a row of \(row.count) values among rows of \(dimension)")
+    guard let first = row.baseAddress else { return }
     let block = blocks[slot / Self.rowsPerBlock]
     (block.values + slot % Self.rowsPerBlock * dimension).update(from: first, count: dimension)
     block.squares[slot % Self.rowsPerBlock] = square
   }
 }
 
-/// A file for rows that loses its name at once, so that nothing of it outlives the process. Its pages are in memory while they
-/// are used.
+/// A file for rows that is unlinked as soon as it is open, so that nothing of it outlives the process. Its pages are in memory
+/// only while they are used.
 final class RowFile: Sendable {
   private let descriptor: Int32
 
@@ -107,9 +108,9 @@ final class RowFile: Sendable {
 
   deinit { close(descriptor) }
 
-  /// Makes room on the disk for `bytes` bytes at `offset`, both multiples of the page's size, and maps them.
+  /// Reserves disk space for `bytes` bytes at `offset`, both multiples of the page size, and maps them.
   ///
-  /// - Throws: ``IndexError/full`` when there is no such room: found here, not by a signal when a page is written.
+  /// - Throws: ``IndexError/full`` when the disk is full. Without reserving, that would be a signal when a page is written.
   func map(_ bytes: Int, at offset: Int) throws(IndexError) -> UnsafeMutableRawPointer {
     var reason: Int32
     repeat { reason = posix_fallocate(descriptor, off_t(offset), off_t(bytes)) } while reason == EINTR
@@ -121,7 +122,7 @@ final class RowFile: Sendable {
     guard let memory = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, off_t(offset)),
       memory != MAP_FAILED
     else { throw .outOfMemory }
-    // Searches read a few rows here and there.
+    // Searches read single rows, so that reading ahead is useless.
     madvise(memory, bytes, MADV_RANDOM)
     return memory
   }

@@ -1,7 +1,7 @@
 import Platform
 import SimilarityCore
 
-/// A query, and the only function that gives a final score, whatever path found the candidate: f64 sums over stored rows.
+/// A query and its scores. All searches take their final scores from here, as f64 sums over the stored rows.
 struct ScoredQuery {
   let values: UnsafeBufferPointer<Float>
   /// ‖query‖².
@@ -30,7 +30,7 @@ struct ScoredQuery {
     }
   }
 
-  /// The `k` best of `slots`, best first.
+  /// The `k` best of `slots`, best first; equal scores are in the order of `tiePrecedes`.
   func best(_ k: Int, of slots: UnsafeBufferPointer<UInt32>, tiePrecedes: (Int, Int) -> Bool) -> [Candidate] {
     var found: [Candidate] = []
     let room = min(slots.count, 2 * k + 32)
@@ -41,7 +41,7 @@ struct ScoredQuery {
       found.removeLast(max(0, found.count - k))
     }
     for (index, slot) in slots.enumerated() {
-      // Rows lie anywhere: the next ones are on their way while this one is summed.
+      // Rows lie scattered in memory: the next ones are fetched while this one is summed.
       if index + 2 < slots.count { kernels.prefetch(rows.row(Int(slots[index + 2]))) }
       let score = score(Int(slot))
       guard !(score < least) else { continue }
@@ -55,11 +55,11 @@ struct ScoredQuery {
   }
 }
 
-/// A candidate of a search.
+/// A row that a search has found.
 public struct Candidate: Sendable, Equatable {
-  /// The position of its row.
+  /// The slot of the row.
   public let position: Int
-  /// The larger, the nearer.
+  /// The score; a larger one is nearer.
   public let score: Double
 
   public init(position: Int, score: Double) {

@@ -1,15 +1,15 @@
 import SimilarityCore
 
-/// What a scan could not rule out of the k best, for one query.
+/// The slots that a scan for one query could not rule out of the k best.
 struct Survivors {
   private var bounds: LowerBounds
   private var slots: [UInt32] = []
   private var upper: [Float] = []
   private var mostKept: Int
 
-  /// What others have shown that the k-th best reaches.
+  /// A lower bound of the k-th best key that is already known.
   private let floor: Float
-  /// What was compared to find them.
+  /// How much was compared to find them.
   var effort = ScanEffort()
 
   init(k: Int, floor: Float = -.infinity) {
@@ -18,7 +18,7 @@ struct Survivors {
     mostKept = max(256, 4 * k)
   }
 
-  /// Nothing whose key is below can be among the k best.
+  /// A slot with a key below this cannot be among the k best.
   var threshold: Float { max(floor, bounds.threshold) }
 
   mutating func add(_ hit: CodeHit) {
@@ -37,7 +37,7 @@ struct Survivors {
     upper += other.upper
   }
 
-  /// Those that may be among the k best of all that was added.
+  /// The slots that may be among the k best of all that were added.
   mutating func finish() -> [UInt32] {
     drop()
     return slots
@@ -56,17 +56,17 @@ struct Survivors {
   }
 }
 
-/// The k largest of a stream of lower bounds: nothing whose upper bound is below the smallest of them can be among the k best.
+/// The k largest of a stream of lower bounds. A key whose upper bound is below the smallest of them cannot be among the k best.
 struct LowerBounds {
   private let capacity: Int
-  /// A heap with the smallest at its root.
+  /// A heap with the smallest value at its root.
   private var heap: [Float] = []
 
   init(_ capacity: Int) {
     self.capacity = max(1, capacity)
   }
 
-  /// −∞ until there are k of them.
+  /// The smallest of the k; −∞ while there are fewer than k.
   var threshold: Float { heap.count < capacity ? -.infinity : heap[0] }
 
   mutating func insert(_ value: Float) {
@@ -79,7 +79,7 @@ struct LowerBounds {
         child = (child - 1) / 2
       }
     } else if value > heap[0] {
-      // The value sinks from the root to where it belongs.
+      // The root is replaced, and the new value sinks to its place.
       var place = 0
       var child = 1
       while child < heap.count {

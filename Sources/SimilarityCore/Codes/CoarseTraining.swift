@@ -1,13 +1,13 @@
 import CKernels
 
 extension CoarseQuantizer {
-  /// Rows of the sample for each centroid of a set without clusters.
+  /// The number of sampled rows for each of the fewest centroids.
   private static let rowsPerCentroid = 64
-  /// A record names its own in 16 bits.
+  /// Records could name more, in 16 bits, but each query is compared with all of them.
   private static let mostCentroids = 1024
   private static let rounds = 3
 
-  /// The fewest centroids for `rows` rows: each query is compared with all of them.
+  /// The number of centroids for `rows` rows without clusters. It is small, since each query is compared with all of them.
   private static func fewest(forRows rows: Int) -> Int {
     rows < 256 ? 1 : min(mostCentroids, max(4, Int(Double(rows).squareRoot() / 4)))
   }
@@ -15,8 +15,8 @@ extension CoarseQuantizer {
   /// Chooses centroids by k-means (Lloyd 1982) from seeds by k-means++ (Arthur & Vassilvitskii 2007), over an even sample.
   ///
   /// - Parameters:
-  ///   - rows: how many there are.
-  ///   - read: a row and its norm.
+  ///   - rows: the number of rows.
+  ///   - read: returns the row of a number below `rows`, and its norm.
   /// - Throws: ``ProductFailure`` when the matrix library fails.
   public static func trained(
     rows: Int, rotation: Rotation, metric: CodeMetric, _ loop: ParallelLoop, _ kernels: Kernels,
@@ -24,7 +24,7 @@ extension CoarseQuantizer {
   ) throws(ProductFailure) -> CoarseQuantizer {
     let wanted = fewest(forRows: rows)
     let size = min(rows, max(1024, rowsPerCentroid * wanted))
-    // Sums of squares of the others leave f32; their codes have no bounds anyway.
+    // Sums of squares of the other rows are out of the range of f32; those rows get no codes.
     let sample = (0..<size).map { $0 * rows / size }.filter { resolves(norm: read($0).norm) }
     guard !sample.isEmpty else {
       return CoarseQuantizer(dimension: rotation.dimension, metric: metric, rotation: rotation)
@@ -47,7 +47,7 @@ extension CoarseQuantizer {
       }
     }
     var clustering = Clustering(rows: placed, kernels: kernels, loop: loop)
-    // Eight times as many where they pay: where there are clusters, each is to have its own.
+    // Up to eight times as many where that is worthwhile: each cluster of the data should have a centroid of its own.
     clustering.seed(wanted, most: min(mostCentroids, 8 * wanted, sample.count / 3))
     for _ in 0..<(wanted > 1 ? rounds : 1) {
       try clustering.improve()
@@ -73,19 +73,21 @@ private struct Clustering {
 
   private var stride: Int { rows.columns }
 
-  /// In 0 ..< 1.
+  /// A random number in 0 ..< 1.
   private mutating func next() -> Double { Double(random.next() >> 11) * 0x1p-53 }
 
-  /// Twice as many seeds are worth their cost when they take this share of the squared distances away.
+  /// Doubling the number of seeds is worthwhile when it reduces the mean squared distance by this share.
   private static let worthwhile = 0.2
 
-  /// Each further seed is a row with a probability in proportion to its squared distance from the seeds before.
+  /// Chooses seeds; the probability of a row is proportional to its squared distance from the nearest seed so far.
   ///
-  /// - Parameter most: at least `fewest` seeds; more, up to so many, where they bring the rows much nearer.
+  /// - Parameters:
+  ///   - fewest: the least number of seeds.
+  ///   - most: the largest, which is chosen only if it brings the seeds much nearer to the rows.
   mutating func seed(_ fewest: Int, most: Int) {
     centroids = Array(rows.row(Int(next() * Double(rows.rows))))
     var nearest = [Float](repeating: .infinity, count: rows.rows)
-    // What is looked at next, and the best so far with its mean squared distance.
+    // The next number of seeds to be judged, and the best so far with its mean squared distance.
     var look = fewest
     var best = (count: fewest, mean: Double.infinity)
     while true {
@@ -97,7 +99,7 @@ private struct Clustering {
         total += Double(nearest[row])
       }
       if centroids.count == look * stride {
-        // Seeds themselves are at no distance.
+        // The seeds themselves, which are at distance 0, do not count.
         let mean = total / Double(max(1, rows.rows - look))
         var asked = best.mean
         var count = best.count
@@ -106,7 +108,7 @@ private struct Clustering {
         guard look > 1, 2 * look <= most else { break }
         look *= 2
       }
-      // Fewer different rows than seeds.
+      // There are fewer different rows than seeds.
       guard total > 0 else { break }
       var left = next() * total
       var chosen = nearest.count - 1
@@ -122,7 +124,7 @@ private struct Clustering {
     if centroids.count > best.count * stride { centroids.removeLast(centroids.count - best.count * stride) }
   }
 
-  // SAFETY: the rows are as long as the seed, and there is room for one value a row.
+  // SAFETY: the rows are as long as the seed, and there is room for one value per row.
   private func squares(from seed: [Float]) -> [Float] {
     [Float](unsafeUninitializedCapacity: rows.rows) { squares, count in
       count = rows.rows
@@ -133,7 +135,7 @@ private struct Clustering {
     }
   }
 
-  /// One round of Lloyd's: every row to its nearest centroid, every centroid to the mean of its rows.
+  /// One round of Lloyd's algorithm: assigns every row to its nearest centroid, and moves every centroid to the mean of its rows.
   ///
   /// - Throws: ``ProductFailure`` when the matrix library fails.
   mutating func improve() throws(ProductFailure) {

@@ -1,24 +1,24 @@
 import CKernels
 import COneDNN
 
-/// Many queries against tiles of records at once, through the matrix unit: 32-bit integer products, exact.
+/// Compares many queries with tiles of records by products of matrices, in exact 32-bit integers.
 // SAFETY: the packed queries are written in the initialiser only.
 public final class CodeBatch: @unchecked Sendable {
-  /// Records of one tile.
+  /// The number of records in a tile.
   public static let rowsPerTile = 64
-  /// Products are over a multiple of so many dimensions.
+  /// The inner dimension of the products is a multiple of this.
   private static let unit = 16
 
   public let count: Int
   private let records: CodeRecords
   private let batch: OpaquePointer
-  /// Whether the lower halves of the queries' codes take part, which doubles the products.
+  /// Whether products include the lower halves of the queries' codes, which doubles their number.
   private let hasLower: Bool
   private let isDot: Bool
   private let sums: [Int32]
-  /// One value a query each: steps, errors, slack, linear slack, slack by the square, norms.
+  /// Six arrays of one value per query: steps, errors, constant, linear and quadratic slack, norms.
   private let values: [Float]
-  /// [cells, queries].
+  /// [cells, queries]: terms under the dot product, else distances from centroids.
   private let cells: [Float]
 
   /// - Throws: ``ProductFailure`` when the matrix library fails.
@@ -28,7 +28,7 @@ public final class CodeBatch: @unchecked Sendable {
     count = queries.count
     self.records = records
     let isDot = records.metric == .dot
-    // Seven bits of a query are enough unless it is far from the mean and near to a centroid.
+    // The upper seven bits of a query are enough unless the query is far from the mean and near to a centroid.
     let coarse = raw.count { query in
       let nearest = query.reach.map { reach in (0..<records.coarse.count).reduce(.infinity) { min($0, reach[$1]) } }
       return query.upper_error > 0.004 * (nearest ?? query.norm) && query.upper_error.isFinite
@@ -65,13 +65,13 @@ public final class CodeBatch: @unchecked Sendable {
 
   deinit { nf_code_batch_destroy(batch) }
 
-  /// The pairs of a row of `cell` and a query whose key may reach the query's threshold.
+  /// Finds the pairs of a row of `cell` and a query whose key may reach the query's threshold.
   ///
   /// - Parameters:
   ///   - slots: at most ``rowsPerTile``, all of one cell.
-  ///   - scratch: for this caller alone.
-  ///   - hits: room for rowsPerTile · count.
-  /// - Returns: how many.
+  ///   - scratch: not used by another caller at the same time.
+  ///   - hits: has room for rowsPerTile · count hits.
+  /// - Returns: the number of hits.
   /// - Throws: ``ProductFailure`` when the matrix library fails.
   // SAFETY: the slots are inside the records; the scratch was made for this batch.
   public func hits(
@@ -107,8 +107,8 @@ public final class CodeBatch: @unchecked Sendable {
     }
   }
 
-  /// What a tile is unpacked and multiplied in.
-  // SAFETY: sized for one batch, whose callers use it one at a time.
+  /// The memory in which a tile is unpacked and multiplied.
+  // SAFETY: it is sized for one batch, and one caller uses it at a time.
   public final class Scratch {
     let rows: UnsafeMutablePointer<UInt8>
     let products: UnsafeMutablePointer<Int32>

@@ -1,17 +1,17 @@
 import CKernels
 import Platform
 
-/// Rows by the cell they are in, as exact scans read them (Jégou et al. 2011, section IV).
+/// The rows of each cell, in the order in which exact scans read them (Jégou et al. 2011, section IV).
 ///
-/// A scan passes over whole cells that cannot hold a neighbour, and inside a cell it ends early: rows come by falling distance
-/// from the centroid, and by the triangle inequality none is nearer to the query than the centroid less that distance. What is
-/// left is compared by the upper nibbles of its codes, half of a record; only what these cannot rule out is compared in full.
+/// A scan skips cells that cannot hold a neighbour. In a cell, rows are in the order of falling distance from the centroid; by
+/// the triangle inequality a row is no nearer to the query than the centroid's distance less its own, so that a scan can end
+/// early. The rows before that are compared by the upper nibbles of their codes, half of a record, and only those that these
+/// cannot rule out are compared by all bits.
 ///
-/// Up to 256 dimensions, where that is little memory, the nibbles of sixteen rows lie side by side in the lists themselves;
-/// else they are read where the records are.
+/// For up to 256 dimensions, where that takes little memory, the lists contain copies of the nibbles, those of sixteen rows side
+/// by side. Otherwise nibbles are read from the records.
 ///
-/// The lists are what they were made of. Slots that were written to later are not in them as far as a scan is concerned: it
-/// is told which slots count.
+/// Lists never change. A scan is told which slots are as they were when the lists were made, and ignores the others.
 // SAFETY: the memory is written in the initialiser only.
 public final class InvertedLists: @unchecked Sendable {
   static let rowsPerGroup = Int(NF_GROUP)
@@ -19,18 +19,18 @@ public final class InvertedLists: @unchecked Sendable {
   private static let dimensionsPerBlock = 8
   private static let mostWithCodes = 256
 
-  /// Whether lists of so many dimensions hold codes, which a scan then reads in one go.
+  /// Whether lists for rows of `dimension` values contain codes.
   public static func hasCodes(dimension: Int) -> Bool { dimension <= mostWithCodes }
 
-  /// Rows in all.
+  /// The number of rows in all cells.
   public let count: Int
   /// The groups of cell c are starts[c] ..< starts[c + 1].
   let starts: [Int]
   let raw: UnsafePointer<nf_lists>
   private let memory: PageMemory
 
-  /// - Parameter slots: those that have codes, each once.
-  /// - Returns: nil when the memory cannot be had.
+  /// - Parameter slots: different slots that have codes.
+  /// - Returns: nil when there are none, or not enough memory.
   // SAFETY: parts of the memory are as long as the shape says, each cell writes to its own groups, and slots are inside the records.
   public init?(of slots: [Int], in records: CodeRecords, _ loop: ParallelLoop, _ kernels: Kernels) {
     let coarse = records.coarse
@@ -79,11 +79,11 @@ public final class InvertedLists: @unchecked Sendable {
           records.raw, slot, coarse.dimension, index % Self.rowsPerGroup,
           hasCodes ? codes + group * blocks * Self.bytesPerBlock : nil)
         named[place] = slot
-        // 1.0001: more than all rounding on the way.
+        // The factor 1.0001 exceeds all rounding errors of the sum.
         errors[place] = (error + header.a * square.squareRoot()) * 1.0001
         if hasCodes { (steps[place], offsets[place]) = (header.a, header.rough) }
         let own = withUnsafePointer(to: header) { nf_slack($0) }
-        // What has no bounds has an infinite error of its own, and does not spoil its cell.
+        // A row without bounds has an infinite error of its own, so that the slack of its cell need not be infinite.
         if own.isFinite { largest = max(largest, (own + 4e-7 * abs(header.rough)) * 1.0001) }
       }
       slack[cell] = largest
@@ -102,10 +102,10 @@ public final class InvertedLists: @unchecked Sendable {
 
   deinit { raw.deallocate() }
 
-  /// Cells, of which some may be empty.
+  /// The number of cells, of which some may be empty.
   public var cells: Int { starts.count - 1 }
 
-  /// Places for rows in some cells, of which a few may be empty.
+  /// The number of places for rows in `cells`, of which a few may be empty.
   public func rows(in cells: some Sequence<UInt32>) -> Int {
     cells.reduce(0) { $0 + (starts[Int($1) + 1] - starts[Int($1)]) * Self.rowsPerGroup }
   }
@@ -144,9 +144,9 @@ public struct ScanEffort: Sendable, Equatable {
 // SAFETY: the buffers have room for one step.
 public struct ListScan: ~Copyable {
   private static let groupsPerStep = 32
-  /// So few at first: with their keys there is a threshold for the rest.
+  /// The first step of a scan without a threshold is short, since its keys give a threshold for the rest.
   private static let firstGroups = 4
-  /// Rows from which on it is known whether the upper halves of codes rule enough out to be read first.
+  /// After so many rows it is known whether the upper halves of codes rule out enough to be read first.
   private static let fewestKnown = 2048.0
 
   private let records: CodeRecords
@@ -155,7 +155,7 @@ public struct ListScan: ~Copyable {
   private let kernels: Kernels
   private let slots: UnsafeMutablePointer<UInt32>
   private let hits: UnsafeMutablePointer<CodeHit>
-  /// What was compared so far.
+  /// How much was compared so far.
   public private(set) var effort = ScanEffort()
 
   public init(_ query: CodeQuery, _ records: CodeRecords, _ lists: InvertedLists, _ kernels: Kernels) {
@@ -169,11 +169,11 @@ public struct ListScan: ~Copyable {
     hits.deallocate()
   }
 
-  /// Calls `body` with what cannot be ruled out of the rows of `cell`, a few at a time.
+  /// Calls `body` with the rows of `cell` that cannot be ruled out, some at a time.
   ///
   /// - Parameters:
-  ///   - live: a bit for each slot that counts.
-  ///   - body: returns the threshold that keys have to reach from now on.
+  ///   - live: a bit for each slot to be searched.
+  ///   - body: returns the threshold that keys must reach from then on.
   public mutating func run(
     _ cell: UInt32, live: UnsafeBufferPointer<UInt64>, threshold: Float,
     _ body: (UnsafeBufferPointer<CodeHit>) -> Float
@@ -203,10 +203,12 @@ public struct ListScan: ~Copyable {
     }
   }
 
-  /// Whether reading the upper halves of codes first has ruled out too little to be worth it.
+  /// Whether reading the upper halves of codes first has ruled out too few rows to be worthwhile.
   private var resolvesLittle: Bool { effort.rough >= Self.fewestKnown && 4 * effort.full > effort.rough }
 
-  /// All slots of some groups that count.
+  /// Writes the slots of some groups that are live to ``slots``.
+  ///
+  /// - Returns: their number.
   private func list(_ groups: Range<Int>, _ live: UnsafeBufferPointer<UInt64>) -> Int {
     var count = 0
     for place in groups.lowerBound * InvertedLists.rowsPerGroup..<groups.upperBound * InvertedLists.rowsPerGroup {

@@ -4,14 +4,16 @@ import CKernels
 extension CodeRecords {
   /// Copies the list of `slot` into `out`, which has room for ``mostNeighbors``.
   ///
-  /// - Returns: how many there are.
+  /// - Returns: the number of neighbours.
   public func neighbors(of slot: Int, into out: UnsafeMutablePointer<UInt32>) -> Int {
     nf_list_read(raw, slot, out)
   }
 
+  /// Replaces the list of `slot` by at most ``mostNeighbors`` neighbours.
   public func setNeighbors(of slot: Int, to neighbors: UnsafeBufferPointer<UInt32>) {
-    guard slot >= 0, slot < slots else { return }
-    nf_list_write(raw, slot, neighbors.baseAddress, min(neighbors.count, mostNeighbors))
+    precondition((0..<slots).contains(slot), "there is no slot \(slot) among \(slots)")
+    precondition(neighbors.count <= mostNeighbors, "\(neighbors.count) neighbours in a list for \(mostNeighbors)")
+    nf_list_write(raw, slot, neighbors.baseAddress, neighbors.count)
   }
 
   /// Whether the list of `slot` names `neighbor`.
@@ -26,9 +28,11 @@ extension CodeRecords {
     }
   }
 
+  /// Appends a neighbour to the list of `slot`.
+  ///
   /// - Returns: false when the list is full.
   public func addNeighbor(_ neighbor: UInt32, to slot: Int) -> Bool {
-    guard slot >= 0, slot < slots else { return false }
+    precondition((0..<slots).contains(slot), "there is no slot \(slot) among \(slots)")
     return nf_list_append(raw, slot, neighbor) != 0
   }
 }
@@ -47,7 +51,8 @@ extension Kernels {
     _ degree: Int, of candidates: [UnsafePointer<Float>?], factors: [Float], slots: [UInt32],
     around origin: UnsafeBufferPointer<Float>, factor: Float, slot: UInt32, alphaSquared: Float
   ) -> [Int] {
-    let count = min(candidates.count, factors.count, slots.count)
+    let count = candidates.count
+    precondition(factors.count == count && slots.count == count, "one factor and one slot for each candidate")
     guard count > 0, let first = origin.baseAddress else { return [] }
     let bytes = nf_prune_scratch(count, origin.count, degree)
     return withUnsafeTemporaryAllocation(byteCount: bytes, alignment: 64) { scratch in
