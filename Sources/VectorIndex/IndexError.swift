@@ -9,7 +9,7 @@ public enum IndexError: Error, Sendable, Equatable {
   case zeroVector(row: Int)
   /// There is not enough memory.
   case outOfMemory
-  /// The matrix library, or a thread that it needs, failed; values never cause it.
+  /// The matrix library failed for another reason than memory; values never cause it.
   case libraryFailed
   /// The disk has no room for more rows.
   case full
