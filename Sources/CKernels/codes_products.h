@@ -1,7 +1,6 @@
 // Integer products of records and a query; part of template.h.
 
 // Records whose products with one query are summed together: their horizontal sums share instructions.
-#define NF_LANES 4
 
 #if defined(NF_VNNI)
 // The horizontal sums of four vectors.

@@ -1,4 +1,4 @@
-// Rows and queries on their way into codes; part of template.h.
+// Kernels that turn rows and queries into codes; part of template.h.
 
 static void NF(code_cells)(const float *centroids, size_t count, size_t stride, const float *query, float *products,
                            float *squares) {
@@ -46,7 +46,7 @@ static void NF(code_rotate)(float *x, size_t count, const float *signs, size_t r
   for (size_t round = 0; round < rounds; round++) {
     const float *sign = signs + round * count;
     for (size_t i = 0; i < count; i++) x[i] *= sign[i];
-    // The block lies at the front and at the back by turns, so that every value mixes with every other.
+    // The block is alternately at the front and at the back, so that every value is mixed with every other.
     NF(hadamard)(round % 2 ? x + (count - block) : x, block);
   }
 }
@@ -81,7 +81,7 @@ NF_INLINE void NF(cells)(const uint16_t *blocks, size_t cells, size_t count, con
   enum { parts = NF_BLOCK / NF_WIDTH, chains = 4 };
   for (size_t first = 0; first < cells; first += NF_BLOCK, blocks += NF_BLOCK * count) {
     vf sums[chains][parts] = {};
-    // `count` is a multiple of 4; behind the dimension everything is 0.
+    // `count` is a multiple of 4; values behind the dimension are 0.
     for (size_t i = 0; i < count; i += chains) {
       for (size_t k = 0; k < chains; k++) {
         const vf value = NF(splat)(q[i + k]);
@@ -126,7 +126,7 @@ static void NF(code_query)(const float *z, size_t stride, const uint16_t *blocks
     largest = NF(max)(largest, NF(max)(value, -value));
   }
   const float top = NF(largest)(largest), step = top / 16319.0f;
-  // A step that is no normal number has no inverse: the query is as good as zero then.
+  // A subnormal step has no finite inverse: such a query is treated as zero.
   const vf scale = NF(splat)(step > 1e-37f ? 1.0f / step : 0.0f), size = NF(splat)(step), magic = NF(splat)(NF_ROUND);
   vf square = {}, upper_square = {};
   vi sum = {}, upper_sum = {};
@@ -156,7 +156,7 @@ static void NF(code_query)(const float *z, size_t stride, const uint16_t *blocks
   out->upper_error = sqrtf(NF(sum)(upper_square));
   NF(cells)(blocks, cells, stride, z, is_dot, terms);
   vf best = NF(splat)(-FLT_MAX);
-  // Places behind the cells, up to a whole block, are never the best.
+  // Places behind the last cell, up to a whole block, get terms that are never the best.
   const size_t room = (cells + NF_BLOCK - 1) / NF_BLOCK * NF_BLOCK;
   for (size_t c = cells; c < room; c++) terms[c] = is_dot ? -FLT_MAX : FLT_MAX;
   for (size_t c = 0; c < room; c += NF_WIDTH) {

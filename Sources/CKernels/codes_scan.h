@@ -1,11 +1,11 @@
-// Exact scans over codes: what their bounds cannot rule out; part of template.h.
+// Exact scans over codes, which find the rows that error bounds cannot rule out; part of template.h.
 
-// What is added to a width whatever the row: the rounding of the query's way to a cell.
+// The part of a width that does not depend on the row: the rounding error of the query relative to a cell.
 NF_INLINE float NF(cell_slack)(float reach, float square, float linear, float constant) {
   return constant + reach * (reach * square + linear);
 }
 
-// By all bits of the codes of `count` slots: those whose key may reach `threshold`.
+// Finds those of `count` slots whose key may reach `threshold`, by all bits of their codes.
 static size_t NF(code_bound)(const nf_codes *codes, const nf_code_query *query, const uint32_t *slots, size_t count,
                              float threshold, nf_code_hit *hits) {
   enum { ahead = 12 };
@@ -29,22 +29,22 @@ static size_t NF(code_bound)(const nf_codes *codes, const nf_code_query *query, 
       const float width = bounds->e * reach + bounds->n * query->error + query->weight * nf_slack(header) +
                           NF(cell_slack)(reach, query->slack_square, query->slack_linear, query->slack);
       hits[found] = (nf_code_hit){four[r], 0, keys[r], width};
-      // Not "at least": a bound that is not a number rules nothing out.
+      // Negated, so that a bound that is NaN rules nothing out.
       found += !(keys[r] + width < threshold);
     }
   }
   return found;
 }
 
-// The largest key that rows of a cell can have whose `n` is at most this. By the triangle inequality no row is nearer than
-// the centroid less the row's own distance from it.
+// The largest possible key of the rows of a cell with at most this `n`. By the triangle inequality a row is no nearer to the
+// query than the centroid's distance less the row's own distance from the centroid.
 NF_INLINE vf NF(most_of_cell)(const nf_code_query *query, vf term, vf reach, vf n, vf slack) {
   const vf rest = slack * NF(splat)(query->weight) +
                   reach * (reach * NF(splat)(query->slack_square) + NF(splat)(query->slack_linear)) +
                   NF(splat)(query->slack);
   if (!query->reach) return term + NF(splat)(query->norm) * n + rest;
   const vf near = NF(max)(reach - NF(splat)(0.5f) * n, NF(splat)(0.0f));
-  // 1e-6: what this is rounded by.
+  // 1e-6 exceeds the rounding error of this expression.
   return (NF(splat)(1.01f) * rest + NF(splat)(1e-6f) * reach * reach) - near * near;
 }
 
@@ -77,7 +77,7 @@ static size_t NF(list_scan)(const nf_codes *codes, const nf_code_query *query, c
     const float n = lists->n[group];
     const vf most = NF(most_of_cell)(query, NF(splat)(term), NF(splat)(reach), NF(splat)(n),
                                      NF(splat)(lists->slack[cell]));
-    // Rows come by falling n: the ones behind are no nearer.
+    // Rows are in the order of falling n: those behind are no nearer.
     if (most[0] < threshold) break;
     const uint32_t *slots = lists->slots + group * NF_GROUP;
     float a[NF_GROUP], rough[NF_GROUP];
@@ -91,7 +91,7 @@ static size_t NF(list_scan)(const nf_codes *codes, const nf_code_query *query, c
       for (size_t r = 0; r < NF_GROUP; r += NF_LANES) {
         const uint8_t *planes[NF_LANES];
         for (size_t i = r; i < r + NF_LANES; i++) {
-          // Places behind the end name the last row again.
+          // Empty places at the end of a cell repeat the last row.
           const nf_code_header *header = nf_header(codes, slots[i] & ~NF_NO_ROW);
           planes[i - r] = nf_record(codes, slots[i] & ~NF_NO_ROW);
           a[i] = header->a;
@@ -145,10 +145,10 @@ static float NF(list_fill)(const nf_codes *nf, uint32_t slot, size_t dimension, 
   return (float)squares;
 }
 
-// Rows whose products are compared with what queries ask for at once.
+// The number of rows whose products are compared with the queries' thresholds at once.
 #define NF_SELECTED 4
 
-// What one row's product with some queries makes of its bound; `in` has a bit for each query that it may be a neighbour of.
+// The bound of one row for some queries, from its products; `in` gets a bit for each query whose neighbour it may be.
 NF_INLINE size_t NF(select_of_row)(const nf_codes *codes, uint32_t slot, const int32_t *values, size_t first, vi in,
                                    const float *cells, const nf_tile_queries *queries, nf_code_hit *hits) {
   const nf_code_header *header = nf_header(codes, slot);
@@ -184,8 +184,8 @@ static size_t NF(code_select)(const nf_codes *codes, const uint32_t *slots, size
     e = fmaxf(e, nf_bounds(codes, slots[row])->e);
     n = fmaxf(n, nf_bounds(codes, slots[row])->n);
   }
-  // What a row's own part must reach, if it has the widest bounds of all. 1e-6: what taking the other parts to this side is
-  // rounded by.
+  // The least that a row's own part must be, even with the widest bounds of all. 1e-6 exceeds the rounding error of moving
+  // the other parts to this side.
   for (size_t j = 0; j < count; j++) {
     const float reach = queries->norms ? queries->norms[j] : cells[j];
     const float term = queries->norms ? cells[j] : -reach * reach;
@@ -235,7 +235,7 @@ static size_t NF(code_select)(const nf_codes *codes, const uint32_t *slots, size
   return found;
 }
 
-// Bits that are set.
+// The number of bits that are set.
 static size_t NF(count_bits)(const uint64_t *words, size_t count) {
   size_t bits = 0;
   for (size_t i = 0; i < count; i++) bits += (size_t)__builtin_popcountll(words[i]);

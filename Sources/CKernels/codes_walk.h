@@ -1,4 +1,4 @@
-// What a walk over the graph does with codes; part of template.h.
+// Kernels of walks over the graph; part of template.h.
 
 // Keys of NF_LANES records by all bits of their codes.
 NF_INLINE void NF(full_keys)(const nf_codes *codes, const nf_code_query *query, const uint32_t *slots, float *keys) {
@@ -14,7 +14,7 @@ NF_INLINE void NF(full_keys)(const nf_codes *codes, const nf_code_query *query, 
   }
   for (int r = 0; r < NF_LANES; r++) {
     const nf_code_header *header = nf_header(codes, slots[r]);
-    // Differences of integers modulo 2³² are right, since they fit.
+    // The differences fit into 32 bits, so that computing modulo 2³² is exact.
     const float product =
         codes->planes == 1
             ? (float)(int32_t)((uint32_t)high[r] - 128u * (uint32_t)query->sum)
@@ -23,7 +23,7 @@ NF_INLINE void NF(full_keys)(const nf_codes *codes, const nf_code_query *query, 
   }
 }
 
-// The same from the upper plane alone, whose nibbles stand for the middle of what they leave open.
+// The same from the upper plane alone; a nibble stands for the middle of the values that it can belong to.
 NF_INLINE void NF(rough_keys)(const nf_codes *codes, const nf_code_query *query, const uint32_t *slots, float *keys) {
   if (codes->planes == 1) return NF(full_keys)(codes, query, slots, keys);
   const uint8_t *records[NF_LANES];
@@ -58,7 +58,7 @@ static void NF(code_keys)(const nf_codes *codes, const nf_code_query *query, con
   NF_BY_LANES(NF(full_keys), slots, keys, count);
 }
 
-// What a walk reads of a record.
+// Prefetches the part of a record that a walk reads.
 NF_INLINE void NF(prefetch_rough)(const nf_codes *codes, uint32_t slot) {
   nf_prefetch(nf_record(codes, slot), codes->planes == 1 ? codes->padded : codes->padded / 2);
   __builtin_prefetch(nf_header(codes, slot));
@@ -89,7 +89,7 @@ static size_t NF(code_neighbors)(const nf_codes *codes, const nf_code_query *que
 }
 
 #if NF_WIDTH == 16
-// pool_offer for a pool that one vector holds: no branch depends on where a candidate belongs.
+// pool_offer for a pool that fits into one vector: no branch depends on the place of a candidate.
 NF_INLINE size_t NF(offer_few)(const nf_codes *codes, const uint32_t *slots, const float *keys, size_t count,
                                nf_pool *pool) {
   const __mmask16 room = (__mmask16)((1u << pool->room) - 1);
@@ -130,7 +130,7 @@ NF_INLINE size_t NF(offer_few)(const nf_codes *codes, const uint32_t *slots, con
 }
 #endif
 
-// The pool of a walk: slots with falling keys. Keys are numbers greater than −∞; others are not taken.
+// The pool of a walk holds slots by falling keys. Slots whose key is −∞ or NaN are not inserted.
 static size_t NF(pool_offer)(const nf_codes *codes, const uint32_t *slots, const float *keys, size_t count, nf_pool *pool) {
 #if NF_WIDTH == 16
   if (pool->room <= 16) return NF(offer_few)(codes, slots, keys, count, pool);
@@ -140,7 +140,7 @@ static size_t NF(pool_offer)(const nf_codes *codes, const uint32_t *slots, const
   for (size_t i = 0; i < count; i++) {
     const float key = keys[i];
     if (!(key > (size == pool->room ? pool->keys[size - 1] : -INFINITY))) continue;
-    // How many are as good: by halves to one vector, then all of it at once. Keys behind the end are −∞.
+    // The number of keys that are at least as good: halving down to one vector, then all of it at once. Keys behind the end are −∞.
     size_t place = 0, end = size;
     while (end - place > NF_WIDTH) {
       const size_t middle = place + (end - place) / 2;

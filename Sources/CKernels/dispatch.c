@@ -54,8 +54,8 @@ const nf_kernels *nf_kernels_active(void) { return &nf_kernels_baseline; }
 
 // The chosen rows' codes, whole groups of them; all rows' codes; one row; their keys; what is known of each (prune.h).
 size_t nf_prune_scratch(size_t count, size_t dimension, size_t degree) {
-  const size_t padded = (dimension + 63) / 64 * 64, room = degree + 4;
-  return (room + count) * padded + 4 * padded + 8 * (count + 8) + 12 * (count + room) + 64;
+  const size_t padded = (dimension + 63) / 64 * 64, room = degree + NF_LANES;
+  return (room + count) * padded + 4 * padded + 8 * (count + NF_RANKS) + 12 * (count + room) + 64;
 }
 
 // Padded for the widest variant: keys transposed, and four rows of scores.

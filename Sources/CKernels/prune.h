@@ -1,8 +1,8 @@
 // Robust pruning (Subramanya et al. 2019, "DiskANN", algorithm 2); part of template.h.
 //
-// Rows are seen from the one whose neighbours are chosen, y = row − origin, and rounded to bytes with a step of their own.
-// Whether one candidate covers another is a question about ‖yᵢ − yⱼ‖² beside ‖yᵢ‖², so that the rounding, some thousandths of
-// ‖y‖, is small beside what is asked at every scale: in tight clusters, in cones, among near-duplicates.
+// Candidates are taken relative to the row whose neighbours are chosen, y = row − origin, and each y is rounded to bytes with
+// its own step. Whether one candidate covers another depends on ‖yᵢ − yⱼ‖² relative to ‖yᵢ‖². The rounding error, some
+// thousandths of ‖y‖, is therefore small at every scale: in tight clusters, in cones, among near-duplicates.
 
 typedef struct NF(pruned) {
   float square, step;
@@ -11,10 +11,10 @@ typedef struct NF(pruned) {
 
 typedef float NF(four) __attribute__((vector_size(4 * NF_LANES)));
 
-// codes ← round(y / step), which it returns with ‖y‖².
+// Writes round(y / step) to `codes`; returns the step, ‖y‖² and the sum of the codes.
 NF_INLINE NF(pruned) NF(prune_row)(const float *row, float factor, const float *origin, float origin_factor,
                                    size_t dimension, size_t padded, float *y, int8_t *codes) {
-  // Two sums, so that neither waits for the other. Without their signs floats are in the order of their bits.
+  // Two sums, so that their additions can overlap. Without signs, floats are in the order of their bits.
   vf square = {}, square2 = {};
   vi largest = {}, largest2 = {};
   const vi magnitude = (vi){} + 0x7FFFFFFF;
@@ -89,11 +89,10 @@ NF_INLINE void NF(prune_products)(const uint8_t *rows, size_t stride, const int8
 #endif
 }
 
-#define NF_RANKS 8
 typedef uint64_t NF(ranks) __attribute__((vector_size(8 * NF_RANKS)));
 
-// Numbers of rows by rising keys, which differ: a row's place is the count of smaller keys. There are about a hundred, too few
-// for a sort, whose branches nobody can foresee, to be faster. Behind the keys there is room for NF_RANKS more.
+// Sorts the numbers of rows by their keys, which are all different: the place of a row is the number of smaller keys. For
+// about a hundred rows this is faster than a sort with unpredictable branches. Behind the keys there is room for NF_RANKS more.
 NF_INLINE void NF(prune_sort)(uint32_t *order, size_t count, uint64_t *keys) {
   for (size_t r = 0; r < NF_RANKS; r++) keys[count + r] = UINT64_MAX;
   for (size_t i = 0; i < count; i += NF_RANKS) {
@@ -104,11 +103,11 @@ NF_INLINE void NF(prune_sort)(uint32_t *order, size_t count, uint64_t *keys) {
   }
 }
 
-// Rows that equal the origin cover each other, so that of a thousand copies only one would ever be named. Of these, some are
-// kept whatever covers them, others at every slot: the copies stay one connected whole.
+// Rows that equal the origin cover each other, so that of a thousand copies only one would ever be in a list. So many of them
+// are therefore kept although they are covered, and different ones at every slot, so that the copies stay connected.
 #define NF_TWINS 8
 
-// An order of slots that is another at every slot.
+// A key that orders slots differently at every slot.
 NF_INLINE uint32_t NF(prune_mix)(uint32_t a, uint32_t b) {
   uint32_t x = (a ^ (b * 0x9E3779B9u)) * 0x85EBCA6Bu;
   x = (x ^ (x >> 15)) * 0xC2B2AE35u;
@@ -152,7 +151,7 @@ static size_t NF(prune)(const float *const *rows, const float *factors, const ui
   NF(prune_sort)(order, count, keys);
   float length = 0;
   for (size_t i = 0; i < dimension; i++) length += origin[i] * origin[i];
-  // Rounding of a row and its factor leaves this much between copies.
+  // The squared distance that the rounding of rows and factors may leave between copies.
   const float nothing = 1e-13f * origin_factor * origin_factor * length;
   size_t twins = 0;
   while (twins < count && found[order[twins]].square <= nothing) twins++;
@@ -171,7 +170,7 @@ static size_t NF(prune)(const float *const *rows, const float *factors, const ui
       memcpy(&step, steps + j, sizeof step);
       for (size_t r = 0; r < NF_LANES; r++) product[r] = (float)(products[r] - 128 * row.sum);
       product *= row.step * step;
-      // Places behind the last hold +∞, which covers nothing.
+      // Places behind the last chosen row have the square +∞, which covers nothing.
       covered = __builtin_reduce_or(alpha_squared * (row.square + square - 2.0f * product) <= row.square);
     }
     if (covered) continue;
@@ -179,7 +178,7 @@ static size_t NF(prune)(const float *const *rows, const float *factors, const ui
     for (size_t b = 0; b < padded; b++) target[b] = (uint8_t)codes[i * padded + b] ^ 0x80;
     squares[size] = row.square;
     steps[size] = row.step;
-    // Numbers before `place` have been looked at.
+    // Safe, since size ≤ place: the numbers up to `place` have been read.
     order[size++] = i;
   }
   return size;

@@ -13,8 +13,8 @@ struct nf_code_batch {
 
 extern "C" {
 
-nf_code_batch *nf_code_batch_create(const int8_t *queries, int64_t count, int64_t inner, int64_t rows,
-                                    int64_t row_stride) try {
+int nf_code_batch_create(const int8_t *queries, int64_t count, int64_t inner, int64_t rows, int64_t row_stride,
+                         nf_code_batch **made) try {
   nearfar::stay_on_this_thread();
   auto batch = std::make_unique<nf_code_batch>();
   const memory::desc left({rows, inner}, memory::data_type::u8, memory::dims{row_stride, 1});
@@ -27,9 +27,10 @@ nf_code_batch *nf_code_batch_create(const int8_t *queries, int64_t count, int64_
   memory source(given, nearfar::engine(), const_cast<int8_t *>(queries));
   dnnl::reorder(source, batch->packed).execute(nearfar::stream(), source, batch->packed);
   nearfar::stream().wait();
-  return batch.release();
-} catch (const std::exception &) {
-  return nullptr;
+  *made = batch.release();
+  return NF_SUCCESS;
+} catch (...) {
+  return nearfar::status_of_failure();
 }
 
 void nf_code_batch_destroy(nf_code_batch *batch) { delete batch; }

@@ -138,6 +138,27 @@ bool csj_integer_at(const csj_document *document, size_t at, int64_t *value) {
   }
 }
 
+bool csj_natural_at(const csj_document *document, size_t at, uint64_t *value) {
+  uint64_t bits = document->word(at + 1);
+  switch (document->type(at)) {
+    case 'l':
+      *value = bits;
+      return static_cast<int64_t>(bits) >= 0;
+    case 'u':
+      *value = bits;
+      return true;
+    case 'd': {
+      double number = document->number(at);
+      // 2^64 is the first double beyond uint64_t; the cast is defined only from 0 to below it.
+      if (!(number >= 0 && number < 0x1p64)) return false;
+      *value = static_cast<uint64_t>(number);
+      return static_cast<double>(*value) == number;
+    }
+    default:
+      return false;
+  }
+}
+
 const uint8_t *csj_string_at(const csj_document *document, size_t at, size_t *length) {
   return document->string(at, length);
 }

@@ -43,6 +43,13 @@ public struct JSONValue: Sendable {
     return Int(exactly: value)
   }
 
+  /// The number when it is exactly an integer of 0 ... 2^64 − 1 (`5`, and `5.0` too), else nil.
+  public var natural: UInt64? {
+    var value: UInt64 = 0
+    guard kind == .number, csj_natural_at(document.tape, at, &value) else { return nil }
+    return value
+  }
+
   /// The unescaped text of a string, nil for another kind.
   public var string: String? { kind == .string ? text : nil }
 

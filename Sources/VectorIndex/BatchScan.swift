@@ -1,10 +1,10 @@
 import SimilarityCore
 
-/// Exact search for many queries in one pass over the records, through the matrix unit.
+/// Exact search for many queries in one pass over the records, by products of matrices.
 struct BatchScan {
-  /// Queries that one pass serves.
+  /// The number of queries in one pass.
   private static let queriesPerPass = 512
-  /// Cells near a query, and rows of them, that show what its k-th best is at least.
+  /// Before a pass, rows of some cells near a query give a lower bound of its k-th best key: how many cells, and how many rows.
   private static let nearestCells = 8
   private static let fewestRows = 64
   private static let rowsPerResult = 2
@@ -31,13 +31,13 @@ struct BatchScan {
     (self.slots, self.starts) = (slots, starts)
   }
 
-  /// What survives a pass, for each query.
+  /// The slots that a pass could not rule out, for each query.
   ///
-  /// - Returns: nil when the matrix library fails.
+  /// - Throws: ``ProductFailure`` when the matrix library fails.
   // SAFETY: the buffers have room for a whole tile of hits, and slices lie inside the slots.
-  func survivors(of queries: [CodeQuery], k: Int, excluding excluded: [Int?]) -> [[UInt32]]? {
-    guard let batch = CodeBatch(queries, for: records) else { return nil }
-    // Cells come in no query's order: without a floor, every row met before the near ones would survive for a while.
+  func survivors(of queries: [CodeQuery], k: Int, excluding excluded: [Int?]) throws(ProductFailure) -> [[UInt32]] {
+    let batch = try CodeBatch(queries, for: records)
+    // Cells are read in an order that suits no query: without a lower bound, every row met before the near ones would be kept.
     var thresholds = queries.indices.map { index in
       floor(of: queries[index], k: k, excluding: excluded.isEmpty ? nil : excluded[index])
     }
@@ -45,14 +45,12 @@ struct BatchScan {
     let scratch = CodeBatch.Scratch(for: batch)
     let hits = UnsafeMutablePointer<CodeHit>.allocate(capacity: CodeBatch.rowsPerTile * queries.count)
     defer { hits.deallocate() }
-    let isDone = slots.withUnsafeBufferPointer { slots in
+    try slots.withUnsafeBufferPointer { slots throws(ProductFailure) in
       for cell in 0..<starts.count - 1 {
         for first in stride(from: starts[cell], to: starts[cell + 1], by: CodeBatch.rowsPerTile) {
           let tile = UnsafeBufferPointer(
             rebasing: slots[first..<min(first + CodeBatch.rowsPerTile, starts[cell + 1])])
-          guard
-            let count = batch.hits(of: tile, in: cell, thresholds: thresholds, scratch, into: hits, kernels)
-          else { return false }
+          let count = try batch.hits(of: tile, in: cell, thresholds: thresholds, scratch, into: hits, kernels)
           for index in 0..<count {
             let hit = hits[index]
             let query = Int(hit.query)
@@ -62,13 +60,11 @@ struct BatchScan {
           }
         }
       }
-      return true
     }
-    guard isDone else { return nil }
     return found.indices.map { found[$0].finish() }
   }
 
-  /// What the k-th best key is at least, as rows of the cells nearest to `query` show; −∞ where they are too few.
+  /// A lower bound of the k-th best key, from rows of the cells nearest to `query`; −∞ when there are too few of them.
   // SAFETY: there is room for as many cells and rows as are asked for.
   private func floor(of query: CodeQuery, k: Int, excluding excluded: Int?) -> Float {
     let wanted = min(slots.count, k * Self.rowsPerResult + Self.fewestRows)

@@ -1,49 +1,49 @@
 import SimilarityCore
 
-/// Walks over the graph for one query, and when they give way to the exact search.
+/// Walks over the graph for one query, which end in the exact search where that is better.
 extension BatchSearch {
-  /// Candidates within the codes' error of the k-th that are no reason to walk on.
+  /// So many candidates within the codes' error of the k-th are no reason to walk by rows.
   private static let fewUnresolved = 16
-  /// What comparing a row costs, in comparisons of codes, about.
+  /// Roughly how many comparisons of codes one comparison of rows costs.
   private static let rowCost = 4
-  /// A walk that has cost so many times the exact search ends in one.
+  /// A walk that is expected to cost more than this share of the exact search ends in the exact search.
   private static let dearest = 0.35
-  /// Matches in a full list, as far as the filter's share around the query tells, with which a walk over matches alone is
-  /// trusted.
+  /// The expected number of matches in a full list from which on a walk over the matches alone is trusted. It is estimated by
+  /// the share of entries around the query that match.
   private static let fewestMatching = 14.0
-  /// Nearer slots that do not match, in times of what is usual, with which such a walk is not trusted.
+  /// Such a walk is not trusted when it has met more than so many times the usual number of nearer slots that do not match.
   private static let mostNearer = 4.0
-  /// Slots that a walk meets for each place of its pool, about.
+  /// Roughly how many slots a walk meets for each place of its pool.
   private static let metPerPlace = 30.0
-  /// The share of the matches looked for with which a walk under a filter is content.
+  /// The share of the wanted matches with which a walk under a filter may end.
   private static let enough = 0.7
 
-  /// Whether walks meet slots that may not be found, as far as the snapshot knows.
+  /// Whether walks meet slots that must not be found, as far as the snapshot knows.
   private var isRestricted: Bool { snapshot.graph?.size != allowed.count }
 
-  /// Whether a filter leaves out a part of the graph that is worth to be walked around.
+  /// Whether a filter excludes a part of the live slots.
   private var isFiltered: Bool { options.allowed != nil && allowed.count < snapshot.live.count }
 
   func walk(_ row: Int, _ ef: Int, _ scratch: WalkScratch) -> Found {
     let found = with(row) { scored, codes in walk(scored, codes, excluding: excluded(row), ef, scratch) }
-    // The promise is k results when k match; and a walk that costs as much as the exact search ends in it.
-    return found ?? Found(neighbors: stream(row, exact, options.loop))
+    // A search returns k results whenever k slots match, and a walk must not cost more than the exact search: both end there.
+    return found ?? Found(neighbors: stream(row, ExactSearch(allowed, in: snapshot, records: records), options.loop))
   }
 
-  /// - Returns: nil when the exact search is the better way.
+  /// - Returns: nil when the search should be exact instead.
   private func walk(
     _ scored: ScoredQuery, _ codes: CodeQuery, excluding excluded: Int?, _ ef: Int, _ scratch: WalkScratch
   ) -> Found? {
     let walk = GraphWalk(records: records, kernels: kernels)
     let skipped = excluded.map { UInt32(truncatingIfNeeded: $0) }
-    // It holds on to these alone, not to all that a search is.
+    // The closure captures these values alone rather than the whole search.
     let include = { [allowed] (slot: UInt32) in allowed.contains(Int(slot)) && slot != skipped }
     let reachable = allowed.count - (excluded.map(allowed.contains) == true ? 1 : 0)
     let k = min(options.k, reachable)
-    // The one that matches is the one to be left out.
+    // The only match is the slot to be left out.
     guard k > 0 else { return Found(neighbors: []) }
     var isRestricted = isRestricted || skipped != nil
-    // Of the pool, so many must match.
+    // The number of slots in the pool that should match.
     let wanted = Double(ef) * Double(allowed.count) / Double(max(1, max(allowed.count, snapshot.graph?.size ?? 0)))
     var met = 0
     if isFiltered, let graph = snapshot.graph {
@@ -52,12 +52,12 @@ extension BatchSearch {
       if matching.share * Double(records.mostNeighbors) >= Self.fewestMatching {
         return walkOverMatches(walk, scored, codes, k, wanted, matching, include, scratch)
       }
-      // What matches is rare around the query, or lies elsewhere, where pools were not measured.
+      // Matches are rare around the query, or lie elsewhere, a case for which pool sizes were not measured.
       let expected = wanted / max(matching.share, 1e-9) * Self.metPerPlace
       guard expected * costs.met(ef: wanted) < Self.dearest * plan.scan else { return nil }
     }
     let entries = snapshot.graph?.entries.near(codes, kernels) ?? []
-    // Where matches lie near the query, a short pool holds them.
+    // Matches near the query fit into a short pool.
     var ef = min(ef, max(1, Int(2 * wanted)))
     /// Whether a walk with this pool is expected to cost less than the exact search.
     func pays(_ longer: Int, than shorter: Int, _ extent: GraphWalk.Extent) -> Bool {
@@ -81,12 +81,12 @@ extension BatchSearch {
       met += extent.seen
       let candidates = walk.candidates(
         for: codes, k: options.k, extent, scratch, where: isRestricted ? include : nil)
-      // Lists change while they are read: what came after this snapshot is not its own.
+      // Lists change while they are read, and may name slots that were added after this snapshot.
       if !isRestricted, !candidates.allSatisfy(include) {
         isRestricted = true
         continue
       }
-      // Where codes cannot tell many apart, as among near-duplicates, the walk goes by the rows themselves.
+      // Where codes cannot distinguish many slots, as among near-duplicates, the walk is repeated with keys from the rows.
       if candidates.count > 2 * max(ef, options.k) + Self.fewUnresolved {
         return walkByRows(scored, codes, entries, k, max(ef, options.k), include, scratch, met: met)
       }
@@ -95,12 +95,12 @@ extension BatchSearch {
     }
   }
 
-  /// - Returns: nil when fewer than k were found that may be.
+  /// - Returns: nil when fewer than k slots were found that match.
   private func walkByRows(
     _ scored: ScoredQuery, _ codes: CodeQuery, _ entries: [UInt32], _ k: Int, _ ef: Int, _ include: (UInt32) -> Bool,
     _ scratch: WalkScratch, met: Int
   ) -> Found? {
-    // In f32 a cosine says less than how far it is from 1.
+    // As an f32, the difference of a cosine from 1 is more precise than the cosine.
     let offset = snapshot.metric == .cosine ? 1.0 : 0
     var walk = GraphWalk(records: records, kernels: kernels)
     walk.keys = { slots, count, keys in
@@ -108,27 +108,28 @@ extension BatchSearch {
     }
     let extent = walk.run(codes, entries: entries, ef: ef, room: 2 * ef, count: records.slots, scratch)
     scratch.clear(extent.seen)
-    let found = (0..<extent.pool).map { scratch.slots[$0] & ~GraphWalk.expanded }.filter(include)
-    let best = found.withUnsafeBufferPointer { scored.best(k, of: $0, tiePrecedes: tiePrecedes) }
+    // Taken from all slots that were met, since of equal rows the pool holds an arbitrary part: so ties are in the right order.
+    let found = walk.best(k, extent, scratch, where: include)
+    let best = scored.best(k, of: UnsafeBufferPointer(found), tiePrecedes: tiePrecedes)
     return best.count < k ? nil : Found(neighbors: best, met: met + extent.seen * Self.rowCost)
   }
 
-  /// A walk over the matches alone. Where each has enough matching neighbours, as under a filter that most pass and under one
-  /// whose matches lie together, they are a graph of their own, and nothing else is in the way.
+  /// A walk over the matches alone. Where each match has enough matching neighbours, the matches form a graph of their own: under
+  /// a filter that most slots pass, and under one whose matches lie together.
   ///
-  /// - Returns: nil where the matches hang together too loosely.
+  /// - Returns: nil when the matches are too loosely connected.
   private func walkOverMatches(
     _ walk: GraphWalk, _ scored: ScoredQuery, _ codes: CodeQuery, _ k: Int, _ wanted: Double,
     _ matching: EntryPoints.Matching, _ include: @escaping (UInt32) -> Bool, _ scratch: WalkScratch
   ) -> Found? {
-    // Lists are shorter by what does not match; a longer pool makes up for it.
+    // Lists without the slots that do not match are shorter; a longer pool makes up for it.
     let ef = max(1, Int((wanted * (2.2 - 1.2 * matching.share)).rounded(.up)))
     let extent = walk.run(
       codes, entries: matching.entries, ef: ef, room: max(ef, k), count: records.slots, only: allowed, scratch)
     scratch.clear(extent.seen)
     guard extent.pool >= max(ef, k) else { return nil }
-    // Where the query's surroundings do not match, it is far from whatever does, and pools were measured for queries that are
-    // not: then there are nearer ones in the lists that do not match, more than the filter's share explains.
+    // Pool sizes were measured for queries near to what is searched. A query whose surroundings do not match is far from the
+    // matches; then the lists hold more nearer slots that do not match than the share of matches explains.
     let least = scratch.keys[k - 1]
     let nearer = (0..<extent.seen).count { scratch.seenKeys[$0] > least && !include(scratch.seen[$0]) }
     let usual = Double(k) * (1 - matching.share) / matching.share

@@ -1,23 +1,24 @@
 import Platform
+import SimilarityCore
 import Synchronization
 
-/// What is known of the recall of a graph's walks, on two kinds of queries: rows before they were linked, which are drawn from
-/// the data, and queries that clients asked, which may be of another kind.
+/// The measured recall of walks over a graph, on two kinds of queries: rows before they were linked, which are distributed as the
+/// data is, and queries of clients, which may be distributed differently.
 public struct Calibration: Sendable {
-  /// Fewer queries of clients say too little.
+  /// Fewer queries of clients than this are ignored.
   static let fewestAsked = 32.0
 
-  /// Rows that were searched for before they were linked.
+  /// The recall on rows before they were linked.
   public package(set) var rows = RecallCurve()
-  /// Queries of clients.
+  /// The recall on queries of clients.
   public package(set) var asked = RecallCurve()
-  /// When it was last measured, in seconds since 1970; nil before.
+  /// The time of the last measurement, in seconds since 1970; nil when there was none.
   public package(set) var measuredAt: Int?
 
-  /// What a walk has to meet to reach a recall.
+  /// The pool size for a recall target.
   package struct Choice {
     package let ef: Int
-    /// Slots that a walk meets.
+    /// The mean number of slots that a walk meets.
     package let met: Double
     package let expectedRecall: Double
   }
@@ -26,8 +27,8 @@ public struct Calibration: Sendable {
 
   private var curves: [RecallCurve] { [rows, asked.queries >= Self.fewestAsked ? asked : nil].compactMap(\.self) }
 
-  /// The shortest pool whose recall was at least `target` on queries of both kinds, less the error of measuring it; nil when
-  /// none was.
+  /// The smallest pool size whose recall, less its standard error, is at least `target` on queries of both kinds; nil when there
+  /// is none.
   package func choice(target: Double) -> Choice? {
     for (index, ef) in RecallCurve.pools.enumerated() {
       var least = 1.0
@@ -47,33 +48,33 @@ public struct Calibration: Sendable {
     return nil
   }
 
-  /// The longest pool whose recall is known.
+  /// The largest pool size whose recall is known.
   package var longest: Int? {
     RecallCurve.pools.indices.last { rows.recall(at: $0) != nil }.map { RecallCurve.pools[$0] }
   }
 
-  /// What an exact search compares on average, for the kind of queries that takes longer; nil when nothing is known.
-  package func scan(_ costs: SearchCosts) -> RecallCurve.Scans? {
+  /// How much an exact search compares on average, for the kind of queries that takes longer; nil when nothing is known.
+  package func scan(_ costs: SearchCosts) -> ScanEffort? {
     curves.compactMap(\.scans.mean).max { costs.scan($0) < costs.scan($1) }
   }
 
-  /// Recall@10 to be expected of a pool of `ef`; nil when nothing is known.
+  /// The expected recall@10 of a pool of `ef`; nil when nothing is known.
   package func expectedRecall(ef: Int) -> Double? { curves.compactMap { $0.recall(ef: ef) }.min() }
 
   static var now: Int { time(nil) }
 }
 
-/// The calibration of an index, which its writer and its readers add to.
+/// The calibration of an index, shared by its writer and its readers, who both add measurements.
 final class CalibrationBoard: Sendable {
-  /// Client queries that are measured when little is known of them; later one of so many.
+  /// So many of the first queries of clients are measured, and later one in `askedShare`.
   private static let firstAsked = 64
   private static let askedShare = 4096
 
   private struct State {
     var calibration = Calibration()
-    /// Client queries since the last one that was measured.
+    /// The number of client queries since the last one that was measured.
     var passed = 0
-    /// Client queries that are being measured.
+    /// The number of client queries that are being measured.
     var pending = 0
   }
 
@@ -96,7 +97,7 @@ final class CalibrationBoard: Sendable {
     }
   }
 
-  /// How many of `count` queries that a client asks are to be measured; ``add(asked:)`` must follow.
+  /// How many of the `count` queries of a client should be measured. ``add(asked:claimed:)`` must follow.
   func claim(of count: Int) -> Int {
     state.withLock { state in
       let known = Int(state.calibration.asked.queries) + state.pending
@@ -111,7 +112,9 @@ final class CalibrationBoard: Sendable {
     }
   }
 
-  /// - Parameter claimed: what ``claim(of:)`` returned; nothing was measured of it where `asked` is nil.
+  /// - Parameters:
+  ///   - asked: what was measured; nil when measuring failed.
+  ///   - claimed: what ``claim(of:)`` returned.
   func add(asked: RecallCurve?, claimed: Int) {
     state.withLock { state in
       state.pending -= claimed
@@ -121,7 +124,7 @@ final class CalibrationBoard: Sendable {
     }
   }
 
-  /// The graph has changed: the next queries of clients are measured again.
+  /// To be called when the graph has changed, so that the next queries of clients are measured again.
   func fade() {
     state.withLock { $0.calibration.asked.fade(to: 0.25) }
   }

@@ -1,26 +1,26 @@
 import SimilarityCore
 
-/// Where walks start: some members of every cell, those of the cells nearest to the query.
+/// The slots at which walks start: some members of every cell, of which a walk takes those of the cells nearest to its query.
 ///
-/// Between regions that lie far apart there are few edges, and nothing to tell a walk which one to take. A query's distances
-/// from all centroids are known before the walk begins, so that it starts in the right region.
+/// Between distant regions there are few edges, and a walk cannot tell which one to take. The query's distances from all
+/// centroids are known before the walk begins, so that it can start in the right region.
 struct EntryPoints: Sendable {
-  /// Cells whose members a walk starts from.
+  /// The number of cells whose members a walk starts from.
   private static let nearestCells = 4
   private static let mostPerCell = 8
-  /// Members of a cell among which its entries are chosen.
+  /// The number of members of a cell among which its entries are chosen.
   private static let sampleOfCell = 64
 
   /// The entries of cell c are slots[starts[c]] ..< slots[starts[c + 1]].
   private(set) var slots: [UInt32] = []
   private var starts: [Int] = [0]
-  /// Slots that no entry of a cell leads to: every walk begins with them too.
+  /// Slots that cannot be reached from the entries of any cell. Every walk starts from them too.
   var others: [UInt32] = []
 
   /// Chooses entries for a graph of `members`.
   ///
-  /// In a cell the first is near its middle, and each next one is the farthest from those before (Gonzalez 1985): a cell may
-  /// hold several clusters.
+  /// The first entry of a cell is near its centroid, and each further one is the member farthest from the entries before it
+  /// (Gonzalez 1985), since a cell may hold several clusters.
   init(among members: SlotSet, _ pruning: Pruning) {
     let records = pruning.records
     var cells = [[Int]](repeating: [], count: records.coarse.count)
@@ -59,19 +59,19 @@ struct EntryPoints: Sendable {
   /// The entries of the cells nearest to `query`, and ``others``.
   func near(_ query: CodeQuery, _ kernels: Kernels) -> [UInt32] {
     var found = near(query, Self.nearestCells, includingFar: false, kernels)
-    // The nearest cells may have lost all their members.
+    // All members of the nearest cells may have been removed.
     if found.isEmpty { found = near(query, starts.count, includingFar: true, kernels) }
     found.append(contentsOf: others)
     return found
   }
 
-  /// What a filter leaves of the entries around a query.
+  /// The entries around a query that match a filter.
   struct Matching {
-    /// Those that match, of the nearest cells which have any.
+    /// The matching entries of the nearest cells that have any.
     var entries: [UInt32] = []
-    /// The share of all entries of the nearest cells that match.
+    /// The share of matching entries among all entries of the nearest cells.
     var share = 0.0
-    /// Whether the nearest cell has none, and the nearest that has any is much farther.
+    /// Whether the nearest cell with a matching entry is much farther away than the nearest cell.
     var isElsewhere = false
   }
 
@@ -104,7 +104,7 @@ struct EntryPoints: Sendable {
     }
   }
 
-  // SAFETY: as above.
+  // SAFETY: there is room for as many cells as are asked for.
   private func near(_ query: CodeQuery, _ count: Int, includingFar: Bool, _ kernels: Kernels) -> [UInt32] {
     withUnsafeTemporaryAllocation(of: UInt32.self, capacity: count) { cells in
       guard let first = cells.baseAddress else { return [] }

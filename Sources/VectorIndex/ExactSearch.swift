@@ -2,18 +2,19 @@ import SimilarityCore
 
 /// Exact search: every row that the error bounds of its codes cannot rule out is scored in f64.
 ///
-/// By Cauchy–Schwarz a row's true key lies within its width of the key from codes, so no true neighbour is dropped.
+/// By Cauchy–Schwarz the true key of a row differs from the key of its codes by at most a known width, so that no true
+/// neighbour is lost.
 struct ExactSearch {
-  /// Words of live slots from which on a scan is cut in parts for the threads.
+  /// The number of words of live slots from which on a scan is divided among the threads.
   private static let manyWords = 512
-  /// Slots that are compared in one go.
+  /// The number of slots in one call of the kernel.
   private static let slotsPerStep = 512
 
   let records: CodeRecords
   let lists: InvertedLists?
   /// The slots to be searched.
   let allowed: SlotSet
-  /// Those that are in the lists, as bits, and the others.
+  /// The words of those that are in the lists, and of the others.
   let listed: [UInt64]
   let others: [UInt64]
   let costs: SearchCosts
@@ -35,7 +36,9 @@ struct ExactSearch {
     others = allowed.words(notIn: snapshot.covered)
   }
 
-  /// What survives a scan for `query`, cut in one part for each thread where there is much to scan.
+  /// Scans for `query`; a long scan is divided among the threads of `loop`.
+  ///
+  /// - Returns: the slots that could not be ruled out of the k best.
   func survivors(of query: CodeQuery, k: Int, excluding excluded: Int?, _ loop: ParallelLoop) -> Survivors {
     guard let lists else { return survivors(Survivors(k: k), cells: [], others, query, k, excluded, loop) }
     var found = Survivors(k: k)
@@ -44,7 +47,7 @@ struct ExactSearch {
     if found.threshold == -.infinity { scanFarther(&nearest, lists, query, excluded, &found) }
     let done = Set(nearest)
     let rest = lists.cells(within: found.threshold, of: query, kernels).filter { !done.contains($0) }
-    // A filter may leave little of many cells, as where it lets pass what is far from the query.
+    // A filter may leave few rows in each of many cells, for example when all matches are far from the query.
     guard costs.readsCells(rows: lists.rows(in: rest), for: allowed.count) else {
       var again = Survivors(k: k, floor: found.threshold)
       again.effort = found.effort
@@ -53,7 +56,7 @@ struct ExactSearch {
     return survivors(found, cells: rest, others, query, k, excluded, loop)
   }
 
-  /// `found` and what survives of some cells and of some words of slots.
+  /// `found` together with what a scan of `cells` and of the slots in `words` could not rule out.
   private func survivors(
     _ found: Survivors, cells: [UInt32], _ words: [UInt64], _ query: CodeQuery, _ k: Int, _ excluded: Int?,
     _ loop: ParallelLoop
@@ -66,13 +69,13 @@ struct ExactSearch {
       return all
     }
     let floor = all.threshold
-    let parallel = Results.of(parts, loop) { part in
+    let parallel = loop.map(parts) { part in
       var survivors = Survivors(k: k, floor: floor)
       if let lists { scan(Self.part(part, of: parts, cells), lists, query, excluded, &survivors) }
       scan(Self.part(part, of: parts, words), query, excluded, &survivors)
       return survivors
     }
-    for part in parallel ?? [] { all.formUnion(part) }
+    for part in parallel { all.formUnion(part) }
     return all
   }
 
@@ -80,8 +83,8 @@ struct ExactSearch {
     all[part * all.count / parts..<(part + 1) * all.count / parts]
   }
 
-  /// Where a filter leaves too little of the nearest cells for a threshold: goes on to farther ones, the nearest first, as long
-  /// as that costs less than to compare the matches one by one.
+  /// Scans farther cells, the nearest first, when a filter leaves too few rows in the nearest ones for a threshold, as long as
+  /// that costs less than comparing the matches one by one.
   private func scanFarther(
     _ nearest: inout [UInt32], _ lists: InvertedLists, _ query: CodeQuery, _ excluded: Int?,
     _ survivors: inout Survivors
@@ -99,7 +102,7 @@ struct ExactSearch {
     nearest = Array(order[..<next])
   }
 
-  /// Cells that hold enough rows for a threshold, and not many more.
+  /// The nearest cells, as many as should hold enough rows for a threshold.
   private func nearestCells(_ query: CodeQuery, _ k: Int, _ lists: InvertedLists) -> [UInt32] {
     nearestCells(query, min(lists.cells, 1 + 2 * k * lists.cells / max(1, lists.count)), in: lists)
   }
@@ -128,8 +131,8 @@ struct ExactSearch {
     survivors.effort += scan.effort
   }
 
-  /// The slots whose bits are set in some words.
-  // SAFETY: the buffers have room for one step, and for what one more word may add.
+  /// Scans the slots whose bits are set in `words`.
+  // SAFETY: the buffers have room for one step and for the 64 slots that one more word may add.
   private func scan(_ words: ArraySlice<UInt64>, _ query: CodeQuery, _ excluded: Int?, _ survivors: inout Survivors) {
     guard words.contains(where: { $0 != 0 }) else { return }
     withUnsafeTemporaryAllocation(of: UInt32.self, capacity: Self.slotsPerStep + 64) { slots in
@@ -137,7 +140,7 @@ struct ExactSearch {
         guard let first = slots.baseAddress, let out = hits.baseAddress else { return }
         var listed = 0
         func compare() {
-          survivors.effort.full += listed
+          survivors.effort.full += Double(listed)
           let count = records.bound(
             first, count: listed, for: query, threshold: survivors.threshold, into: out, kernels)
           for index in 0..<count where Int(out[index].slot) != excluded { survivors.add(out[index]) }
@@ -155,14 +158,5 @@ struct ExactSearch {
         if listed > 0 { compare() }
       }
     }
-  }
-
-  /// What scans for `queries` compare.
-  func scans(for queries: [CodeQuery], k: Int) -> RecallCurve.Scans {
-    let effort = queries.reduce(into: ScanEffort()) { sum, query in
-      sum += survivors(of: query, k: k, excluding: nil, ParallelLoop(threads: 1)).effort
-    }
-    return RecallCurve.Scans(
-      queries: Double(queries.count), rough: Double(effort.rough), full: Double(effort.full))
   }
 }

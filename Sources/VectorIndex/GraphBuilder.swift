@@ -1,45 +1,45 @@
 import SimilarityCore
 
-/// Adds slots to a graph, many at once, with the same result for any number of threads.
+/// Adds many slots to a graph at once, with the same result for any number of threads.
 ///
-/// Slots go in by rounds (Manohar et al. 2024, "ParlayANN"): all of a round search the graph as it was before, in parallel;
-/// then the edges back are added, target by target, in a fixed order. Rounds are a small part of what is there already, so
-/// that a round's slots rarely miss each other. With each round go some of the earliest slots, which chose among few and
-/// choose anew (Vamana's second pass, for those that need it, and while the graph grows).
+/// Slots are added in rounds (Manohar et al. 2024, "ParlayANN"). In parallel, all slots of a round search the graph as it was
+/// before the round; then the edges back are added, target by target, in a fixed order. A round is small compared with the
+/// graph, so that its slots are rarely each other's neighbours. Each round also includes some of the earliest slots, which
+/// had few candidates when they were added and now choose their neighbours anew (Vamana's second pass, spread over time).
 struct GraphBuilder {
-  /// Parts that edges back are added in, and how many edges one has at least.
+  /// The largest number of parts in which edges back are added, and the least number of edges in a part.
   private static let mostParts = 32
   private static let edgesPerPart = 512
 
   let records: CodeRecords
   let rows: RowBlocks
   let pruning: Pruning
-  /// The pool of the search for a slot's neighbours.
+  /// The pool size of the search for a slot's neighbours.
   let efConstruction: Int
   let scratch: WalkScratchPool
   let loop: ParallelLoop
   let kernels: Kernels
 
-  /// - Parameter slots: whose codes are written and whose lists are empty.
-  func add(_ slots: [Int], to graph: inout GrowingGraph) throws(ProductFailure) {
+  /// - Parameter slots: their codes have been written, and their lists are empty.
+  func add(_ slots: [Int], to graph: inout GrowingGraph) {
     var rest = slots[...]
     while !rest.isEmpty {
       let new = rest.prefix(max(1, min(2048, graph.members.count / 32)))
       rest = rest.dropFirst(new.count)
-      if !graph.members.isEmpty { try add(round: new + graph.earliest(new.count / 5), entries: graph.entries) }
+      if !graph.members.isEmpty { add(round: new + graph.earliest(new.count / 5), entries: graph.entries) }
       graph.insert(new, pruning)
     }
   }
 
-  private func add(round: [Int], entries: EntryPoints) throws(ProductFailure) {
-    // A few slots a piece, since a piece costs a lock.
+  private func add(round: [Int], entries: EntryPoints) {
+    // Each piece takes a lock, so that a piece is several slots.
     let perPiece = max(1, min(16, round.count / (4 * loop.threads)))
     let pieces = (round.count + perPiece - 1) / perPiece
-    let found = Results.of(pieces, loop) { piece in
+    let lists = loop.map(pieces) { piece in
       scratch.with { scratch in
         round[piece * perPiece..<min((piece + 1) * perPiece, round.count)].map { slot in
           var candidates = nearest(to: slot, entries, scratch)
-          // Of one that is there already the ways that it has stay candidates.
+          // The present neighbours of a slot that is already in the graph stay candidates.
           let old = records.neighbors(of: slot)
           if !old.isEmpty {
             let known = Set(candidates)
@@ -48,23 +48,22 @@ struct GraphBuilder {
           return pruning.choose(for: slot, from: candidates).chosen
         }
       }
-    }
-    guard let lists = found?.flatMap(\.self) else { throw ProductFailure() }
+    }.flatMap(\.self)
     for (slot, list) in zip(round, lists) {
       list.withUnsafeBufferPointer { records.setNeighbors(of: slot, to: $0) }
     }
-    let dropped = try addEdgesBack(round, lists)
-    try keepNamed(round.map { UInt32(truncatingIfNeeded: $0) } + dropped)
+    let dropped = addEdgesBack(round, lists)
+    keepNamed(round.map { UInt32(truncatingIfNeeded: $0) } + dropped)
   }
 
-  /// The slots nearest to that of `slot` which a walk finds, best first, without itself; under the dot product then those with
-  /// the largest products too.
+  /// The slots nearest to `slot` that a walk finds, best first, without itself. Under the dot product these are the nearest by
+  /// distance, followed by those with the largest products.
   func nearest(to slot: Int, _ entries: EntryPoints, _ scratch: WalkScratch) -> [UInt32] {
     let found = nearest(
       to: slot, as: records.metric == .dot ? .euclidean : records.metric, entries, scratch, ef: efConstruction)
     guard records.metric == .dot else { return found }
     let known = Set(found)
-    // A third of the list is chosen from these: half the pool is enough.
+    // Only a third of the list is chosen from these, so that half the pool is enough.
     return found + nearest(to: slot, as: .dot, entries, scratch, ef: efConstruction / 2).filter { !known.contains($0) }
   }
 
@@ -79,23 +78,21 @@ struct GraphBuilder {
     return (0..<pool.pool).map { scratch.slots[$0] & ~GraphWalk.expanded }.filter { $0 != slot }
   }
 
-  /// - Returns: the slots that pruning has taken out of lists.
-  private func addEdgesBack(_ sources: [Int], _ lists: [[UInt32]]) throws(ProductFailure) -> [UInt32] {
+  /// - Returns: the slots that pruning has removed from lists.
+  private func addEdgesBack(_ sources: [Int], _ lists: [[UInt32]]) -> [UInt32] {
     let count = lists.reduce(0) { $0 + $1.count }
     let parts = max(1, min(Self.mostParts, count / Self.edgesPerPart))
-    // A target's edges are in one part, so that parts may be sorted and added side by side.
+    // All edges of a target are in the same part, so that parts can be sorted and added in parallel.
     var edges = [[UInt64]](repeating: [], count: parts)
     for part in edges.indices { edges[part].reserveCapacity(2 * count / parts) }
     for (source, list) in zip(sources, lists) {
       for target in list { edges[Int(target) % parts].append(UInt64(target) << 32 | UInt64(source)) }
     }
     let all = edges
-    let dropped = Results.of(parts, loop) { addEdges(all[$0].sorted()) }
-    guard let dropped else { throw ProductFailure() }
-    return dropped.flatMap(\.self)
+    return loop.map(parts) { addEdges(all[$0].sorted()) }.flatMap(\.self)
   }
 
-  /// - Parameter edges: a target and a source each, by targets.
+  /// - Parameter edges: pairs of a target (upper half) and a source, sorted.
   private func addEdges(_ edges: [UInt64]) -> [UInt32] {
     var dropped: [UInt32] = []
     var start = 0
@@ -108,9 +105,9 @@ struct GraphBuilder {
     return dropped
   }
 
-  /// Appends where there is room; chooses anew where there is none.
+  /// Appends sources while the list has room; when it is full, chooses its neighbours anew.
   ///
-  /// - Returns: the slots that the list does not name, or no longer.
+  /// - Returns: the candidates that were not chosen.
   private func addEdges(to target: Int, from sources: [UInt32]) -> [UInt32] {
     let new = sources.filter { !records.names($0, at: target) }
     for (index, source) in new.enumerated() where !records.addNeighbor(source, to: target) {
@@ -121,14 +118,14 @@ struct GraphBuilder {
     return []
   }
 
-  /// Gives each of `slots` that none of its neighbours names an edge from the nearest that has room: no walk would find it.
-  private func keepNamed(_ slots: [UInt32]) throws(ProductFailure) {
+  /// Gives each of `slots` that none of its neighbours names an edge from the nearest neighbour whose list has room: without
+  /// such an edge, walks could hardly find it.
+  private func keepNamed(_ slots: [UInt32]) {
     let unique = Array(Set(slots)).sorted()
     let perPiece = 256
-    let lost = Results.of((unique.count + perPiece - 1) / perPiece, loop) { piece in
+    let lost = loop.map((unique.count + perPiece - 1) / perPiece) { piece in
       unique[piece * perPiece..<min((piece + 1) * perPiece, unique.count)].filter { !records.isNamed(Int($0)) }
     }
-    guard let lost else { throw ProductFailure() }
     for slot in lost.flatMap(\.self) {
       _ = records.neighbors(of: Int(slot)).first { records.addNeighbor(slot, to: Int($0)) }
     }

@@ -2,30 +2,30 @@ import SimilarityCore
 
 /// Greedy best-first search over a graph of codes (Vamana, Subramanya et al. 2019; the pool is its list L).
 ///
-/// Departures: keys come from int8 codes on both sides, and the caller scores the pool's best in f64; the pool is a sorted
-/// array, not a heap, since it is short and is read from the front.
+/// Departures from the paper: keys are computed from the codes of query and row, and the caller scores the best in f64; the
+/// pool is a sorted array, not a heap, since it is short and read from the front.
 struct GraphWalk {
   static let expanded: UInt32 = 1 << 31
-  /// Standard deviations of a code's error by which a candidate may be behind the k-th and still be scored.
+  /// A candidate is scored when its key is behind the k-th by no more than so many standard deviations of a code's error.
   private static let margin: Float = 4
-  /// The same where only the upper nibbles have been compared, whose error is sixteen times that of all bits.
+  /// The same for keys of the upper nibbles alone, whose error is sixteen times that of all bits.
   private static let roughMargin: Float = 2 * 16
 
-  /// Keys of `count` slots, from whatever they are taken.
+  /// Computes the keys of `count` slots.
   typealias Keys = (_ slots: UnsafePointer<UInt32>, _ count: Int, _ keys: UnsafeMutablePointer<Float>) -> Void
 
   let records: CodeRecords
   let kernels: Kernels
-  /// Keys that stand in for those of codes, where these cannot tell slots apart.
+  /// Replaces the keys of codes where codes cannot distinguish slots; nil for the codes' own.
   var keys: Keys?
 
-  /// What a walk leaves in its scratch.
+  /// How much a walk has left in its scratch.
   struct Extent {
-    /// Slots in the pool.
+    /// The number of slots in the pool.
     var pool: Int
-    /// Slots that were met, the pool's among them.
+    /// The number of slots that were met, including those in the pool.
     var seen: Int
-    /// Lists that were read, and the slots in them that were offered to the pool.
+    /// The number of lists that were read, and of slots in them that were offered to the pool.
     var expansions = 0
     var offered = 0
   }
@@ -33,10 +33,10 @@ struct GraphWalk {
   /// Fills the scratch's pool with the best slots found from `entries`, best first. ``WalkScratch/clear(_:)`` must follow.
   ///
   /// - Parameters:
-  ///   - ef: the walk goes on from a slot only while it is among so many best.
-  ///   - room: how many the pool has room for, at least ef.
-  ///   - count: slots in use; lists name no others.
-  ///   - only: the walk goes over these slots alone; nil for all.
+  ///   - ef: the walk continues from a slot only if that is among the `ef` best so far.
+  ///   - room: how many slots the pool has room for; at least `ef`.
+  ///   - count: the number of slots; lists name no others.
+  ///   - only: the slots that the walk may continue from; nil for all.
   // SAFETY: the scratch has room for `count` slots, the pool for `room`; lists and entries hold slots below count.
   func run(
     _ query: CodeQuery, entries: [UInt32], ef: Int, room: Int, count: Int, only: SlotSet? = nil, _ scratch: WalkScratch
@@ -56,7 +56,7 @@ struct GraphWalk {
       let bit: UInt64 = 1 << UInt64(entry % 64)
       guard visited[Int(entry / 64)] & bit == 0 else { continue }
       visited[Int(entry / 64)] |= bit
-      // Places up to here have been read.
+      // Writing here is safe: this key has been read already.
       scratch.seen[seen] = entry
       scratch.seenKeys[seen] = scratch.seenKeys[index]
       seen += 1
@@ -65,9 +65,9 @@ struct GraphWalk {
     return goOn(query, &pool, ef: ef, seen: seen, only: only, scratch)
   }
 
-  /// Goes on with a walk as if it had had a longer pool from the beginning, but for what fell out of the shorter one.
+  /// Continues a walk with a longer pool, which first gets the best of all slots that the walk has met.
   ///
-  /// - Parameter extent: what the scratch holds; nothing else may have touched it.
+  /// - Parameter extent: the extent of the walk, whose scratch has not been used for anything else since.
   func extend(_ extent: Extent, _ query: CodeQuery, ef: Int, room: Int, _ scratch: WalkScratch) -> Extent {
     scratch.emptyPool(room: room)
     var pool = CandidatePool(slots: scratch.slots, keys: scratch.keys, size: 0, room: room, next: 0)
@@ -102,7 +102,7 @@ struct GraphWalk {
       extent.expansions += 1
       var (offers, offerKeys, count) = (newSlots, newKeys, found)
       if let only {
-        // Behind what was met there is room for what of it matches.
+        // The scratch has room for the matching slots behind those that were met.
         (offers, offerKeys, count) = (newSlots + found, newKeys + found, 0)
         for index in 0..<found where only.contains(Int(newSlots[index])) {
           (offers[count], offerKeys[count]) = (newSlots[index], newKeys[index])
@@ -116,11 +116,11 @@ struct GraphWalk {
     return extent
   }
 
-  /// Of what a walk has met, the slots that may be among the `k` best: those whose keys come within the usual error of a code
-  /// of the k-th best key.
+  /// The slots met by a walk that may be among the `k` best: those whose keys are within the usual error of codes of the k-th
+  /// best key.
   ///
-  /// - Parameter include: nil for all.
-  /// - Returns: in no order; fewer than k only when no more were met.
+  /// - Parameter include: whether a slot may be found; nil for all.
+  /// - Returns: slots in no order; fewer than k only when no more were met.
   func candidates(
     for query: CodeQuery, k: Int, _ extent: Extent, _ scratch: WalkScratch, where include: ((UInt32) -> Bool)?
   ) -> UnsafeMutableBufferPointer<UInt32> {
@@ -128,19 +128,14 @@ struct GraphWalk {
     var count = extent.seen
     var ranked = extent.pool
     if let include {
-      var kept = 0
-      for index in 0..<count where include(slots[index]) {
-        (slots[kept], keys[kept]) = (slots[index], keys[index])
-        kept += 1
-      }
-      count = kept
+      count = keep(count, scratch, where: include)
       ranked = rank(k, of: count, scratch)
     }
     let found = { UnsafeMutableBufferPointer(start: slots, count: count) }
     guard count > k, ranked >= k else { return found() }
     let deviation = records.deviation(of: scratch.slots[k - 1] & ~Self.expanded, for: query)
     let margin = records.isDivided ? Self.roughMargin : Self.margin
-    // A longer pool is also to find more: whatever it holds is compared by all bits.
+    // Callers ask for a longer pool to find more: everything in the pool is compared by all bits.
     let least = records.isDivided ? scratch.keys[ranked - 1] : .infinity
     count = records.keep(
       slots, keys: keys, count: count, atLeast: min(least, scratch.keys[k - 1] - margin * deviation), kernels)
@@ -150,6 +145,33 @@ struct GraphWalk {
     count = records.keep(
       slots, keys: keys, count: count, atLeast: scratch.keys[k - 1] - Self.margin * deviation, kernels)
     return found()
+  }
+
+  /// The slots met by a walk whose keys are no worse than the `k`-th best key.
+  ///
+  /// - Returns: slots in no order; fewer than k only when no more were met.
+  func best(
+    _ k: Int, _ extent: Extent, _ scratch: WalkScratch, where include: (UInt32) -> Bool
+  ) -> UnsafeMutableBufferPointer<UInt32> {
+    var count = keep(extent.seen, scratch, where: include)
+    if rank(k, of: count, scratch) >= k {
+      count = records.keep(
+        scratch.seen, keys: scratch.seenKeys, count: count, atLeast: scratch.keys[k - 1], kernels)
+    }
+    return UnsafeMutableBufferPointer(start: scratch.seen, count: count)
+  }
+
+  /// Moves those of the first `count` seen slots that may be found to the front.
+  ///
+  /// - Returns: how many there are.
+  private func keep(_ count: Int, _ scratch: WalkScratch, where include: (UInt32) -> Bool) -> Int {
+    let (slots, keys) = (scratch.seen, scratch.seenKeys)
+    var kept = 0
+    for index in 0..<count where include(slots[index]) {
+      (slots[kept], keys[kept]) = (slots[index], keys[index])
+      kept += 1
+    }
+    return kept
   }
 
   /// Puts the `k` best of the first `count` seen slots into the pool.

@@ -1,24 +1,24 @@
 import SimilarityCore
 
-/// One state of an index, which later writes do not touch.
+/// One state of an index, which later writes do not change.
 public final class IndexSnapshot: Sendable {
   public let dimension: Int
   public let metric: Metric
-  /// The vectors that this state has.
+  /// The slots of the vectors in this state.
   public let live: SlotSet
-  /// What the graph is, or nil while there is none.
+  /// The graph, or nil when there is none.
   public let graph: GraphState?
-  let version: Int
+  package let version: Int
   let records: CodeRecords?
-  /// For exact scans; nil where there are too few rows for it.
+  /// The lists that exact scans read; nil when there are too few rows for them.
   let lists: InvertedLists?
-  /// The slots that are as the lists have them.
+  /// The slots whose rows have not changed since the lists were made.
   let covered: SlotSet
   let rows: RowBlocks
   private let scratch: WalkScratchPool
   private let registry: VersionRegistry
   private let board: CalibrationBoard
-  /// Recall@10 that searches have which ask for none.
+  /// The recall@10 target of searches that do not set their own.
   public let defaultTarget: Double
   let kernels: Kernels
 
@@ -47,7 +47,7 @@ public final class IndexSnapshot: Sendable {
 
   deinit { registry.ended(version) }
 
-  /// Vectors held.
+  /// The number of vectors.
   public var count: Int { live.count }
 
   /// The vector in `slot` as it was stored; empty when there is none.
@@ -61,10 +61,13 @@ public final class IndexSnapshot: Sendable {
     return zip(rows.row(slot), values).allSatisfy { $0.bitPattern == $1.bitPattern }
   }
 
-  /// The `options.k` nearest vectors of each row of `queries`. A query's answer has the same bytes alone and in any batch.
+  /// Finds the `options.k` vectors nearest to each row of `queries`. The answer to a query does not depend on the other queries
+  /// of the batch, down to the last bit of the scores.
   ///
-  /// - Parameter tiePrecedes: decides between two slots of equal score.
-  /// - Throws: ``IndexError`` naming the row of a query that cannot be compared.
+  /// - Parameter tiePrecedes: whether the first of two slots with equal scores comes before the second. An exact search
+  ///   decides so among all vectors, a search over the graph among those that it has met.
+  /// - Throws: ``IndexError`` naming the row of a query that cannot be compared, or saying that memory or the matrix library
+  ///   failed.
   public func nearest(
     to queries: Matrix, _ options: SearchOptions, tiePrecedes: @escaping @Sendable (Int, Int) -> Bool
   ) throws(IndexError) -> SearchResult {
@@ -84,10 +87,12 @@ public final class IndexSnapshot: Sendable {
     }
     if options.mode == .automatic, graph != nil { measure(queries, options) }
     let plan = plan(options, allowed: allowed.count)
-    guard let found = run(queries, options, plan, allowed: allowed, tiePrecedes: tiePrecedes) else {
-      throw .outOfMemory
+    do throws(ProductFailure) {
+      let search = search(queries, options, plan, allowed: allowed, tiePrecedes: tiePrecedes)
+      return SearchResult(neighbors: try search?.run().map(\.neighbors) ?? [], plan: plan)
+    } catch {
+      throw IndexError(error)
     }
-    return SearchResult(neighbors: found.map(\.neighbors), plan: plan)
   }
 
   private func plan(_ options: SearchOptions, allowed: Int) -> SearchPlan {
@@ -96,17 +101,7 @@ public final class IndexSnapshot: Sendable {
       defaultTarget: defaultTarget, costs: SearchCosts(dimension: dimension))
   }
 
-  /// Searches as planned.
-  ///
-  /// - Returns: nil when memory or a library fails.
-  func run(
-    _ queries: Matrix, _ options: SearchOptions, _ plan: SearchPlan, allowed: SlotSet? = nil,
-    tiePrecedes: @escaping @Sendable (Int, Int) -> Bool = (<)
-  ) -> [BatchSearch.Found]? {
-    search(queries, options, plan, allowed: allowed, tiePrecedes: tiePrecedes)?.run()
-  }
-
-  /// - Returns: nil when there is nothing to search in.
+  /// - Returns: nil when there are no records to search in.
   func search(
     _ queries: Matrix, _ options: SearchOptions, _ plan: SearchPlan, allowed: SlotSet? = nil,
     tiePrecedes: @escaping @Sendable (Int, Int) -> Bool = (<)
@@ -118,24 +113,32 @@ public final class IndexSnapshot: Sendable {
     }
   }
 
-  /// Measures some of the queries that a client asks, so that pools fit them; they are not kept.
+  /// Measures recall on some of a client's queries, so that pool sizes suit them. The queries are not stored.
   private func measure(_ queries: Matrix, _ options: SearchOptions) {
     let claimed = board.claim(of: queries.rows)
     guard claimed > 0 else { return }
     var values: [Float] = []
     for index in 0..<claimed { values += queries.row(index * queries.rows / claimed) }
     let sample = Matrix(rows: claimed, columns: dimension, values: values)
-    let curve = sample.flatMap { RecallMeasure(snapshot: self, loop: options.loop).curve(of: $0) }
+    // A failure here is not reported: the calibration stays as it was, and the search itself reports its own failure.
+    let curve = sample.flatMap { try? RecallMeasure(snapshot: self, loop: options.loop).curve(of: $0) }
     board.add(asked: curve, claimed: claimed)
   }
 
-  /// How the recall of walks was measured.
+  /// What is known of the recall of walks.
   public var calibration: Calibration { board.current }
 
-  /// The pool that a search of ten neighbours has when it asks for nothing, and the recall@10 to be expected of it; nil when
-  /// it is exact.
+  /// The pool size of a search for ten neighbours without options, and its expected recall@10; nil when such a search is exact.
   public var defaultPool: (ef: Int, expectedRecall: Double)? {
     let plan = plan(SearchOptions(k: 10), allowed: live.count)
     return plan.ef.map { ($0, plan.expectedRecall ?? 0) }
   }
+}
+
+/// What a snapshot knows of the graph beside its lists.
+public struct GraphState: Sendable {
+  /// Where searches start.
+  let entries: EntryPoints
+  /// Slots in the graph, including removed ones that walks still pass.
+  public let size: Int
 }

@@ -1,11 +1,11 @@
 import SimilarityCore
 
-/// Codes, and when what they are relative to is chosen anew.
+/// Writing codes, and choosing the reference points that they are relative to.
 extension IndexWriter {
   private static let slotsPerPiece = 64
-  /// Rows from which on reference points are worth their choice.
+  /// The number of rows from which on choosing reference points is worthwhile.
   private static let fewestTrained = 64
-  /// Slots outside the lists that a scan compares one by one without being much longer.
+  /// As many slots outside the lists do not make a scan much longer, although it compares them one by one.
   private static let fewUnlisted = 256
 
   func newRecords(slots: Int, coarse: CoarseQuantizer) -> CodeRecords? {
@@ -14,13 +14,13 @@ extension IndexWriter {
       neighbors: metric.allowsGraph(dimension: dimension) ? options.degree + options.degree / 4 : 0)
   }
 
-  /// Writes the codes of rows that came without: reference points are chosen once, for all of them.
+  /// Writes the codes of all rows that have none, so that reference points are chosen once for all of them.
   mutating func encodeRest() {
     encode([])
     updateLists()
   }
 
-  /// Writes the codes of new slots, whose rows are there; and of all, when reference points are due.
+  /// Writes the codes of `new` slots, whose rows have been written; and those of all slots, when new reference points are due.
   mutating func encode(_ new: [Int]) {
     let slots = uncoded.isEmpty ? new : uncoded.all + new
     uncoded = SlotSet()
@@ -33,16 +33,14 @@ extension IndexWriter {
   private func write(_ slots: [Int], to records: CodeRecords) {
     let pieces = (slots.count + Self.slotsPerPiece - 1) / Self.slotsPerPiece
     let (rows, kernels) = (rows, kernels)
-    // It throws when a piece says so, and none does.
-    try? loop.forEach(pieces) { piece in
+    loop.forEachPiece(pieces) { piece in
       for slot in slots[piece * Self.slotsPerPiece..<min((piece + 1) * Self.slotsPerPiece, slots.count)] {
         records.write(rows.row(slot), norm: rows.norm(slot), to: slot, kernels)
       }
-      return true
     }
   }
 
-  /// Puts the lists of exact scans together again when many slots are not in them, or most of what is in them is gone.
+  /// Makes new lists for exact scans when many slots are not in the old ones, or most of those in them are gone.
   mutating func updateLists() {
     guard let records, coded.trained > 0 else { return }
     var listed = live
@@ -52,15 +50,16 @@ extension IndexWriter {
       missing > max(Self.fewUnlisted, listed.count / 8) || $0.count > max(Self.fewestTrained, 2 * listed.count)
     }
     guard isDue ?? (missing > 0) else { return }
-    // Without memory for them scans go on as they were, over all that is not listed.
+    // Lists only save time: without memory for new ones, scans compare all slots that are not in the old ones.
     guard let made = InvertedLists(of: live.all, in: records, loop, kernels) else { return }
     (lists, covered) = (made, live)
   }
 
-  /// Chooses reference points for the rows as they are now, and codes all of them anew, in memory of their own: searches go on
-  /// over the old ones.
+  /// Chooses reference points for the present rows and codes all rows anew, in new memory, while searches go on with the old
+  /// codes.
   ///
-  /// - Returns: false when memory cannot be had or the matrix library fails. Nothing has changed then.
+  /// - Returns: false when there is not enough memory or the matrix library fails. Nothing has changed then: codes relative to
+  ///   the old points are still right, if slower to search by, and the next write tries again.
   private mutating func recode(adding slots: [Int]) -> Bool {
     guard let old = records else { return false }
     var all = live
@@ -69,7 +68,7 @@ extension IndexWriter {
     let sampled = all.all
     let (rows, count) = (rows, sampled.count)
     guard
-      let chosen = CoarseQuantizer.trained(
+      let chosen = try? CoarseQuantizer.trained(
         rows: count, rotation: coarse.rotation, metric: coarse.metric, loop, kernels,
         read: { (rows.row(sampled[$0]), rows.norm(sampled[$0])) }),
       let next = newRecords(slots: old.slots, coarse: chosen)
@@ -77,7 +76,7 @@ extension IndexWriter {
     if graph != nil { next.copyLists(used, from: old) }
     write(sampled, to: next)
     (coarse, records, coded) = (chosen, next, (count, count))
-    // The old ones are of other cells.
+    // The old lists are of the old cells.
     (lists, covered) = (nil, SlotSet())
     if var grown = graph {
       grown.chooseEntries(pruning(next))

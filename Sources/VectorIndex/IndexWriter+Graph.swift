@@ -1,9 +1,8 @@
 import SimilarityCore
 
 extension IndexWriter {
-  /// Smaller batches come while others read: they leave half of the cores to the readers.
+  /// Batches smaller than this usually arrive while others search: they leave half of the cores to the searches.
   private static let largeBatch = 4096
-  private static let fewDimensions = 128
 
   func pruning(_ records: CodeRecords) -> Pruning {
     Pruning(records: records, rows: rows, degree: options.degree, kernels: kernels)
@@ -13,9 +12,9 @@ extension IndexWriter {
     GraphRepair(records: records, pruning: pruning(records), loop: loop)
   }
 
-  /// In few dimensions there is less to choose from, and bytes order a pool better than nibbles do.
+  /// In few dimensions a shorter pool is enough: walks compare whole bytes there, which order a pool better than nibbles.
   private var efConstruction: Int {
-    dimension <= Self.fewDimensions ? options.efConstruction * 2 / 3 : options.efConstruction
+    CodeRecords.isDivided(dimension: dimension) ? options.efConstruction : options.efConstruction * 2 / 3
   }
 
   private func builder(_ records: CodeRecords, _ loop: ParallelLoop) -> GraphBuilder {
@@ -24,8 +23,8 @@ extension IndexWriter {
       loop: loop, kernels: kernels)
   }
 
-  /// Adds new slots to the graph, or makes one of all when it is time.
-  mutating func addToGraph(_ slots: [Int]) throws(IndexError) {
+  /// Adds new slots to the graph, or builds one of all slots when there are enough.
+  mutating func addToGraph(_ slots: [Int]) {
     guard let records, metric.allowsGraph(dimension: dimension), !slots.isEmpty else { return }
     var added = slots
     if graph == nil {
@@ -38,30 +37,27 @@ extension IndexWriter {
     if graph == nil { board.reset(rows: RecallCurve()) }
     let held = heldOut(of: added)
     let first = held.isEmpty ? added : added.filter { !held.contains($0) }
-    try link(first, builder)
+    link(first, builder)
     guard !held.isEmpty else { return }
-    // Rows that the graph does not hold are queries as the data has them.
+    // Rows that are not in the graph yet are queries that are distributed as the data is.
     measure(held)
-    try link(held.all, builder)
+    link(held.all, builder)
   }
 
-  private mutating func link(_ slots: [Int], _ builder: GraphBuilder) throws(IndexError) {
+  private mutating func link(_ slots: [Int], _ builder: GraphBuilder) {
     var grown = graph ?? GrowingGraph()
-    do {
-      try builder.add(slots, to: &grown)
-    } catch {
-      throw .outOfMemory
-    }
+    builder.add(slots, to: &grown)
     graph = grown
   }
 
-  /// Housekeeping after a write was published: dead slots leave the lists, lost ones are found again, the pool is measured.
+  /// Maintenance after a write was published: removed slots leave the lists, and slots that have become unreachable are
+  /// connected again.
   ///
   /// - Returns: whether there is something to publish.
   mutating func settle() -> Bool {
     guard let graph, let records else { return false }
     guard !live.isEmpty else {
-      // Nothing is left to search: the next graph starts anew.
+      // The index is empty: the next graph is built from nothing.
       retired.append((version + 1, dead.all))
       (self.graph, dead) = (nil, SlotSet())
       version += 1
@@ -82,10 +78,9 @@ extension IndexWriter {
   }
 
   private mutating func unlinkDead(_ records: CodeRecords) {
-    // A failure leaves lists as they were, which is sound; the dead stay.
-    guard (try? repair(records).unlink(dead, members: live)) != nil else { return }
+    repair(records).unlink(dead, members: live)
     graph?.members.subtract(dead)
-    // The next version is the first whose readers cannot meet them.
+    // Readers of the next version are the first that cannot meet them.
     retired.append((version + 1, dead.all))
     dead = SlotSet()
     reconnect(records)
@@ -110,20 +105,5 @@ extension IndexWriter {
     }
     report.unreachable = repair(records).unreachable(members, from: graph.entries.all).count
     return report
-  }
-}
-
-extension SlotSet {
-  /// Every slot, smallest first.
-  public var all: [Int] {
-    var slots: [Int] = []
-    slots.reserveCapacity(count)
-    forEach { slots.append($0) }
-    return slots
-  }
-
-  /// The smallest slot.
-  public var first: Int? {
-    words.firstIndex { $0 != 0 }.map { $0 * 64 + words[$0].trailingZeroBitCount }
   }
 }

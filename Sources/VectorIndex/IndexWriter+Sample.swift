@@ -1,23 +1,23 @@
 import SimilarityCore
 
-/// The rows by which recall is measured.
+/// Choosing the rows on which recall is measured.
 extension IndexWriter {
   private static let mostHeldOut = 512
-  /// Of the time that insertions take, calibration takes at most this share.
+  /// The largest share of the time of insertions that calibration may take.
   private static let share = 0.04
-  /// Slots that an insertion compares, about.
+  /// Roughly how many slots the insertion of one row compares.
   private static let metByInsertion = 9_000.0
-  /// All walks that measure one query, in times of the longest of them at most: pools grow by a third.
+  /// An upper bound on the cost of all walks that measure one query, relative to the longest: pools grow by about a third.
   private static let allWalks = 4.0
-  /// Rows that tell what a scan costs where nothing was measured before.
+  /// Rows that are scanned for to estimate the cost of a scan when nothing has been measured yet.
   private static let mostTried = 4
-  /// How much cheaper the exact search is for many queries at once.
+  /// How many times cheaper the exact search is per query when there are many queries.
   private static let together = 5.0
 
-  /// Some of `slots`, spread evenly, as many as the time that insertions take allows for; they are to be linked last.
+  /// Some of `slots`, spread evenly, to be linked last: as many as can be measured in the share of time that is allowed.
   mutating func heldOut(of slots: [Int]) -> SlotSet {
     allowance += Self.share * Double(slots.count)
-    // The first rows have nothing to be searched in.
+    // While the graph is empty there is nothing to search in.
     let members = graph?.members.count ?? max(0, slots.count - Self.mostHeldOut)
     guard members > 0 else { return SlotSet() }
     let costs = SearchCosts(dimension: dimension)
@@ -40,7 +40,7 @@ extension IndexWriter {
     return held
   }
 
-  /// What scans for a few of `slots` cost on average.
+  /// The average cost of a scan, from scans for a few of `slots`.
   private func triedScan(of slots: [Int], _ costs: SearchCosts) -> Double? {
     let tried = min(Self.mostTried, slots.count)
     guard lists != nil, let queries = matrix(of: (0..<tried).map { slots[$0 * slots.count / tried] }) else {
@@ -57,14 +57,14 @@ extension IndexWriter {
     return Matrix(rows: slots.count, columns: dimension, values: values)
   }
 
-  /// Measures walks for the rows of `held`, which are not in the graph yet.
+  /// Measures the recall of walks on the rows of `held`, which are not in the graph yet.
   mutating func measure(_ held: SlotSet) {
     guard let graph else { return }
     var searched = live
     searched.formIntersection(graph.members)
     guard let queries = matrix(of: held.all) else { return }
-    // A failure leaves what was known.
-    if let curve = RecallMeasure(snapshot: snapshot(of: searched), loop: loop).curve(of: queries) {
+    // A failure is not reported: the calibration stays as it was.
+    if let curve = try? RecallMeasure(snapshot: snapshot(of: searched), loop: loop).curve(of: queries) {
       board.add(rows: curve)
     }
   }

@@ -1,6 +1,7 @@
 import SimilarityCore
+import Synchronization
 
-/// The side of an index that changes: one caller at a time.
+/// The mutable side of an index, for one caller at a time.
 struct IndexWriter: ~Copyable {
   let dimension: Int
   let metric: Metric
@@ -8,33 +9,33 @@ struct IndexWriter: ~Copyable {
   let kernels: Kernels
   let scratch = WalkScratchPool()
   let registry = VersionRegistry()
-  /// What codes are relative to.
+  /// The reference points that codes are relative to.
   var coarse: CoarseQuantizer
   var version = 0
   var records: CodeRecords?
-  /// Rows coded since the start, and how many there were when the reference points were chosen.
+  /// The number of rows coded since the start, and what it was when the reference points were chosen.
   var coded = (count: 0, trained: 0)
-  /// Slots whose codes are yet to be written, all at once.
+  /// Slots whose codes have not been written yet.
   var uncoded = SlotSet()
-  /// For exact scans, and the slots that are as the lists have them.
+  /// The lists that exact scans read, and the slots whose rows have not changed since the lists were made.
   var lists: InvertedLists?
   var covered = SlotSet()
   var rows: RowBlocks
   var live = SlotSet()
-  /// Slots that were ever used: 0 ..< used.
+  /// The number of slots that were ever used: 0 ..< used.
   var used = 0
-  /// Slots that hold nothing and that nobody reads, largest first.
+  /// Empty slots that no snapshot sees, largest first.
   var free: [Int] = []
-  /// Slots that hold nothing, and the version from which on nobody sees them.
+  /// Empty slots that older snapshots may see, and the first version that does not.
   var retired: [(version: Int, slots: [Int])] = []
-  /// Removed slots that lists still name.
+  /// Removed slots that lists of neighbours still name.
   var dead = SlotSet()
-  /// nil while searches are exact.
+  /// nil while all searches are exact.
   var graph: GrowingGraph?
   let board = CalibrationBoard()
-  /// Recall@10 that searches have which ask for none.
+  /// The recall@10 target of searches that do not set their own.
   var defaultTarget: Double
-  /// What may still be spent on calibration, in insertions of one row.
+  /// The time that may still be spent on calibration, in units of the insertion of one row.
   var allowance = 0.0
 
   init(dimension: Int, metric: Metric, options: IndexOptions, kernels: Kernels) {
@@ -54,7 +55,7 @@ struct IndexWriter: ~Copyable {
     snapshot(of: live)
   }
 
-  /// The state as searches of `live` see it.
+  /// The state with `live` as the slots to be searched.
   func snapshot(of live: SlotSet) -> IndexSnapshot {
     IndexSnapshot(
       dimension: dimension, metric: metric, live: live,
@@ -69,7 +70,7 @@ struct IndexWriter: ~Copyable {
   ) throws(IndexError) -> [Int] {
     let (count, rest) = values.count.quotientAndRemainder(dividingBy: dimension)
     guard rest == 0 else { throw .dimension(row: count, expected: dimension, found: rest) }
-    let norms = try self.norms(values, count)
+    let squares = try self.squares(values, count)
     reclaim()
     try grow(by: count - free.count)
     guard let records = records ?? nil else {
@@ -80,8 +81,8 @@ struct IndexWriter: ~Copyable {
     values.withUnsafeBufferPointer { values in
       for (index, slot) in slots.enumerated() {
         let row = UnsafeBufferPointer(rebasing: values[index * dimension..<(index + 1) * dimension])
-        rows.write(row, norm: norms[index], to: slot)
-        // Without a graph nobody reads lists, and memory that was never written costs nothing.
+        rows.write(row, square: squares[index], to: slot)
+        // Without a graph lists are not read, and pages that are never written take no memory.
         if graph != nil { records.setNeighbors(of: slot, to: UnsafeBufferPointer(start: nil, count: 0)) }
       }
     }
@@ -100,25 +101,26 @@ struct IndexWriter: ~Copyable {
     for slot in slots { live.insert(slot) }
     guard isComplete else { return slots }
     updateLists()
-    try addToGraph(slots)
+    addToGraph(slots)
     return slots
   }
 
-  private func norms(_ values: [Float], _ count: Int) throws(IndexError) -> [Double] {
-    let norms = values.withUnsafeBufferPointer { values in
+  /// The squared norm of each row.
+  private func squares(_ values: [Float], _ count: Int) throws(IndexError) -> [Double] {
+    let squares = values.withUnsafeBufferPointer { values in
       (0..<count).map { row in
         let row = UnsafeBufferPointer(rebasing: values[row * dimension..<(row + 1) * dimension])
-        return kernels.dot(row, row).squareRoot()
+        return kernels.dot(row, row)
       }
     }
-    if metric == .cosine, let row = norms.firstIndex(where: { !($0 > 0) }) { throw .zeroVector(row: row) }
-    return norms
+    if metric == .cosine, let row = squares.firstIndex(where: { !($0 > 0) }) { throw .zeroVector(row: row) }
+    return squares
   }
 
-  /// Slots that nobody sees any more become free.
+  /// Frees the slots that no snapshot sees any more.
   private mutating func reclaim() {
     guard !retired.isEmpty else { return }
-    // The version that is published is always read.
+    // The published version always has a reader.
     let oldest = registry.oldest ?? version
     let first = retired.firstIndex { $0.version > oldest } ?? retired.count
     guard first > 0 else { return }
@@ -136,7 +138,7 @@ struct IndexWriter: ~Copyable {
     let needed = used + count
     let room = records?.slots ?? 0
     guard needed > room else { return try rows.reserve(needed) }
-    // Half as much again: the old records are freed when their last reader is done.
+    // They grow by half, so that copying stays cheap on average. The old ones are freed with their last reader.
     guard let larger = newRecords(slots: max(1024, needed, room + room / 2), coarse: coarse) else { throw .outOfMemory }
     try rows.reserve(needed)
     if let records {
@@ -180,4 +182,23 @@ extension Metric {
     case .euclidean: .euclidean
     }
   }
+}
+
+/// The versions that snapshots still read.
+final class VersionRegistry: Sendable {
+  private let readers = Mutex<[Int: Int]>([:])
+
+  func began(_ version: Int) {
+    readers.withLock { $0[version, default: 0] += 1 }
+  }
+
+  func ended(_ version: Int) {
+    readers.withLock { readers in
+      let left = (readers[version] ?? 1) - 1
+      readers[version] = left > 0 ? left : nil
+    }
+  }
+
+  /// The oldest version that is still read; nil when none is.
+  var oldest: Int? { readers.withLock { $0.keys.min() } }
 }

@@ -1,12 +1,12 @@
 import SimilarityCore
 
-/// Chooses a slot's neighbours among candidates so that they point in different directions, by the rows themselves: codes are
-/// too coarse where vectors crowd.
+/// Chooses a slot's neighbours among candidates so that they lie in different directions. It compares the rows themselves, since
+/// codes are too coarse where vectors are dense.
 struct Pruning {
   /// α², since distances are compared as squares (Subramanya et al. 2019, "DiskANN", section 2.4).
   static let defaultAlphaSquared: Float = 1.2 * 1.2
 
-  /// Under the dot product one neighbour of so many is chosen by product.
+  /// Under the dot product at most one in so many neighbours is chosen by its product.
   private static let uphillShare = 3
 
   let records: CodeRecords
@@ -15,14 +15,14 @@ struct Pruning {
   var alphaSquared = Self.defaultAlphaSquared
   let kernels: Kernels
 
-  /// What becomes of candidates.
+  /// The result of a choice.
   struct Choice {
-    /// At most ``degree`` of them, nearest first.
+    /// At most ``degree`` candidates, nearest first.
     fileprivate(set) var chosen: [UInt32]
     fileprivate let candidates: [UInt32]
     fileprivate let places: [Int]
 
-    /// The others, which few callers ask for.
+    /// The other candidates. They are computed on demand, since few callers need them.
     var left: [UInt32] {
       var isLeft = [Bool](repeating: true, count: candidates.count)
       for place in places { isLeft[place] = false }
@@ -30,7 +30,7 @@ struct Pruning {
     }
   }
 
-  /// - Parameter candidates: without `slot` itself; a slot may occur once only.
+  /// - Parameter candidates: different slots, without `slot` itself.
   func choose(for slot: Int, from candidates: [UInt32]) -> Choice {
     guard records.metric == .dot else { return spread(degree, for: slot, from: candidates) }
     let uphill = uphill(from: slot, among: candidates)
@@ -39,11 +39,12 @@ struct Pruning {
     return choice
   }
 
-  /// Of `candidates`, some with the largest products with the row of `slot`, larger than its own square, best first.
+  /// The candidates with the largest products with the row of `slot`, best first, among those whose product is larger than the
+  /// square of that row.
   ///
-  /// A walk for large products that knew near rows only would end at the first that is longer than its surroundings. What is
-  /// best for a row is nearly best for the queries that lead to it (Morozov & Babenko 2018, "Non-metric similarity graphs for
-  /// maximum inner product search").
+  /// With edges to near rows only, a walk for large products would end at the first row that is longer than those around it.
+  /// The best rows for a row are nearly the best for the queries that lead to it (Morozov & Babenko 2018, "Non-metric
+  /// similarity graphs for maximum inner product search").
   private func uphill(from slot: Int, among candidates: [UInt32]) -> [UInt32] {
     let row = rows.row(slot)
     let own = rows.norm(slot) * rows.norm(slot)
@@ -66,15 +67,15 @@ struct Pruning {
     return Choice(chosen: places.map { candidates[$0] }, candidates: candidates, places: places)
   }
 
-  /// What a row is multiplied by before distances are taken.
+  /// The factor by which a row is multiplied before distances are taken.
   private func scale(of slot: Int) -> Float { records.metric == .cosine ? Float(1 / rows.norm(slot)) : 1 }
 
-  /// The nearest of `candidates`, the smaller slot of two; nil when there is none.
+  /// The nearest of `candidates`, by slot where two are equally near; nil when there is none.
   func nearest(to slot: Int, of candidates: [UInt32]) -> UInt32? {
     candidates.map { (distance(Int($0), slot), $0) }.min { $0 < $1 }?.1
   }
 
-  /// The squared distance of two rows; of their directions under the cosine.
+  /// The squared distance of two rows, of their directions under the cosine.
   func distance(_ a: Int, _ b: Int) -> Double {
     let (x, y) = (rows.row(a), rows.row(b))
     guard records.metric == .cosine else { return kernels.squaredDistance(x, y) }

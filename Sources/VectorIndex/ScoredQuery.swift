@@ -1,11 +1,11 @@
 import Platform
 import SimilarityCore
 
-/// A query, and the only function that gives a final score, whatever path found the candidate: f64 sums over stored rows.
+/// A query and its scores. All searches take their final scores from here, as f64 sums over the stored rows.
 struct ScoredQuery {
   let values: UnsafeBufferPointer<Float>
-  /// ‖query‖.
-  let norm: Double
+  /// ‖query‖².
+  let square: Double
   let metric: Metric
   let rows: RowBlocks
   let kernels: Kernels
@@ -15,18 +15,22 @@ struct ScoredQuery {
     self.metric = metric
     self.rows = rows
     self.kernels = kernels
-    norm = kernels.dot(values, values).squareRoot()
+    square = kernels.dot(values, values)
   }
 
+  /// ‖query‖.
+  var norm: Double { square.squareRoot() }
+
+  /// Exactly 1 under the cosine, and 0 (not −0) as a distance, for a row whose values are those of the query.
   func score(_ slot: Int) -> Double {
     switch metric {
-    case .cosine: kernels.dot(values, rows.row(slot)) / (norm * rows.norm(slot))
+    case .cosine: kernels.cosine(values, rows.row(slot), squares: (square, rows.square(slot)))
     case .dot: kernels.dot(values, rows.row(slot))
-    case .euclidean: -kernels.squaredDistance(values, rows.row(slot)).squareRoot()
+    case .euclidean: 0 - kernels.squaredDistance(values, rows.row(slot)).squareRoot()
     }
   }
 
-  /// The `k` best of `slots`, best first.
+  /// The `k` best of `slots`, best first; equal scores are in the order of `tiePrecedes`.
   func best(_ k: Int, of slots: UnsafeBufferPointer<UInt32>, tiePrecedes: (Int, Int) -> Bool) -> [Candidate] {
     var found: [Candidate] = []
     let room = min(slots.count, 2 * k + 32)
@@ -37,7 +41,7 @@ struct ScoredQuery {
       found.removeLast(max(0, found.count - k))
     }
     for (index, slot) in slots.enumerated() {
-      // Rows lie anywhere: the next ones are on their way while this one is summed.
+      // Rows lie scattered in memory: the next ones are fetched while this one is summed.
       if index + 2 < slots.count { kernels.prefetch(rows.row(Int(slots[index + 2]))) }
       let score = score(Int(slot))
       guard !(score < least) else { continue }
@@ -48,5 +52,18 @@ struct ScoredQuery {
     }
     keepBest()
     return found
+  }
+}
+
+/// A row that a search has found.
+public struct Candidate: Sendable, Equatable {
+  /// The slot of the row.
+  public let position: Int
+  /// The score; a larger one is nearer.
+  public let score: Double
+
+  public init(position: Int, score: Double) {
+    self.position = position
+    self.score = score
   }
 }

@@ -1,14 +1,14 @@
 import SimilarityCore
 
-/// A set of slots as a bitmap: 1 bit for each slot up to the largest.
+/// A set of slots as a bitmap with one bit for each slot up to the largest.
 public struct SlotSet: Sendable, Equatable {
-  /// Bit s % 64 of word s / 64 is slot s.
+  /// Bit s % 64 of word s / 64 stands for slot s.
   public private(set) var words: [UInt64]
   public private(set) var count = 0
 
   public init() { words = [] }
 
-  /// The slots whose bits are set: bit s % 64 of word s / 64 is slot s.
+  /// The slots whose bits are set: bit s % 64 of word s / 64 stands for slot s.
   public init(words: [UInt64]) {
     self.words = words
     recount()
@@ -61,15 +61,15 @@ public struct SlotSet: Sendable, Equatable {
     recount()
   }
 
-  /// The words of what is in both.
+  /// The words of the intersection with `other`.
   func words(in other: SlotSet) -> [UInt64] { zip(words, other.words).map { $0 & $1 } }
 
-  /// The words of what is not in `other`.
+  /// The words of the slots that are not in `other`.
   func words(notIn other: SlotSet) -> [UInt64] {
     zip(words, other.words).map { $0 & ~$1 } + words.dropFirst(other.words.count)
   }
 
-  /// Calls `body` with every slot, smallest first.
+  /// Calls `body` with every slot in ascending order.
   public func forEach(_ body: (Int) -> Void) {
     for (index, word) in words.enumerated() {
       var rest = word
@@ -78,6 +78,19 @@ public struct SlotSet: Sendable, Equatable {
         rest &= rest - 1
       }
     }
+  }
+
+  /// Every slot in ascending order.
+  public var all: [Int] {
+    var slots: [Int] = []
+    slots.reserveCapacity(count)
+    forEach { slots.append($0) }
+    return slots
+  }
+
+  /// The smallest slot; nil for an empty set.
+  public var first: Int? {
+    words.firstIndex { $0 != 0 }.map { $0 * 64 + words[$0].trailingZeroBitCount }
   }
 
   private mutating func recount() {

@@ -1,15 +1,15 @@
 import SimilarityCore
 
-/// What a scan could not rule out of the k best, for one query.
+/// The slots that a scan for one query could not rule out of the k best.
 struct Survivors {
   private var bounds: LowerBounds
   private var slots: [UInt32] = []
   private var upper: [Float] = []
   private var mostKept: Int
 
-  /// What others have shown that the k-th best reaches.
+  /// A lower bound of the k-th best key that is already known.
   private let floor: Float
-  /// What was compared to find them.
+  /// How much was compared to find them.
   var effort = ScanEffort()
 
   init(k: Int, floor: Float = -.infinity) {
@@ -18,7 +18,7 @@ struct Survivors {
     mostKept = max(256, 4 * k)
   }
 
-  /// Nothing whose key is below can be among the k best.
+  /// A slot with a key below this cannot be among the k best.
   var threshold: Float { max(floor, bounds.threshold) }
 
   mutating func add(_ hit: CodeHit) {
@@ -37,7 +37,7 @@ struct Survivors {
     upper += other.upper
   }
 
-  /// Those that may be among the k best of all that was added.
+  /// The slots that may be among the k best of all that were added.
   mutating func finish() -> [UInt32] {
     drop()
     return slots
@@ -53,5 +53,47 @@ struct Survivors {
     }
     slots.removeLast(slots.count - kept)
     upper.removeLast(upper.count - kept)
+  }
+}
+
+/// The k largest of a stream of lower bounds. A key whose upper bound is below the smallest of them cannot be among the k best.
+struct LowerBounds {
+  private let capacity: Int
+  /// A heap with the smallest value at its root.
+  private var heap: [Float] = []
+
+  init(_ capacity: Int) {
+    self.capacity = max(1, capacity)
+  }
+
+  /// The smallest of the k; −∞ while there are fewer than k.
+  var threshold: Float { heap.count < capacity ? -.infinity : heap[0] }
+
+  mutating func insert(_ value: Float) {
+    guard value > -.infinity else { return }
+    if heap.count < capacity {
+      heap.append(value)
+      var child = heap.count - 1
+      while child > 0, heap[(child - 1) / 2] > heap[child] {
+        heap.swapAt(child, (child - 1) / 2)
+        child = (child - 1) / 2
+      }
+    } else if value > heap[0] {
+      // The root is replaced, and the new value sinks to its place.
+      var place = 0
+      var child = 1
+      while child < heap.count {
+        if child + 1 < heap.count, heap[child + 1] < heap[child] { child += 1 }
+        guard heap[child] < value else { break }
+        heap[place] = heap[child]
+        place = child
+        child = 2 * place + 1
+      }
+      heap[place] = value
+    }
+  }
+
+  mutating func formUnion(_ other: LowerBounds) {
+    for value in other.heap { insert(value) }
   }
 }

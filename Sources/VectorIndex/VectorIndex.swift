@@ -3,10 +3,10 @@ import Synchronization
 
 /// Vectors of one dimension under one metric, searched while they change.
 ///
-/// Each vector has a slot, a number that is its own until the vector is removed; later vectors may get it again, but never
-/// while a snapshot lives that still sees the old one. One caller writes at a time; any number read.
+/// Each vector has a slot, a number that identifies it until it is removed. The slot may then be given to a later vector, but
+/// not while a snapshot lives that still sees the old one. One caller writes at a time; any number may read.
 ///
-/// A few vectors are searched exactly; from ``IndexOptions/graphThreshold`` on there is a graph.
+/// A small index is searched exactly; from ``IndexOptions/graphThreshold`` vectors on it has a graph.
 public final class VectorIndex: Sendable {
   public let dimension: Int
   public let metric: Metric
@@ -14,6 +14,7 @@ public final class VectorIndex: Sendable {
   private let writer: Mutex<IndexWriter>
 
   public init(dimension: Int, metric: Metric, options: IndexOptions = IndexOptions(), kernels: Kernels = .active) {
+    precondition(dimension > 0, "vectors of \(dimension) values")
     self.dimension = dimension
     self.metric = metric
     let writer = IndexWriter(dimension: dimension, metric: metric, options: options, kernels: kernels)
@@ -21,15 +22,15 @@ public final class VectorIndex: Sendable {
     self.writer = Mutex(writer)
   }
 
-  /// The vectors as they stand; later writes do not touch it.
+  /// The current state, which later writes do not change.
   public var snapshot: IndexSnapshot { current.withLock { $0 } }
 
-  /// Removes the vectors at `removed` and adds `rows`, all at once: a snapshot has all of it or nothing.
+  /// Removes the vectors at `removed` and adds `rows` in one step: a snapshot shows the whole change or nothing of it.
   ///
   /// - Parameters:
   ///   - rows: [n, dimension] finite values, row after row.
-  ///   - buildsGraph: whether a graph is made when it is time for one; where it is not, codes wait as well, searches look at
-  ///     every row, and ``adopt(_:at:)`` or ``buildGraph()`` follows. A graph that is there goes on all the same.
+  ///   - buildsGraph: whether a graph is built once there are enough vectors. If false, codes are not written either, searches
+  ///     compare every row, and ``adopt(_:at:)`` or ``buildGraph()`` must follow. An existing graph is extended in any case.
   /// - Returns: the slots of the added rows, in their order.
   /// - Throws: ``IndexError``; nothing has changed then.
   public func apply(
@@ -43,44 +44,44 @@ public final class VectorIndex: Sendable {
     }
   }
 
-  /// Makes room for `count` more vectors: adding them does not fail for want of it.
+  /// Makes room for `count` more vectors, so that adding them cannot fail for lack of memory or disk space.
   ///
-  /// - Throws: ``IndexError``; what is here stays as it is.
+  /// - Throws: ``IndexError``; nothing has changed then.
   public func reserve(_ count: Int) throws(IndexError) {
     try writer.withLock { writer throws(IndexError) in try writer.reserve(count) }
   }
 
-  /// The graph as it stands, to be kept; nil while there is none.
+  /// The current graph, to be saved; nil when there is none.
   public func image() -> GraphImage? { writer.withLock { $0.image() } }
 
-  /// Takes a kept graph for the vectors that are here. Those that it does not know are added to it; a neighbour that is gone
-  /// is replaced by neighbours of its own.
+  /// Uses a saved graph for the vectors in the index. Vectors that it does not contain are added to it; a neighbour that is
+  /// gone is replaced by its own neighbours.
   ///
-  /// - Parameter places: the slot of each of the image's nodes; -1 for one whose vector is gone.
-  /// - Returns: false when there is a graph already, when anything in the image or the places is wrong, or when it knows less
-  ///   than 70 % of the vectors. Nothing has changed then, and ``buildGraph()`` is what is left.
+  /// - Parameter places: the slot of each of the image's nodes; -1 for a node whose vector is gone.
+  /// - Returns: false when there is a graph already, when the image or the places are invalid or cannot be read, or when the
+  ///   image contains less than 70 % of the vectors. The index is unchanged then, and ``buildGraph()`` can follow.
   public func adopt(_ image: GraphImage, at places: [Int]) throws(IndexError) -> Bool {
     try writer.withLock { writer throws(IndexError) in
-      guard try writer.adopt(image, at: places) else { return false }
+      guard writer.adopt(image, at: places) else { return false }
       publish(writer)
       if writer.settle() { publish(writer) }
       return true
     }
   }
 
-  /// Writes the codes that are missing, and makes the graph if there is none and there are enough vectors for one.
+  /// Writes the codes that are missing, and builds the graph if there is none and there are enough vectors for one.
   public func buildGraph() throws(IndexError) {
     try writer.withLock { writer throws(IndexError) in
       guard writer.graph == nil else { return }
       writer.version += 1
       writer.encodeRest()
-      try writer.addToGraph(writer.live.all)
+      writer.addToGraph(writer.live.all)
       publish(writer)
       if writer.settle() { publish(writer) }
     }
   }
 
-  /// Changes the recall@10 that searches have which ask for none. Snapshots that are there keep theirs.
+  /// Changes the recall target of searches that do not set their own. Existing snapshots keep the old one.
   ///
   /// - Parameter target: in 0.5 ... 1; nil for ``IndexOptions/recallTarget``.
   public func setRecallTarget(_ target: Double?) {
@@ -92,7 +93,7 @@ public final class VectorIndex: Sendable {
 
   private func publish(_ writer: borrowing IndexWriter) {
     let next = writer.snapshot()
-    // The last one may be freed here: outside the lock, as that takes time.
+    // The previous snapshot may be freed here, which takes time: outside the lock.
     let previous = current.withLock { current in
       defer { current = next }
       return current
@@ -100,6 +101,61 @@ public final class VectorIndex: Sendable {
     _ = previous
   }
 
-  /// Whether the structure is whole: see ``GraphReport``.
+  /// Checks the whole graph, which takes time in proportion to its size.
   public func validate() -> GraphReport { writer.withLock { $0.validate() } }
+}
+
+/// How an index is built.
+public struct IndexOptions: Sendable {
+  /// The number of vectors from which on there is a graph (docs/benchmarks.md: below it, scanning all codes is as fast).
+  public var graphThreshold = 10_000
+  /// Neighbours that pruning leaves in a list. Lists have room for a quarter more, and are pruned when they are full.
+  public var degree = 63
+  /// The pool size of the search for a new slot's neighbours.
+  public var efConstruction = 96
+  /// The recall@10 for which the pool size of a search is chosen, unless ``VectorIndex/setRecallTarget(_:)`` sets another.
+  public var recallTarget = 0.97
+  /// A folder for the f32 rows, which are then kept in a mapped file; nil keeps them in memory. Codes and the graph always
+  /// are in memory.
+  public var rowFolder: String?
+  /// Threads that build the graph.
+  public var threads = 1
+
+  public init() {}
+}
+
+/// How two vectors are compared; a larger score is nearer.
+public enum Metric: String, Sendable, CaseIterable {
+  /// q·x / (‖q‖·‖x‖).
+  case cosine
+  /// q·x.
+  case dot
+  /// −‖q − x‖.
+  case euclidean
+
+  /// The longest row for which pruning has room in its scratch memory.
+  private static let mostGraphDimensions = 8192
+
+  /// Whether vectors of `dimension` values may have a graph.
+  package func allowsGraph(dimension: Int) -> Bool {
+    dimension <= Self.mostGraphDimensions
+  }
+}
+
+/// The result of a check of the whole graph; in a sound one the last three counts are zero.
+public struct GraphReport: Sendable, Equatable {
+  /// Slots in the graph.
+  public var nodes = 0
+  /// Edges of all lists together.
+  public var edges = 0
+  /// Edges to slots that hold no vector.
+  public var dangling = 0
+  /// Lists that name a slot twice or their own slot.
+  public var repeated = 0
+  /// Vectors that no walk can reach.
+  public var unreachable = 0
+
+  public init() {}
+
+  public var isSound: Bool { dangling == 0 && repeated == 0 && unreachable == 0 }
 }

@@ -1,19 +1,19 @@
 import SimilarityCore
 import Synchronization
 
-/// What one walk over a graph needs, kept from walk to walk.
-// SAFETY: used by one walk at a time; the pool below hands it out.
+/// The memory of one walk over a graph, which is used again by later walks.
+// SAFETY: one walk uses it at a time, since the pool below gives it to one caller only.
 final class WalkScratch: @unchecked Sendable {
-  /// A bit for every slot; all zero between walks.
+  /// A bit for every slot that the walk has met; all zero between walks.
   private(set) var visited: UnsafeMutablePointer<UInt64>
   /// A bit for every slot whose list the walk has read; all zero between walks.
   private(set) var expanded: UnsafeMutablePointer<UInt64>
   private var words: Int
-  /// Every slot that the walk has seen, and its key.
+  /// Every slot that the walk has met, and its key.
   private(set) var seen: UnsafeMutablePointer<UInt32>
   private(set) var seenKeys: UnsafeMutablePointer<Float>
   private var seenRoom: Int
-  /// The pool: the best candidates so far, best first; the top bit of a slot says that it has been expanded.
+  /// The pool: the best candidates so far, best first. The top bit of a slot is set when its list has been read.
   private(set) var slots: UnsafeMutablePointer<UInt32>
   private(set) var keys: UnsafeMutablePointer<Float>
   private var poolRoom: Int
@@ -41,7 +41,7 @@ final class WalkScratch: @unchecked Sendable {
     keys.deallocate()
   }
 
-  /// Makes room for a graph of `count` slots and a pool of `room`.
+  /// Makes room for a graph of `count` slots, a pool of `room` places, and `step` slots that are met at once.
   func prepare(count: Int, room: Int, step: Int) {
     if words * 64 < count {
       visited.deallocate()
@@ -56,7 +56,7 @@ final class WalkScratch: @unchecked Sendable {
     reserveSeen(4 * step, keeping: 0)
   }
 
-  /// Makes the pool one of `room` places, all empty.
+  /// Empties the pool and gives it `room` places.
   func emptyPool(room: Int) {
     if poolRoom < room {
       slots.deallocate()
@@ -68,7 +68,7 @@ final class WalkScratch: @unchecked Sendable {
     keys.update(repeating: -.infinity, count: room + CandidatePool.slack)
   }
 
-  /// Makes room for `count` seen slots, of which the first `kept` are kept.
+  /// Makes room for `count` met slots and keeps the first `kept`.
   func reserveSeen(_ count: Int, keeping kept: Int) {
     guard seenRoom < count else { return }
     let room = 2 * count
@@ -82,7 +82,7 @@ final class WalkScratch: @unchecked Sendable {
     (seen, seenKeys, seenRoom) = (newSeen, newKeys, room)
   }
 
-  /// Ends a walk that saw `count` slots.
+  /// Clears the bits of a walk that met `count` slots.
   func clear(_ count: Int) {
     for index in 0..<count {
       visited[Int(seen[index] / 64)] = 0
@@ -91,7 +91,7 @@ final class WalkScratch: @unchecked Sendable {
   }
 }
 
-/// Scratch that no walk uses at the moment.
+/// The scratches that no walk is using.
 final class WalkScratchPool: Sendable {
   private let idle = Mutex<[WalkScratch]>([])
 

@@ -27,6 +27,19 @@ func parse(_ text: String, maxDepth: Int = 32) throws -> JSONValue {
     #expect(try parse(text).integer == value)
   }
 
+  @Test(arguments: [
+    ("5", 5), ("5.0", 5), ("-0", 0), ("-0.0", 0), ("9223372036854775808", 9_223_372_036_854_775_808 as UInt64),
+    ("18446744073709551615", .max), ("18446744073709549568.0", 18_446_744_073_709_549_568),
+  ])
+  func exactNaturals(_ text: String, _ value: UInt64) throws {
+    #expect(try parse(text).natural == value)
+  }
+
+  @Test(arguments: ["-1", "-1.0", "5.5", "18446744073709551616", "1e300", "-1e300", "\"5\"", "null", "[5]"])
+  func otherValuesAreNoNaturals(_ text: String) throws {
+    #expect(try parse(text).natural == nil)
+  }
+
   @Test(arguments: ["5.5", "1e300", "-1e300", "9223372036854775808", "18446744073709551615", "\"5\"", "null", "[5]"])
   func otherValuesAreNoIntegers(_ text: String) throws {
     #expect(try parse(text).integer == nil)

@@ -30,6 +30,33 @@ import Testing
     }
   }
 
+  @Test(arguments: Kernels.runnable) func cosineIsExactlyOneForEqualVectors(_ kernels: Kernels) {
+    var random = Seeded(6)
+    func cosine(_ a: [Float], _ b: [Float]) -> Double {
+      a.withUnsafeBufferPointer { a in
+        b.withUnsafeBufferPointer { kernels.cosine(a, $0, squares: (kernels.dot(a, a), kernels.dot($0, $0))) }
+      }
+    }
+    for count in [1, 2, 3, 7, 16, 31, 64, 100, 384, 1000] {
+      for scale in [1, 1e-38, 1e-30, 1e-19, 3, 1e19, 3e38] as [Float] {
+        for _ in 0..<20 {
+          let vector = random.floats(count).map { $0 * scale }
+          guard vector.contains(where: { $0 != 0 }) else { continue }
+          let half = vector.map { 0.5 * $0 }
+          #expect(cosine(vector, Array(vector)) == 1)
+          #expect(cosine(vector, vector.map { -$0 }) == -1)
+          if scale > 1e-19 { #expect(cosine(vector, half) == 1) }
+          // Nearly parallel: rounding must not lead out of the range.
+          let near = vector.map { $0 * 0.99999994 }
+          if near.contains(where: { $0 != 0 }) { #expect((-1...1).contains(cosine(vector, near))) }
+          let other = random.floats(count)
+          #expect(cosine(vector, other) == cosine(other, vector))
+        }
+      }
+    }
+    #expect(cosine([0, 0], [1, 0]).isNaN)
+  }
+
   @Test(arguments: Kernels.runnable) func logSumExpInOnePieceAndInMany(_ kernels: Kernels) {
     var random = Seeded(3)
     for count in [1, 2, 15, 16, 17, 64, 333] {

@@ -22,9 +22,9 @@ struct BruteForce {
       vector.withUnsafeBufferPointer { v in
         switch metric {
         case .cosine:
-          kernels.dot(q, v) / (kernels.dot(q, q).squareRoot() * kernels.dot(v, v).squareRoot())
+          min(1, max(-1, kernels.dot(q, v) / (kernels.dot(q, q) * kernels.dot(v, v)).squareRoot()))
         case .dot: kernels.dot(q, v)
-        case .euclidean: -kernels.squaredDistance(q, v).squareRoot()
+        case .euclidean: 0 - kernels.squaredDistance(q, v).squareRoot()
         }
       }
     }

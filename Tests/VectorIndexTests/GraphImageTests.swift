@@ -1,4 +1,5 @@
 import SimilarityCore
+import Synchronization
 import TestSupport
 import Testing
 import VectorIndex
@@ -80,5 +81,37 @@ struct GraphImageTests {
     #expect(try index.adopt(image, at: slots))
     #expect(index.validate() == built.validate())
     #expect(try !index.adopt(image, at: slots))
+  }
+
+  /// Lists are read once to be checked and once to be taken: a file that fails in between is not a lack of memory.
+  @Test func listsThatCannotBeReadAgainAreRefused() throws {
+    var random = Seeded(14)
+    let rows = random.floats(600 * 16)
+    let built = empty()
+    let slots = try built.apply(removing: [], adding: rows)
+    let image = try #require(built.image())
+    let index = empty()
+    _ = try index.apply(removing: [], adding: rows, buildsGraph: false)
+    var failing = image
+    let reads = Counter()
+    failing.lists = GraphLists(width: image.lists.width) { reads.next() > 1 ? [] : image.lists[$0] }
+    #expect(try !index.adopt(failing, at: slots))
+    #expect(reads.next() > 2)
+    #expect(index.snapshot.graph == nil)
+    // What was written of them does no harm.
+    try index.buildGraph()
+    #expect(index.validate().nodes == 600 && index.validate().isSound)
+    #expect(try !index.adopt(image, at: slots))
+  }
+}
+
+private final class Counter: Sendable {
+  private let count = Mutex(0)
+
+  func next() -> Int {
+    count.withLock {
+      $0 += 1
+      return $0
+    }
   }
 }

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from problems import problem
+from process import Server
 
 COUNT, DIM = 600, 8
 RANDOM = np.random.default_rng(31)
@@ -180,6 +181,86 @@ def test_a_replaced_point_is_found_by_its_new_metadata(server, name):
     assert server.ask("/neighbors", body)["results"] == [[]]
     body["filter"] = {"v": 2}
     assert [item["id"] for item in server.ask("/neighbors", body)["results"][0]] == ["a"]
+
+
+# Doubles near 1.7e18 are 256 apart, those near 2^53 are 1 or 2 apart.
+NUMBERS = {
+    "negative": -9007199254740993,
+    "lowest": -(2**63),
+    "half": 4503599627370495.5,
+    "even": 9007199254740992.0,
+    "odd": 9007199254740993,
+    "t0": 1768907725507217522,
+    "t1": 1768907725507217523,
+    "t2": 1768907725507217524,
+    "signed": 2**63 - 1,
+    "beyond": 2**63,
+    "longest": 2**64 - 1,
+    "zero": -0.0,
+}
+
+
+@pytest.fixture
+def numbers(server, name):
+    server.put(f"/collections/{name}", {"dim": 2, "metric": "cosine"})
+    points = [{"id": key, "vector": [1, 0], "metadata": {"t": value}} for key, value in NUMBERS.items()]
+    assert server.put(f"/collections/{name}/points", {"points": points}).status_code == 200
+    return name
+
+
+def left(server, name):
+    points = server.get(f"/collections/{name}/points", params={"limit": 1000}).json()["points"]
+    return {point["id"]: point["metadata"]["t"] for point in points}
+
+
+def test_returned_numbers_are_those_that_were_sent(server, numbers):
+    returned = left(server, numbers)
+    # Python compares integers and floats exactly; a whole float may come back as an integer of the same value.
+    assert returned == NUMBERS
+    assert all(type(returned[key]) is int for key, value in NUMBERS.items() if type(value) is int)
+
+
+def test_numbers_stay_exact_after_a_restart(tmp_path):
+    with Server("--data", str(tmp_path)) as service:
+        service.put("/collections/c", {"dim": 2, "metric": "cosine"})
+        points = [{"id": key, "vector": [1, 0], "metadata": {"t": value}} for key, value in NUMBERS.items()]
+        assert service.put("/collections/c/points", {"points": points}).status_code == 200
+    with Server("--data", str(tmp_path)) as service:
+        assert left(service, "c") == NUMBERS
+        body = {"collection": "c", "vectors": [[1, 0]], "k": 100, "filter": {"t": {"$gt": 1768907725507217522}}}
+        found = {item["id"] for item in service.ask("/neighbors", body)["results"][0]}
+        assert found == {"t1", "t2", "signed", "beyond", "longest"}
+
+
+@pytest.mark.parametrize("operand", [*NUMBERS.values(), 0, 9007199254740992, 2**63 - 1.0, 0.5], ids=str)
+def test_numbers_compare_exactly(server, numbers, operand):
+    conditions = [operand, {"$in": [operand]}, {"$nin": [operand]}, {"$not": {"$lt": operand}}]
+    conditions += [{operator: operand} for operator in ("$eq", "$ne", "$gt", "$gte", "$lt", "$lte")]
+    for condition in conditions:
+        body = {"collection": numbers, "vectors": [[1, 0]], "k": 100, "filter": {"t": condition}}
+        found = {item["id"] for item in server.ask("/neighbors", body)["results"][0]}
+        if isinstance(condition, dict) and "$not" in condition:
+            expected = {key for key, value in NUMBERS.items() if not value < operand}
+        else:
+            expected = {key for key, value in NUMBERS.items() if matches({"t": value}, {"t": condition})}
+        assert found == expected, condition
+
+
+def test_delete_by_an_exact_number(server, numbers):
+    expected = dict(NUMBERS)
+    for condition, gone in [
+        (1768907725507217523, ["t1"]),
+        ({"$gt": 1768907725507217522, "$lt": 2**63 - 1}, ["t2"]),
+        ({"$lt": -9007199254740993}, ["lowest"]),
+        (9007199254740992, ["even"]),
+        ({"$gte": 2**63}, ["beyond", "longest"]),
+        (9007199254740992.5, []),
+    ]:
+        answer = server.ask(f"/collections/{numbers}/points/delete", {"filter": {"t": condition}})
+        assert answer["deleted"] == len(gone), condition
+        for key in gone:
+            del expected[key]
+        assert left(server, numbers) == expected
 
 
 @pytest.mark.parametrize(

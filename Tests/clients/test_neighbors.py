@@ -138,6 +138,39 @@ def test_exact_or_not(server, collection, exact):
     assert_exact(answer["results"], scores_of([[1] * DIM]), 10)
 
 
+@pytest.mark.parametrize("exact", [True, False])
+def test_equal_vectors_score_exactly_one(server, collection, exact):
+    body = {"collection": collection, "k": 5, "score_threshold": 1, "exact": exact}
+    for row in range(100, 110):
+        twins = sorted([IDS[row], IDS[row + 100]])
+        found = server.ask("/neighbors", {**body, "vectors": [ROWS[row].tolist()]})["results"][0]
+        assert [item["id"] for item in found] == twins
+        assert [item["score"] for item in found] == [1, 1]
+        # A stored point is left out of its own list; its twin is not.
+        found = server.ask("/neighbors", {**body, "ids": [IDS[row]]})["results"][0]
+        assert [(item["id"], item["score"]) for item in found] == [(IDS[row + 100], 1)]
+    everything = server.ask("/neighbors", {"collection": collection, "vectors": ROWS.tolist(), "k": 400, "exact": exact})
+    scores = [item["score"] for found in everything["results"] for item in found]
+    assert -1 <= min(scores) and max(scores) == 1
+    own = [next(item for item in found if item["id"] == IDS[row]) for row, found in enumerate(everything["results"])]
+    assert {item["score"] for item in own} == {1}
+
+
+def test_the_distance_of_equal_vectors_is_zero(server, name):
+    server.put(f"/collections/{name}", {"dim": DIM, "metric": "euclidean"})
+    server.put(f"/collections/{name}/points", {"points": [{"id": "a", "vector": ROWS[0].tolist()}]})
+    answer = server.post("/neighbors", {"collection": name, "vectors": [ROWS[0].tolist()], "k": 1})
+    assert answer.json()["results"] == [[{"id": "a", "score": 0}]]
+    assert '"score":0}' in answer.text
+
+
+def test_similarity_of_a_text_with_itself_is_one(server):
+    texts = ["The cat sits on the mat.", "Stocks fell sharply on Friday.", "a", "naïve café"]
+    for text in texts:
+        scores = server.ask("/similarity", {"inputs": {"source_sentence": text, "sentences": texts}})
+        assert scores[texts.index(text)] == 1 and all(-1 <= score <= 1 for score in scores)
+
+
 def test_score_threshold(server, collection):
     scores = np.sort(scores_of(QUERIES[5:6])[0])[::-1]
     threshold = float((scores[3] + scores[4]) / 2)

@@ -1,4 +1,4 @@
-// Vectors as int8 codes of what is left beside a centroid, with their bounds, and lists of neighbours.
+// Vectors as int8 codes of their residuals from a centroid, with error bounds, and lists of neighbours.
 #ifndef NEARFAR_CODES_H
 #define NEARFAR_CODES_H
 
@@ -21,7 +21,7 @@ typedef struct nf_code_header {
   uint16_t s;  // the upper half of a float, see nf_slack
 } nf_code_header;
 
-// What only exact scans read of a row.
+// The part of a row's record that only exact scans read.
 typedef struct nf_code_bounds {
   float e, n;
 } nf_code_bounds;
@@ -37,7 +37,7 @@ typedef struct nf_codes {
   size_t capacity;
 } nf_codes;
 
-// Centroids that a query is compared with at once.
+// The number of centroids that a query is compared with at once.
 #define NF_BLOCK 16
 
 // query ≈ step·(128·upper + lower); codes after the dimension are 0.
@@ -55,7 +55,7 @@ typedef struct nf_code_query {
   float weight;  // 0 under the dot product, else 1
 } nf_code_query;
 
-// The best that a walk has met, best first. Behind `size` keys are −∞, up to NF_POOL_SLACK values behind `room`.
+// The best slots that a walk has met, best first. Keys behind `size` are −∞, up to NF_POOL_SLACK values behind `room`.
 #define NF_POOL_SLACK 16
 typedef struct nf_pool {
   uint32_t *slots;
@@ -71,8 +71,12 @@ typedef struct nf_code_hit {
   float key, width;
 } nf_code_hit;
 
-// Rows of a group, whose codes lie side by side.
+// The number of rows in a group, whose codes lie side by side.
 #define NF_GROUP 16
+// The number of records that kernels compare with a query at once.
+#define NF_LANES 4
+// The number of keys that the sort in prune.h compares at once.
+#define NF_RANKS 8
 // The bit of a place that holds no row.
 #define NF_NO_ROW 0x80000000u
 
@@ -90,7 +94,7 @@ typedef struct nf_lists {
   size_t cells;
 } nf_lists;
 
-// What a tile of products is compared with: one value a query, and one a cell and query (cell after cell).
+// The values with which a tile of products is compared: one per query, or one per cell and query (cell after cell).
 typedef struct nf_tile_queries {
   const float *steps, *errors, *thresholds, *slack, *slack_linear, *slack_square;
   const float *norms;  // under the dot product
@@ -109,7 +113,7 @@ static inline nf_code_bounds *nf_bounds(const nf_codes *codes, size_t slot) {
   return codes->bounds + slot;
 }
 
-// The half of a float that is no less than `value`, which is at least 0.
+// The upper half of the smallest float with a zero lower half that is no less than `value`, which is at least 0.
 static inline uint16_t nf_slack_above(float value) {
   uint32_t bits;
   memcpy(&bits, &value, sizeof bits);
@@ -132,7 +136,7 @@ static inline uint32_t *nf_list(const nf_codes *codes, size_t slot) {
   return codes->lists + slot * codes->list_stride;
 }
 
-// Asks for memory that will be read soon.
+// Prefetches memory that will be read soon.
 static inline void nf_prefetch(const void *start, size_t bytes) {
   for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch((const char *)start + i);
 }

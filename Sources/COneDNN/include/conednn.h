@@ -57,10 +57,10 @@ int nf_product_transposed_accumulate(const float *weights, int64_t count, int64_
                                      int64_t inner, int64_t columns, float *out);
 
 // A batch of `count` queries of `inner` signed bytes, repacked for products with tiles of `rows` rows of unsigned bytes that
-// lie `row_stride` bytes apart. NULL on failure.
+// lie `row_stride` bytes apart. On success `*batch` is the caller's to destroy.
 typedef struct nf_code_batch nf_code_batch;
-nf_code_batch *nf_code_batch_create(const int8_t *queries, int64_t count, int64_t inner, int64_t rows,
-                                    int64_t row_stride);
+int nf_code_batch_create(const int8_t *queries, int64_t count, int64_t inner, int64_t rows, int64_t row_stride,
+                         nf_code_batch **batch);
 void nf_code_batch_destroy(nf_code_batch *batch);
 // products[i·count + j] = Σ_d rows[i, d]·queries[j, d], exact; any number of threads at once.
 int nf_code_batch_product(const nf_code_batch *batch, const uint8_t *rows, int32_t *products);

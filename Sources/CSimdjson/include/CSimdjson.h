@@ -39,8 +39,10 @@ csj_kind csj_kind_at(const csj_document *document, size_t at);
 bool csj_bool_at(const csj_document *document, size_t at);
 /// The number as a double, whatever its literal looked like.
 double csj_double_at(const csj_document *document, size_t at);
-/// True, with the value, when the number is an integer that 64 bits hold exactly.
+/// True, with the value, when the number is an integer that an int64_t holds exactly.
 bool csj_integer_at(const csj_document *document, size_t at, int64_t *value);
+/// True, with the value, when the number is an integer that a uint64_t holds exactly.
+bool csj_natural_at(const csj_document *document, size_t at, uint64_t *value);
 /// UTF-8 of a string; lives as long as the document.
 const uint8_t *csj_string_at(const csj_document *document, size_t at, size_t *length);
 /// Elements of an array, members of an object.

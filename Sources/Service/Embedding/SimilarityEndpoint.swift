@@ -41,12 +41,12 @@ struct SimilarityEndpoint: Sendable {
 
   /// The cosine of row 0 with each of the others, in f64.
   private static func cosines(of rows: Matrix) -> [Double] {
-    let norms = rows.norms()
-    return (1..<rows.rows).map { index in
-      let product = rows.withRow(0) { source in
-        rows.withRow(index) { Kernels.active.dot(source, $0) }
+    let kernels = Kernels.active
+    return rows.withRow(0) { source in
+      let square = kernels.dot(source, source)
+      return (1..<rows.rows).map { index in
+        rows.withRow(index) { kernels.cosine(source, $0, squares: (square, kernels.dot($0, $0))) }
       }
-      return product / (norms[0] * norms[index])
     }
   }
 }

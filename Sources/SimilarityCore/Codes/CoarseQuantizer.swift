@@ -3,30 +3,30 @@ import CKernels
 /// Reference points that codes are relative to: a row is its nearest centroid plus a residual, and only the residual is
 /// rounded (Jégou et al. 2011, "Product quantization for nearest neighbor search", section IV).
 ///
-/// Errors scale with the residual, not with the row: where vectors crowd in clusters or in a narrow cone, codes still tell
-/// them apart. Centroids live in the rotated space, from which the mean of all rows has been taken away.
+/// Errors scale with the residual, not with the row, so that codes distinguish vectors even in dense clusters or in a narrow
+/// cone. Centroids are in the rotated space, after the mean of all rows has been subtracted.
 public final class CoarseQuantizer: Sendable {
   public let dimension: Int
   public let metric: CodeMetric
   public let rotation: Rotation
-  /// Taken from every row (of its direction, under the cosine) before it is rotated.
+  /// Subtracted from every row (from its direction, under the cosine) before it is rotated.
   let mean: [Float]
-  /// [count, stride], rotated; zero behind the dimension. Each value is one of bf16, which makes nothing less exact: a
-  /// residual is taken from the centroid as it is.
+  /// [count, stride], rotated; zero behind the dimension. Each value is rounded to bf16. That costs no accuracy, since residuals
+  /// are relative to the rounded centroid.
   let centroids: [Float]
   /// The same as bf16 in blocks of 16 centroids, dimension by dimension.
   let blocks: [UInt16]
   public let count: Int
-  /// Values from one centroid to the next, a multiple of 32.
+  /// The distance from one centroid to the next in values, a multiple of 32.
   let stride: Int
-  /// The largest length of a centroid.
+  /// An upper bound of the norms of the centroids.
   let longest: Double
-  /// More than a row loses, as a share of its length, on its way into the rotated space.
+  /// An upper bound of the rounding error of a row in the rotated space, relative to its norm.
   let drift: Double
-  /// More than the f32 sum of a row's squares or products loses, as a share of the whole.
+  /// An upper bound of the relative rounding error of f32 sums of a row's squares or products.
   let sumRounding: Double
 
-  /// One reference point, the origin.
+  /// A quantizer with the origin as its only reference point.
   public convenience init(dimension: Int, metric: CodeMetric, rotation: Rotation) {
     let stride = Self.stride(dimension)
     self.init(
@@ -45,7 +45,7 @@ public final class CoarseQuantizer: Sendable {
     count = centroids.count / stride
     blocks = Self.blocks(centroids, stride)
     drift = rotation.rounding + 1.2e-7
-    // 6e-8 for each addition on the way of one lane, and some for the lanes and what follows.
+    // 6e-8 for each addition within a lane, and some more for summing the lanes and for later rounding.
     sumRounding = Double(stride / 4 + 16) * 6e-8
     longest =
       centroids.indices.lazy.filter { [stride] in $0 % stride == 0 }.reduce(0) { [stride] longest, first in
@@ -66,7 +66,7 @@ public final class CoarseQuantizer: Sendable {
     return blocks
   }
 
-  /// Whole blocks for `count` centroids.
+  /// `count` rounded up to whole blocks.
   static func room(_ count: Int) -> Int { (count + Int(NF_BLOCK) - 1) / Int(NF_BLOCK) * Int(NF_BLOCK) }
 
   static func stride(_ dimension: Int) -> Int { (dimension + 31) / 32 * 32 }
@@ -76,15 +76,15 @@ public final class CoarseQuantizer: Sendable {
 
   /// Writes the rotated row, less the mean, into `z`, which has ``stride`` values.
   ///
-  /// - Returns: the length of what was rotated.
+  /// - Returns: the norm of the rotated vector.
   // SAFETY: the sizes of row and target are checked; mean and signs are as long as the dimension says.
   func place(
     _ row: UnsafeBufferPointer<Float>, norm: Double, subtractingMean: Bool, into z: UnsafeMutableBufferPointer<Float>,
     _ kernels: Kernels
   ) -> Double {
-    guard let source = row.baseAddress, let target = z.baseAddress, row.count == dimension, z.count >= stride else {
-      return 0
-    }
+    precondition(row.count == dimension, "a row of \(row.count) values among rows of \(dimension)")
+    precondition(z.count >= stride, "room for \(z.count) of \(stride) values")
+    guard let source = row.baseAddress, let target = z.baseAddress else { return 0 }
     let scale = metric == .cosine && norm > 0 ? 1 / norm : 1
     return mean.withUnsafeBufferPointer { mean in
       kernels.table.pointee.code_place(
@@ -102,5 +102,44 @@ public final class CoarseQuantizer: Sendable {
     var best = 0
     for cell in 1..<max(1, count) where scratch[cell] < scratch[best] { best = cell }
     return best
+  }
+}
+
+/// A fixed rotation, which spreads the content of single dimensions over all of them before values are rounded to bytes. It
+/// depends on the dimension alone, so that it needs no training and never changes.
+///
+/// It alternates random signs and Walsh–Hadamard transforms (Ailon & Chazelle 2009, "The fast Johnson–Lindenstrauss transform").
+public struct Rotation: Sendable {
+  static let rounds = 4
+
+  public let dimension: Int
+  /// `rounds` · dimension values of ±1.
+  let signs: [Float]
+
+  public init(dimension: Int) {
+    self.dimension = dimension
+    var random = SplitMix64(state: 0x6E65_6172_6661_7221)
+    signs = (0..<Self.rounds * max(0, dimension)).map { _ in random.next() & 1 == 0 ? 1 : -1 }
+  }
+
+  /// An upper bound of the f32 rounding error of a rotated vector, relative to its norm: every stage of a transform rounds each
+  /// value once.
+  var rounding: Double {
+    var stages = 2
+    while 1 << (stages - 1) <= dimension { stages += 1 }
+    return Double(Self.rounds * stages) * 6e-8
+  }
+}
+
+/// A pseudorandom generator whose numbers depend on its seed alone (Steele et al. 2014, "Fast splittable pseudorandom number generators").
+struct SplitMix64 {
+  var state: UInt64
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9E37_79B9_7F4A_7C15
+    var bits = state
+    bits = (bits ^ (bits >> 30)) &* 0xBF58_476D_1CE4_E5B9
+    bits = (bits ^ (bits >> 27)) &* 0x94D0_49BB_1331_11EB
+    return bits ^ (bits >> 31)
   }
 }

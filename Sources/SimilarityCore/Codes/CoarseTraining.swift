@@ -1,13 +1,13 @@
 import CKernels
 
 extension CoarseQuantizer {
-  /// Rows of the sample for each centroid of a set without clusters.
+  /// The number of sampled rows for each of the fewest centroids.
   private static let rowsPerCentroid = 64
-  /// A record names its own in 16 bits.
+  /// Records could name more, in 16 bits, but each query is compared with all of them.
   private static let mostCentroids = 1024
   private static let rounds = 3
 
-  /// The fewest centroids for `rows` rows: each query is compared with all of them.
+  /// The number of centroids for `rows` rows without clusters. It is small, since each query is compared with all of them.
   private static func fewest(forRows rows: Int) -> Int {
     rows < 256 ? 1 : min(mostCentroids, max(4, Int(Double(rows).squareRoot() / 4)))
   }
@@ -15,16 +15,16 @@ extension CoarseQuantizer {
   /// Chooses centroids by k-means (Lloyd 1982) from seeds by k-means++ (Arthur & Vassilvitskii 2007), over an even sample.
   ///
   /// - Parameters:
-  ///   - rows: how many there are.
-  ///   - read: a row and its norm.
-  /// - Returns: nil when the matrix library fails.
+  ///   - rows: the number of rows.
+  ///   - read: returns the row of a number below `rows`, and its norm.
+  /// - Throws: ``ProductFailure`` when the matrix library fails.
   public static func trained(
     rows: Int, rotation: Rotation, metric: CodeMetric, _ loop: ParallelLoop, _ kernels: Kernels,
     read: (Int) -> (row: UnsafeBufferPointer<Float>, norm: Double)
-  ) -> CoarseQuantizer? {
+  ) throws(ProductFailure) -> CoarseQuantizer {
     let wanted = fewest(forRows: rows)
     let size = min(rows, max(1024, rowsPerCentroid * wanted))
-    // Sums of squares of the others leave f32; their codes have no bounds anyway.
+    // Sums of squares of the other rows are out of the range of f32; those rows get no codes.
     let sample = (0..<size).map { $0 * rows / size }.filter { resolves(norm: read($0).norm) }
     guard !sample.isEmpty else {
       return CoarseQuantizer(dimension: rotation.dimension, metric: metric, rotation: rotation)
@@ -47,10 +47,10 @@ extension CoarseQuantizer {
       }
     }
     var clustering = Clustering(rows: placed, kernels: kernels, loop: loop)
-    // Eight times as many where they pay: where there are clusters, each is to have its own.
+    // Up to eight times as many where that is worthwhile: each cluster of the data should have a centroid of its own.
     clustering.seed(wanted, most: min(mostCentroids, 8 * wanted, sample.count / 3))
     for _ in 0..<(wanted > 1 ? rounds : 1) {
-      guard clustering.improve() else { return nil }
+      try clustering.improve()
     }
     return CoarseQuantizer(
       rotation: rotation, metric: metric, mean: mean, centroids: clustering.centroids)
@@ -73,19 +73,21 @@ private struct Clustering {
 
   private var stride: Int { rows.columns }
 
-  /// In 0 ..< 1.
+  /// A random number in 0 ..< 1.
   private mutating func next() -> Double { Double(random.next() >> 11) * 0x1p-53 }
 
-  /// Twice as many seeds are worth their cost when they take this share of the squared distances away.
+  /// Doubling the number of seeds is worthwhile when it reduces the mean squared distance by this share.
   private static let worthwhile = 0.2
 
-  /// Each further seed is a row with a probability in proportion to its squared distance from the seeds before.
+  /// Chooses seeds; the probability of a row is proportional to its squared distance from the nearest seed so far.
   ///
-  /// - Parameter most: at least `fewest` seeds; more, up to so many, where they bring the rows much nearer.
+  /// - Parameters:
+  ///   - fewest: the least number of seeds.
+  ///   - most: the largest, which is chosen only if it brings the seeds much nearer to the rows.
   mutating func seed(_ fewest: Int, most: Int) {
     centroids = Array(rows.row(Int(next() * Double(rows.rows))))
     var nearest = [Float](repeating: .infinity, count: rows.rows)
-    // What is looked at next, and the best so far with its mean squared distance.
+    // The next number of seeds to be judged, and the best so far with its mean squared distance.
     var look = fewest
     var best = (count: fewest, mean: Double.infinity)
     while true {
@@ -97,7 +99,7 @@ private struct Clustering {
         total += Double(nearest[row])
       }
       if centroids.count == look * stride {
-        // Seeds themselves are at no distance.
+        // The seeds themselves, which are at distance 0, do not count.
         let mean = total / Double(max(1, rows.rows - look))
         var asked = best.mean
         var count = best.count
@@ -106,7 +108,7 @@ private struct Clustering {
         guard look > 1, 2 * look <= most else { break }
         look *= 2
       }
-      // Fewer different rows than seeds.
+      // There are fewer different rows than seeds.
       guard total > 0 else { break }
       var left = next() * total
       var chosen = nearest.count - 1
@@ -122,7 +124,7 @@ private struct Clustering {
     if centroids.count > best.count * stride { centroids.removeLast(centroids.count - best.count * stride) }
   }
 
-  // SAFETY: the rows are as long as the seed, and there is room for one value a row.
+  // SAFETY: the rows are as long as the seed, and there is room for one value per row.
   private func squares(from seed: [Float]) -> [Float] {
     [Float](unsafeUninitializedCapacity: rows.rows) { squares, count in
       count = rows.rows
@@ -133,10 +135,10 @@ private struct Clustering {
     }
   }
 
-  /// One round of Lloyd's: every row to its nearest centroid, every centroid to the mean of its rows.
+  /// One round of Lloyd's algorithm: assigns every row to its nearest centroid, and moves every centroid to the mean of its rows.
   ///
-  /// - Returns: false when the matrix library fails.
-  mutating func improve() -> Bool {
+  /// - Throws: ``ProductFailure`` when the matrix library fails.
+  mutating func improve() throws(ProductFailure) {
     let count = centroids.count / stride
     let lengths = (0..<count).map { cell in
       centroids[cell * stride..<(cell + 1) * stride].reduce(Float(0)) { $0 + $1 * $1 }
@@ -144,15 +146,13 @@ private struct Clustering {
     let perPiece = 256
     let pieces = (rows.rows + perPiece - 1) / perPiece
     var cells = [Int](repeating: 0, count: rows.rows)
-    let isDone = cells.withUnsafeMutableBufferPointer { cells in
+    try cells.withUnsafeMutableBufferPointer { cells throws(ProductFailure) in
       // SAFETY: each piece writes to the cells of its own rows.
       nonisolated(unsafe) let cells = cells
-      return
-        (try? loop.forEach(pieces) { piece in
-          assign(piece * perPiece..<min((piece + 1) * perPiece, rows.rows), lengths, cells)
-        }) != nil
+      try loop.forEachPiece(pieces) { piece throws(ProductFailure) in
+        try assign(piece * perPiece..<min((piece + 1) * perPiece, rows.rows), lengths, cells)
+      }
     }
-    guard isDone else { return false }
     var sums = [Double](repeating: 0, count: centroids.count)
     var sizes = [Int](repeating: 0, count: count)
     for row in 0..<rows.rows {
@@ -165,31 +165,30 @@ private struct Clustering {
         centroids[cell * stride + column] = Float(sums[cell * stride + column] / Double(sizes[cell]))
       }
     }
-    return true
   }
 
   // SAFETY: the range lies inside the rows, and the products of its rows with every centroid fit in the scratch.
-  private func assign(_ range: Range<Int>, _ lengths: [Float], _ cells: UnsafeMutableBufferPointer<Int>) -> Bool {
+  private func assign(
+    _ range: Range<Int>, _ lengths: [Float], _ cells: UnsafeMutableBufferPointer<Int>
+  ) throws(ProductFailure) {
     let count = lengths.count
-    return withUnsafeTemporaryAllocation(of: Float.self, capacity: range.count * count) { products in
-      rows.values.withUnsafeBufferPointer { rows in
-        guard let out = products.baseAddress, let first = rows.baseAddress,
-          (try? Product.ofRows(
-            first + range.lowerBound * stride, rows: range.count, centroids, columns: count, inner: stride, into: out,
-            stride: count)) != nil
-        else { return false }
-        for row in range {
-          let start = (row - range.lowerBound) * count
-          var best = 0
-          var least = Float.infinity
-          for cell in 0..<count {
-            let square = lengths[cell] - 2 * out[start + cell]
-            if square < least { (best, least) = (cell, square) }
-          }
-          cells[row] = best
-        }
-        return true
+    let products = FloatBuffer(range.count * count)
+    defer { withExtendedLifetime(products) {} }
+    try rows.values.withUnsafeBufferPointer { rows throws(ProductFailure) in
+      guard let first = rows.baseAddress else { return }
+      try Product.ofRows(
+        first + range.lowerBound * stride, rows: range.count, centroids, columns: count, inner: stride,
+        into: products.start, stride: count)
+    }
+    for row in range {
+      let start = (row - range.lowerBound) * count
+      var best = 0
+      var least = Float.infinity
+      for cell in 0..<count {
+        let square = lengths[cell] - 2 * products.start[start + cell]
+        if square < least { (best, least) = (cell, square) }
       }
+      cells[row] = best
     }
   }
 }

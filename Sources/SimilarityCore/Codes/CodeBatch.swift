@@ -1,34 +1,34 @@
 import CKernels
 import COneDNN
 
-/// Many queries against tiles of records at once, through the matrix unit: 32-bit integer products, exact.
+/// Compares many queries with tiles of records by products of matrices, in exact 32-bit integers.
 // SAFETY: the packed queries are written in the initialiser only.
 public final class CodeBatch: @unchecked Sendable {
-  /// Records of one tile.
+  /// The number of records in a tile.
   public static let rowsPerTile = 64
-  /// Products are over a multiple of so many dimensions.
+  /// The inner dimension of the products is a multiple of this.
   private static let unit = 16
 
   public let count: Int
   private let records: CodeRecords
   private let batch: OpaquePointer
-  /// Whether the lower halves of the queries' codes take part, which doubles the products.
+  /// Whether products include the lower halves of the queries' codes, which doubles their number.
   private let hasLower: Bool
   private let isDot: Bool
   private let sums: [Int32]
-  /// One value a query each: steps, errors, slack, linear slack, slack by the square, norms.
+  /// Six arrays of one value per query: steps, errors, constant, linear and quadratic slack, norms.
   private let values: [Float]
-  /// [cells, queries].
+  /// [cells, queries]: terms under the dot product, else distances from centroids.
   private let cells: [Float]
 
-  /// - Returns: nil when the matrix library fails.
+  /// - Throws: ``ProductFailure`` when the matrix library fails.
   // SAFETY: a query has a term or a distance for every cell and `padded` codes in each half.
-  public init?(_ queries: [CodeQuery], for records: CodeRecords) {
+  public init(_ queries: [CodeQuery], for records: CodeRecords) throws(ProductFailure) {
     let raw = queries.map(\.raw.pointee)
     count = queries.count
     self.records = records
     let isDot = records.metric == .dot
-    // Seven bits of a query are enough unless it is far from the mean and near to a centroid.
+    // The upper seven bits of a query are enough unless the query is far from the mean and near to a centroid.
     let coarse = raw.count { query in
       let nearest = query.reach.map { reach in (0..<records.coarse.count).reduce(.infinity) { min($0, reach[$1]) } }
       return query.upper_error > 0.004 * (nearest ?? query.norm) && query.upper_error.isFinite
@@ -55,28 +55,32 @@ public final class CodeBatch: @unchecked Sendable {
     if hasLower {
       for query in queries { codes += UnsafeBufferPointer(start: query.lower, count: inner) }
     }
-    guard
-      let made = nf_code_batch_create(
-        codes, Int64(codes.count / inner), Int64(inner), Int64(Self.rowsPerTile), Int64(records.padded))
-    else { return nil }
+    var made: OpaquePointer?
+    try ProductFailure.check(
+      nf_code_batch_create(
+        codes, Int64(codes.count / inner), Int64(inner), Int64(Self.rowsPerTile), Int64(records.padded), &made))
+    guard let made else { throw ProductFailure() }
     batch = made
   }
 
   deinit { nf_code_batch_destroy(batch) }
 
-  /// The pairs of a row of `cell` and a query whose key may reach the query's threshold.
+  /// Finds the pairs of a row of `cell` and a query whose key may reach the query's threshold.
   ///
   /// - Parameters:
   ///   - slots: at most ``rowsPerTile``, all of one cell.
-  ///   - scratch: for this caller alone.
-  ///   - hits: room for rowsPerTile · count.
-  /// - Returns: how many; nil when the matrix library fails.
+  ///   - scratch: not used by another caller at the same time.
+  ///   - hits: has room for rowsPerTile · count hits.
+  /// - Returns: the number of hits.
+  /// - Throws: ``ProductFailure`` when the matrix library fails.
   // SAFETY: the slots are inside the records; the scratch was made for this batch.
   public func hits(
     of slots: UnsafeBufferPointer<UInt32>, in cell: Int, thresholds: UnsafePointer<Float>, _ scratch: Scratch,
     into hits: UnsafeMutablePointer<CodeHit>, _ kernels: Kernels
-  ) -> Int? {
-    guard let first = slots.baseAddress, slots.count <= Self.rowsPerTile, cell < records.coarse.count else { return 0 }
+  ) throws(ProductFailure) -> Int {
+    precondition(slots.count <= Self.rowsPerTile, "\(slots.count) rows in a tile of \(Self.rowsPerTile)")
+    precondition(cell < records.coarse.count, "there is no cell \(cell)")
+    guard let first = slots.baseAddress else { return 0 }
     for (row, slot) in slots.enumerated() {
       let record = records.raw.pointee.base + Int(slot) * records.padded
       let target = scratch.rows + row * records.padded
@@ -86,7 +90,7 @@ public final class CodeBatch: @unchecked Sendable {
         kernels.table.pointee.code_unpack(record, records.padded, target)
       }
     }
-    guard nf_code_batch_product(batch, scratch.rows, scratch.products) == 0 else { return nil }
+    try ProductFailure.check(nf_code_batch_product(batch, scratch.rows, scratch.products))
     return values.withUnsafeBufferPointer { values in
       sums.withUnsafeBufferPointer { sums in
         cells.withUnsafeBufferPointer { cells in
@@ -103,8 +107,8 @@ public final class CodeBatch: @unchecked Sendable {
     }
   }
 
-  /// What a tile is unpacked and multiplied in.
-  // SAFETY: sized for one batch, whose callers use it one at a time.
+  /// The memory in which a tile is unpacked and multiplied.
+  // SAFETY: it is sized for one batch, and one caller uses it at a time.
   public final class Scratch {
     let rows: UnsafeMutablePointer<UInt8>
     let products: UnsafeMutablePointer<Int32>

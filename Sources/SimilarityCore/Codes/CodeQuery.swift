@@ -1,16 +1,16 @@
 import CKernels
 
-/// A query as records are compared with it: its codes, of 15 bits, and its distance from every centroid.
+/// A query in the form in which it is compared with records: its codes of 15 bits, and its distance from every centroid.
 ///
-/// It keeps the coarse quantizer's mean out of all but the exact terms; see ``CodeRecords`` for the algebra.
+/// The mean of the coarse quantizer enters only the exact terms, not the codes; see ``CodeRecords`` for the algebra.
 // SAFETY: the buffers are written in the initialiser only.
 public final class CodeQuery: @unchecked Sendable {
-  /// Squared distances of centroids that are worth a look, in times of the nearest one's.
+  /// A centroid is near when its squared distance is at most so many times that of the nearest.
   private static let farthest: Float = 2
 
   let upper: UnsafeMutablePointer<Int8>
   let lower: UnsafeMutablePointer<Int8>
-  /// The kernels' view, at a fixed address.
+  /// The query as kernels see it, at a fixed address.
   let raw: UnsafeMutablePointer<nf_code_query>
   private let cells: UnsafeMutablePointer<Float>
   private let cellCount: Int
@@ -18,7 +18,7 @@ public final class CodeQuery: @unchecked Sendable {
   /// - Parameters:
   ///   - query: as many values as the records have dimensions.
   ///   - norm: ‖query‖.
-  ///   - metric: what keys are to mean; that of the records unless they are to be Euclidean under the dot product.
+  ///   - metric: the meaning of keys; nil for that of the records. Records for the dot product can give Euclidean keys too.
   public init(
     _ query: UnsafeBufferPointer<Float>, norm: Double, for records: CodeRecords, metric: CodeMetric? = nil,
     _ kernels: Kernels
@@ -35,7 +35,7 @@ public final class CodeQuery: @unchecked Sendable {
     raw = .allocate(capacity: 1)
     let isCosine = metric == .cosine
     guard isCosine ? norm > 0 : CoarseQuantizer.resolves(norm: norm) else {
-      // Too long or too short for f32: every bound is infinite, and nothing is ruled out.
+      // The query is too long or too short for f32: all bounds are infinite, so that nothing is ruled out.
       cells.initialize(repeating: 0, count: 2 * room)
       raw.initialize(
         to: nf_code_query(
@@ -56,12 +56,12 @@ public final class CodeQuery: @unchecked Sendable {
         kernels.table.pointee.code_query(
           first, coarse.stride, $0.baseAddress, coarse.count, isDot ? 1 : 0, upper, lower, terms, reach, &made)
       }
-      // What rotation and sums in f32 lose.
+      // The rounding errors of the rotation and of sums in f32.
       let drift = coarse.drift * length
       let rounding = drift + 6e-7 * length
       made.error = Float((Double(made.error) + rounding) * 1.0001)
       made.upper_error = Float((Double(made.upper_error) + rounding) * 1.0001)
-      // Records are scaled for distances, in which products count twice.
+      // Records are scaled for distances, in which products have the factor 2.
       let half: Float = isDot ? 0.5 : 1
       (made.step, made.error, made.upper_error) = (half * made.step, half * made.error, half * made.upper_error)
       made.norm = half * Float(length * 1.0001)
@@ -85,15 +85,15 @@ public final class CodeQuery: @unchecked Sendable {
     raw.initialize(to: made)
   }
 
-  /// Writes the cells whose centroids are nearest, best first, to `out`; without those that are far behind the nearest, unless
-  /// `includingFar`.
+  /// Writes the cells with the nearest centroids to `out`, nearest first. Cells much farther away than the nearest are left out
+  /// unless `includingFar` is true.
   ///
-  /// - Returns: how many, at most `count`.
+  /// - Returns: the number of cells, at most `count`.
   // SAFETY: `out` has room for `count`.
   public func nearestCells(
     _ count: Int, includingFar: Bool = false, into out: UnsafeMutablePointer<UInt32>, _ kernels: Kernels
   ) -> Int {
-    // Terms are squared distances but for the sign, or products.
+    // Terms are negated squared distances, or products.
     let least = includingFar || raw.pointee.reach == nil ? -Float.infinity : Self.farthest * raw.pointee.best
     return kernels.table.pointee.nearest_cells(raw.pointee.terms, cellCount, least, count, out)
   }

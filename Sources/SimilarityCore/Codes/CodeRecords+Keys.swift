@@ -1,6 +1,7 @@
 import CKernels
 
-/// The best slots that a walk has met, best first; the keys of ``CandidatePool/slack`` places behind its end are −∞.
+/// The best slots that a walk has met, best first. Behind the last place there are ``CandidatePool/slack`` more, whose keys are
+/// −∞.
 public typealias CandidatePool = nf_pool
 
 extension CandidatePool {
@@ -17,7 +18,7 @@ extension CodeRecords {
     kernels.table.pointee.code_keys(raw, query.raw, first, slots.count, keys)
   }
 
-  /// The same from half of the codes' bits.
+  /// The keys of `slots` for `query`, by the upper half of the bits of their codes where records are divided.
   public func roughKeys(
     of slots: UnsafeBufferPointer<UInt32>, for query: CodeQuery, into keys: UnsafeMutablePointer<Float>,
     _ kernels: Kernels
@@ -26,9 +27,10 @@ extension CodeRecords {
     kernels.table.pointee.code_rough_keys(raw, query.raw, first, slots.count, keys)
   }
 
-  /// The neighbours of `slot` that are not in `visited` yet, and their rough keys, from half of the codes' bits.
+  /// Writes the neighbours of `slot` that are not in `visited`, and their rough keys, to `slots` and `keys`.
   ///
-  /// - Parameter visited: a bit for every slot; gets those that are returned.
+  /// - Parameter visited: a bit for every slot; the bits of the returned ones are set.
+  /// - Returns: how many there are.
   // SAFETY: lists hold slots of this object only; the outputs have room for mostNeighbors.
   @inline(__always)
   public func expand(
@@ -38,10 +40,10 @@ extension CodeRecords {
     kernels.table.pointee.code_neighbors(raw, query.raw, slot, visited, slots, keys)
   }
 
-  /// Puts `count` slots that the pool has not met in their places.
+  /// Inserts `count` slots that have not been offered before into the pool.
   ///
-  /// - Returns: the first place that changed, or the size before.
-  // SAFETY: the pool has room for as many as it says, and slack behind.
+  /// - Returns: the first place that changed, or the former size.
+  // SAFETY: the pool has the room that it states, and the slack behind it.
   @inline(__always)
   public func offer(
     _ slots: UnsafePointer<UInt32>, keys: UnsafePointer<Float>, count: Int, to pool: inout CandidatePool,
@@ -50,7 +52,7 @@ extension CodeRecords {
     kernels.table.pointee.pool_offer(raw, slots, keys, count, &pool)
   }
 
-  /// Moves the slots whose keys are at least `least` to the front, with their keys.
+  /// Moves the slots whose keys are at least `least`, and these keys, to the front.
   ///
   /// - Returns: how many there are.
   // SAFETY: both have `count` values.
@@ -61,8 +63,8 @@ extension CodeRecords {
     kernels.table.pointee.keep_above(slots, keys, count, least)
   }
 
-  /// The usual error of the key of `slot`, by all bits of its codes: errors of rounding point in no direction, so that of the
-  /// bound a share of 1/√dimension is one standard deviation.
+  /// One standard deviation of the error of the key of `slot` by all bits of its codes. Rounding errors have random directions,
+  /// so that it is the bound of the error divided by √dimension.
   public func deviation(of slot: UInt32, for query: CodeQuery) -> Float {
     let header = raw.pointee.headers[Int(slot)]
     let reach = query.raw.pointee.reach.map { $0[Int(header.cell)] } ?? query.raw.pointee.norm
@@ -72,6 +74,43 @@ extension CodeRecords {
   /// The centroid that the codes of `slot` are relative to.
   public func cell(of slot: Int) -> Int { Int(raw.pointee.headers[slot].cell) }
 
-  /// A measure of how far the row in `slot` is from its centroid.
+  /// A measure of the distance of the row in `slot` from its centroid.
   public func residual(of slot: Int) -> Float { raw.pointee.bounds[slot].n }
+}
+
+/// A row that a scan could not rule out; its true key lies within `width` of `key`.
+public typealias CodeHit = nf_code_hit
+
+extension CodeRecords {
+  /// Finds those of `count` slots whose key may reach `threshold`, by all bits of their codes.
+  ///
+  /// - Parameter hits: has room for `count` hits.
+  /// - Returns: the number of hits.
+  // SAFETY: the slots are inside the records.
+  public func bound(
+    _ slots: UnsafePointer<UInt32>, count: Int, for query: CodeQuery, threshold: Float,
+    into hits: UnsafeMutablePointer<CodeHit>, _ kernels: Kernels
+  ) -> Int {
+    kernels.table.pointee.code_bound(raw, query.raw, slots, count, threshold, hits)
+  }
+
+  /// Finds the slots of some groups of a cell that the upper halves of their codes cannot rule out.
+  ///
+  /// - Parameters:
+  ///   - groups: groups of `cell`.
+  ///   - live: a bit for each slot to be searched.
+  ///   - slots: has room for ``InvertedLists/rowsPerGroup`` slots of each group.
+  /// - Returns: the number of slots, and the number of groups that were read. Groups behind these cannot reach the threshold.
+  // SAFETY: the lists name slots of this object only.
+  func scan(
+    _ groups: Range<Int>, of cell: UInt32, in lists: InvertedLists, for query: CodeQuery,
+    live: UnsafeBufferPointer<UInt64>, threshold: Float, into slots: UnsafeMutablePointer<UInt32>, _ kernels: Kernels
+  ) -> (found: Int, groups: Int) {
+    var scanned = 0
+    let found = kernels.table.pointee.list_scan(
+      raw, query.raw, lists.raw, cell, groups.lowerBound, groups.count, live.baseAddress, live.count, threshold,
+      slots,
+      &scanned)
+    return (found, scanned)
+  }
 }

@@ -1,7 +1,7 @@
 import CKernels
 import Platform
 
-/// What a row's key for a query is, from which its score follows.
+/// The meaning of the key of a row for a query.
 public enum CodeMetric: Sendable {
   /// −‖q − x‖² of directions, which is 2·cosine − 2.
   case cosine
@@ -11,25 +11,25 @@ public enum CodeMetric: Sendable {
   case euclidean
 }
 
-/// Vectors as bytes, one record a slot: the codes of what is left beside the nearest centroid, and how far off they may be.
-/// Each slot has a list of neighbours.
+/// Vectors as bytes, one record per slot: the codes of the residual from the nearest centroid, and bounds of their error. Each
+/// slot also has a list of neighbours.
 ///
-/// With x = c + r, r̂ what the codes stand for and D = ‖q − c‖: −‖q − x‖² = −D² + 2·(q − c)·r − ‖r‖². The query is coded
-/// once, not once a centroid: (q − c)·r̂ = q·r̂ − c·r̂, and the second product is known when the record is written. By
-/// Cauchy–Schwarz the key is off by at most 2·D·‖r − r̂‖ + 2·‖q − q̂‖·‖r̂‖: it scales with the residual. All rounding on the
-/// way is inside the stored bounds. The records serve q·x = q·c + q·r as well, so that rows under the dot product have
-/// distances too.
+/// Let x = c + r with centroid c and residual r, r̂ the residual that the codes stand for, and D = ‖q − c‖. Then
+/// −‖q − x‖² = −D² + 2·(q − c)·r − ‖r‖². The query is coded once, not once for each centroid:
+/// (q − c)·r̂ = q·r̂ − c·r̂, and the second product is known when the record is written. By Cauchy–Schwarz the error of the
+/// key is at most 2·D·‖r − r̂‖ + 2·‖q − q̂‖·‖r̂‖, which scales with the residual. The stored bounds include all rounding.
+/// From the same records follows q·x = q·c + q·r, so that rows under the dot product have distances too.
 // SAFETY: memory of a slot is written by one caller at a time, before any list or live set names the slot; lists are atomic.
 public final class CodeRecords: @unchecked Sendable {
-  /// Lists name slots in 31 bits.
+  /// The largest number of slots: lists name them in 31 bits.
   public static let mostSlots = Int(UInt32.max >> 1) - 63
-  /// Records of up to so many dimensions are one or two cache lines, which a walk reads whole.
+  /// Records of up to so many dimensions take one or two cache lines, which a walk reads as a whole.
   private static let mostUndivided = 128
 
   public let coarse: CoarseQuantizer
-  /// Slots that there is room for.
+  /// The number of slots that there is room for.
   public let slots: Int
-  /// Neighbours that a list has room for.
+  /// The number of neighbours that a list has room for.
   public let mostNeighbors: Int
   let padded: Int
   /// In memory of its own, so that its address can be passed without a check for overlapping accesses, which takes as long as a
@@ -38,14 +38,17 @@ public final class CodeRecords: @unchecked Sendable {
   private let pages: PageMemory
 
   public var dimension: Int { coarse.dimension }
-  /// Whether rough keys read half of a record only.
+  /// Whether a record is divided in halves, of which rough keys read the first only.
   public var isDivided: Bool { raw.pointee.planes == 2 }
+
+  /// The same for records of rows of `dimension` values.
+  public static func isDivided(dimension: Int) -> Bool { dimension > mostUndivided }
   public var metric: CodeMetric { coarse.metric }
 
-  /// - Returns: nil when the memory cannot be had.
+  /// - Returns: nil when there is not enough memory.
   public init?(coarse: CoarseQuantizer, slots: Int, neighbors: Int) {
     self.coarse = coarse
-    let planes = coarse.dimension <= Self.mostUndivided ? 1 : 2
+    let planes = Self.isDivided(dimension: coarse.dimension) ? 2 : 1
     let unit = 64 * planes
     padded = (coarse.dimension + unit - 1) / unit * unit
     let header = MemoryLayout<nf_code_header>.size + MemoryLayout<nf_code_bounds>.size
@@ -72,24 +75,26 @@ public final class CodeRecords: @unchecked Sendable {
 
   deinit { raw.deallocate() }
 
-  /// Takes over the first `count` records of `other`, which has the same shape and centroids, without their lists.
+  /// Copies the first `count` records of `other`, which has the same shape and centroids, without their lists.
   public func copy(_ count: Int, from other: CodeRecords) {
-    guard other.padded == padded, other.coarse === coarse, count <= min(slots, other.slots) else { return }
+    precondition(other.coarse === coarse, "codes are relative to their own centroids")
+    precondition(count <= min(slots, other.slots), "\(count) records of \(other.slots) into \(slots)")
     raw.pointee.base.update(from: other.raw.pointee.base, count: count * padded)
     raw.pointee.headers.update(from: other.raw.pointee.headers, count: count)
     raw.pointee.bounds.update(from: other.raw.pointee.bounds, count: count)
   }
 
-  /// Takes over the first `count` lists of `other`.
+  /// Copies the first `count` lists of `other`, which have the same room.
   public func copyLists(_ count: Int, from other: CodeRecords) {
-    guard other.mostNeighbors == mostNeighbors, count <= min(slots, other.slots) else { return }
+    precondition(other.mostNeighbors == mostNeighbors, "lists of another length")
+    precondition(count <= min(slots, other.slots), "\(count) lists of \(other.slots) into \(slots)")
     raw.pointee.lists.update(from: other.raw.pointee.lists, count: count * raw.pointee.list_stride)
   }
 
-  /// What is known of a row beside its codes.
+  /// What a record holds of a row beside its codes.
   private typealias Head = (header: nf_code_header, bounds: nf_code_bounds)
 
-  /// Of what has no codes: every bound is infinite, and nothing is ruled out.
+  /// The head of a slot without codes: its bounds are infinite, so that no search rules it out.
   private static let unknown: Head = (
     nf_code_header(a: 0, b: 0, rough: 0, cell: 0, s: nf_slack_above(.infinity)),
     nf_code_bounds(e: .infinity, n: .infinity)
@@ -97,19 +102,20 @@ public final class CodeRecords: @unchecked Sendable {
 
   private func set(_ head: Head, of slot: Int) { (raw.pointee.headers[slot], raw.pointee.bounds[slot]) = head }
 
-  /// Makes `slot` one whose row searches have to look at.
+  /// Makes `slot` one without codes, so that exact searches compare its row.
   public func forget(_ slot: Int) {
-    guard slot >= 0, slot < slots else { return }
+    precondition((0..<slots).contains(slot), "there is no slot \(slot) among \(slots)")
     set(Self.unknown, of: slot)
   }
 
   /// Writes the codes of `row` to `slot`, whose list stays as it is.
   ///
   /// - Parameter norm: ‖row‖.
-  /// - Returns: ‖residual‖², as far as it is known.
+  /// - Returns: ‖residual‖²; 0 when the row has no codes since its norm is out of range.
   @discardableResult
   public func write(_ row: UnsafeBufferPointer<Float>, norm: Double, to slot: Int, _ kernels: Kernels) -> Double {
-    guard slot >= 0, slot < slots, row.count == dimension else { return 0 }
+    precondition((0..<slots).contains(slot), "there is no slot \(slot) among \(slots)")
+    precondition(row.count == dimension, "a row of \(row.count) values in records of \(dimension)")
     let record = raw.pointee.base + slot * padded
     return withUnsafeTemporaryAllocation(of: Int8.self, capacity: padded) { codes in
       guard let first = codes.baseAddress else { return 0 }
@@ -131,7 +137,7 @@ public final class CodeRecords: @unchecked Sendable {
     }
   }
 
-  // SAFETY: the scratch holds a row and one value a centroid; `codes` has room for `padded`.
+  // SAFETY: the scratch holds a row and one value per centroid; `codes` has room for `padded` values.
   private func encode(
     _ row: UnsafeBufferPointer<Float>, norm: Double, into codes: UnsafeMutablePointer<Int8>, _ kernels: Kernels
   ) -> (Head, Double) {
@@ -163,9 +169,9 @@ public final class CodeRecords: @unchecked Sendable {
         let error = (rounding + 4e-7 * square.squareRoot() + drift) * 1.0001
         let reach = (square.squareRoot() + error) * 1.0001
         let b = -square - 2 * product { Float($0) }
-        // The middle of what the upper nibble leaves open.
+        // With the middle of the values that have the same upper nibble.
         let rough = -square - 2 * product { Float(($0 >> 4) * 16) + 8 }
-        // Directions and cosines are rounded to f64, whatever is left beside the centroid.
+        // Under the cosine, directions and scores are rounded to f64, however small the residual is.
         let slack = 2 * reach * drift + 6 * drift * drift + 4e-7 * abs(b) + (metric == .cosine ? 1e-14 : 0)
         let header = nf_code_header(
           a: 2 * step, b: Float(b), rough: Float(rough), cell: UInt16(truncatingIfNeeded: cell),
@@ -173,37 +179,5 @@ public final class CodeRecords: @unchecked Sendable {
         return ((header, nf_code_bounds(e: Float(2 * error), n: Float(2 * reach))), square)
       }
     }
-  }
-
-  // MARK: Lists of neighbours
-
-  /// Copies the list of `slot` into `out`, which has room for ``mostNeighbors``.
-  ///
-  /// - Returns: how many there are.
-  public func neighbors(of slot: Int, into out: UnsafeMutablePointer<UInt32>) -> Int {
-    nf_list_read(raw, slot, out)
-  }
-
-  public func setNeighbors(of slot: Int, to neighbors: UnsafeBufferPointer<UInt32>) {
-    guard slot >= 0, slot < slots else { return }
-    nf_list_write(raw, slot, neighbors.baseAddress, min(neighbors.count, mostNeighbors))
-  }
-
-  /// Whether the list of `slot` names `neighbor`.
-  public func names(_ neighbor: UInt32, at slot: Int) -> Bool { nf_list_contains(raw, slot, neighbor) != 0 }
-
-  /// Whether one of the neighbours of `slot` names it.
-  public func isNamed(_ slot: Int) -> Bool {
-    withUnsafeTemporaryAllocation(of: UInt32.self, capacity: mostNeighbors) { list in
-      guard let first = list.baseAddress else { return false }
-      let count = neighbors(of: slot, into: first)
-      return list[..<count].contains { names(UInt32(truncatingIfNeeded: slot), at: Int($0)) }
-    }
-  }
-
-  /// - Returns: false when the list is full.
-  public func addNeighbor(_ neighbor: UInt32, to slot: Int) -> Bool {
-    guard slot >= 0, slot < slots else { return false }
-    return nf_list_append(raw, slot, neighbor) != 0
   }
 }

@@ -1,17 +1,17 @@
 import CKernels
 import Platform
 
-/// Rows by the cell they are in, as exact scans read them (Jégou et al. 2011, section IV).
+/// The rows of each cell, in the order in which exact scans read them (Jégou et al. 2011, section IV).
 ///
-/// A scan passes over whole cells that cannot hold a neighbour, and inside a cell it ends early: rows come by falling distance
-/// from the centroid, and by the triangle inequality none is nearer to the query than the centroid less that distance. What is
-/// left is compared by the upper nibbles of its codes, half of a record; only what these cannot rule out is compared in full.
+/// A scan skips cells that cannot hold a neighbour. In a cell, rows are in the order of falling distance from the centroid; by
+/// the triangle inequality a row is no nearer to the query than the centroid's distance less its own, so that a scan can end
+/// early. The rows before that are compared by the upper nibbles of their codes, half of a record, and only those that these
+/// cannot rule out are compared by all bits.
 ///
-/// Up to 256 dimensions, where that is little memory, the nibbles of sixteen rows lie side by side in the lists themselves;
-/// else they are read where the records are.
+/// For up to 256 dimensions, where that takes little memory, the lists contain copies of the nibbles, those of sixteen rows side
+/// by side. Otherwise nibbles are read from the records.
 ///
-/// The lists are what they were made of. Slots that were written to later are not in them as far as a scan is concerned: it
-/// is told which slots count.
+/// Lists never change. A scan is told which slots are as they were when the lists were made, and ignores the others.
 // SAFETY: the memory is written in the initialiser only.
 public final class InvertedLists: @unchecked Sendable {
   static let rowsPerGroup = Int(NF_GROUP)
@@ -19,18 +19,18 @@ public final class InvertedLists: @unchecked Sendable {
   private static let dimensionsPerBlock = 8
   private static let mostWithCodes = 256
 
-  /// Whether lists of so many dimensions hold codes, which a scan then reads in one go.
+  /// Whether lists for rows of `dimension` values contain codes.
   public static func hasCodes(dimension: Int) -> Bool { dimension <= mostWithCodes }
 
-  /// Rows in all.
+  /// The number of rows in all cells.
   public let count: Int
   /// The groups of cell c are starts[c] ..< starts[c + 1].
   let starts: [Int]
   let raw: UnsafePointer<nf_lists>
   private let memory: PageMemory
 
-  /// - Parameter slots: those that have codes, each once.
-  /// - Returns: nil when the memory cannot be had.
+  /// - Parameter slots: different slots that have codes.
+  /// - Returns: nil when there are none, or not enough memory.
   // SAFETY: parts of the memory are as long as the shape says, each cell writes to its own groups, and slots are inside the records.
   public init?(of slots: [Int], in records: CodeRecords, _ loop: ParallelLoop, _ kernels: Kernels) {
     let coarse = records.coarse
@@ -79,20 +79,16 @@ public final class InvertedLists: @unchecked Sendable {
           records.raw, slot, coarse.dimension, index % Self.rowsPerGroup,
           hasCodes ? codes + group * blocks * Self.bytesPerBlock : nil)
         named[place] = slot
-        // 1.0001: more than all rounding on the way.
+        // The factor 1.0001 exceeds all rounding errors of the sum.
         errors[place] = (error + header.a * square.squareRoot()) * 1.0001
         if hasCodes { (steps[place], offsets[place]) = (header.a, header.rough) }
         let own = withUnsafePointer(to: header) { nf_slack($0) }
-        // What has no bounds has an infinite error of its own, and does not spoil its cell.
+        // A row without bounds has an infinite error of its own, so that the slack of its cell need not be infinite.
         if own.isFinite { largest = max(largest, (own + 4e-7 * abs(header.rough)) * 1.0001) }
       }
       slack[cell] = largest
     }
-    // It throws when a cell says so, and none does.
-    try? loop.forEach(coarse.count) { cell in
-      fill(cell)
-      return true
-    }
+    loop.forEachPiece(coarse.count) { cell in fill(cell) }
     count = slots.count
     self.starts = starts
     self.memory = memory
@@ -106,10 +102,10 @@ public final class InvertedLists: @unchecked Sendable {
 
   deinit { raw.deallocate() }
 
-  /// Cells, of which some may be empty.
+  /// The number of cells, of which some may be empty.
   public var cells: Int { starts.count - 1 }
 
-  /// Places for rows in some cells, of which a few may be empty.
+  /// The number of places for rows in `cells`, of which a few may be empty.
   public func rows(in cells: some Sequence<UInt32>) -> Int {
     cells.reduce(0) { $0 + (starts[Int($1) + 1] - starts[Int($1)]) * Self.rowsPerGroup }
   }
@@ -121,5 +117,107 @@ public final class InvertedLists: @unchecked Sendable {
       guard let first = cells.baseAddress else { return }
       count = kernels.table.pointee.lists_within(query.raw, raw, threshold, first)
     }
+  }
+}
+
+/// How much exact scans have compared.
+public struct ScanEffort: Sendable, Equatable {
+  /// Queries that were scanned for; not a whole number where older ones count for less.
+  public var queries = 0.0
+  /// Rows that were compared by the upper halves of their codes, or passed over on the way.
+  public var rough = 0.0
+  /// Rows that were compared by all bits.
+  public var full = 0.0
+
+  public init(queries: Double = 0, rough: Double = 0, full: Double = 0) {
+    (self.queries, self.rough, self.full) = (queries, rough, full)
+  }
+
+  public static func += (sum: inout Self, other: Self) {
+    sum.queries += other.queries
+    sum.rough += other.rough
+    sum.full += other.full
+  }
+}
+
+/// A scan of cells for one query, step by step.
+// SAFETY: the buffers have room for one step.
+public struct ListScan: ~Copyable {
+  private static let groupsPerStep = 32
+  /// The first step of a scan without a threshold is short, since its keys give a threshold for the rest.
+  private static let firstGroups = 4
+  /// After so many rows it is known whether the upper halves of codes rule out enough to be read first.
+  private static let fewestKnown = 2048.0
+
+  private let records: CodeRecords
+  private let lists: InvertedLists
+  private let query: CodeQuery
+  private let kernels: Kernels
+  private let slots: UnsafeMutablePointer<UInt32>
+  private let hits: UnsafeMutablePointer<CodeHit>
+  /// How much was compared so far.
+  public private(set) var effort = ScanEffort()
+
+  public init(_ query: CodeQuery, _ records: CodeRecords, _ lists: InvertedLists, _ kernels: Kernels) {
+    (self.query, self.records, self.lists, self.kernels) = (query, records, lists, kernels)
+    slots = .allocate(capacity: Self.groupsPerStep * InvertedLists.rowsPerGroup)
+    hits = .allocate(capacity: Self.groupsPerStep * InvertedLists.rowsPerGroup)
+  }
+
+  deinit {
+    slots.deallocate()
+    hits.deallocate()
+  }
+
+  /// Calls `body` with the rows of `cell` that cannot be ruled out, some at a time.
+  ///
+  /// - Parameters:
+  ///   - live: a bit for each slot to be searched.
+  ///   - body: returns the threshold that keys must reach from then on.
+  public mutating func run(
+    _ cell: UInt32, live: UnsafeBufferPointer<UInt64>, threshold: Float,
+    _ body: (UnsafeBufferPointer<CodeHit>) -> Float
+  ) {
+    var threshold = threshold
+    var first = lists.starts[Int(cell)]
+    let end = lists.starts[Int(cell) + 1]
+    while first < end {
+      let most = threshold > -.infinity ? Self.groupsPerStep : Self.firstGroups
+      let groups = first..<min(first + most, end)
+      let found: Int
+      var read = groups.count
+      if resolvesLittle {
+        found = list(groups, live)
+      } else {
+        (found, read) = records.scan(
+          groups, of: cell, in: lists, for: query, live: live, threshold: threshold, into: slots, kernels)
+        effort.rough += Double(read * InvertedLists.rowsPerGroup)
+      }
+      if found > 0 {
+        let count = records.bound(slots, count: found, for: query, threshold: threshold, into: hits, kernels)
+        if count > 0 { threshold = body(UnsafeBufferPointer(start: hits, count: count)) }
+      }
+      effort.full += Double(found)
+      guard read == groups.count else { return }
+      first = groups.upperBound
+    }
+  }
+
+  /// Whether reading the upper halves of codes first has ruled out too few rows to be worthwhile.
+  private var resolvesLittle: Bool { effort.rough >= Self.fewestKnown && 4 * effort.full > effort.rough }
+
+  /// Writes the slots of some groups that are live to ``slots``.
+  ///
+  /// - Returns: their number.
+  private func list(_ groups: Range<Int>, _ live: UnsafeBufferPointer<UInt64>) -> Int {
+    var count = 0
+    for place in groups.lowerBound * InvertedLists.rowsPerGroup..<groups.upperBound * InvertedLists.rowsPerGroup {
+      let slot = lists.raw.pointee.slots[place]
+      let word = Int(slot / 64)
+      guard word < live.count, live[word] >> UInt64(slot % 64) & 1 == 1 else { continue }
+      slots[count] = slot
+      count += 1
+    }
+    return count
   }
 }

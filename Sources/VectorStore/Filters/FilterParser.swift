@@ -1,11 +1,12 @@
 import JSON
 
 extension Filter {
-  /// The filter that a JSON object states; an empty object is ``Filter/all``.
+  /// Reads a filter from a JSON object; an empty object is ``Filter/all``.
   ///
-  /// `{"lang": "en", "year": {"$gte": 2000}}`: members are and-ed, as are the operators of a field. A member whose name
-  /// begins with `$` is an operator, never a field.
-  /// - Parameter path: how the place of an error begins.
+  /// In `{"lang": "en", "year": {"$gte": 2000}}` all members must hold, as must all operators of a field. A member whose
+  /// name begins with `$` is an operator, never a field.
+  /// - Parameter path: the name of the whole filter, with which ``FilterError/path`` begins.
+  /// - Throws: ``FilterError`` for the first thing that is not allowed.
   public init(_ value: JSONValue, path: String = "filter") throws(FilterError) {
     var parser = FilterParser()
     self = try parser.filter(value, path, depth: 0)
@@ -54,7 +55,7 @@ struct FilterParser {
     return filters
   }
 
-  /// What a field is compared to: a scalar, or an object of operators.
+  /// The condition on one field: a scalar to equal, or an object of operators.
   private mutating func field(
     _ name: String, _ value: JSONValue, _ path: String, depth: Int
   ) throws(FilterError) -> Filter {
@@ -84,7 +85,8 @@ struct FilterParser {
     return joined(parts)
   }
 
-  /// One more clause, if there may be one.
+  /// Counts one more clause.
+  /// - Throws: when there are too many.
   private mutating func count(_ path: String) throws(FilterError) {
     clauses += 1
     guard clauses <= FilterLimits.clauses else {
@@ -96,8 +98,54 @@ struct FilterParser {
     parts.isEmpty ? .all : parts.count == 1 ? parts[0] : .and(parts)
   }
 
-  /// A name as it stands in a path: not longer than a reader can use.
+  /// A name as it appears in a path, cut where it is too long for a message.
   private func shortened(_ name: String) -> String {
     name.utf8.count <= 64 ? name : String(decoding: name.utf8.prefix(60), as: UTF8.self) + "…"
+  }
+}
+
+extension FilterParser {
+  /// One operator of a field and its operand.
+  static func comparison(
+    _ operation: String, _ field: String, _ operand: JSONValue, _ path: String
+  ) throws(FilterError) -> Filter {
+    switch operation {
+    case "$eq": return .anyOf(field: field, values: [try scalar(operand, path)])
+    case "$ne": return .not(.anyOf(field: field, values: [try scalar(operand, path)]))
+    case "$in": return .anyOf(field: field, values: try scalars(operand, path))
+    case "$nin": return .not(.anyOf(field: field, values: try scalars(operand, path)))
+    case "$exists":
+      guard let wanted = operand.bool else { throw FilterError(path: path, reason: "must be true or false") }
+      return wanted ? .exists(field: field) : .not(.exists(field: field))
+    case "$gt": return .range(field: field, order: .above, operand: try comparable(operand, path))
+    case "$gte": return .range(field: field, order: .atLeast, operand: try comparable(operand, path))
+    case "$lt": return .range(field: field, order: .below, operand: try comparable(operand, path))
+    case "$lte": return .range(field: field, order: .atMost, operand: try comparable(operand, path))
+    default:
+      let hint = operation.utf8.first == UInt8(ascii: "$") ? "" : "; a field of a nested object is written \"a.b\""
+      throw FilterError(path: path, reason: "is not an operator here\(hint)")
+    }
+  }
+
+  private static func scalar(_ value: JSONValue, _ path: String) throws(FilterError) -> FilterValue {
+    guard let scalar = FilterValue(value) else {
+      throw FilterError(path: path, reason: "must be a string, a number, a bool or null")
+    }
+    return scalar
+  }
+
+  private static func scalars(_ value: JSONValue, _ path: String) throws(FilterError) -> [FilterValue] {
+    guard let elements = value.elements else { throw FilterError(path: path, reason: "must be an array") }
+    var values: [FilterValue] = []
+    values.reserveCapacity(elements.count)
+    for (index, element) in elements.enumerated() { values.append(try scalar(element, "\(path)[\(index)]")) }
+    return values
+  }
+
+  private static func comparable(_ value: JSONValue, _ path: String) throws(FilterError) -> FilterValue {
+    switch value.kind {
+    case .number, .string: return try scalar(value, path)
+    default: throw FilterError(path: path, reason: "must be a number or a string")
+    }
   }
 }

@@ -1,9 +1,10 @@
-/// The slots that have something in common. Few of them cost a few bytes each; copies share what does not change.
+/// A set of slots, such as those that have the same value of a field. A small set takes a few bytes for each slot, and
+/// copies share memory until one of them changes.
 enum Postings: Sendable {
   case one(UInt32)
-  /// Ascending, at most ``fewLimit``; maybe none.
+  /// Ascending, at most ``fewLimit`` of them, possibly none.
   case few([UInt32])
-  /// Block s / 4,096 holds s % 4,096.
+  /// Slot s is number s % 4,096 of block s / 4,096.
   case many([PostingBlock])
 
   static let fewLimit = 256
@@ -26,7 +27,7 @@ enum Postings: Sendable {
         self = .one(slot)
         return
       }
-      self = .none  // so that `slots` is not shared, and changes in place
+      self = .none  // gives up the second reference to `slots`, which then changes in place
       let at = slots.firstPosition { $0 >= slot }
       if at == slots.count || slots[at] != slot { slots.insert(slot, at: at) }
       self = slots.count <= Self.fewLimit ? .few(slots) : .many(Self.blocks(of: slots))
@@ -55,7 +56,7 @@ enum Postings: Sendable {
     }
   }
 
-  /// Sets the bits of these slots; those beyond the last word are left out.
+  /// Sets the bits of these slots; slots beyond the last word are skipped.
   @inline(__always)
   func add(to words: inout [UInt64]) {
     switch self {
@@ -82,5 +83,88 @@ enum Postings: Sendable {
     let index = Int(slot) / PostingBlock.size
     while blocks.count <= index { blocks.append(.empty) }
     blocks[index].insert(UInt16(slot % UInt32(PostingBlock.size)))
+  }
+}
+
+/// A set of numbers below 4,096: a sorted list while it is small, then a bitmap.
+enum PostingBlock: Sendable {
+  /// Ascending, at most ``listLimit`` of them.
+  case list([UInt16])
+  /// 64 words; bit n % 64 of word n / 64 stands for n.
+  case bitmap([UInt64])
+
+  /// How many numbers a block covers.
+  static let size = 4096
+  /// A list of this length takes half the memory of a bitmap.
+  static let listLimit = 128
+
+  static let empty = PostingBlock.list([])
+
+  var isEmpty: Bool {
+    switch self {
+    case .list(let list): list.isEmpty
+    case .bitmap(let words): words.allSatisfy { $0 == 0 }
+    }
+  }
+
+  mutating func insert(_ number: UInt16) {
+    switch self {
+    case .list(var list):
+      self = .empty  // gives up the second reference to `list`, which then changes in place
+      let at = list.firstPosition { $0 >= number }
+      if at == list.count || list[at] != number { list.insert(number, at: at) }
+      self = list.count <= Self.listLimit ? .list(list) : .bitmap(Self.words(of: list))
+    case .bitmap(var words):
+      self = .empty
+      words[Int(number >> 6) & 63] |= 1 << UInt64(number & 63)
+      self = .bitmap(words)
+    }
+  }
+
+  mutating func remove(_ number: UInt16) {
+    switch self {
+    case .list(var list):
+      self = .empty
+      let at = list.firstPosition { $0 >= number }
+      if at < list.count, list[at] == number { list.remove(at: at) }
+      self = .list(list)
+    case .bitmap(var words):
+      self = .empty
+      words[Int(number >> 6) & 63] &= ~(1 << UInt64(number & 63))
+      if words.contains(where: { $0 != 0 }) { self = .bitmap(words) }
+    }
+  }
+
+  private static func words(of list: [UInt16]) -> [UInt64] {
+    var words = [UInt64](repeating: 0, count: size / 64)
+    for number in list { words[Int(number >> 6) & 63] |= 1 << UInt64(number & 63) }
+    return words
+  }
+
+  /// Sets the bits of this block, whose number 0 is bit 0 of word `base`; bits beyond the last word are skipped.
+  func add(to words: inout [UInt64], base: Int) {
+    switch self {
+    case .list(let list):
+      for number in list {
+        let word = base + Int(number >> 6)
+        if word < words.count { words[word] |= 1 << UInt64(number & 63) }
+      }
+    case .bitmap(let bitmap):
+      for (offset, bits) in bitmap.enumerated() where base + offset < words.count { words[base + offset] |= bits }
+    }
+  }
+}
+
+extension RandomAccessCollection where Index == Int {
+  /// The first index whose element fulfils `condition`, or `endIndex`, by binary search: every element after one that
+  /// fulfils it must fulfil it too.
+  @inline(__always)
+  func firstPosition(where condition: (Element) -> Bool) -> Int {
+    var (low, high) = (startIndex, endIndex)
+    while low < high {
+      let middle = low + (high - low) / 2
+      if condition(self[middle]) { high = middle } else { low = middle + 1 }
+    }
+    return low
   }
 }

@@ -1,18 +1,18 @@
-/// Values by key, in the order of the keys: a B+ tree of arrays. A copy costs nothing; a change to a copy that is still
-/// shared copies only the nodes on the way to the key.
+/// Values by key, in the order of the keys: a B+ tree whose nodes are arrays. Copying takes constant time; a change to a
+/// copy that still shares memory copies only the nodes on the way to the key.
 struct SortedTree<Key: Comparable & Sendable, Value: Sendable>: Sendable {
   typealias Entry = TreeNode<Key, Value>.Entry
   private var root = TreeNode<Key, Value>()
 
-  /// The value of a key that is there.
+  /// The value of `key`, or nil.
   subscript(key: Key) -> Value? {
     let leaf = root.leaf(for: key)
     let at = leaf.firstPosition { $0.key >= key }
     return at < leaf.count && leaf[at].key == key ? leaf[at].value : nil
   }
 
-  /// Lets `body` change the value of `key` in place, or `fresh` when the key is not there; without `fresh` it is then not
-  /// called. The key stays, or is put in, if `body` returns true.
+  /// Lets `body` change the value of `key` in place. For a key that is not in the tree `body` is given `fresh`; it is not
+  /// called when `fresh` is nil. The key is in the tree afterwards if `body` returns true.
   mutating func update(_ key: Key, orInsert fresh: @autoclosure () -> Value?, _ body: (inout Value) -> Bool) {
     if let right = root.update(key, fresh, body) {
       let left = root
@@ -24,14 +24,14 @@ struct SortedTree<Key: Comparable & Sendable, Value: Sendable>: Sendable {
     }
   }
 
-  /// Calls `body` with the entries that stand in `order` to `operand`, run by run, ascending.
+  /// Calls `body` with the entries whose keys stand in `order` to `operand`, ascending, one leaf's entries at a time.
   func forEachRun(_ order: FilterOrder, _ operand: Key, _ body: (ArraySlice<Entry>) -> Void) {
     root.forEachRun(order, operand, body)
   }
 }
 
 extension TreeNode {
-  /// The entries of the leaf where `key` is, if anywhere.
+  /// The entries of the only leaf that may hold `key`.
   func leaf(for key: Key) -> [Entry] {
     children.isEmpty ? entries : children[childIndex(for: key)].node.leaf(for: key)
   }
@@ -40,7 +40,7 @@ extension TreeNode {
 
   func forEachRun(_ order: FilterOrder, _ operand: Key, _ body: (ArraySlice<Entry>) -> Void) {
     guard children.isEmpty else {
-      // Only the child that may hold the operand is cut; equal keys are in one child, for a key is there once.
+      // Only the child that may hold the operand can be partly inside the range; the others are inside or outside as a whole.
       let middle = childIndex(for: operand)
       switch order {
       case .below, .atMost:
@@ -58,5 +58,89 @@ extension TreeNode {
       case .atLeast: entries[entries.firstPosition { $0.key >= operand }...]
       }
     if !run.isEmpty { body(run) }
+  }
+}
+
+/// A node of a ``SortedTree``: a leaf with entries, or a branch with children. All leaves have the same depth.
+struct TreeNode<Key: Comparable & Sendable, Value: Sendable>: Sendable {
+  struct Entry: Sendable {
+    let key: Key
+    var value: Value
+  }
+
+  struct Child: Sendable {
+    /// A lower bound of the node's keys.
+    var first: Key
+    var node: TreeNode
+  }
+
+  /// In the order of the keys; empty in a branch.
+  var entries: [Entry] = []
+  /// In the order of the keys; empty in a leaf.
+  var children: [Child] = []
+
+  static var entryLimit: Int { 256 }
+  static var childLimit: Int { 64 }
+
+  var isEmpty: Bool { entries.isEmpty && children.isEmpty }
+
+  /// The only child of a branch that may hold `key`.
+  func childIndex(for key: Key) -> Int {
+    max(0, children.firstPosition { $0.first > key } - 1)
+  }
+
+  /// ``SortedTree/update(_:orInsert:_:)`` below this node.
+  /// - Returns: the upper part of this node, split off because it had grown too large; else nil.
+  mutating func update(_ key: Key, _ fresh: () -> Value?, _ body: (inout Value) -> Bool) -> Child? {
+    guard children.isEmpty else { return updateChild(key, fresh, body) }
+    let at = entries.firstPosition { $0.key >= key }
+    if at < entries.count, entries[at].key == key {
+      if !body(&entries[at].value) { entries.remove(at: at) }
+      return nil
+    }
+    guard var value = fresh(), body(&value) else { return nil }
+    entries.insert(Entry(key: key, value: value), at: at)
+    guard entries.count > Self.entryLimit else { return nil }
+    let right = Self.split(&entries, newest: at)
+    return Child(first: right[0].key, node: TreeNode(entries: right))
+  }
+
+  private mutating func updateChild(_ key: Key, _ fresh: () -> Value?, _ body: (inout Value) -> Bool) -> Child? {
+    let index = childIndex(for: key)
+    let split = children[index].node.update(key, fresh, body)
+    if key < children[index].first { children[index].first = key }
+    guard let split else {
+      shrink(at: index)
+      return nil
+    }
+    children.insert(split, at: index + 1)
+    guard children.count > Self.childLimit else { return nil }
+    let right = Self.split(&children, newest: index + 1)
+    return Child(first: right[0].first, node: TreeNode(children: right))
+  }
+
+  /// Removes a child that is empty, or joins it with its neighbour when both are small.
+  private mutating func shrink(at index: Int) {
+    if children[index].node.isEmpty {
+      children.remove(at: index)
+      return
+    }
+    let left = index + 1 < children.count ? index : index - 1
+    guard left >= 0 else { return }
+    let entryCount = children[left].node.entries.count + children[left + 1].node.entries.count
+    let childCount = children[left].node.children.count + children[left + 1].node.children.count
+    guard entryCount <= Self.entryLimit / 2, childCount <= Self.childLimit / 2 else { return }
+    let right = children.remove(at: left + 1).node
+    children[left].node.entries.append(contentsOf: right.entries)
+    children[left].node.children.append(contentsOf: right.children)
+  }
+
+  /// Splits a list in halves. A list that grew at its end keeps all but the newest element instead, so that keys inserted
+  /// in ascending order leave nodes full.
+  private static func split<Element>(_ list: inout [Element], newest: Int) -> [Element] {
+    let cut = newest == list.count - 1 ? newest : list.count / 2
+    let right = Array(list[cut...])
+    list.removeSubrange(cut...)
+    return right
   }
 }
