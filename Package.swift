@@ -27,7 +27,7 @@ let package = Package(
     .target(
       name: "Service",
       dependencies: [
-        "HTTP1", "JSON", "Safetensors", "Tokenization", "SentenceEncoder", "Contrastive", "VectorStore",
+        "HTTP1", "JSON", "Safetensors", "Tokenization", "Encoder", "Contrastive", "VectorStore",
         "VectorIndex", "SimilarityCore", "CAssets", "Platform",
       ]),
 
@@ -40,7 +40,7 @@ let package = Package(
       name: "VectorStore",
       dependencies: ["VectorIndex", "SimilarityCore", "Safetensors", "JSON", "Platform"]),
     .target(
-      name: "SentenceEncoder",
+      name: "Encoder",
       dependencies: ["SimilarityCore", "Tokenization", "Safetensors", "JSON", "COneDNN", "COpenSSL", "Platform"]),
 
     // Rank 1.
@@ -94,11 +94,13 @@ let package = Package(
         "SQLiteRecords", "VectorStore", "VectorIndex", "SimilarityCore", "CSQLite", "StoreSupport", "TestSupport",
       ]),
     .testTarget(
-      name: "SentenceEncoderTests", dependencies: ["SentenceEncoder", "SimilarityCore", "TestSupport"],
+      name: "EncoderTests", dependencies: ["Encoder", "SimilarityCore", "COneDNN", "TestSupport"],
       exclude: ["Fixtures", "generate_fixtures.py"]),
     .testTarget(
       name: "ServiceTests",
-      dependencies: ["Service", "HTTP1", "Safetensors", "VectorStore", "StoreSupport", "TestSupport"]),
+      dependencies: [
+        "Service", "HTTP1", "Safetensors", "VectorStore", "Encoder", "SimilarityCore", "StoreSupport", "TestSupport",
+      ]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c17,

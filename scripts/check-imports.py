@@ -25,7 +25,7 @@ RANKS = {
     "SQLiteRecords": 3,
     "HTTPServer": 2,
     "VectorStore": 2,
-    "SentenceEncoder": 2,
+    "Encoder": 2,
     "Contrastive": 1,
     "VectorIndex": 1,
     "HTTP1": 1,

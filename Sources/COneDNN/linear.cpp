@@ -1,4 +1,3 @@
-#include <cstdio>
 #include <cstring>
 #include <memory>
 #include <unordered_map>
@@ -26,10 +25,6 @@ dnnl::post_ops activation_of(nf_activation kind) {
     case NF_IDENTITY: break;
   }
   return ops;
-}
-
-void explain(char *error, size_t size, const char *what) {
-  if (error && size) std::snprintf(error, size, "%s", what);
 }
 
 }  // namespace
@@ -66,9 +61,10 @@ struct nf_linear {
 
 extern "C" {
 
-nf_linear *nf_linear_create(int64_t inputs, int64_t outputs, const float *weights, const float *bias,
-                            nf_activation activation, char *error, size_t error_size) try {
+int nf_linear_create(int64_t inputs, int64_t outputs, const float *weights, const float *bias, nf_activation activation,
+                     nf_linear **created) try {
   nearfar::stay_on_this_thread();
+  nearfar::fail_if_asked();
   const auto f32 = memory::data_type::f32;
   auto layer = std::make_unique<nf_linear>();
   layer->inputs = inputs;
@@ -89,10 +85,10 @@ nf_linear *nf_linear_create(int64_t inputs, int64_t outputs, const float *weight
     std::memcpy(layer->bias.get_data_handle(), bias, static_cast<size_t>(outputs) * sizeof(float));
   }
   stream().wait();
-  return layer.release();
-} catch (const std::exception &failure) {
-  explain(error, error_size, failure.what());
-  return nullptr;
+  *created = layer.release();
+  return NF_SUCCESS;
+} catch (...) {
+  return nearfar::status_of_failure();
 }
 
 void nf_linear_destroy(nf_linear *layer) { delete layer; }
@@ -101,6 +97,7 @@ int64_t nf_linear_padded_rows(int64_t rows) { return (rows + kStep - 1) / kStep 
 
 int nf_linear_apply(const nf_linear *layer, const float *x, int64_t rows, float *y) try {
   nearfar::stay_on_this_thread();
+  nearfar::fail_if_asked();
   int64_t done = 0;
   for (; rows - done >= kTile; done += kTile) layer->run(kTile, x + done * layer->inputs, y + done * layer->outputs);
   if (done < rows) {

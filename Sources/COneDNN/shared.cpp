@@ -27,6 +27,17 @@ void stay_on_this_thread() {
   if (auto set = reinterpret_cast<Setter>(dlsym(RTLD_DEFAULT, "omp_set_num_threads"))) set(1);
 }
 
+namespace {
+thread_local int asked_for = NF_SUCCESS;
+}
+
+void fail_if_asked() {
+  const int status = asked_for;
+  if (status == NF_SUCCESS) return;
+  asked_for = NF_SUCCESS;
+  throw dnnl::error(static_cast<dnnl_status_t>(status), "a test asked for this failure");
+}
+
 dnnl::memory scratchpad(const dnnl::memory::desc &needed) {
   thread_local std::vector<char> bytes;
   if (bytes.size() < needed.get_size()) bytes.resize(needed.get_size());
@@ -66,6 +77,8 @@ static_assert(int{NF_SUCCESS} == int{dnnl_success} && int{NF_OUT_OF_MEMORY} == i
 extern "C" const char *nf_onednn_status_name(int status) {
   return dnnl_status2str(static_cast<dnnl_status_t>(status));
 }
+
+extern "C" void nf_fail_next(int status) { nearfar::asked_for = status; }
 
 extern "C" const char *nf_onednn_description(void) {
   static const std::string text = [] {

@@ -11,8 +11,11 @@ namespace nearfar {
 dnnl::engine &engine();
 dnnl::stream &stream();
 
-// Debian's oneDNN runs on OpenMP, whose thread count is a setting of each calling thread.
+// Every call begins with this. Debian's oneDNN runs on OpenMP, whose thread count is a setting of each calling thread.
 void stay_on_this_thread();
+
+// Throws what a test has asked for with nf_fail_next.
+void fail_if_asked();
 
 // This thread's scratch memory; the library's own is not safe for one primitive on several threads.
 dnnl::memory scratchpad(const dnnl::memory::desc &needed);

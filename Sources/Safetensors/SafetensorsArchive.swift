@@ -1,7 +1,9 @@
+import Platform
+
 /// Named tensors in one file or one body, checked as a whole before any of them can be read.
 ///
 /// The format: https://github.com/huggingface/safetensors (README, "Format"). Refused: a header over 100 MB or over the
-/// file, ranges that overlap or leave gaps, a range that is not shape × element size, a name that stands twice.
+/// file, ranges that overlap or leave gaps, a range that is not shape × element size, a name that occurs twice.
 public final class SafetensorsArchive: Sendable {
   /// Names of all tensors, in the order of the header.
   public let names: [String]
@@ -17,8 +19,8 @@ public final class SafetensorsArchive: Sendable {
     do {
       try self.init(Storage(mapping: path))
     } catch {
-      let named = error.message.contains(path)
-      throw named ? error : SafetensorsError(message: "\(path): \(error.message)")
+      let prefix = error.cause == .otherFormat ? "\(path) is not a safetensors file: " : "\(path): "
+      throw SafetensorsError(error.cause, prefix + error.message)
     }
   }
 
@@ -37,7 +39,7 @@ public final class SafetensorsArchive: Sendable {
     entries = Dictionary(header.entries.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
   }
 
-  /// Gives the pages of a mapped file back after everything was read once; what is read again comes from the file.
+  /// Returns the memory that holds the pages of a mapped file to the system; later reads fetch them from the file again.
   public func releasePages() { storage.releasePages() }
 
   /// The tensor of that name, nil when there is none.
@@ -50,5 +52,56 @@ public final class SafetensorsArchive: Sendable {
   public func floats(_ name: String) throws(SafetensorsError) -> [Float] {
     guard let view = tensor(name) else { throw SafetensorsError(message: "tensor \"\(name)\" is missing") }
     return try view.floats()
+  }
+}
+
+/// The bytes of an archive, mapped from a file or kept from an array. They never change.
+// SAFETY: `bytes` is read only, and valid until `deinit`; nothing else is stored that changes.
+final class Storage: @unchecked Sendable {
+  let bytes: UnsafeRawBufferPointer
+  private let kept: [UInt8]
+  private let isMapped: Bool
+
+  init(keeping array: [UInt8]) {
+    kept = array
+    isMapped = false
+    // SAFETY: the elements of a native array stay where they are while a copy of it is alive and none is mutated;
+    // `kept` is that copy, and it is constant.
+    bytes = kept.withUnsafeBytes { $0 }
+  }
+
+  init(mapping path: String) throws(SafetensorsError) {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw .system("cannot be opened") }
+    defer { close(descriptor) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw .system("its size cannot be read") }
+    guard status.st_mode & S_IFMT == S_IFREG else { throw SafetensorsError(.otherFormat, "it is not a regular file") }
+    let size = Int(clamping: status.st_size)
+    guard size > 0 else { throw SafetensorsError(.otherFormat, "it is empty") }
+    guard let base = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), base != MAP_FAILED else {
+      throw .system("cannot be mapped")
+    }
+    kept = []
+    isMapped = true
+    // SAFETY: the mapping has `size` bytes and is undone in `deinit`, when no view is left.
+    bytes = UnsafeRawBufferPointer(start: base, count: size)
+  }
+
+  deinit {
+    if isMapped { munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count) }
+  }
+
+  /// As ``SafetensorsArchive/releasePages()``; nothing happens to bytes that were kept from an array.
+  func releasePages() {
+    if isMapped { madvise(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count, MADV_DONTNEED) }
+  }
+}
+
+extension SafetensorsError {
+  /// The failure of the system call that was made last.
+  fileprivate static func system(_ what: String) -> SafetensorsError {
+    let code = errno
+    return SafetensorsError(.system(code), "\(what): \(systemMessage(code))")
   }
 }

@@ -1,6 +1,6 @@
+import Encoder
 import HTTP1
 import JSON
-import SentenceEncoder
 import VectorStore
 
 /// The whole service behind the wire: routes, endpoints, queues, batches, metrics.
@@ -28,8 +28,11 @@ public final class Service: RequestHandler {
     limits = configuration.limits
     queues = WorkQueues(count: configuration.threads)
     counters = Metrics()
-    let texts = TextEncoder(
-      encoder: encoder, batcher: Batcher(encoder: encoder, queues: queues, metrics: counters))
+    let batcher = Batcher(encoder: encoder, queues: queues) { [counters] batch in
+      counters.encoded(
+        sequences: batch.inputs, tokens: batch.tokens, nanoseconds: batch.nanoseconds, failed: batch.failed)
+    }
+    let texts = TextEncoder(encoder: encoder, batcher: batcher)
     try Self.makeDefault(in: store, dimension: encoder.dimension)
     let negatives = QueueRegistry(work: queues)
     let idempotency = IdempotencyStore(work: queues, now: configuration.clock)

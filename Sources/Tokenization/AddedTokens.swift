@@ -1,3 +1,5 @@
+import JSON
+
 /// A token that is found in the text before it is split into words.
 struct AddedToken: Sendable {
   var id: Int32
@@ -12,16 +14,29 @@ struct AddedToken: Sendable {
   var stripsRight = false
 }
 
-/// Where an added token stands in a text.
+extension AddedToken {
+  /// An entry of `added_tokens` in tokenizer.json or of `added_tokens_decoder` in tokenizer_config.json.
+  init(id: Int32, _ entry: JSONField) throws(FieldError) {
+    self.id = id
+    content = try entry.required("content").string()
+    normalized = try entry.optional("normalized")?.bool() ?? false
+    singleWord = try entry.optional("single_word")?.bool() ?? false
+    stripsLeft = try entry.optional("lstrip")?.bool() ?? false
+    stripsRight = try entry.optional("rstrip")?.bool() ?? false
+  }
+}
+
+/// Where an added token was found in a text.
 struct AddedMatch {
   var id: Int32
-  /// With the white space that it takes along, as `stop`.
+  /// Its first byte, the white space that it takes along included; `stop` likewise is one past its last byte.
   var start: Int
   var stop: Int
+  /// One past the last byte of the token itself.
   var contentStop: Int
 }
 
-/// A set of added tokens; the leftmost longest one matches.
+/// A set of added tokens, of which the leftmost longest one matches.
 struct AddedTokens: Sendable {
   private var tokens: [AddedToken] = []
   private var trie = ByteTrie()
@@ -45,15 +60,17 @@ struct AddedTokens: Sendable {
   /// True when a token may start with `byte`.
   func mayStart(with byte: UInt8) -> Bool { starts[Int(byte)] }
 
-  /// What stands at `position` of the text.
+  /// What was found at a position of the text.
   enum Finding {
     case none
-    /// A token whose neighbours forbid it; no other may start before `stop`.
+    /// A token that must stand alone but does not; no other may start before `stop`.
     case refused(stop: Int)
     case match(AddedMatch)
   }
 
-  /// - Parameter floor: where the match before ended.
+  /// The token that starts at `position`.
+  ///
+  /// - Parameter floor: where the match before ended; white space before it is not taken along.
   func find(in text: UnsafeBufferPointer<UInt8>, at position: Int, floor: Int) -> Finding {
     var node = root
     var best: (index: Int32, stop: Int)?
@@ -93,7 +110,6 @@ private func isSpace(_ scalar: UInt32) -> Bool {
   UnicodeTables.shared.properties(of: scalar).contains(.space)
 }
 
-/// `\w` of Unicode Technical Standard 18, annex C.
 private func isWordCharacter(_ scalar: UInt32?) -> Bool {
   scalar.map(WordCharacters.shared.contains) ?? false
 }

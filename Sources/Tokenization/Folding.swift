@@ -1,32 +1,21 @@
-/// What a text goes through before it is split: BERT's normaliser.
-struct NormalizerOptions: Sendable, Equatable {
-  /// Drop controls, turn every white space into a space.
-  var cleansText = true
-  /// Set each CJK ideograph apart.
-  var splitsChinese = true
-  /// Decompose, then drop marks without width.
-  var stripsAccents = true
-  var lowercases = true
-}
-
-/// What becomes of one scalar.
+/// What the normaliser and the pre-tokeniser make of one scalar together, in 32 bits.
 struct Fold {
   enum Kind: UInt32 {
-    /// Part of a word, as `payload` (as itself when that is 0).
+    /// Part of a word, as `payload` (as the scalar itself when that is 0).
     case letter
-    /// Nothing; `payload` 1 when marks do not move across it.
+    /// Nothing; `payload` is 1 where combining marks do not move across it.
     case drop
     /// Separates words.
     case space
     /// A word of its own.
     case punctuation
-    /// A word of its own, with a space to each side.
+    /// A word of its own, with a space on each side.
     case chinese
-    /// Several: `payload` is offset × 16 + count in `Folding.sequences`.
+    /// Several folds: `payload` is offset × 16 + count in `Folding.sequences`.
     case sequence
-    /// A Hangul syllable, to be taken apart.
+    /// A Hangul syllable, to be decomposed.
     case hangul
-    /// Holds a mark that stays and that may change places with its neighbours.
+    /// Holds a mark that stays and that canonical ordering may move.
     case reorder
   }
 
@@ -36,25 +25,63 @@ struct Fold {
 
   init(bits: UInt32) { self.bits = bits }
   init(_ kind: Kind, _ payload: UInt32) { bits = kind.rawValue | payload << 3 }
+
+  /// A scalar that is past the normaliser.
+  init(normalized scalar: UInt32, _ unicode: UnicodeTables) {
+    switch BertPreTokenizer.classify(scalar, unicode) {
+    case .letter: self.init(.letter, scalar)
+    case .space: self.init(.space, scalar)
+    case .punctuation: self.init(.punctuation, scalar)
+    }
+  }
 }
 
-/// The normaliser and the pre-tokeniser's character classes in one table, made once for a tokenizer's options.
+/// The fold of an ASCII character, in one byte of output and one of flags.
+struct ASCIIAction: Sendable {
+  let output: UInt8
+  private let flags: UInt8
+
+  init(_ fold: Fold, byte: UInt8, mayStartToken: Bool) {
+    output = fold.payload == 0 ? byte : UInt8(truncatingIfNeeded: fold.payload)
+    var flags: UInt8 = mayStartToken ? 16 : 0
+    switch fold.kind {
+    case .letter: flags |= fold.payload < 0x80 ? 1 : 8
+    case .punctuation, .chinese: flags |= fold.payload < 0x80 ? 2 : 8
+    case .space: break
+    case .drop, .sequence, .hangul, .reorder: flags |= 8
+    }
+    self.flags = flags
+  }
+
+  var isLetter: Bool { flags & 1 != 0 }
+  var isPunctuation: Bool { flags & 2 != 0 }
+  /// Neither a letter nor punctuation nor a space.
+  var isSpecial: Bool { flags & 8 != 0 }
+  /// An added token may start with this byte.
+  var mayStartToken: Bool { flags & 16 != 0 }
+}
+
+/// The normaliser and the pre-tokeniser of all code points in one table, made once for a tokenizer's options: a scan looks
+/// each character up instead of running the two one after the other.
 struct Folding: Sendable {
-  let options: NormalizerOptions
+  let normalizer: BertNormalizer
   /// `Fold.bits` of all code points in pages of 256; equal pages are kept once.
   private let pageOf: [UInt16]
   private let pages: [UInt32]
   let sequences: [UInt32]
 
-  init(_ options: NormalizerOptions) {
-    self.options = options
+  init(_ normalizer: BertNormalizer) {
+    self.normalizer = normalizer
     let unicode = UnicodeTables.shared
     var pageOf: [UInt16] = []
     var pages: [UInt32] = []
     var sequences: [UInt32] = []
     var known: [[UInt32]: UInt16] = [:]
     for start in stride(from: 0, to: UnicodeTables.codePoints, by: 256) {
-      let page = (start..<start + 256).map { Self.fold(UInt32($0), options, unicode, &sequences) }
+      let page = (start..<start + 256).map { code in
+        let output = normalizer.normalize(UInt32(code), unicode)
+        return Self.fold(UInt32(code), output, unicode, &sequences).bits
+      }
       let number = known[page] ?? UInt16(truncatingIfNeeded: known.count)
       if Int(number) == known.count {
         known[page] = number
@@ -72,48 +99,27 @@ struct Folding: Sendable {
     Fold(bits: pages[Int(pageOf[Int(scalar >> 8)]) << 8 | Int(scalar & 255)])
   }
 
-  /// A scalar that is past the normaliser.
-  static func classify(_ scalar: UInt32, _ unicode: UnicodeTables) -> Fold {
-    let properties = unicode.properties(of: scalar)
-    if properties.contains(.space) { return Fold(.space, scalar) }
-    return Fold(properties.contains(.punctuation) ? .punctuation : .letter, scalar)
-  }
-
   private static func fold(
-    _ scalar: UInt32, _ options: NormalizerOptions, _ unicode: UnicodeTables, _ sequences: inout [UInt32]
-  ) -> UInt32 {
-    let properties = unicode.properties(of: scalar)
-    if properties.isEmpty {
-      let isSyllable = options.stripsAccents && UnicodeTables.hangul.contains(scalar)
-      return Fold(isSyllable ? .hangul : .letter, 0).bits
-    }
-    if options.cleansText {
-      if properties.contains(.removed) { return Fold(.drop, 0).bits }
-      if properties.contains(.space) { return Fold(.space, 0x20).bits }
-    }
-    var parts = [scalar]
-    if options.stripsAccents {
-      parts = unicode.decomposition(of: scalar)
-      let blocks = parts.contains { unicode.combiningClass(of: $0) == 0 }
-      for part in parts where unicode.combiningClass(of: part) != 0 {
-        if !unicode.properties(of: part).contains(.mark) { return Fold(.reorder, 0).bits }
+    _ scalar: UInt32, _ output: BertNormalizer.Output, _ unicode: UnicodeTables, _ sequences: inout [UInt32]
+  ) -> Fold {
+    switch output {
+    // 0 stands for the scalar itself: letters that stay as they are then share their pages.
+    case .unchanged: return Fold(Fold(normalized: scalar, unicode).kind, 0)
+    case .space: return Fold(.space, 0x20)
+    case .nothing(let blocksMarks): return Fold(.drop, blocksMarks ? 1 : 0)
+    case .hangul: return Fold(.hangul, 0)
+    case .reordered: return Fold(.reorder, 0)
+    case .scalars(let parts, let isSetApart):
+      if parts.count == 1 {
+        let payload = parts[0] == scalar ? 0 : parts[0]
+        return Fold(isSetApart ? .chinese : Fold(normalized: parts[0], unicode).kind, payload)
       }
-      parts.removeAll { unicode.properties(of: $0).contains(.mark) }
-      if parts.isEmpty { return Fold(.drop, blocks ? 1 : 0).bits }
+      var folds = parts.map { Fold(normalized: $0, unicode).bits }
+      let space = Fold(.space, 0x20).bits
+      if isSetApart { folds = [space] + folds + [space] }
+      let payload = UInt32(truncatingIfNeeded: sequences.count << 4 | folds.count)
+      sequences += folds
+      return Fold(.sequence, payload)
     }
-    if options.lowercases { parts = parts.flatMap(unicode.lowercase) }
-    let isChinese = options.splitsChinese && properties.contains(.chinese)
-    if parts.count == 1 {
-      let fold = classify(parts[0], unicode)
-      // 0 stands for the scalar itself: letters that stay as they are then share their pages.
-      let payload = parts[0] == scalar ? 0 : parts[0]
-      if isChinese { return Fold(.chinese, payload).bits }
-      return Fold(fold.kind, payload).bits
-    }
-    var outputs = parts.map { classify($0, unicode).bits }
-    if isChinese { outputs = [Fold(.space, 0x20).bits] + outputs + [Fold(.space, 0x20).bits] }
-    let payload = UInt32(truncatingIfNeeded: sequences.count << 4 | outputs.count)
-    sequences += outputs
-    return Fold(.sequence, payload).bits
   }
 }

@@ -1,4 +1,4 @@
-/// A normalised segment, for tokenizers that have added tokens which are matched after the normaliser.
+/// A normalised segment of a text, in which added tokens are found that are matched after the normaliser.
 struct NormalizedText {
   typealias Span = WordBuffer.Span
 
@@ -11,7 +11,7 @@ struct NormalizedText {
     case token(Int32, Span)
   }
 
-  /// - Parameter isSetApart: a space stands on each side.
+  /// - Parameter isSetApart: a space is put on each side.
   mutating func append(_ scalar: UInt32, _ span: Span, isSetApart: Bool) {
     if isSetApart { bytes.append(0x20) }
     UTF8Scalars.append(scalar, to: &bytes)
@@ -19,7 +19,7 @@ struct NormalizedText {
     while spans.count < bytes.count { spans.append(span) }
   }
 
-  /// Takes back white space at the end that an added token behind the segment, from `start` on, has taken along.
+  /// Removes what comes from the text from `start` on: white space that the added token behind the segment takes along.
   mutating func cut(from start: Int) {
     while let last = spans.last, last.start >= start {
       spans.removeLast()
@@ -31,8 +31,9 @@ struct NormalizedText {
   func split(by tokens: AddedTokens, _ body: (Piece) -> Void) {
     bytes.withUnsafeBufferPointer { text in
       var position = 0
-      // Behind the last match, with and without the white space that it takes along.
+      // Where the last match ends, the white space that it takes along included.
       var taken = 0
+      // No token may start before this.
       var searchFrom = 0
       // Scalars are held back, since a token may take the white space before it along.
       var pending: [(scalar: UInt32, start: Int)] = []

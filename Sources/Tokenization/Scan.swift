@@ -1,21 +1,20 @@
-/// One pass over a text, left to right: added tokens, normaliser, pre-tokeniser and WordPiece at once, so that a long
-/// text costs no more than the part of it that is needed.
-struct Scan {
+/// One pass over a text, left to right: added tokens, normaliser, pre-tokeniser and model at once, so that a long text costs
+/// no more than the part of it that is needed.
+struct Scan<Model: SubwordModel> {
   typealias Span = WordBuffer.Span
 
-  let model: TokenizerModel
+  let pipeline: Pipeline
+  private let model: Model
   let text: UnsafeBufferPointer<UInt8>
   /// Reading stops once there are more tokens than this.
   let limit: Int
   var word: WordBuffer
-  /// What was found, with the place of each token when `word` is traced.
-  private(set) var ids: [Int32] = []
-  private(set) var spans: [Span] = []
+  private(set) var found: TokenList
 
   var position = 0
-  /// The last scalar that marks do not move across, where it may decompose; -1 otherwise.
+  /// Where the last scalar starts that marks do not move across, if it may decompose; -1 otherwise.
   var base = -1
-  /// Behind that scalar, or the start of the segment: marks from here on may change places.
+  /// Where that scalar ends, or the segment starts: canonical ordering may move marks from here on.
   var marksStart = 0
   /// Where the segment between added tokens starts.
   private var segmentStart = 0
@@ -24,23 +23,57 @@ struct Scan {
   /// The segment's normalised text, when added tokens are to be found in that.
   private var normalized: NormalizedText?
 
-  init(_ model: TokenizerModel, _ text: UnsafeBufferPointer<UInt8>, limit: Int, word: WordBuffer) {
+  /// The tokens of a text, read until there are more than `limit` of them.
+  ///
+  /// - Parameter isTraced: the places of the tokens are wanted as well.
+  static func run(
+    _ pipeline: Pipeline, _ model: Model, _ text: String, limit: Int, isTraced: Bool
+  ) -> TokenList {
+    var text = text
+    let characters = model.maximumCharacters
+    return text.withUTF8 { bytes in
+      withUnsafeTemporaryAllocation(of: UInt8.self, capacity: characters * 4) { room in
+        // SAFETY: both buffers have the sizes that WordBuffer asks for, and outlive the scan.
+        withUnsafeTemporaryAllocation(of: Span.self, capacity: isTraced ? characters * 4 : 0) { spans in
+          let word = WordBuffer(room, spans, maximumCharacters: characters)
+          var scan = Scan(pipeline, model, bytes, limit: limit, word: word)
+          scan.run()
+          return scan.found
+        }
+      }
+    }
+  }
+
+  /// The bytes that the normaliser makes of a short text, whatever added tokens are in it.
+  static func normalize(_ text: String, _ pipeline: Pipeline, _ model: Model) -> [UInt8] {
+    var text = text
+    return text.withUTF8 { bytes in
+      let empty = WordBuffer(.init(start: nil, count: 0), .init(start: nil, count: 0), maximumCharacters: 0)
+      var scan = Scan(pipeline, model, bytes, limit: 0, word: empty)
+      return scan.normalizedBytes()
+    }
+  }
+
+  private init(
+    _ pipeline: Pipeline, _ model: Model, _ text: UnsafeBufferPointer<UInt8>, limit: Int, word: WordBuffer
+  ) {
+    self.pipeline = pipeline
     self.model = model
     self.text = text
     self.limit = limit
     self.word = word
-    if !model.normalizedTokens.isEmpty { normalized = NormalizedText() }
-    ids.reserveCapacity(min(limit, text.count) &+ 1)
+    found = TokenList(capacity: min(limit, text.count) &+ 1, keepsSpans: word.isTraced)
+    if !pipeline.normalizedTokens.isEmpty { normalized = NormalizedText() }
   }
 
-  var isFull: Bool { ids.count > limit }
+  var isFull: Bool { found.ids.count > limit }
 
   /// Reads until the text ends or the limit is passed.
-  mutating func run() {
+  private mutating func run() {
     while position < text.count && !isFull {
       let byte = text[position]
-      if model.rawTokens.mayStart(with: byte), position >= addedFloor, takeAddedToken() { continue }
-      // White space that the token before has taken along.
+      if pipeline.rawTokens.mayStart(with: byte), position >= addedFloor, takeAddedToken() { continue }
+      // White space that the token before it has taken along.
       if position < segmentStart {
         position &+= 1
         continue
@@ -56,7 +89,7 @@ struct Scan {
   }
 
   /// What the normaliser makes of the whole text.
-  mutating func normalizedBytes() -> [UInt8] {
+  private mutating func normalizedBytes() -> [UInt8] {
     normalized = NormalizedText()
     while position < text.count {
       let (scalar, length) = UTF8Scalars.scalar(in: text, at: position)
@@ -71,7 +104,7 @@ struct Scan {
     var byte = first
     let start = position
     repeat {
-      let action = model.ascii[Int(byte)]
+      let action = pipeline.ascii[Int(byte)]
       if action.isSpecial {
         settleMarks(behind: start)
         return take(UInt32(byte), (position, position &+ 1))
@@ -87,7 +120,7 @@ struct Scan {
         if isFull { return }
       }
       position &+= 1
-    } while next(&byte) && byte < 0x80 && !model.ascii[Int(byte)].mayStartToken
+    } while next(&byte) && byte < 0x80 && !pipeline.ascii[Int(byte)].mayStartToken
     settleMarks(behind: start)
   }
 
@@ -107,7 +140,7 @@ struct Scan {
 
   /// Any scalar.
   private mutating func take(_ scalar: UInt32, _ span: Span) {
-    let fold = model.folding.fold(scalar)
+    let fold = pipeline.folding.fold(scalar)
     position = span.stop
     switch fold.kind {
     case .drop:
@@ -120,7 +153,7 @@ struct Scan {
       return takeMarks()
     case .sequence:
       let start = Int(fold.payload >> 4)
-      for bits in model.folding.sequences[start..<start + Int(fold.payload & 15)] {
+      for bits in pipeline.folding.sequences[start..<start + Int(fold.payload & 15)] {
         put(Fold(bits: bits), scalar, span)
       }
     case .hangul:
@@ -148,7 +181,7 @@ struct Scan {
 
   /// True when an added token starts here; the scan is then behind it.
   private mutating func takeAddedToken() -> Bool {
-    switch model.rawTokens.find(in: text, at: position, floor: segmentStart) {
+    switch pipeline.rawTokens.find(in: text, at: position, floor: segmentStart) {
     case .none: return false
     case .refused(let stop):
       addedFloor = stop
@@ -156,7 +189,7 @@ struct Scan {
     case .match(let match):
       normalized?.cut(from: match.start)
       endSegment()
-      emit(match.id, (match.start, match.stop))
+      found.append(match.id, (match.start, match.stop))
       position = match.contentStop
       addedFloor = match.contentStop
       segmentStart = match.stop
@@ -166,10 +199,10 @@ struct Scan {
     }
   }
 
-  /// True when an added token starts at `place`, where marks end then.
+  /// True when an added token starts at `place`: marks are not read beyond it.
   func addedTokenStarts(at place: Int) -> Bool {
-    guard place >= addedFloor, model.rawTokens.mayStart(with: text[place]) else { return false }
-    if case .match = model.rawTokens.find(in: text, at: place, floor: segmentStart) { return true }
+    guard place >= addedFloor, pipeline.rawTokens.mayStart(with: text[place]) else { return false }
+    if case .match = pipeline.rawTokens.find(in: text, at: place, floor: segmentStart) { return true }
     return false
   }
 
@@ -177,40 +210,24 @@ struct Scan {
     endWord()
     guard let segment = normalized else { return }
     normalized = nil
-    segment.split(by: model.normalizedTokens) { piece in
+    segment.split(by: pipeline.normalizedTokens) { piece in
       switch piece {
       case .token(let id, let span):
         endWord()
-        emit(id, span)
-      case .scalar(let scalar, let span): put(Folding.classify(scalar, .shared), scalar, span)
+        found.append(id, span)
+      case .scalar(let scalar, let span): put(Fold(normalized: scalar, .shared), scalar, span)
       }
     }
     endWord()
     normalized = NormalizedText()
   }
 
-  private mutating func emit(_ id: Int32, _ span: Span) {
-    ids.append(id)
-    if word.isTraced { spans.append(span) }
-  }
-
-  /// WordPiece: the longest piece first, again and again; the unknown token when a rest has none.
+  /// Hands the word to the model, if there is one. Kept out of line: inlined into the loop over ASCII, the model takes the
+  /// registers that the loop needs, and a text takes half as long again.
+  @inline(never)
   private mutating func endWord() {
     if word.characters == 0 { return }
-    defer { word.clear() }
-    if word.isTooLong { return emit(model.wordPiece.unknown, (word.start, word.stop)) }
-    let before = ids.count
-    let bytes = word.bytes
-    var start = 0
-    while start < bytes.count {
-      guard let piece = model.wordPiece.piece(bytes, from: start) else {
-        ids.removeSubrange(before...)
-        if word.isTraced { spans.removeSubrange(before...) }
-        return emit(model.wordPiece.unknown, (word.start, word.stop))
-      }
-      ids.append(piece.id)
-      if word.isTraced { spans.append(word.span(start..<piece.end)) }
-      start = piece.end
-    }
+    model.encode(word, into: &found)
+    word.clear()
   }
 }

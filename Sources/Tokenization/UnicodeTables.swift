@@ -1,6 +1,6 @@
-/// What the reference tokenizer knows of each code point: its categories, decompositions and lowercase letters.
+/// What the reference tokenizer knows about each code point: categories, canonical decompositions and lowercase letters.
 ///
-/// The standard library's tables are newer than the reference's and change with the toolchain, so they are not used.
+/// The standard library's tables are not used, because they are newer than the reference's and change with the toolchain.
 struct UnicodeTables: Sendable {
   struct Properties: OptionSet {
     let rawValue: UInt8
@@ -89,5 +89,99 @@ struct UnicodeTables: Sendable {
     let trails: UInt32 = 28
     let pair = [0x1100 + index / (vowels * trails), 0x1161 + index % (vowels * trails) / trails]
     return index % trails == 0 ? pair : pair + [0x11A7 + index % trails]
+  }
+}
+
+/// The word characters (`\w` of Unicode Technical Standard 18, annex C) that an added token with `single_word` must not
+/// touch. They are decoded only when there is such a token.
+struct WordCharacters: Sendable {
+  static let shared = WordCharacters()
+
+  private var ranges: [ClosedRange<Int>] = []
+
+  private init() {
+    var reader = UnicodeReader(UnicodeData.wordCharacters)
+    reader.ranges { range, _ in ranges.append(range) }
+  }
+
+  func contains(_ scalar: UInt32) -> Bool {
+    let code = Int(scalar)
+    var low = 0
+    var high = ranges.count
+    while low < high {
+      let middle = (low + high) / 2
+      if ranges[middle].upperBound < code { low = middle + 1 } else { high = middle }
+    }
+    return low < ranges.count && ranges[low].contains(code)
+  }
+}
+
+/// Reads the numbers in a string of `UnicodeData`. Each character is a digit of five bits, least significant first; its
+/// sixth bit says that more digits follow.
+struct UnicodeReader {
+  private let text: StaticString
+  private var next = 0
+
+  init(_ text: StaticString) {
+    self.text = text
+  }
+
+  var isAtEnd: Bool { next >= text.utf8CodeUnitCount }
+
+  mutating func number() -> Int {
+    var value = 0
+    var shift = 0
+    while !isAtEnd {
+      // SAFETY: `next` is below the length of the literal; all literals read here are plain ASCII.
+      let digit = Self.digit(text.utf8Start[next])
+      next += 1
+      value |= (digit & 31) << shift
+      shift += 5
+      if digit < 32 { break }
+    }
+    return value
+  }
+
+  /// Zero, minus one, one, minus two …
+  mutating func signed() -> Int {
+    let value = number()
+    return value & 1 == 0 ? value >> 1 : -(value >> 1) - 1
+  }
+
+  /// Calls `body` with each range of code points: gap to the range before, length less one.
+  mutating func ranges(_ body: (ClosedRange<Int>, inout UnicodeReader) -> Void) {
+    var after = 0
+    while !isAtEnd {
+      let first = after + number()
+      let last = first + number()
+      body(first...last, &self)
+      after = last + 1
+    }
+  }
+
+  /// Calls `body` with each mapping: gap, length less one, then each scalar as a difference.
+  mutating func mappings(_ body: (Int, [UInt32]) -> Void) {
+    var after = 0
+    while !isAtEnd {
+      let code = after + number()
+      var result: [UInt32] = []
+      var previous = code
+      for _ in 0...number() {
+        result.append(UInt32(truncatingIfNeeded: previous + signed()))
+        previous = 0x300
+      }
+      body(code, result)
+      after = code + 1
+    }
+  }
+
+  private static func digit(_ byte: UInt8) -> Int {
+    switch byte {
+    case 0x30...0x39: Int(byte) - 0x30
+    case 0x41...0x5A: Int(byte) - 0x41 + 10
+    case 0x61...0x7A: Int(byte) - 0x61 + 36
+    case 0x2D: 62
+    default: 63
+    }
   }
 }

@@ -1,53 +1,111 @@
-/// `vocab.txt`: one token a line; the line's number is its id.
+import JSON
+
+/// `vocab.txt`: the vocabulary of a folder without tokenizer.json, one token per line; the line's number is the token's id.
 struct VocabularyFile {
   private var tokens: [(text: String, id: Int32)] = []
-  private var ids: [String: Int32] = [:]
 
-  init(_ bytes: [UInt8]) throws(TokenizerError) {
-    guard bytes.count < 1 << 23 else { throw TokenizerError(key: "vocab.txt", message: "is too large") }
+  init(_ bytes: [UInt8]) throws(FieldError) {
+    guard bytes.count < 1 << 23 else { throw FieldError(key: "vocab.txt", message: "is too large") }
     var lines = bytes.split(separator: 0x0A, omittingEmptySubsequences: false)
     if lines.last?.isEmpty == true { lines.removeLast() }
     for (number, line) in lines.enumerated() {
       let line = line.last == 0x0D ? line.dropLast() : line
       guard let text = String(validating: line, as: UTF8.self) else {
-        throw TokenizerError(key: "vocab.txt", message: "line \(number + 1) is not UTF-8")
+        throw FieldError(key: "vocab.txt", message: "line \(number + 1) is not UTF-8")
       }
-      let id = Int32(truncatingIfNeeded: number)
-      tokens.append((text, id))
-      ids[text] = id
+      tokens.append((text, Int32(truncatingIfNeeded: number)))
     }
   }
 
-  func model(_ settings: TokenizerSettings) throws(TokenizerError) -> TokenizerModel {
-    let options = try settings.options()
+  func pipeline(_ settings: TokenizerSettings) throws(FieldError) -> Pipeline {
+    let normalizer = try settings.normalizer()
     let unknown = try settings.specialToken("unk_token", default: "[UNK]")
-    let wordPiece = try WordPiece(tokens: tokens, unknownToken: unknown, prefix: "##", maximumCharacters: 100)
-    let cls = try special(settings, "cls_token", "[CLS]")
-    let sep = try special(settings, "sep_token", "[SEP]")
+    guard let model = WordPiece(tokens: tokens, unknownToken: unknown, prefix: "##", maximumCharacters: 100) else {
+      throw FieldError(key: "model.unk_token", message: "\"\(unknown)\" is not in the vocabulary")
+    }
+    let cls = try special(settings, model, "cls_token", "[CLS]")
+    let sep = try special(settings, model, "sep_token", "[SEP]")
     var added = try settings.addedTokens() ?? []
     if added.isEmpty {
-      added = [cls, sep, try special(settings, "unk_token", "[UNK]")]
+      added = [cls, sep, try special(settings, model, "unk_token", "[UNK]")]
       for (key, text) in [("pad_token", "[PAD]"), ("mask_token", "[MASK]")] {
-        // A folder without them is no worse for encoding.
+        // A folder without them encodes just as well.
         let content = try settings.specialToken(key, default: text)
-        if let id = ids[content] { added.append(AddedToken(id: id, content: content)) }
+        if let id = model.id(of: content) { added.append(AddedToken(id: id, content: content)) }
       }
     }
-    let template = Template(before: [token(cls)], after: [token(sep)])
-    return TokenizerModel(wordPiece: wordPiece, options: options, added: added, template: template)
+    let template = TemplateProcessing(before: [token(cls)], after: [token(sep)])
+    return Pipeline(normalizer: normalizer, model: model, added: added, postProcessor: template)
   }
 
-  private func special(_ settings: TokenizerSettings, _ key: String, _ text: String) throws(TokenizerError)
-    -> AddedToken
-  {
+  private func special(
+    _ settings: TokenizerSettings, _ model: WordPiece, _ key: String, _ text: String
+  ) throws(FieldError) -> AddedToken {
     let content = try settings.specialToken(key, default: text)
-    guard let id = ids[content] else {
-      throw TokenizerError(key: "tokenizer_config.json: \(key)", message: "\"\(content)\" is not in vocab.txt")
+    guard let id = model.id(of: content) else {
+      throw FieldError(key: "tokenizer_config.json: \(key)", message: "\"\(content)\" is not in vocab.txt")
     }
     return AddedToken(id: id, content: content)
   }
 
   private func token(_ added: AddedToken) -> Token {
     Token(id: added.id, text: added.content, special: true, start: nil, stop: nil)
+  }
+}
+
+/// `tokenizer_config.json`: the options of BERT's tokenizer under the names that it had before tokenizer.json.
+struct TokenizerSettings {
+  private let root: JSONField?
+  let lowercases: Bool?
+  let splitsChinese: Bool?
+  let stripsAccents: Bool?
+
+  init(_ root: JSONField?) throws(FieldError) {
+    self.root = root
+    lowercases = try root?.optional("do_lower_case")?.bool()
+    splitsChinese = try root?.optional("tokenize_chinese_chars")?.bool()
+    stripsAccents = try root?.optional("strip_accents")?.bool()
+  }
+
+  /// Refuses settings that contradict tokenizer.json: there is no telling which of the two the model was trained with.
+  func check(against normalizer: BertNormalizer) throws(FieldError) {
+    let pairs = [
+      ("do_lower_case", lowercases, normalizer.lowercases),
+      ("tokenize_chinese_chars", splitsChinese, normalizer.splitsChinese),
+      ("strip_accents", stripsAccents, normalizer.stripsAccents),
+    ]
+    for (key, stated, used) in pairs where stated != nil && stated != used {
+      throw FieldError(
+        key: "tokenizer_config.json: \(key)", message: "contradicts the normalizer of tokenizer.json")
+    }
+  }
+
+  /// The normaliser of a folder without tokenizer.json.
+  func normalizer() throws(FieldError) -> BertNormalizer {
+    if let basic = root?.optional("do_basic_tokenize"), try !basic.bool() { throw basic.refused("must be true") }
+    if let kept = root?.optional("never_split"), kept.value.count > 0 { throw kept.refused("is not supported") }
+    let lowercases = lowercases ?? true
+    return BertNormalizer(
+      cleansText: true, splitsChinese: splitsChinese ?? true, stripsAccents: stripsAccents ?? lowercases,
+      lowercases: lowercases)
+  }
+
+  /// The text of a special token such as `cls_token`: a string, or an object with `content`.
+  func specialToken(_ key: String, default text: String) throws(FieldError) -> String {
+    guard let field = root?.optional(key) else { return text }
+    if let content = field.optional("content") { return try content.string() }
+    return try field.string()
+  }
+
+  /// `added_tokens_decoder`: added tokens by id, nil when it is not stated.
+  func addedTokens() throws(FieldError) -> [AddedToken]? {
+    guard let members = try root?.optional("added_tokens_decoder")?.members() else { return nil }
+    var tokens: [AddedToken] = []
+    for (name, field) in members {
+      // Int32(_:) also takes a sign, which no program writes into such a key.
+      guard let id = Int32(name), (0...9_999_999).contains(id) else { throw field.refused("the key is not an id") }
+      tokens.append(try AddedToken(id: id, field))
+    }
+    return tokens
   }
 }

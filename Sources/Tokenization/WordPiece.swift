@@ -1,22 +1,27 @@
-/// The model: a vocabulary of word starts and of continuations.
-struct WordPiece: Sendable {
-  let unknown: Int32
+import JSON
+
+/// WordPiece (Schuster and Nakajima 2012; Wu et al. 2016, arXiv 1609.08144): a vocabulary of word starts and of
+/// continuations, of which the longest that fits comes first, again and again.
+struct WordPiece: SubwordModel {
+  let texts: [String]
   /// A longer word is the unknown token as a whole.
   let maximumCharacters: Int
-  /// Text of each id; empty where an id has none.
-  private(set) var texts: [String]
-  private var trie = ByteTrie()
+  private let unknown: Int32
+  private let trie: ByteTrie
   private let starts: UInt32
   private let continuations: UInt32
 
-  /// - Parameter tokens: text and id of each entry, in the order of the file.
-  init(
-    tokens: [(text: String, id: Int32)], unknownToken: String, prefix: String, maximumCharacters: Int
-  ) throws(TokenizerError) {
+  /// - Parameters:
+  ///   - tokens: text and id of each entry, in the order of the file.
+  ///   - prefix: what the vocabulary puts before the text of a continuation.
+  /// - Returns: nil when the vocabulary does not have `unknownToken`.
+  init?(tokens: [(text: String, id: Int32)], unknownToken: String, prefix: String, maximumCharacters: Int) {
+    precondition(maximumCharacters > 0, "a word needs room for a character")
+    var trie = ByteTrie()
     starts = trie.addRoot()
     continuations = trie.addRoot()
     self.maximumCharacters = maximumCharacters
-    texts = [String](repeating: "", count: (tokens.map { Int($0.id) }.max() ?? -1) + 1)
+    var texts = [String](repeating: "", count: (tokens.map { Int($0.id) }.max() ?? -1) + 1)
     var found: Int32?
     let marker = Array(prefix.utf8)
     for (text, id) in tokens {
@@ -26,21 +31,42 @@ struct WordPiece: Sendable {
       trie.insert(bytes, root: starts, value: id)
       if bytes.starts(with: marker) { trie.insert(bytes.dropFirst(marker.count), root: continuations, value: id) }
     }
-    guard let found else {
-      throw TokenizerError(key: "model.unk_token", message: "\"\(unknownToken)\" is not in the vocabulary")
-    }
+    guard let found else { return nil }
     unknown = found
+    self.texts = texts
+    self.trie = trie
   }
 
-  /// Names an id that the model's own vocabulary does not have.
-  mutating func name(_ id: Int32, _ text: String) {
-    if Int(id) >= texts.count { texts += [String](repeating: "", count: Int(id) + 1 - texts.count) }
-    texts[Int(id)] = text
+  func id(of token: String) -> Int32? {
+    var node = starts
+    for byte in token.utf8 {
+      node = trie.step(node, byte)
+      if node == ByteTrie.none { return nil }
+    }
+    let value = trie.values[Int(node)]
+    return value >= 0 ? value : nil
   }
 
-  /// The longest piece of `word` from `start` on: its id and where it ends, nil when there is none.
+  /// Appends the longest pieces of a word, or the unknown token when some rest of it has none.
   @inline(__always)
-  func piece(_ word: UnsafeBufferPointer<UInt8>, from start: Int) -> (id: Int32, end: Int)? {
+  func encode(_ word: WordBuffer, into tokens: inout TokenList) {
+    if word.isTooLong { return tokens.append(unknown, (word.start, word.stop)) }
+    let before = tokens.ids.count
+    let bytes = word.bytes
+    var start = 0
+    while start < bytes.count {
+      guard let piece = piece(bytes, from: start) else {
+        tokens.truncate(to: before)
+        return tokens.append(unknown, (word.start, word.stop))
+      }
+      tokens.append(piece.id, word.span(start..<piece.end))
+      start = piece.end
+    }
+  }
+
+  /// The longest piece of `word` from `start` on: its id and where it ends; nil when there is none.
+  @inline(__always)
+  private func piece(_ word: UnsafeBufferPointer<UInt8>, from start: Int) -> (id: Int32, end: Int)? {
     var node = start == 0 ? starts : continuations
     var best: (id: Int32, end: Int)?
     var at = start
@@ -52,5 +78,21 @@ struct WordPiece: Sendable {
       if value >= 0 { best = (value, at) }
     }
     return best
+  }
+}
+
+extension WordPiece {
+  /// Reads the section `model` of tokenizer.json.
+  static func read(_ section: JSONField) throws(FieldError) -> WordPiece {
+    var tokens: [(text: String, id: Int32)] = []
+    for (text, id) in try section.required("vocab").members() { tokens.append((text, try id.tokenID())) }
+    let unknown = try section.required("unk_token")
+    let unknownToken = try unknown.string()
+    let model = WordPiece(
+      tokens: tokens, unknownToken: unknownToken,
+      prefix: try section.required("continuing_subword_prefix").string(),
+      maximumCharacters: try section.required("max_input_chars_per_word").integer(in: 1...10_000))
+    guard let model else { throw unknown.refused("\"\(unknownToken)\" is not in the vocabulary") }
+    return model
   }
 }

@@ -38,6 +38,10 @@ final class Inbox: ReplyChannel {
 struct Harness {
   let service: Service
 
+  init(service: Service) {
+    self.service = service
+  }
+
   init(
     limits: Limits = Limits(), threads: Int = 2, clock: (@Sendable () -> UInt64)? = nil,
     longestExportHeader: Int? = nil, store: CollectionStore? = nil

@@ -5,7 +5,7 @@ import Tokenization
 /// Against tokens that the `tokenizers` library of Hugging Face made.
 @Suite struct ReferenceTests {
   @Test func everyTextHasTheSameIdsAndPlaces() throws {
-    let tokenizer = try Tokenizer(folder: Files.model())
+    let tokenizer = try Tokenizer(ModelFolder(path: Files.model()))
     let cases = try #require(Files.fixture()["cases"]?.elements).map(Case.init)
     #expect(cases.count > 2500)
     let differences = cases.compactMap { $0.difference(from: tokenizer) }
@@ -13,7 +13,7 @@ import Tokenization
   }
 
   @Test func everyCodePointHasTheSameIds() throws {
-    let tokenizer = try Tokenizer(folder: Files.model())
+    let tokenizer = try Tokenizer(ModelFolder(path: Files.model()))
     let expected = try #require(Files.fixture()["blocks"]).strings()
     #expect(expected.count == 0x110000 / 8192)
     for (block, hash) in expected.enumerated() {
@@ -36,14 +36,14 @@ import Tokenization
     for variant in variants {
       let name = try #require(variant["name"]?.string)
       let file = try #require(variant["tokenizer"]?.string)
-      let tokenizer = try Files.folder(["tokenizer.json": file]) { try Tokenizer(folder: $0) }
+      let tokenizer = try Files.folder(["tokenizer.json": file]) { try Tokenizer(ModelFolder(path: $0)) }
       let cases = try #require(variant["cases"]?.elements).map(Case.init)
       #expect(cases.compactMap { $0.difference(from: tokenizer) }.prefix(3) == [], "\(name)")
     }
   }
 
   @Test func tokensCarryTheirTextAndPlace() throws {
-    let tokenizer = try Tokenizer(folder: Files.model())
+    let tokenizer = try Tokenizer(ModelFolder(path: Files.model()))
     let tokens = tokenizer.tokens("Café [MASK] embeddings 中!", addSpecialTokens: true)
     #expect(tokens.map(\.text) == ["[CLS]", "cafe", "[MASK]", "em", "##bed", "##ding", "##s", "中", "!", "[SEP]"])
     #expect(tokens.map(\.special) == [true] + Array(repeating: false, count: 8) + [true])

@@ -3,7 +3,7 @@ import Tokenization
 
 @Suite struct TruncationTests {
   @Test func specialTokensAreKept() throws {
-    let tokenizer = try Tokenizer(folder: Files.model())
+    let tokenizer = try Tokenizer(ModelFolder(path: Files.model()))
     let text = String(repeating: "nearest neighbours ", count: 300)
     let all = tokenizer.encode(text, maxLength: 10_000)
     #expect(all.ids.count > 600 && !all.truncated)
@@ -15,7 +15,7 @@ import Tokenization
   }
 
   @Test func truncationIsExactAtTheLimit() throws {
-    let tokenizer = try Tokenizer(folder: Files.model())
+    let tokenizer = try Tokenizer(ModelFolder(path: Files.model()))
     let text = String(repeating: "a ", count: 254)
     #expect(tokenizer.encode(text, maxLength: 256).truncated == false)
     #expect(tokenizer.encode(text + "   \u{0} \u{301}", maxLength: 256).truncated == false)
@@ -24,7 +24,7 @@ import Tokenization
   }
 
   @Test func lengthsBelowTheTemplateDoNotTrap() throws {
-    let tokenizer = try Tokenizer(folder: Files.model())
+    let tokenizer = try Tokenizer(ModelFolder(path: Files.model()))
     #expect(tokenizer.encode("", maxLength: 256).ids == [101, 102])
     #expect(tokenizer.encode("a", maxLength: 2).ids == [101, 102])
     #expect(tokenizer.encode("a", maxLength: 1).ids == [101])
@@ -36,7 +36,7 @@ import Tokenization
   }
 
   @Test func aLongTextCostsNoMoreThanItsBeginning() throws {
-    let tokenizer = try Tokenizer(folder: Files.model())
+    let tokenizer = try Tokenizer(ModelFolder(path: Files.model()))
     let short = String(repeating: "the quick brown fox ", count: 100)
     let long = String(repeating: "the quick brown fox ", count: 50_000)
     var ids: [Int32] = []
@@ -50,7 +50,7 @@ import Tokenization
 
   @Test(arguments: ["a", " ", "\u{301}", "\u{302e}\u{1d165}", "\u{1d15e}", "\u{200b}", "각", "é", "[CLS", "##"])
   func aMillionOfAnythingIsLinear(_ unit: String) throws {
-    let tokenizer = try Tokenizer(folder: Files.model())
+    let tokenizer = try Tokenizer(ModelFolder(path: Files.model()))
     let text = "x" + String(repeating: unit, count: 1_000_000 / unit.unicodeScalars.count)
     let time = ContinuousClock().measure {
       #expect(tokenizer.encode(text, maxLength: 256).ids.count <= 256)

@@ -17,14 +17,17 @@ enum { NF_SUCCESS = 0, NF_OUT_OF_MEMORY = 1, NF_NOT_SUPPORTED = 3 };
 // "out_of_memory", "invalid_arguments": the library's name of a status.
 const char *nf_onednn_status_name(int status);
 
+// For tests: this thread's next call for a dense layer fails with `status`; NF_SUCCESS takes that back.
+void nf_fail_next(int status);
+
 typedef struct nf_linear nf_linear;
 
 typedef enum nf_activation { NF_IDENTITY = 0, NF_GELU_ERF = 1, NF_GELU_TANH = 2, NF_RELU = 3 } nf_activation;
 
 // A dense layer y = activation(x·Wᵀ + b): `weights` is [outputs, inputs] row-major, `bias` [outputs] or NULL. The weights
-// are repacked for this processor; the arguments are not kept. NULL on failure, with a message in `error`.
-nf_linear *nf_linear_create(int64_t inputs, int64_t outputs, const float *weights, const float *bias,
-                            nf_activation activation, char *error, size_t error_size);
+// are repacked for this processor; the arguments are not kept. On success `*layer` is the caller's to destroy.
+int nf_linear_create(int64_t inputs, int64_t outputs, const float *weights, const float *bias, nf_activation activation,
+                     nf_linear **layer);
 void nf_linear_destroy(nf_linear *layer);
 
 // x is [rows, inputs], y [rows, outputs], both with room for nf_linear_padded_rows(rows) rows: the rows between are read

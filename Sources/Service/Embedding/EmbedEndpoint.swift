@@ -1,7 +1,7 @@
+import Encoder
 import HTTP1
 import JSON
 import Safetensors
-import SentenceEncoder
 import SimilarityCore
 
 /// `POST /embed`: texts or token ids to vectors, in text-embeddings-inference's shape. Unknown fields are ignored, as they are there:

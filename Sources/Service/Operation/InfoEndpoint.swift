@@ -1,5 +1,5 @@
+import Encoder
 import JSON
-import SentenceEncoder
 import SimilarityCore
 import VectorStore
 
@@ -94,7 +94,7 @@ struct InfoEndpoint: Sendable {
     }
     writer.member("max_concurrent_requests", configuration.maxConnections)
     writer.member("max_input_length", encoder.maxSequenceLength)
-    writer.member("max_batch_tokens", Batcher.mostTokens)
+    writer.member("max_batch_tokens", Batcher<[Int32]>.mostTokens)
     writer.member("max_batch_requests", orNull: nil)
     writer.member("max_client_batch_size", configuration.limits.maxInputs)
     // What `truncate` is unless a request says otherwise.

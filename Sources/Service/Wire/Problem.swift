@@ -1,8 +1,8 @@
 import Contrastive
+import Encoder
 import HTTP1
 import JSON
 import Safetensors
-import SentenceEncoder
 import SimilarityCore
 import VectorStore
 
@@ -196,10 +196,12 @@ extension Problem {
 
   private init(_ error: EncodingFailure) {
     switch error {
-    case .invalidSequence(let index), .notFinite(let index):
+    case .invalidInput(let index), .notFinite(let index):
       self.init(500, "the encoder could not compute a vector", param: "inputs[\(index)]")
-    case .productFailed:
-      self = .internalError
+    case .matrixLibrary:
+      self.init(500, "the matrix library failed")
+    case .outOfMemory:
+      self.init(503, "there is not enough memory to encode the inputs")
     }
   }
 }

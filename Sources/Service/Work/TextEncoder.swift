@@ -1,5 +1,5 @@
+import Encoder
 import Platform
-import SentenceEncoder
 import SimilarityCore
 
 /// How a text becomes a sequence.
@@ -25,9 +25,9 @@ struct VectorShape: Sendable {
 /// Texts in, vectors out: tokenization here, batches by the batcher.
 final class TextEncoder: Sendable {
   let encoder: SentenceEncoder
-  private let batcher: Batcher
+  private let batcher: Batcher<[Int32]>
 
-  init(encoder: SentenceEncoder, batcher: Batcher) {
+  init(encoder: SentenceEncoder, batcher: Batcher<[Int32]>) {
     self.encoder = encoder
     self.batcher = batcher
   }
@@ -69,10 +69,12 @@ final class TextEncoder: Sendable {
     finish: @escaping @Sendable (Matrix) throws -> Void
   ) {
     let began = SystemClock.monotonic
-    batcher.encode(sequences, for: call) { result in
-      call.add(.encode, since: began)
-      call.perform { try finish(try self.shaped(try result.get(), shape)) }
-    }
+    batcher.encode(
+      sequences, isAbandoned: { call.isAbandoned },
+      finish: { result in
+        call.add(.encode, since: began)
+        call.perform { try finish(try self.shaped(try result.get(), shape)) }
+      })
   }
 
   /// - Throws: ``Problem`` when a row has no direction that could be normalised.

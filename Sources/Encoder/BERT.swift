@@ -1,20 +1,45 @@
+import COneDNN
+import JSON
+import Safetensors
 import SimilarityCore
 
 /// The BERT forward pass over sequences packed one after another, without padding.
 ///
 /// Every step works on rows or on one sequence, never across sequences: a text's vector has the same bytes alone and in
 /// any batch.
-struct Transformer: Sendable {
-  let configuration: EncoderConfiguration
-  let weights: EncoderWeights
-  let kernels: Kernels
+final class BERT: Architecture {
+  private let configuration: BERTConfiguration
+  private let weights: BERTWeights
+  private let kernels: Kernels
+  private let workspaces: WorkspacePool
+
+  init(_ configuration: BERTConfiguration, _ archive: SafetensorsArchive, _ kernels: Kernels) throws(EncoderError) {
+    self.configuration = configuration
+    self.kernels = kernels
+    weights = try BERTWeights(archive, configuration)
+    let attention = Kernels.attentionScratch(length: configuration.maxPositions, headWidth: configuration.headWidth)
+    workspaces = WorkspacePool(
+      Workspace.Sizes(
+        hidden: configuration.hiddenSize, intermediate: configuration.intermediateSize, attention: attention))
+  }
+
+  var hiddenSize: Int { configuration.hiddenSize }
+  var vocabularySize: Int { configuration.vocabularySize }
+  var longestSequence: Int { configuration.maxPositions }
+
+  func forward(
+    _ sequences: [[Int32]], _ read: (UnsafePointer<Float>) -> Matrix
+  ) throws(EncodingFailure) -> Matrix {
+    let tokens = sequences.reduce(0) { $0 + $1.count }
+    return try workspaces.with(tokens: tokens) { workspace throws(EncodingFailure) in
+      try run(sequences, tokens, workspace)
+      return read(workspace.hidden)
+    }
+  }
 
   /// Runs all layers; the last hidden states are left in `workspace.hidden`, [tokens, hidden].
-  ///
-  /// - Parameter sequences: token ids, each sequence non-empty, no longer than the position table, ids in the vocabulary.
-  func forward(_ sequences: [[Int32]], _ workspace: Workspace) throws(EncodingFailure) {
+  private func run(_ sequences: [[Int32]], _ tokens: Int, _ workspace: Workspace) throws(EncodingFailure) {
     embed(sequences, workspace)
-    let tokens = sequences.reduce(0) { $0 + $1.count }
     for layer in weights.layers {
       try attend(sequences, tokens, layer, workspace)
       try feedForward(tokens, layer, workspace)
@@ -43,7 +68,7 @@ struct Transformer: Sendable {
 
   /// hidden = LayerNorm(hidden + W·Attention(hidden)).
   private func attend(
-    _ sequences: [[Int32]], _ tokens: Int, _ layer: LayerWeights, _ workspace: Workspace
+    _ sequences: [[Int32]], _ tokens: Int, _ layer: BERTLayer, _ workspace: Workspace
   ) throws(EncodingFailure) {
     let width = configuration.hiddenSize
     try layer.queryKeyValue.apply(workspace.hidden, rows: tokens, into: workspace.queryKeyValue)
@@ -61,7 +86,7 @@ struct Transformer: Sendable {
   }
 
   /// hidden = LayerNorm(hidden + W₂·activation(W₁·hidden)), tile by tile so that activations stay in cache.
-  private func feedForward(_ tokens: Int, _ layer: LayerWeights, _ workspace: Workspace) throws(EncodingFailure) {
+  private func feedForward(_ tokens: Int, _ layer: BERTLayer, _ workspace: Workspace) throws(EncodingFailure) {
     let width = configuration.hiddenSize
     for start in stride(from: 0, to: tokens, by: Workspace.rowsPerTile) {
       let rows = min(Workspace.rowsPerTile, tokens - start)

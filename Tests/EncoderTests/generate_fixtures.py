@@ -2,7 +2,7 @@
 """Writes Fixtures/poolings.json: vectors of the original model under the poolings that its own folder does not use.
 
     python -m venv VENV && VENV/bin/pip install torch transformers tokenizers numpy
-    VENV/bin/python Tests/SentenceEncoderTests/generate_fixtures.py models/all-MiniLM-L6-v2
+    VENV/bin/python Tests/EncoderTests/generate_fixtures.py models/all-MiniLM-L6-v2
 
 The vectors are not normalised. Only needed again when the cases change: the tests read the file.
 """

@@ -1,4 +1,4 @@
-import SentenceEncoder
+import Encoder
 import SimilarityCore
 import TestSupport
 import Testing
@@ -89,10 +89,10 @@ import Testing
 
   @Test func refusesSequencesItCannotRun() throws {
     let encoder = try encoder()
-    #expect(throws: EncodingFailure.invalidSequence(1)) { try encoder.encode([[101, 102], []]) }
-    #expect(throws: EncodingFailure.invalidSequence(0)) { try encoder.encode([[101, 30522, 102]]) }
-    #expect(throws: EncodingFailure.invalidSequence(0)) { try encoder.encode([[-1]]) }
-    #expect(throws: EncodingFailure.invalidSequence(0)) { try encoder.encode([[Int32](repeating: 5, count: 257)]) }
+    #expect(throws: EncodingFailure.invalidInput(1)) { try encoder.encode([[101, 102], []]) }
+    #expect(throws: EncodingFailure.invalidInput(0)) { try encoder.encode([[101, 30522, 102]]) }
+    #expect(throws: EncodingFailure.invalidInput(0)) { try encoder.encode([[-1]]) }
+    #expect(throws: EncodingFailure.invalidInput(0)) { try encoder.encode([[Int32](repeating: 5, count: 257)]) }
     #expect(try encoder.encode([]).rows == 0)
   }
 }

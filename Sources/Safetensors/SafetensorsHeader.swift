@@ -1,4 +1,31 @@
 import JSON
+import Platform
+
+/// Why bytes cannot be read as safetensors.
+public struct SafetensorsError: Error, Sendable {
+  public enum Cause: Sendable, Equatable {
+    /// The bytes are something else altogether: a file of another format, text, nothing.
+    case otherFormat
+    /// The bytes are safetensors, but damaged, or without the tensor that was asked for.
+    case malformed
+    /// The system could not open or map the file; the error number says why. The content is not at fault.
+    case system(Int32)
+  }
+
+  public let cause: Cause
+  /// What is wrong, naming the file and the tensor where there is one.
+  public let message: String
+
+  public init(_ cause: Cause = .malformed, message: String) {
+    self.cause = cause
+    self.message = message
+  }
+
+  /// The system has not enough memory to map the file.
+  public var isOutOfMemory: Bool { cause == .system(ENOMEM) }
+
+  init(_ cause: Cause, _ message: String) { self.init(cause, message: message) }
+}
 
 /// One tensor as the header states it; offsets are relative to the data.
 struct Entry: Sendable {
@@ -9,7 +36,7 @@ struct Entry: Sendable {
   var stop: Int
 }
 
-/// The checked header: 8 bytes of length (little-endian), JSON, then the data.
+/// The checked header of a file: 8 bytes of length (little-endian), JSON of that length, then the data.
 struct Header: Sendable {
   /// Longest header that the format's reference implementation reads.
   static let maximumLength = 100_000_000
@@ -19,10 +46,18 @@ struct Header: Sendable {
   var dataStart: Int
 
   init(_ file: UnsafeRawBufferPointer) throws(SafetensorsError) {
-    guard file.count >= 8 else { throw SafetensorsError(message: "\(file.count) bytes are too few for a header") }
+    if let format = OtherFormat.name(of: file) { throw SafetensorsError(.otherFormat, "it is \(format)") }
+    guard file.count >= 8 else {
+      throw SafetensorsError(.otherFormat, "\(file.count) bytes are too few for a header")
+    }
     let stated = UInt64(littleEndian: file.loadUnaligned(as: UInt64.self))
+    // What another file begins with makes a meaningless number here, so the number is not shown.
     guard stated <= UInt64(Self.maximumLength) else {
-      throw SafetensorsError(message: "a header of \(stated) bytes is over the limit of \(Self.maximumLength)")
+      throw SafetensorsError(
+        .otherFormat, "its first 8 bytes do not state a header length within the limit of \(Self.maximumLength) bytes")
+    }
+    guard file.count == 8 || file[8] == 0x7B else {
+      throw SafetensorsError(.otherFormat, "the header does not start with {")
     }
     let length = Int(stated)
     guard length <= file.count - 8 else {
@@ -30,7 +65,7 @@ struct Header: Sendable {
     }
     dataStart = 8 + length
     let text = file[8..<dataStart]
-    guard text.first == 0x7B else { throw SafetensorsError(message: "the header does not start with {") }
+    guard text.first == 0x7B else { throw SafetensorsError(.otherFormat, "the header does not start with {") }
     let root: JSONValue
     do {
       root = try JSONDocument(Array(text), maxDepth: 8).root
@@ -105,5 +140,33 @@ struct Header: Sendable {
       result.append(number)
     }
     return result
+  }
+}
+
+/// Files that are often taken for safetensors, recognised by their first bytes.
+private enum OtherFormat {
+  private static let signatures: [(bytes: [UInt8], name: String)] = [
+    ([0x93] + Array("NUMPY".utf8), "a NumPy array (.npy)"),
+    (Array("PK\u{3}\u{4}".utf8), "a zip archive, such as .npz or a PyTorch checkpoint"),
+    ([0x1F, 0x8B], "compressed with gzip"),
+    (Array("GGUF".utf8), "a GGUF model"),
+    (Array("PAR1".utf8), "a Parquet table"),
+    ([0x89, 0x48, 0x44, 0x46], "an HDF5 file"),
+  ]
+
+  /// What the file is, as a phrase that follows "it is"; nil when it is not recognised, as safetensors never is.
+  ///
+  /// The first 8 bytes of safetensors are a length of at most ``Header/maximumLength``, so that bytes 4 to 7 are zero: only
+  /// files that break this are looked at, and a length that happens to look like a signature is not mistaken for one.
+  static func name(of file: UnsafeRawBufferPointer) -> String? {
+    guard file.prefix(8).dropFirst(4).contains(where: { $0 != 0 }) else { return nil }
+    if let known = signatures.first(where: { file.starts(with: $0.bytes) }) { return known.name }
+    let beginning = file.prefix(64)
+    guard beginning.allSatisfy({ $0 >= 0x20 && $0 < 0x7F || (0x09...0x0D).contains($0) || $0 >= 0x80 }),
+      // A character may be cut in two at the end.
+      (0...3).contains(where: { String(validating: beginning.dropLast($0), as: UTF8.self) != nil })
+    else { return nil }
+    let first = beginning.first { $0 > 0x20 }
+    return first == 0x7B || first == 0x5B ? "JSON" : "text"
   }
 }

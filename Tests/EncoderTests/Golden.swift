@@ -32,7 +32,7 @@ struct GoldenPoolings: Decodable {
   let cases: [Case]
 
   static func load() throws -> GoldenPoolings {
-    let path = "\(ModelFolder.repository)/Tests/SentenceEncoderTests/Fixtures/poolings.json"
+    let path = "\(ModelFolder.repository)/Tests/EncoderTests/Fixtures/poolings.json"
     return try JSONDecoder().decode(GoldenPoolings.self, from: Data(contentsOf: URL(fileURLWithPath: path)))
   }
 }

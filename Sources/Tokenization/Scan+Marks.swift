@@ -1,13 +1,14 @@
+/// A combining mark on its way through canonical ordering.
+private struct Mark {
+  var scalar: UInt32
+  var combiningClass: UInt8
+  /// It came out of the scalar before it, by decomposition.
+  var isInserted: Bool
+}
+
 /// Marks that stay after `strip_accents` and have a combining class: canonical ordering may move them, and with them
 /// the place in the text that each is said to come from. Rare, so clarity goes before speed here.
 extension Scan {
-  private struct Mark {
-    var scalar: UInt32
-    var combiningClass: UInt8
-    /// It came out of the scalar before it, by decomposition.
-    var isInserted: Bool
-  }
-
   /// Reads a scalar that `Folding` calls `.reorder`, and all marks around it.
   mutating func takeMarks() {
     let unicode = UnicodeTables.shared
@@ -33,7 +34,7 @@ extension Scan {
     }
     while position < text.count, !addedTokenStarts(at: position) {
       let (scalar, length) = UTF8Scalars.scalar(in: text, at: position)
-      if !(model.folding.options.cleansText && unicode.properties(of: scalar).contains(.removed)) {
+      if !(pipeline.folding.normalizer.cleansText && unicode.properties(of: scalar).contains(.removed)) {
         let parts = unicode.decomposition(of: scalar)
         if unicode.combiningClass(of: parts[0]) == 0 { break }
         append(parts, from: 0, isFirstInserted: false, to: &marks)
@@ -69,7 +70,7 @@ extension Scan {
 
   private mutating func putFolded(_ scalar: UInt32, _ span: Span) {
     let unicode = UnicodeTables.shared
-    let outputs = model.folding.options.lowercases ? unicode.lowercase(scalar) : [scalar]
-    for output in outputs { put(Folding.classify(output, unicode), output, span) }
+    let outputs = pipeline.folding.normalizer.lowercases ? unicode.lowercase(scalar) : [scalar]
+    for output in outputs { put(Fold(normalized: output, unicode), output, span) }
   }
 }

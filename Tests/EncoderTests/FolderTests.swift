@@ -1,5 +1,5 @@
+import Encoder
 import Foundation
-import SentenceEncoder
 import TestSupport
 import Testing
 
@@ -31,12 +31,12 @@ import Testing
   /// What `SentenceEncoder` says about the folder with one text of `file` replaced.
   private func refusal(_ file: String, _ text: String, _ replacement: String) throws -> String {
     let before = try original(file)
-    #expect(before.contains(text))
+    #expect(before.contains(text), "\(file) has no \(text)")
     do {
       _ = try load(file, before.replacingOccurrences(of: text, with: replacement))
       return "accepted"
-    } catch let error as EncoderError {
-      return error.key
+    } catch EncoderError.folder(let key, _) {
+      return key
     }
   }
 
@@ -78,11 +78,13 @@ import Testing
       #expect(throws: EncoderError.self) { try load(file, nil) }
       do {
         _ = try load(file, nil)
-      } catch let error as EncoderError {
-        #expect(error.key.hasPrefix(file))
+      } catch EncoderError.folder(let key, _) {
+        #expect(key == file)
       }
     }
-    #expect(throws: EncoderError.self) { try load("model.safetensors", "not a checkpoint") }
+    let error = #expect(throws: EncoderError.self) { try load("model.safetensors", "not a checkpoint") }
+    #expect(error?.description.hasPrefix("model.safetensors: /") == true)
+    #expect(error?.description.hasSuffix("/model.safetensors is not a safetensors file: it is text") == true)
   }
 
   @Test func poolsAsTheFolderSays() throws {

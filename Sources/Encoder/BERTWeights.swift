@@ -1,0 +1,126 @@
+import COneDNN
+import JSON
+import Safetensors
+
+/// `config.json` of a BERT encoder (Devlin et al. 2018, arXiv 1810.04805): names as in the file.
+struct BERTConfiguration: Sendable, Equatable {
+  enum Activation: String, Sendable, CaseIterable {
+    /// x·Φ(x).
+    case gelu
+    /// The tanh approximation of it.
+    case geluNew = "gelu_new"
+    case geluTanh = "gelu_pytorch_tanh"
+    case relu
+  }
+
+  let hiddenSize: Int
+  let hiddenLayers: Int
+  let attentionHeads: Int
+  let intermediateSize: Int
+  let activation: Activation
+  let layerNormEpsilon: Float
+  let vocabularySize: Int
+  /// Rows of the position table.
+  let maxPositions: Int
+
+  var headWidth: Int { hiddenSize / attentionHeads }
+
+  /// - Throws: ``FieldError`` naming the key that is missing, malformed or not supported.
+  init(_ file: JSONField) throws(FieldError) {
+    _ = try file.optional("position_embedding_type")?.string(oneOf: ["absolute"])
+    for flag in ["is_decoder", "add_cross_attention"] {
+      if let field = file.optional(flag), try field.bool() {
+        throw field.refused("'true' is not supported; supported: false")
+      }
+    }
+    let known = Activation.allCases.map(\.rawValue)
+    activation = Activation(rawValue: try file.optional("hidden_act")?.string(oneOf: known) ?? "gelu") ?? .gelu
+    hiddenSize = try Self.size("hidden_size", in: file)
+    hiddenLayers = try Self.size("num_hidden_layers", in: file)
+    attentionHeads = try Self.size("num_attention_heads", in: file)
+    intermediateSize = try Self.size("intermediate_size", in: file)
+    vocabularySize = try Self.size("vocab_size", in: file)
+    maxPositions = try Self.size("max_position_embeddings", in: file)
+    layerNormEpsilon = Float(try file.optional("layer_norm_eps")?.number() ?? 1e-12)
+    guard hiddenSize.isMultiple(of: attentionHeads) else {
+      throw file.refused("num_attention_heads", "does not divide hidden_size")
+    }
+  }
+
+  /// A size, bounded so that no product of two overflows.
+  private static func size(_ key: String, in file: JSONField) throws(FieldError) -> Int {
+    try file.required(key).integer(in: 1...1 << 24)
+  }
+}
+
+extension BERTConfiguration.Activation {
+  var shim: nf_activation {
+    switch self {
+    case .gelu: NF_GELU_ERF
+    case .geluNew, .geluTanh: NF_GELU_TANH
+    case .relu: NF_RELU
+    }
+  }
+}
+
+/// One transformer layer (Devlin et al. 2018; post-norm, as in Vaswani et al. 2017).
+struct BERTLayer: Sendable {
+  /// Queries, keys and values in one product: [hidden → 3·hidden].
+  let queryKeyValue: Linear
+  let attentionOutput: Linear
+  let attentionNorm: NormWeights
+  let intermediate: Linear
+  let output: Linear
+  let outputNorm: NormWeights
+}
+
+/// All weights of a BERT encoder, read from memory-mapped safetensors.
+struct BERTWeights: Sendable {
+  /// [vocabulary, hidden], read where the file is mapped.
+  let words: WordTable
+  /// [positions, hidden]: the position's vector plus that of token type 0, which every token of a single text has.
+  let positions: [Float]
+  let embeddingNorm: NormWeights
+  let layers: [BERTLayer]
+
+  init(_ archive: SafetensorsArchive, _ configuration: BERTConfiguration) throws(EncoderError) {
+    let isTaskModel = archive.tensor("bert.embeddings.word_embeddings.weight") != nil
+    let source = WeightSource(archive, prefix: isTaskModel ? "bert." : "")
+    let hidden = configuration.hiddenSize
+    words = try WordTable(source, vocabulary: configuration.vocabularySize, width: hidden)
+    let types = try source.floats("embeddings.token_type_embeddings.weight", [nil, hidden])
+    guard types.count >= hidden else {
+      throw .folder(key: "model.safetensors: embeddings.token_type_embeddings.weight", message: "is empty")
+    }
+    var positions = try source.floats("embeddings.position_embeddings.weight", [configuration.maxPositions, hidden])
+    for index in positions.indices { positions[index] += types[index % hidden] }
+    self.positions = positions
+    embeddingNorm = try source.norm("embeddings.LayerNorm", hidden)
+    var layers: [BERTLayer] = []
+    for index in 0..<configuration.hiddenLayers {
+      layers.append(try Self.layer("encoder.layer.\(index)", source, configuration))
+    }
+    self.layers = layers
+  }
+
+  private static func layer(
+    _ name: String, _ source: WeightSource, _ configuration: BERTConfiguration
+  ) throws(EncoderError) -> BERTLayer {
+    let hidden = configuration.hiddenSize
+    let inner = configuration.intermediateSize
+    var weights: [Float] = []
+    var bias: [Float] = []
+    for part in ["query", "key", "value"] {
+      weights += try source.floats("\(name).attention.self.\(part).weight", [hidden, hidden])
+      bias += try source.floats("\(name).attention.self.\(part).bias", [hidden])
+    }
+    return BERTLayer(
+      queryKeyValue: try Linear(inputs: hidden, outputs: 3 * hidden, weights: weights, bias: bias),
+      attentionOutput: try source.linear("\(name).attention.output.dense", hidden, hidden),
+      attentionNorm: try source.norm("\(name).attention.output.LayerNorm", hidden),
+      intermediate: try source.linear(
+        "\(name).intermediate.dense", hidden, inner, activation: configuration.activation.shim),
+      output: try source.linear("\(name).output.dense", inner, hidden),
+      outputNorm: try source.norm("\(name).output.LayerNorm", hidden))
+  }
+}

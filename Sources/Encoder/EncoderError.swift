@@ -1,0 +1,45 @@
+import JSON
+import Safetensors
+import SimilarityCore
+
+/// Why a model could not be loaded.
+public enum EncoderError: Error, Sendable, Equatable, CustomStringConvertible {
+  /// A file of the model folder, or a key in it, is missing, malformed or not supported.
+  case folder(key: String, message: String)
+  /// The matrix library failed, as it says; the folder is not at fault.
+  case matrixLibrary(String)
+  /// The cryptographic library failed; the folder is not at fault.
+  case cryptographicLibrary
+  /// There is not enough memory; the folder is not at fault.
+  case outOfMemory
+
+  public var description: String {
+    switch self {
+    case .folder(let key, let message): "\(key): \(message)"
+    case .matrixLibrary(let message): message
+    case .cryptographicLibrary: "the cryptographic library (libcrypto) failed to compute SHA-256"
+    case .outOfMemory: "there is not enough memory to load the model"
+    }
+  }
+}
+
+extension EncoderError {
+  init(_ error: FieldError) { self = .folder(key: error.key, message: error.message) }
+
+  /// An error of `model.safetensors`, or of the tensor `name` in it.
+  init(_ error: SafetensorsError, tensor name: String? = nil) {
+    if error.isOutOfMemory {
+      self = .outOfMemory
+    } else {
+      self = .folder(key: name.map { "model.safetensors: \($0)" } ?? "model.safetensors", message: error.message)
+    }
+  }
+
+  init(_ failure: ProductFailure) {
+    self = failure == .outOfMemory ? .outOfMemory : .matrixLibrary(failure.description)
+  }
+}
+
+extension EncodingFailure {
+  init(_ failure: ProductFailure) { self = failure == .outOfMemory ? .outOfMemory : .matrixLibrary }
+}

@@ -1,0 +1,145 @@
+import COpenSSL
+import JSON
+import Safetensors
+import SimilarityCore
+import Tokenization
+
+/// A text encoder in a folder of the Hugging Face layout: a tokenizer, an architecture with its weights, and a pooling that
+/// makes one vector of the hidden states of a text's tokens.
+public struct SentenceEncoder: BatchEncoder {
+  public let tokenizer: Tokenizer
+  public let pooling: Pooling
+  /// `modules.json` ends in a Normalize module: the folder's own vectors have length 1.
+  public let normalizes: Bool
+  /// Longest sequence in tokens, the special ones included.
+  public let maxSequenceLength: Int
+  public let fingerprint: String
+  /// The last part of the folder's path.
+  public let name: String
+  /// Texts that may be put before an input, by name (`config_sentence_transformers.json`).
+  public let prompts: [String: String]
+  private let architecture: any Architecture
+  private let kernels: Kernels
+
+  /// - Throws: ``EncoderError``; it names the file and key that is missing, malformed or not supported.
+  public init(folder path: String, kernels: Kernels = .active) throws(EncoderError) {
+    let folder = ModelFolder(path: path)
+    let description: Family.Description
+    let modules: SentenceModules
+    do throws(FieldError) {
+      let configuration = try folder.requiredJSON("config.json")
+      description = try Family.description(configuration)
+      modules = try SentenceModules(folder)
+      tokenizer = try Tokenizer(folder)
+      guard tokenizer.vocabularySize <= description.vocabularySize else {
+        throw configuration.refused(
+          "vocab_size",
+          "\(description.vocabularySize) is smaller than the tokenizer's \(tokenizer.vocabularySize)")
+      }
+      guard description.longestSequence >= 2 else {
+        throw configuration.refused(
+          "max_position_embeddings", "\(description.longestSequence) leaves no room for text")
+      }
+    } catch {
+      throw EncoderError(error)
+    }
+    let longest = min(description.longestSequence, modules.maxSequenceLength ?? description.longestSequence)
+    let archive: SafetensorsArchive
+    do {
+      archive = try SafetensorsArchive(memoryMapping: "\(path)/model.safetensors")
+    } catch {
+      throw EncoderError(error)
+    }
+    architecture = try description.load(archive, kernels)
+    fingerprint = try Self.fingerprint(
+      of: folder, archive, settings: "\(modules.pooling.rawValue) \(modules.normalizes) \(longest)")
+    prompts = modules.prompts
+    name = path.split(separator: "/").last.map(String.init) ?? path
+    maxSequenceLength = longest
+    pooling = modules.pooling
+    normalizes = modules.normalizes
+    self.kernels = kernels
+    // The fingerprint has read it all; most of it is packed by now, and of the word vectors few are used.
+    archive.releasePages()
+  }
+
+  /// An encoder around another architecture, with the tokenizer, prompts and pooling of `other`.
+  package init(_ architecture: any Architecture, named name: String, fingerprint: String, like other: SentenceEncoder) {
+    precondition(architecture.vocabularySize >= other.tokenizer.vocabularySize, "the vocabulary is too small")
+    precondition(architecture.longestSequence >= 2, "there is no room for text")
+    self.architecture = architecture
+    self.name = name
+    self.fingerprint = fingerprint
+    tokenizer = other.tokenizer
+    pooling = other.pooling
+    normalizes = other.normalizes
+    maxSequenceLength = min(other.maxSequenceLength, architecture.longestSequence)
+    prompts = other.prompts
+    kernels = other.kernels
+  }
+
+  /// Values of a vector.
+  public var dimension: Int { architecture.hiddenSize }
+
+  /// The tokens of each sequence.
+  public func costs(of sequences: [[Int32]]) -> [Int] { sequences.map(\.count) }
+
+  /// The pooled vectors of token sequences, as ``BatchEncoder/encode(_:)``. Give it a few hundred tokens at a time.
+  public func encode(_ sequences: [[Int32]]) throws(EncodingFailure) -> Matrix {
+    for (index, sequence) in sequences.enumerated() {
+      guard !sequence.isEmpty, sequence.count <= maxSequenceLength,
+        sequence.allSatisfy({ $0 >= 0 && Int($0) < architecture.vocabularySize })
+      else { throw .invalidInput(index) }
+    }
+    let pooled = try architecture.forward(sequences) { pool(sequences, $0) }
+    for index in 0..<pooled.rows where !pooled.row(index).allSatisfy(\.isFinite) { throw .notFinite(index) }
+    return pooled
+  }
+
+  private func pool(_ sequences: [[Int32]], _ hidden: UnsafePointer<Float>) -> Matrix {
+    Matrix(rows: sequences.count, columns: dimension) { out in
+      var states = hidden
+      for (index, sequence) in sequences.enumerated() {
+        let row = UnsafeMutableBufferPointer(rebasing: out[index * dimension..<(index + 1) * dimension])
+        switch pooling {
+        case .mean: kernels.mean(states, rows: sequence.count, into: row)
+        case .max: kernels.maximum(states, rows: sequence.count, into: row)
+        case .cls: _ = row.update(from: UnsafeBufferPointer(start: states, count: dimension))
+        }
+        states += sequence.count * dimension
+      }
+    }
+  }
+}
+
+extension SentenceEncoder {
+  /// SHA-256 (FIPS 180-4) over settings, configuration, vocabulary and all tensors, as 64 hexadecimal digits.
+  private static func fingerprint(
+    of folder: ModelFolder, _ archive: SafetensorsArchive, settings: String
+  ) throws(EncoderError) -> String {
+    guard let state = nf_sha256_begin() else { throw .cryptographicLibrary }
+    var failed = update(state, Array(settings.utf8))
+    for name in ["config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt"] {
+      do throws(FieldError) {
+        if let bytes = try folder.bytes(of: name) { failed |= update(state, bytes) }
+      } catch {
+        throw EncoderError(error)
+      }
+    }
+    for tensor in archive.names.sorted().compactMap({ archive.tensor($0) }) {
+      // SAFETY: the view keeps its bytes alive.
+      failed |= nf_sha256_update(state, tensor.bytes.baseAddress, tensor.bytes.count)
+    }
+    var digest = [UInt8](repeating: 0, count: 32)
+    failed |= nf_sha256_finish(state, &digest)
+    guard failed == 0 else { throw .cryptographicLibrary }
+    return digest.map { byte in
+      let digits = String(byte, radix: 16)
+      return byte < 16 ? "0" + digits : digits
+    }.joined()
+  }
+
+  private static func update(_ state: OpaquePointer, _ bytes: [UInt8]) -> Int32 {
+    bytes.withUnsafeBytes { nf_sha256_update(state, $0.baseAddress, $0.count) }
+  }
+}

@@ -1,0 +1,73 @@
+import JSON
+import Tokenization
+
+/// How token vectors become one sentence vector.
+public enum Pooling: String, Sendable {
+  case mean
+  case cls
+  case max
+}
+
+/// What Sentence Transformers keeps beside the transformer: `modules.json`, `1_Pooling/config.json`,
+/// `sentence_bert_config.json` and `config_sentence_transformers.json`. Each is optional but for the pooling that modules.json
+/// names.
+struct SentenceModules {
+  var pooling = Pooling.mean
+  /// The folder's own vectors are divided by their Euclidean norm.
+  var normalizes = false
+  /// Longest sequence in tokens; nil where the folder does not limit it.
+  var maxSequenceLength: Int?
+  /// Texts that may be put before an input, by name.
+  var prompts: [String: String] = [:]
+
+  private static let supported: [String: Pooling] = [
+    "pooling_mode_mean_tokens": .mean, "pooling_mode_cls_token": .cls, "pooling_mode_max_tokens": .max,
+  ]
+
+  /// A folder without `modules.json` is a bare transformer: mean pooling, as Sentence Transformers does.
+  ///
+  /// - Throws: ``FieldError`` for a module or a pooling mode that is not supported.
+  init(_ folder: ModelFolder) throws(FieldError) {
+    if let file = try folder.json("modules.json") { try readModules(file, folder) }
+    if let field = try folder.json("sentence_bert_config.json")?.optional("max_seq_length") {
+      // Less than two tokens leave no room for text.
+      maxSequenceLength = try field.integer(in: 2...Int.max)
+    }
+    if let prompts = try folder.json("config_sentence_transformers.json")?.optional("prompts") {
+      for (name, value) in prompts.value.members ?? [] { self.prompts[name] = value.string }
+    }
+  }
+
+  private mutating func readModules(_ file: JSONField, _ folder: ModelFolder) throws(FieldError) {
+    for (position, module) in try file.elements().enumerated() {
+      let type = module.optional("type")
+      let name = type?.value.string ?? ""
+      switch (position, name.split(separator: ".").last) {
+      case (0, "Transformer"):
+        break
+      case (1, "Pooling"):
+        let path = module.optional("path")?.value.string ?? "1_Pooling"
+        pooling = try Self.pooling(try folder.requiredJSON("\(path)/config.json"))
+      case (2, "Normalize"):
+        normalizes = true
+      default:
+        throw module.refused(
+          "type", "\"\(name)\" is not supported; supported: Transformer, Pooling and Normalize, in this order")
+      }
+    }
+  }
+
+  private static func pooling(_ file: JSONField) throws(FieldError) -> Pooling {
+    var chosen: [Pooling] = []
+    for (key, value) in file.value.members ?? [] where key.hasPrefix("pooling_mode") && value.bool == true {
+      guard let pooling = supported[key] else {
+        throw file.refused(key, "is not supported; supported: \(supported.keys.sorted().joined(separator: ", "))")
+      }
+      chosen.append(pooling)
+    }
+    guard let pooling = chosen.first, chosen.count == 1 else {
+      throw file.refused("pooling_mode", "exactly one mode must be true, not \(chosen.count)")
+    }
+    return pooling
+  }
+}

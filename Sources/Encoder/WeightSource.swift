@@ -1,0 +1,90 @@
+import COneDNN
+import Safetensors
+
+/// Tensors of a checkpoint by name, checked against the shape that the configuration promises.
+struct WeightSource {
+  private let archive: SafetensorsArchive
+  /// What all names begin with: checkpoints of task models keep the encoder below the name of its family.
+  private let prefix: String
+
+  init(_ archive: SafetensorsArchive, prefix: String) {
+    self.archive = archive
+    self.prefix = prefix
+  }
+
+  /// The values of `name`, whose shape must be `shape`; nil stands for any size.
+  func floats(_ name: String, _ shape: [Int?]) throws(EncoderError) -> [Float] {
+    let tensor = try tensor(name, shape)
+    do {
+      return try tensor.floats()
+    } catch {
+      throw EncoderError(error, tensor: prefix + name)
+    }
+  }
+
+  /// The tensor `name` in place, checked likewise.
+  func tensor(_ name: String, _ shape: [Int?]) throws(EncoderError) -> TensorView {
+    let key = "model.safetensors: \(prefix)\(name)"
+    guard let tensor = archive.tensor(prefix + name) else { throw .folder(key: key, message: "is missing") }
+    guard tensor.shape.count == shape.count, zip(tensor.shape, shape).allSatisfy({ $1 == nil || $0 == $1 }) else {
+      let expected = shape.map { $0.map { "\($0)" } ?? "any" }.joined(separator: ", ")
+      throw .folder(key: key, message: "has shape \(tensor.shape), expected [\(expected)]")
+    }
+    return tensor
+  }
+
+  func norm(_ name: String, _ width: Int) throws(EncoderError) -> NormWeights {
+    // Checkpoints converted from TensorFlow keep its names.
+    let old = archive.tensor("\(prefix)\(name).gamma") != nil
+    return NormWeights(
+      gamma: try floats("\(name).\(old ? "gamma" : "weight")", [width]),
+      beta: try floats("\(name).\(old ? "beta" : "bias")", [width]))
+  }
+
+  func linear(
+    _ name: String, _ inputs: Int, _ outputs: Int, activation: nf_activation = NF_IDENTITY
+  ) throws(EncoderError) -> Linear {
+    try Linear(
+      inputs: inputs, outputs: outputs, weights: try floats("\(name).weight", [outputs, inputs]),
+      bias: try floats("\(name).bias", [outputs]), activation: activation)
+  }
+}
+
+/// Scale and shift of one LayerNorm.
+struct NormWeights: Sendable {
+  let gamma: [Float]
+  let beta: [Float]
+}
+
+/// The vectors of the vocabulary: the largest table of a small encoder, of which a batch touches a few rows.
+// SAFETY: `rows` points into `view` or `converted`, which are constant and live as long as the table.
+final class WordTable: @unchecked Sendable {
+  private let view: TensorView
+  /// Rows as f32 where the file holds another type; kept apart so that f32 files are never copied.
+  private let converted: UnsafeMutableBufferPointer<Float>?
+  private let rows: UnsafePointer<Float>
+  private let width: Int
+
+  init(_ source: WeightSource, vocabulary: Int, width: Int) throws(EncoderError) {
+    let name = "embeddings.word_embeddings.weight"
+    view = try source.tensor(name, [vocabulary, width])
+    self.width = width
+    // An aligned f32 tensor is read in place.
+    if view.dtype == .f32, let base = view.bytes.baseAddress, Int(bitPattern: base).isMultiple(of: 4) {
+      converted = nil
+      rows = base.assumingMemoryBound(to: Float.self)
+      return
+    }
+    let values = try source.floats(name, [vocabulary, width])
+    let copy = UnsafeMutableBufferPointer<Float>.allocate(capacity: max(1, values.count))
+    _ = copy.initialize(from: values)
+    converted = copy
+    guard let base = copy.baseAddress else { throw .folder(key: "model.safetensors: \(name)", message: "is empty") }
+    rows = UnsafePointer(base)
+  }
+
+  deinit { converted?.deallocate() }
+
+  /// The vector of token `id`, which must be in the vocabulary.
+  func row(_ id: Int32) -> UnsafePointer<Float> { rows + Int(id) * width }
+}

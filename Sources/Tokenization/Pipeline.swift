@@ -1,0 +1,55 @@
+/// Everything that a folder says about how its texts become ids, in the sections of tokenizer.json: added tokens,
+/// normaliser, pre-tokeniser, model and post-processor. It never changes once it is loaded.
+struct Pipeline: Sendable {
+  /// The normaliser and the pre-tokeniser, fused.
+  let folding: Folding
+  /// What becomes of each byte that is ASCII, and which bytes may start an added token.
+  let ascii: [ASCIIAction]
+  let model: any SubwordModel
+  let postProcessor: TemplateProcessing
+  /// Added tokens that are matched in the text as it is.
+  let rawTokens: AddedTokens
+  /// Added tokens that are matched behind the normaliser.
+  let normalizedTokens: AddedTokens
+  /// Text of each id, that of the added tokens included; empty where an id has none.
+  let texts: [String]
+
+  init(
+    normalizer: BertNormalizer, model: any SubwordModel, added: [AddedToken], postProcessor: TemplateProcessing
+  ) {
+    let folding = Folding(normalizer)
+    let bare = Pipeline(folding: folding, model: model)
+    var raw = AddedTokens()
+    var normalized = AddedTokens()
+    var texts = model.texts
+    for token in added {
+      let id = Int(token.id)
+      if id >= texts.count { texts += [String](repeating: "", count: id + 1 - texts.count) }
+      texts[id] = token.content
+      if token.normalized {
+        normalized.insert(token, spelling: model.normalize(token.content, bare))
+      } else {
+        raw.insert(token, spelling: token.content.utf8)
+      }
+    }
+    self.init(
+      folding: folding, model: model, raw: raw, normalized: normalized, texts: texts, postProcessor: postProcessor)
+  }
+
+  private init(
+    folding: Folding, model: any SubwordModel, raw: AddedTokens = AddedTokens(),
+    normalized: AddedTokens = AddedTokens(), texts: [String] = [],
+    postProcessor: TemplateProcessing = TemplateProcessing()
+  ) {
+    self.folding = folding
+    self.model = model
+    self.texts = texts
+    self.postProcessor = postProcessor
+    rawTokens = raw
+    normalizedTokens = normalized
+    ascii = (0..<256).map { byte in
+      let fold = byte < 0x80 ? folding.fold(UInt32(byte)) : Fold(.sequence, 0)
+      return ASCIIAction(fold, byte: UInt8(byte), mayStartToken: raw.mayStart(with: UInt8(byte)))
+    }
+  }
+}
