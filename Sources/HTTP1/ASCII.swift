@@ -1,4 +1,4 @@
-/// Sets of bytes, two words each, so that a test is a shift and a mask.
+/// A set of ASCII bytes in two words, so that a test is a shift and a mask.
 struct ByteSet: Sendable {
   let low: UInt64
   let high: UInt64
@@ -10,14 +10,19 @@ struct ByteSet: Sendable {
 
   /// tchar (RFC 9110, 5.6.2): letters, digits and ``!#$%&'*+-.^_`|~``.
   static let token = ByteSet(low: 0x03ff_6cfa_0000_0000, high: 0x57ff_ffff_c7ff_fffe)
-  /// What may stand in a request target (RFC 3986, 2): unreserved, sub-delims, `:@/?%`, and `[]`, which clients leave
-  /// unencoded in queries.
-  static let target = ByteSet(low: 0xafff_fff2_0000_0000, high: 0x47ff_fffe_afff_ffff)
+  /// What the parser lets into a request target, beside UTF-8: visible characters, without the `#` that would begin a
+  /// fragment.
+  static let target = ByteSet(low: 0xffff_fff6_0000_0000, high: 0x7fff_ffff_ffff_ffff)
+  /// What a path holds as it is (RFC 3986, 3.3): unreserved, sub-delims and `:@/%`.
+  static let path = ByteSet(low: 0x2fff_fff2_0000_0000, high: 0x47ff_fffe_87ff_ffff)
+  /// What a query, with its `?`, holds as it is (RFC 3986, 3.4): what a path holds, `?`, and `[]`, which belong to IPv6
+  /// addresses but which clients have always left unencoded.
+  static let query = ByteSet(low: 0xafff_fff2_0000_0000, high: 0x47ff_fffe_afff_ffff)
   /// reg-name (RFC 3986, 3.2.2): unreserved, sub-delims and `%`.
   static let registeredName = ByteSet(low: 0x2bff_7ff2_0000_0000, high: 0x47ff_fffe_87ff_fffe)
 }
 
-/// Bytes by their name in the RFCs.
+/// Bytes by their names in the RFCs, and classes of them.
 enum ASCII {
   static let tab: UInt8 = 0x09
   static let lf: UInt8 = 0x0a
@@ -54,6 +59,10 @@ enum ASCII {
     let letter = lowercased(byte) &- 0x61
     return letter < 6 ? letter &+ 10 : nil
   }
+
+  /// The HEXDIG of a value below 16, in upper case as RFC 3986, 2.1 prefers it.
+  @inline(__always)
+  static func hexDigit(_ value: UInt8) -> UInt8 { value < 10 ? zero &+ value : 0x37 &+ value }
 
   /// field-content (RFC 9110, 5.5): visible characters, SP, HTAB and obs-text.
   @inline(__always)

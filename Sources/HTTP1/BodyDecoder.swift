@@ -1,4 +1,4 @@
-/// Takes the transfer coding off a body; partial, bad or consumed like `RequestParser`.
+/// Removes the transfer coding from a body. Its contract is `partial`, `bad` or `consumed`, like that of `RequestParser`.
 public struct BodyDecoder: Sendable {
   /// What `decode` made of its input.
   public enum Progress: Sendable, Equatable {
@@ -18,24 +18,24 @@ public struct BodyDecoder: Sendable {
     case done
   }
 
-  /// What a declared length may reserve before any of it has arrived.
+  /// Bytes that a declared length may reserve before any of them has arrived.
   private static let firstReservation = 1 << 20
-  /// Extension bytes of all chunks of one body; they cost work and carry nothing.
+  /// Most bytes of extensions in all chunks of one body. They cost work and carry nothing.
   private static let maxExtensionBytes = 16_384
 
   private let limit: Int
   private let isChunked: Bool
   private let keepsBytes: Bool
   private var state: State
-  /// Bytes of the length or of the current chunk that have not arrived.
+  /// Bytes of the declared length, or of the current chunk, that have not arrived.
   private var remaining = 0
   private var sizeLine = ChunkSizeLine()
   private var extensionBytes = 0
   private var trailers: TrailerSection
-  /// Body bytes so far, without the coding.
+  /// Bytes of the body so far, without the coding.
   public private(set) var byteCount = 0
 
-  /// A decoder that throws 413 before it reads a byte beyond `limit`. With `keepsBytes` false the body is only skipped.
+  /// A decoder that throws 413 before it reads a byte beyond `limit`. With `keepsBytes` false the body is skipped.
   public init(
     _ framing: BodyFraming, limit: Int, keepsBytes: Bool = true, maxTrailerBytes: Int = 16_384, maxTrailers: Int = 100
   ) throws(RequestFailure) {
@@ -51,7 +51,7 @@ public struct BodyDecoder: Sendable {
     }
   }
 
-  /// True when nothing of the body is missing.
+  /// True when the whole body has been decoded.
   public var isDone: Bool { state == .done }
 
   /// Appends what `input` holds of the body to `body`.
@@ -107,7 +107,7 @@ public struct BodyDecoder: Sendable {
     }
   }
 
-  /// Takes a declared length or chunk size, which counts against the limit before its bytes arrive.
+  /// Checks a declared length or chunk size against the limit, before its bytes arrive.
   private mutating func admit(_ size: Int) throws(RequestFailure) {
     guard size <= limit - byteCount else {
       throw RequestFailure(status: 413, reason: "the body is longer than \(limit) bytes")
@@ -115,8 +115,8 @@ public struct BodyDecoder: Sendable {
     remaining = size
   }
 
-  /// Grows `body` fourfold at a time: an announced length costs memory only as its bytes arrive, and a long body is
-  /// still copied less than once more.
+  /// Appends, growing a body of declared length fourfold at a time. So memory is taken only as bytes arrive, and growing
+  /// still copies less than the length of the body in all.
   private func append(_ bytes: Span<UInt8>, to body: inout [UInt8]) {
     let needed = body.count &+ bytes.count
     if needed > body.capacity {

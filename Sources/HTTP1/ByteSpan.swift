@@ -1,4 +1,5 @@
-// The unsafe corner of HTTP1: block copies and literals, which the standard library does not offer for spans yet.
+// All unsafe code of HTTP1: block copies and comparisons with literals, which the standard library does not offer for
+// spans yet.
 
 extension Array where Element == UInt8 {
   /// A copy of the bytes.
@@ -10,7 +11,7 @@ extension Array where Element == UInt8 {
   /// Appends the bytes in one block copy.
   @inline(__always)
   mutating func append(copying span: Span<UInt8>) {
-    // SAFETY: as above.
+    // SAFETY: the pointer is used only inside the closure, while `span` is alive, and for exactly its length.
     span.withUnsafeBufferPointer { self.append(contentsOf: $0) }
   }
 
@@ -37,7 +38,7 @@ extension ArraySlice<UInt8> {
     }
   }
 
-  /// Without the SP and HTAB at both ends. No other white space exists in HTTP (RFC 9110, 5.6.3).
+  /// Without SP and HTAB at both ends, the only white space within a line of HTTP (RFC 9110, 5.6.3).
   var trimmed: ArraySlice<UInt8> {
     var rest = self
     while let first = rest.first, ASCII.isBlank(first) { rest.removeFirst() }

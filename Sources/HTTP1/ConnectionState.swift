@@ -1,8 +1,8 @@
 /// One HTTP/1.1 connection as a pure state machine: bytes, answers and the time go in, actions come out.
 ///
 /// It knows no socket, no thread and no clock. Its driver repeats `next` until it says `wait` or `close`, sends what
-/// `output` holds, and calls `expire` when `deadline` has passed. Requests are handled one at a time, so answers are in
-/// order by construction; bytes of further requests wait, up to a bound.
+/// `output` holds, and calls `expire` when `deadline` has passed. Requests are handled one at a time, so that answers
+/// cannot get out of order; the bytes of further requests wait, up to a limit.
 public struct ConnectionState: Sendable {
   /// What the driver has to do next.
   public enum Action: Sendable {
@@ -12,17 +12,17 @@ public struct ConnectionState: Sendable {
     case handle(Request)
     /// Ask the handler how to word the failure, then call `respond`.
     case fail(RequestFailure, RequestHead?)
-    /// Everything is sent: end the sending side and keep reading, so that the client can read the answer before a reset
-    /// reaches it (RFC 9112, 9.6).
+    /// Everything is sent. End the sending side and keep reading: a connection that is closed with bytes unread is reset,
+    /// and the reset may destroy the answer before the client has read it (RFC 9112, 9.6).
     case finishSending
-    /// Nothing before more bytes, an answer, sent output or the deadline.
+    /// Nothing, until bytes come, an answer comes, output is sent or the deadline passes.
     case wait
     /// Drop the connection.
     case close
   }
 
-  /// Carries nothing: what belongs to a phase rests in the properties below, and a step from phase to phase moves
-  /// it without copying.
+  /// The phases carry no values. What belongs to a phase is kept in the properties below, so that going from one phase to
+  /// the next copies nothing.
   enum Phase: Sendable {
     /// Between requests, or in the middle of a head.
     case head
@@ -30,19 +30,19 @@ public struct ConnectionState: Sendable {
     case admitting
     /// Reading the body of `head`.
     case body
-    /// Head and body are there.
+    /// The whole request has been read.
     case complete
-    /// `handle` was given out.
+    /// `handle` was returned, and its answer is awaited.
     case handling
     /// `failure` is to be answered.
     case failed
-    /// `fail` was given out.
+    /// `fail` was returned, and its answer is awaited.
     case failing
-    /// Answered early; what remains of the body is dropped.
+    /// The request was answered early, and the rest of its body is dropped.
     case discarding
-    /// No request will be read any more; the last answer may still be on its way.
+    /// No further request will be read. The last answer may still have to be sent.
     case closing
-    /// Sending side ended.
+    /// The sending side has ended, and what the client still sends is dropped.
     case lingering
     case closed
   }
@@ -50,26 +50,26 @@ public struct ConnectionState: Sendable {
   let limits: ConnectionLimits
   var phase = Phase.head
   var parser: RequestParser
-  /// The request in turn, until it is given out.
+  /// The head of the current request, until it is handed over.
   var head: RequestHead?
   var framing = BodyFraming.none
   var expectsContinue = false
   var failure: RequestFailure?
   var decoder: BodyDecoder?
   var body: [UInt8] = []
-  /// Unread input; the first `inputStart` bytes are used up.
+  /// Bytes from the client that have not been used; the first `inputStart` have.
   var input: [UInt8] = []
   var inputStart = 0
   var inputEnded = false
   var isDraining = false
-  /// What the answer in turn has to look like.
+  /// What the form of the next answer depends on.
   var context = ResponseSerializer.Context()
   var persists = false
 
   /// Bytes to send; the driver takes them with `withParts` and reports with `sent`.
   public internal(set) var output = OutputQueue()
 
-  /// Since when the phase's clock runs: connection or request idle, head begun, lingering begun.
+  /// Since when the connection has been idle, a head has been coming in, or the connection has been lingering.
   var since: UInt64
   var isFirstRequest = true
   var inputPace: Pace
@@ -85,10 +85,10 @@ public struct ConnectionState: Sendable {
     outputPace = Pace(now: now)
   }
 
-  /// Bytes are waiting to be sent.
+  /// True while bytes wait to be sent.
   public var hasOutput: Bool { output.count > 0 }
 
-  /// False while enough bytes of following requests are held already.
+  /// False while as many bytes of following requests are held as may be.
   public var wantsInput: Bool {
     switch phase {
     case .closed: false
@@ -97,42 +97,50 @@ public struct ConnectionState: Sendable {
     }
   }
 
-  /// True between requests, with nothing begun and nothing left to send: may be closed without loss.
-  public var isIdle: Bool {
-    guard !hasOutput else { return false }
+  /// True when closing the connection now would lose nothing of a request whose head is whole: each has been answered,
+  /// the answers have been sent, and the client has had the time to read the last.
+  public var isSettled: Bool {
     switch phase {
-    case .head: return input.count == inputStart && !parser.hasBegun
-    case .closed: return true
-    default: return false
+    case .head: !hasOutput
+    case .closed: true
+    default: false
     }
   }
 
-  /// True while a request is begun and not answered, or its answer is not sent.
-  public var isBusy: Bool {
-    if case .lingering = phase { return false }
-    return !isIdle
+  /// True while a request whose head is whole is not answered, or its answer is not sent.
+  public var isBusy: Bool { phase != .lingering && !isSettled }
+
+  /// True between requests, with nothing begun and nothing left to send.
+  private var isIdle: Bool { phase == .head && !hasOutput && inputStart == input.count && !parser.hasBegun }
+
+  /// No request is read after the current one from now on, and an incomplete head is not waited for. A request whose head
+  /// is whole is finished, including its body.
+  public mutating func drain() {
+    isDraining = true
+    // The rest of a body that nobody wants is only read so that the connection can be kept.
+    if phase == .discarding { phase = .closing }
   }
 
-  /// Goes one step on.
+  /// Goes on until there is something for the driver to do.
   public mutating func next(now: UInt64) -> Action {
     while true {
       switch phase {
       case .head:
-        // An answer that the client does not take holds the following requests up, not the memory.
+        // While the client does not take its answers, its further requests wait: memory stays bounded.
         guard !output.isBlocked, output.count < limits.maxPipelinedBytes else { return .wait }
-        // A client that has just come while draining is still answered: it may be a probe that wants to see the 503.
+        // While draining, a connection that has had no request yet stays: it may be a probe that is to see the 503.
         if isDraining, isIdle, !isFirstRequest { phase = .closed } else if !parseHead(now: now) { return .wait }
       case .admitting:
-        guard let head else { return .wait }
+        guard let head else { preconditionFailure("no head to be admitted") }
         return .admit(head)
       case .body:
         return .wait
       case .complete:
-        guard let head = head.take() else { return .wait }
+        guard let head = head.take() else { preconditionFailure("no head to be handled") }
         phase = .handling
         return .handle(Request(head: head, body: takeBody()))
       case .failed:
-        guard let failure = failure.take() else { return .wait }
+        guard let failure = failure.take() else { preconditionFailure("no failure to be answered") }
         phase = .failing
         return .fail(failure, head.take())
       case .handling, .failing:
@@ -159,10 +167,10 @@ public struct ConnectionState: Sendable {
     }
   }
 
-  /// Parses buffered bytes as a head. False when nothing more can happen for now.
+  /// Parses buffered bytes as a head. False when nothing can happen until more of them come.
   private mutating func parseHead(now: UInt64) -> Bool {
     guard inputStart < input.count else {
-      // Not `closed`: the last answer may still be on its way.
+      // Not `closed`: the last answer may still have to be sent.
       if inputEnded { phase = .closing }
       return inputEnded
     }
@@ -171,8 +179,10 @@ public struct ConnectionState: Sendable {
       phase = .closing
       return true
     }
+    let hadBegun = parser.hasBegun
     switch parser.parse(input, from: inputStart) {
     case .partial:
+      if parser.hasBegun, !hadBegun { since = now }
       guard inputEnded else { return false }
       if parser.hasBegun { fail(.bad("the request ends in the middle of its head")) } else { phase = .closing }
     case .bad(let failure):
@@ -191,7 +201,7 @@ public struct ConnectionState: Sendable {
     return true
   }
 
-  /// Makes `failure` the next thing to be answered.
+  /// Makes `failure` what is answered next.
   mutating func fail(_ failure: RequestFailure) {
     self.failure = failure
     phase = .failed

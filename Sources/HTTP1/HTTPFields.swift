@@ -1,9 +1,9 @@
 /// The field lines of a message: ordered, names compared case-insensitively, duplicates kept (RFC 9110, 5).
 ///
-/// Names and values rest as bytes in one buffer, and a `String` is built only for a value somebody asks for: a request
-/// with thirty field lines costs two allocations, not sixty.
+/// Names and values are kept as bytes in one buffer, and a `String` is built only for a value that is asked for: a
+/// request with thirty field lines costs two allocations, not sixty.
 public struct HTTPFields: Sendable {
-  /// Where one field line stands in `bytes`.
+  /// Where the name and the value of one field line are in `bytes`.
   struct Line: Sendable {
     var nameStart: UInt32
     var nameEnd: UInt32
@@ -34,8 +34,9 @@ public struct HTTPFields: Sendable {
   /// Number of field lines.
   public var count: Int { lines.count }
 
-  /// Adds a line after the others, also when the name is there already.
+  /// Adds a line behind the others, even where a line of that name is there already.
   public mutating func append(_ name: String, _ value: String) {
+    precondition(bytes.count + name.utf8.count + value.utf8.count <= UInt32.max, "fields hold less than 4 GiB")
     let nameStart = UInt32(truncatingIfNeeded: bytes.count)
     bytes.append(contentsOf: name.utf8)
     let valueStart = UInt32(truncatingIfNeeded: bytes.count)
@@ -44,7 +45,7 @@ public struct HTTPFields: Sendable {
     lines.append(Line(nameStart: nameStart, nameEnd: valueStart, valueStart: valueStart, valueEnd: valueEnd))
   }
 
-  /// Puts one line in the place of every line of that name.
+  /// Replaces every line of that name by one.
   public mutating func set(_ name: String, _ value: String) {
     lines = lines.filter { !matches($0, name) }
     append(name, value)
@@ -65,7 +66,7 @@ public struct HTTPFields: Sendable {
     lines.lazy.filter { matches($0, name) }.map(value(of:))
   }
 
-  /// True when a line of that name is there. Builds no strings.
+  /// True when there is a line of that name.
   public func contains(_ name: String) -> Bool {
     lines.contains { matches($0, name) }
   }

@@ -1,17 +1,17 @@
-/// Request line and fields of one request, framing already checked.
+/// Request line and fields of one request. Its framing has been checked.
 public struct RequestHead: Sendable {
   public var method: HTTPMethod
   public var fields: HTTPFields
-  /// True for HTTP/1.0. Every other HTTP/1.x is treated as HTTP/1.1 (RFC 9110, 2.5).
+  /// True for HTTP/1.0. Every later minor version is treated as HTTP/1.1 (RFC 9110, 2.5).
   public var isHTTP10: Bool
 
-  // The target's bytes; where the head came from a parser this is the same storage as that of `fields`.
+  // Holds the target. In a parsed head this is mostly the storage that `fields` uses as well.
   private let bytes: [UInt8]
   private let targetStart: Int
   private let targetEnd: Int
   private let pathEnd: Int
 
-  /// A head made by hand. `target` is origin-form (`/path?query`) or `*`.
+  /// A head that comes from no parser. `target` is origin-form (`/path?query`) or `*`.
   public init(method: HTTPMethod, target: String, fields: HTTPFields = HTTPFields(), isHTTP10: Bool = false) {
     let bytes = Array(target.utf8)
     self.init(method: method, bytes: bytes, target: 0..<bytes.count, fields: fields, isHTTP10: isHTTP10)
@@ -27,18 +27,23 @@ public struct RequestHead: Sendable {
     pathEnd = bytes[target].firstIndex(of: ASCII.question) ?? target.upperBound
   }
 
-  /// The target as sent: origin-form (also after absolute-form is reduced to it), or `*`.
+  /// The target in origin-form, `/path?query`, or `*`. An absolute-form has been reduced to one of these, and characters
+  /// that a URI has no place for have been percent-encoded.
   public var target: String { String(decoding: bytes[targetStart..<targetEnd], as: UTF8.self) }
 
-  /// The path, still percent-encoded, without the query.
+  /// True when the request is about the server as a whole: the target is `*`, as in `OPTIONS *` (RFC 9110, 9.3.7).
+  public var isForWholeServer: Bool { targetEnd - targetStart == 1 && bytes[targetStart] == ASCII.asterisk }
+
+  /// The path, still percent-encoded, without the query. `*` where the request is about the server as a whole.
   public var path: String { String(decoding: bytes[targetStart..<pathEnd], as: UTF8.self) }
 
-  /// What follows the first `?`, still percent-encoded; nil without one.
+  /// What follows the first `?`, still percent-encoded; nil where there is no `?`.
   public var query: String? {
     pathEnd < targetEnd ? String(decoding: bytes[(pathEnd + 1)..<targetEnd], as: UTF8.self) : nil
   }
 
   /// The path split on `/`, each segment percent-decoded: `/a/b%2Fc` is `["a", "b/c"]`, `/` is `[]`, `/a/` is `["a", ""]`.
+  /// Empty for `*` too.
   public var pathSegments: [String] {
     guard pathEnd - targetStart > 1 else { return [] }
     return bytes[(targetStart + 1)..<pathEnd]
@@ -55,6 +60,70 @@ public struct RequestHead: Sendable {
         PercentEncoding.decode(sides[0], plusIsSpace: true),
         sides.count > 1 ? PercentEncoding.decode(sides[1], plusIsSpace: true) : ""
       )
+    }
+  }
+}
+
+/// A request method. Methods are case-sensitive tokens (RFC 9110, 9.1).
+public enum HTTPMethod: Sendable, Equatable {
+  case get
+  case head
+  case post
+  case put
+  case delete
+  case options
+  case patch
+  case trace
+  case connect
+  case other(String)
+
+  /// The token as it stands on the wire.
+  public var name: String {
+    switch self {
+    case .get: "GET"
+    case .head: "HEAD"
+    case .post: "POST"
+    case .put: "PUT"
+    case .delete: "DELETE"
+    case .options: "OPTIONS"
+    case .patch: "PATCH"
+    case .trace: "TRACE"
+    case .connect: "CONNECT"
+    case .other(let name): name
+    }
+  }
+
+  /// Reads a token. A method that is not listed above becomes `other`.
+  public init(name: String) {
+    switch name {
+    case "GET": self = .get
+    case "HEAD": self = .head
+    case "POST": self = .post
+    case "PUT": self = .put
+    case "DELETE": self = .delete
+    case "OPTIONS": self = .options
+    case "PATCH": self = .patch
+    case "TRACE": self = .trace
+    case "CONNECT": self = .connect
+    default: self = .other(name)
+    }
+  }
+}
+
+extension HTTPMethod {
+  /// Reads a token from the wire without building a string for the frequent methods.
+  init(_ token: ArraySlice<UInt8>) {
+    // Up to eight bytes fit a word, and no known method is longer. The frequent ones are compared as such.
+    guard token.count <= 8 else {
+      self = .other(String(decoding: token, as: UTF8.self))
+      return
+    }
+    switch token.reduce(UInt64(0), { $0 << 8 | UInt64($1) }) {
+    case 0x47_4554: self = .get
+    case 0x4845_4144: self = .head
+    case 0x504f_5354: self = .post
+    case 0x50_5554: self = .put
+    default: self = HTTPMethod(name: String(decoding: token, as: UTF8.self))
     }
   }
 }

@@ -1,8 +1,9 @@
 /// Reads request heads from a growing buffer (RFC 9112, 2 to 6).
 ///
-/// The whole contract is `partial`, `bad` or `consumed`. Strict: lines end in CRLF and nothing else, no folding, no
-/// space before a colon, one Content-Length or one `chunked`, never both. Bytes are looked at once, however they arrive:
-/// the caller passes the same unconsumed bytes again with more behind them.
+/// The whole contract is `partial`, `bad` or `consumed`. The parser is strict, because two readers that disagree about
+/// a request can be played against each other: lines end in CRLF and nothing else, lines are not folded, no space stands
+/// before a colon, and there is one Content-Length or one `chunked`, never both. Each byte is looked at once, however
+/// the bytes arrive: the caller passes the same unconsumed bytes again, with more behind them.
 public struct RequestParser: Sendable {
   /// What `parse` found.
   public enum Progress: Sendable {
@@ -10,13 +11,13 @@ public struct RequestParser: Sendable {
     case partial
     /// Not a request; nothing behind it can be trusted.
     case bad(RequestFailure)
-    /// A whole head.
+    /// A whole head, which takes the first `byteCount` bytes.
     case consumed(ParsedHead)
   }
 
   /// A few empty lines before a request are tolerated (RFC 9112, 2.2); a flood is not.
   private static let maxEmptyLines = 8
-  /// No method this server knows is near this long (RFC 9112, 3: 501).
+  /// A method longer than this is answered 501, since no method of this server comes near it (RFC 9112, 3).
   private static let maxMethodBytes = 32
 
   private enum State: Sendable {
@@ -52,7 +53,8 @@ public struct RequestParser: Sendable {
     self.maxFields = maxFields
   }
 
-  /// True once a byte of a head was seen; empty lines before it do not count.
+  /// True once a byte of a request line was seen. Empty lines before it do not count: they are to be ignored
+  /// (RFC 9112, 2.2).
   public var hasBegun: Bool { state != .lineStart && state != .emptyLineLF }
 
   /// True when the method read so far is HEAD: an answer to it must not have a body even if the rest is bad.
@@ -110,7 +112,8 @@ public struct RequestParser: Sendable {
       at &+= 1
       state = .target
     case .target:
-      while at < end, ByteSet.target.contains(input[at]) { at &+= 1 }
+      // Whether bytes from 0x80 are UTF-8 is decided once the head is whole.
+      while at < end, ByteSet.target.contains(input[at]) || input[at] >= 0x80 { at &+= 1 }
       guard at < end else { break }
       guard input[at] == ASCII.space, at > methodEnd &+ 1 else { throw .bad("the request target has an invalid byte") }
       targetEnd = at
@@ -200,5 +203,35 @@ public struct RequestParser: Sendable {
       target: (methodEnd &+ 1 &- start)..<(targetEnd &- start), version: version, lines: lines, byteCount: cursor)
     self = RequestParser(maxHeadBytes: maxHeadBytes, maxFields: maxFields)
     return head
+  }
+}
+
+/// The protocol versions this server tells apart (RFC 9112, 2.3; RFC 9110, 2.5).
+enum HTTPVersion: Sendable {
+  case http10
+  /// HTTP/1.1, and every later minor of major 1.
+  case http11
+
+  /// Length of `HTTP/1.1`.
+  static let byteCount = 8
+
+  /// Checks one byte of `HTTP/` DIGIT `.` DIGIT, which is case-sensitive.
+  @inline(__always)
+  static func check(_ byte: UInt8, at index: Int) throws(RequestFailure) {
+    let isRight =
+      switch index {
+      case 0: byte == 0x48
+      case 1, 2: byte == 0x54
+      case 3: byte == 0x50
+      case 4: byte == ASCII.slash
+      case 6: byte == 0x2e
+      default: ASCII.isDigit(byte)
+      }
+    if !isRight { throw .bad("the request line does not end in an HTTP version") }
+  }
+
+  init(major: UInt8, minor: UInt8) throws(RequestFailure) {
+    guard major == 0x31 else { throw RequestFailure(status: 505, reason: "only HTTP/1.x is spoken here") }
+    self = minor == ASCII.zero ? .http10 : .http11
   }
 }

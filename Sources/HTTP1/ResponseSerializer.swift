@@ -1,10 +1,10 @@
-/// Writes responses (RFC 9112, 4 and 6.3). Owns the Date field, which it renews when told a new second.
+/// Writes responses (RFC 9112, 4 and 6.3). It keeps the Date field, and writes it anew only when the second changes.
 public struct ResponseSerializer: Sendable {
-  /// How the answer stands to its request and connection.
+  /// What the form of an answer depends on beside the answer itself.
   public struct Context: Sendable {
     /// The request's method was HEAD.
     public var isHead = false
-    /// The request was HTTP/1.0, which must be told that the connection persists.
+    /// The request was HTTP/1.0, whose client must be told that the connection persists.
     public var isHTTP10 = false
     /// No request will be read after this answer.
     public var closes = false
@@ -27,7 +27,7 @@ public struct ResponseSerializer: Sendable {
     renew(unixSeconds: unixSeconds)
   }
 
-  /// Sets the clock of the Date field; costs a comparison while the second is the same.
+  /// Sets the clock of the Date field. While the second is the same, that costs one comparison.
   public mutating func renew(unixSeconds: Int) {
     guard unixSeconds != second else { return }
     second = unixSeconds
@@ -58,7 +58,7 @@ public struct ResponseSerializer: Sendable {
     if line.utf8CodeUnitCount > 0 {
       output.append(line)
     } else {
-      // Anything outside 200 to 599 is a handler's mistake, and a client would take 1xx for an interim answer.
+      // A status outside 200 to 599 is a handler's mistake, and a client would take 1xx for an interim answer.
       output.append("HTTP/1.1 ")
       output.append(decimal: (200...599).contains(response.status) ? response.status : 500)
       output.append(" \r\n")
@@ -83,8 +83,8 @@ public struct ResponseSerializer: Sendable {
 }
 
 extension HTTPFields {
-  /// Writes the lines a handler may set. Framing fields are the serializer's own, and a line that would split the
-  /// response is left out: nothing from a request may become a field of an answer that way.
+  /// Writes the lines that a handler may set. Framing fields are the serializer's own. A line that would split the
+  /// response is left out, so that nothing that a client sent can add a field to an answer.
   fileprivate func write(to output: inout [UInt8]) {
     for line in lines {
       let name = bytes[Int(line.nameStart)..<Int(line.nameEnd)]
@@ -109,12 +109,125 @@ extension HTTPFields {
 
 extension Array where Element == UInt8 {
   /// Appends a non-negative number in decimal.
-  mutating func append(decimal number: Int) {
+  fileprivate mutating func append(decimal number: Int) {
+    precondition(number >= 0, "only non-negative numbers are written")
     var divisor = 1
     while number / divisor >= 10 { divisor *= 10 }
     while divisor > 0 {
       append(ASCII.zero + UInt8(truncatingIfNeeded: number / divisor % 10))
       divisor /= 10
     }
+  }
+}
+
+extension ResponseSerializer {
+  /// The status line. A status without a registered phrase has an empty one (RFC 9112, 4).
+  static func statusLine(_ status: Int) -> StaticString {
+    switch status {
+    case 200: "HTTP/1.1 200 OK\r\n"
+    case 201: "HTTP/1.1 201 Created\r\n"
+    case 202: "HTTP/1.1 202 Accepted\r\n"
+    case 204: "HTTP/1.1 204 No Content\r\n"
+    case 301: "HTTP/1.1 301 Moved Permanently\r\n"
+    case 302: "HTTP/1.1 302 Found\r\n"
+    case 303: "HTTP/1.1 303 See Other\r\n"
+    case 304: "HTTP/1.1 304 Not Modified\r\n"
+    case 307: "HTTP/1.1 307 Temporary Redirect\r\n"
+    case 308: "HTTP/1.1 308 Permanent Redirect\r\n"
+    case 400: "HTTP/1.1 400 Bad Request\r\n"
+    case 401: "HTTP/1.1 401 Unauthorized\r\n"
+    case 403: "HTTP/1.1 403 Forbidden\r\n"
+    case 404: "HTTP/1.1 404 Not Found\r\n"
+    case 405: "HTTP/1.1 405 Method Not Allowed\r\n"
+    case 406: "HTTP/1.1 406 Not Acceptable\r\n"
+    case 408: "HTTP/1.1 408 Request Timeout\r\n"
+    case 409: "HTTP/1.1 409 Conflict\r\n"
+    case 410: "HTTP/1.1 410 Gone\r\n"
+    case 411: "HTTP/1.1 411 Length Required\r\n"
+    case 412: "HTTP/1.1 412 Precondition Failed\r\n"
+    case 413: "HTTP/1.1 413 Content Too Large\r\n"
+    case 414: "HTTP/1.1 414 URI Too Long\r\n"
+    case 415: "HTTP/1.1 415 Unsupported Media Type\r\n"
+    case 417: "HTTP/1.1 417 Expectation Failed\r\n"
+    case 421: "HTTP/1.1 421 Misdirected Request\r\n"
+    case 422: "HTTP/1.1 422 Unprocessable Content\r\n"
+    case 426: "HTTP/1.1 426 Upgrade Required\r\n"
+    case 429: "HTTP/1.1 429 Too Many Requests\r\n"
+    case 431: "HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    case 500: "HTTP/1.1 500 Internal Server Error\r\n"
+    case 501: "HTTP/1.1 501 Not Implemented\r\n"
+    case 502: "HTTP/1.1 502 Bad Gateway\r\n"
+    case 503: "HTTP/1.1 503 Service Unavailable\r\n"
+    case 504: "HTTP/1.1 504 Gateway Timeout\r\n"
+    case 505: "HTTP/1.1 505 HTTP Version Not Supported\r\n"
+    case 507: "HTTP/1.1 507 Insufficient Storage\r\n"
+    default: ""
+    }
+  }
+}
+
+/// Dates as HTTP writes them: IMF-fixdate (RFC 9110, 5.6.7). The arithmetic is done here, because the C library's
+/// functions are slow, depend on the locale or are not thread-safe.
+public enum HTTPDate {
+  private static let days = Array("ThuFriSatSunMonTueWed".utf8)
+  private static let months = Array("JanFebMarAprMayJunJulAugSepOctNovDec".utf8)
+
+  /// For instance `Sun, 06 Nov 1994 08:49:37 GMT`. Times before 1970 become its first second, times beyond 9999 its last.
+  public static func bytes(unixSeconds: Int) -> [UInt8] {
+    let seconds = max(0, min(unixSeconds, 253_402_300_799))
+    let day = seconds / 86_400
+    let (year, month, dayOfMonth) = civil(day)
+    let clock = seconds % 86_400
+
+    var text: [UInt8] = []
+    text.reserveCapacity(29)
+    text += days[(day % 7 * 3)..<(day % 7 * 3 + 3)]
+    text.append(", ")
+    appendTwoDigits(dayOfMonth, to: &text)
+    text.append(ASCII.space)
+    text += months[(month * 3 - 3)..<(month * 3)]
+    text.append(ASCII.space)
+    appendTwoDigits(year / 100, to: &text)
+    appendTwoDigits(year % 100, to: &text)
+    text.append(ASCII.space)
+    appendTwoDigits(clock / 3600, to: &text)
+    text.append(ASCII.colon)
+    appendTwoDigits(clock / 60 % 60, to: &text)
+    text.append(ASCII.colon)
+    appendTwoDigits(clock % 60, to: &text)
+    text.append(" GMT")
+    return text
+  }
+
+  /// Year, month (1 to 12) and day (1 to 31) of a day counted from 1970-01-01, in the Gregorian calendar.
+  private static func civil(_ day: Int) -> (year: Int, month: Int, day: Int) {
+    var year = 1970 + day / 366  // never late; early by a few years at most
+    var rest = day - daysBefore(year)
+    while rest >= (isLeap(year) ? 366 : 365) {
+      rest -= isLeap(year) ? 366 : 365
+      year += 1
+    }
+    let lengths = [31, isLeap(year) ? 29 : 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
+    var month = 0
+    while rest >= lengths[month] {
+      rest -= lengths[month]
+      month += 1
+    }
+    return (year, month + 1, rest + 1)
+  }
+
+  /// Days from 1970-01-01 to the first day of a year.
+  private static func daysBefore(_ year: Int) -> Int {
+    let past = year - 1
+    return (year - 1970) * 365 + (past / 4 - past / 100 + past / 400) - (1969 / 4 - 1969 / 100 + 1969 / 400)
+  }
+
+  private static func isLeap(_ year: Int) -> Bool {
+    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+  }
+
+  private static func appendTwoDigits(_ number: Int, to text: inout [UInt8]) {
+    text.append(ASCII.zero + UInt8(truncatingIfNeeded: number / 10 % 10))
+    text.append(ASCII.zero + UInt8(truncatingIfNeeded: number % 10))
   }
 }

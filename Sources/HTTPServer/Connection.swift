@@ -1,18 +1,23 @@
 import HTTP1
 
-/// One client as the loop sees it: a socket, the protocol's state, and what is known of the socket's readiness.
+/// One client as the loop sees it: its transport, the protocol's state, and what the transport waits for.
 final class Connection {
-  let socket: Socket
+  let descriptor: Int32
+  let transport: any Transport
   let token: UInt64
   let link = ConnectionLink()
-  // SAFETY: only the loop's thread touches a connection, and nothing called during an access comes back to it, so the
-  // run-time check for overlapping accesses, a tenth of the time spent here, has nothing to find.
+  // SAFETY: only the loop's thread touches a connection, and nothing that is called during an access comes back to it. So
+  // the run-time check for overlapping accesses, a tenth of the time spent here, has nothing to find.
   @exclusivity(unchecked) var state: ConnectionState
-  /// Edge-triggered reports come once; these remember them until the kernel says that it would block.
-  var isReadable = false
-  var isWritable = true
-  /// The client's end is known to be behind the bytes still to be read.
-  var isEndSeen = false
+
+  // What the socket has to become ready for before the transport can go on receiving, sending or ending its side; nil when
+  // it may try at once. Edge-triggered reports come once, so that this has to be remembered.
+  var receiveWaits: Readiness?
+  var sendWaits: Readiness?
+  var finishWaits: Readiness?
+  /// The sending side is to be ended, and the transport has not done so yet.
+  var isFinishing = false
+
   var isOpen = true
   /// In the loop's list of connections with something to send.
   var isQueued = false
@@ -20,14 +25,66 @@ final class Connection {
   var isUnread = false
   /// In the loop's list of connections whose streamed body goes on in the next pass.
   var isPostponed = false
-  /// Number of the request in progress.
+  /// Number of the current request.
   var sequence: UInt64 = 0
-  /// Earliest entry of the deadline queue that names this connection.
+  /// Time of the earliest entry of the deadline queue that names this connection.
   var scheduled = UInt64.max
 
-  init(socket: Socket, token: UInt64, state: ConnectionState) {
-    self.socket = socket
+  init(descriptor: Int32, transport: any Transport, token: UInt64, state: ConnectionState) {
+    self.descriptor = descriptor
+    self.transport = transport
     self.token = token
     self.state = state
   }
+
+  /// Takes note of what the socket has become ready for.
+  ///
+  /// Receiving waits for `readable` and sending for `writable` as a rule. Where it is the other way round, the two share
+  /// a handshake or the like, and either may have used up what the other waits for: then any report is worth a try.
+  func note(isReadable: Bool, isWritable: Bool) {
+    if receiveWaits == .writable || isReadable { receiveWaits = nil }
+    if sendWaits == .readable || isWritable { sendWaits = nil }
+    finishWaits = nil
+  }
+}
+
+/// The open connections, found by token: the number of a slot below, its generation above. The token of a closed
+/// connection finds nothing, whichever connection has the slot now.
+struct ConnectionTable {
+  private var slots: [Connection?] = []
+  private var generations: [UInt32] = []
+  private var free: [Int] = []
+
+  /// Number of open connections.
+  var count: Int { slots.count - free.count }
+
+  /// Opens a slot for the connection that `make` returns for the new token.
+  mutating func insert(_ make: (UInt64) -> Connection) -> Connection {
+    let slot = free.popLast() ?? slots.count
+    if slot == slots.count {
+      slots.append(nil)
+      generations.append(0)
+    }
+    let connection = make(UInt64(generations[slot]) << 32 | UInt64(slot))
+    slots[slot] = connection
+    return connection
+  }
+
+  subscript(token: UInt64) -> Connection? {
+    let slot = Int(token & 0xffff_ffff)
+    guard slot < slots.count, generations[slot] == UInt32(token >> 32) else { return nil }
+    return slots[slot]
+  }
+
+  mutating func remove(_ token: UInt64) {
+    precondition(self[token] != nil, "a connection is removed once")
+    let slot = Int(token & 0xffff_ffff)
+    slots[slot] = nil
+    // The two highest tokens belong to the listener and the wake-up; generations of 31 bits keep clear of them.
+    generations[slot] = (generations[slot] &+ 1) & 0x7fff_ffff
+    free.append(slot)
+  }
+
+  /// Every open connection.
+  var all: [Connection] { slots.compactMap { $0 } }
 }

@@ -1,7 +1,8 @@
 /// When to look at which connection again: a binary heap, earliest first.
 ///
-/// Deadlines mostly move later, once per request. So an entry is not moved with its connection: when it comes up and
-/// the connection has time left, it is pushed anew. A busy connection touches the heap every few seconds, not per request.
+/// A connection's deadline moves with each request, mostly to a later time. Its entry stays where it is all the same: when
+/// that comes up and the connection has time left, it is pushed anew. So a busy connection touches the heap every few
+/// seconds instead of with each request.
 struct DeadlineQueue {
   struct Entry {
     var time: UInt64
@@ -24,7 +25,7 @@ struct DeadlineQueue {
     }
   }
 
-  /// Takes the earliest entry if its time has come.
+  /// Removes the earliest entry and returns it, where its time has come.
   mutating func pop(before now: UInt64) -> Entry? {
     guard let first = heap.first, first.time <= now else { return nil }
     let last = heap.removeLast()

@@ -1,13 +1,14 @@
 import HTTP1
 import Platform
 
-/// The one thread that owns all connections: waits for readiness, moves bytes, asks the handler, delivers answers.
+/// The one thread that owns all connections: it waits for readiness, moves bytes, asks the handler and delivers answers.
 final class EventLoop {
   static let listenerToken = UInt64.max
   static let wakeupToken = UInt64.max - 1
 
   let configuration: ServerConfiguration
   let handler: any RequestHandler
+  let makeTransport: @Sendable (_ descriptor: Int32) -> any Transport
   let limits: ConnectionLimits
   let poller: Poller
   let listener: Listener
@@ -22,23 +23,26 @@ final class EventLoop {
   var isDraining = false
   var isAccepting = true
   var spareDescriptor: SpareDescriptor
+  /// Where bytes are received, of whichever connection.
   let scratch: UnsafeMutableRawBufferPointer
-  /// Connections with output that was not tried yet.
+  /// Connections with output that has not been tried yet.
   var unsent: [Connection] = []
-  /// Connections that used up their read budget.
+  /// Connections that have used up their read budget of this pass.
   var unread: [Connection] = []
-  /// Connections that have had their share of this pass for a streamed body.
+  /// Connections that have used up their budget of this pass for a streamed body.
   var postponed: [Connection] = []
   private var replies: [Reply] = []
   /// Requests handed to the handler in this pass.
   var handedOver = 0
 
   init(
-    configuration: ServerConfiguration, handler: any RequestHandler, listener: Listener, wakeup: Wakeup,
-    mailbox: Mailbox, counters: Counters
+    configuration: ServerConfiguration, handler: any RequestHandler,
+    transport makeTransport: @escaping @Sendable (_ descriptor: Int32) -> any Transport, listener: Listener,
+    wakeup: Wakeup, mailbox: Mailbox, counters: Counters
   ) throws(ServerError) {
     self.configuration = configuration
     self.handler = handler
+    self.makeTransport = makeTransport
     self.listener = listener
     self.wakeup = wakeup
     self.mailbox = mailbox
@@ -56,8 +60,37 @@ final class EventLoop {
     scratch.deallocate()
   }
 
-  /// One pass: sleep until `latest` at most, then do all that can be done. True when anything was ready.
-  func pass(latest: UInt64?) throws(ServerError) -> Bool {
+  /// Runs until `shouldDrain` says so and nothing is in flight any more.
+  ///
+  /// - Returns: false when the drain time cut requests off.
+  func run(until shouldDrain: () -> Bool) throws(ServerError) -> Bool {
+    while !shouldDrain() { _ = try pass(latest: nil) }
+
+    beginDraining()
+    let end = now &+ SystemClock.nanoseconds(configuration.drainTimeout)
+    var isQuiet = false
+    while now < end {
+      let isSettled = connections.all.allSatisfy(\.state.isSettled)
+      // One more pass before the listener closes: what has reached the kernel by now is served too.
+      if isSettled, isQuiet { break }
+      isQuiet = try !pass(latest: isSettled ? now : end) && isSettled
+    }
+    let isComplete = !connections.all.contains(where: \.state.isBusy)
+    for connection in connections.all { close(connection) }
+    return isComplete
+  }
+
+  private func beginDraining() {
+    isDraining = true
+    for connection in connections.all {
+      connection.state.drain()
+      advance(connection)
+    }
+    finishPass()
+  }
+
+  /// One pass: sleeps until `latest` at most, then does all that can be done. True when anything was ready.
+  private func pass(latest: UInt64?) throws(ServerError) -> Bool {
     let count = try poller.wait(milliseconds: sleepMilliseconds(latest: latest))
     now = SystemClock.monotonic
     serializer.renew(unixSeconds: SystemClock.unixSeconds)
@@ -76,7 +109,7 @@ final class EventLoop {
     }
     for connection in waiting where connection.isOpen {
       connection.isUnread = false
-      serve(connection)
+      receive(connection)
     }
     for connection in streaming where connection.isOpen {
       connection.isPostponed = false
@@ -87,9 +120,9 @@ final class EventLoop {
     return count > 0 || !waiting.isEmpty || !streaming.isEmpty
   }
 
-  /// Settles, and tells the handler when it has been handed requests: again and again, since an answer given at the end
-  /// of a pass may bring the next request of its connection.
-  func finishPass() {
+  /// Settles, and tells the handler when it has been handed requests; again and again, since an answer that is given at
+  /// the end of a pass may bring the next request of its connection.
+  private func finishPass() {
     settle()
     while handedOver > 0 {
       handedOver = 0
@@ -98,30 +131,28 @@ final class EventLoop {
     }
   }
 
-  private func react(to event: Readiness) {
+  private func react(to event: Poller.Event) {
     guard let connection = connections[event.token] else { return }
     guard !event.isGone else {
       close(connection)
       return
     }
-    if event.isReadable { connection.isReadable = true }
-    if event.isEnded { connection.isEndSeen = true }
-    if event.isWritable, !connection.isWritable {
-      connection.isWritable = true
-      queueOutput(connection)
-    }
-    serve(connection)
+    if event.isEnded { connection.transport.noteEnd() }
+    connection.note(isReadable: event.isReadable, isWritable: event.isWritable)
+    if connection.isFinishing { finishSending(connection) }
+    queueOutput(connection)
+    receive(connection)
   }
 
-  /// Delivers answers and sends output until neither is left: an answer may bring the connection's next request, and
-  /// answers to pipelined requests go out with one call.
-  func settle() {
+  /// Delivers answers and sends output until neither is left. An answer may bring the connection's next request, so that
+  /// answers to pipelined requests are sent with one call.
+  private func settle() {
     while true {
       mailbox.take(&replies)
       if replies.isEmpty {
         guard let connection = unsent.popLast() else { return }
         connection.isQueued = false
-        flush(connection)
+        send(connection)
       } else {
         for reply in replies { deliver(reply) }
         replies.removeAll(keepingCapacity: true)
@@ -129,18 +160,18 @@ final class EventLoop {
     }
   }
 
-  /// Closes the socket and forgets the connection; answers still under way for it are dropped.
+  /// Closes the socket and forgets the connection. Answers that are still to come for it will be dropped.
   func close(_ connection: Connection) {
     guard connection.isOpen else { return }
     connection.isOpen = false
     connection.link.isAbandoned.store(true, ordering: .relaxed)
-    poller.remove(connection.socket.descriptor)
-    connection.socket.close()
+    poller.remove(connection.descriptor)
+    systemClose(connection.descriptor)
     connections.remove(connection.token)
     counters.connectionsOpen.add(-1)
   }
 
-  /// Sees to it that the loop wakes for the connection.
+  /// Sees to it that the loop wakes up at the connection's deadline.
   func arm(_ connection: Connection) {
     let deadline = connection.state.deadline
     if deadline < connection.scheduled {
@@ -155,12 +186,13 @@ final class EventLoop {
         resumeAccepting()
         continue
       }
-      // An entry that is not the connection's earliest was overtaken by another; it must not breed.
+      // An entry that is not the connection's earliest has been replaced by that one. If it were followed as well, each
+      // replacement would add an entry for ever.
       guard let connection = connections[entry.token], connection.scheduled == entry.time else { continue }
       connection.scheduled = .max
       connection.state.expire(now: now)
       advance(connection)
-      if connection.isOpen { arm(connection) }
+      receive(connection)
     }
   }
 
@@ -170,7 +202,7 @@ final class EventLoop {
     guard next != .max else { return -1 }
     let clock = SystemClock.monotonic
     guard next > clock else { return 0 }
-    // Rounded up: waking a little early would spin until the deadline.
+    // Rounded up, since a loop that wakes a little early would spin until the deadline.
     return Int32(clamping: (next - clock) / 1_000_000 + 1)
   }
 }

@@ -1,20 +1,31 @@
 import HTTP1
+import Platform
 import Synchronization
 
-/// An HTTP/1.1 server over plain TCP: one listener, one event loop, one handler.
+/// An HTTP/1.1 server: one listener, one event loop, one handler.
 public final class HTTPServer: Sendable {
   private let configuration: ServerConfiguration
   private let handler: any RequestHandler
+  private let makeTransport: @Sendable (_ descriptor: Int32) -> any Transport
   private let listener: Listener
   private let wakeup: Wakeup
   private let mailbox: Mailbox
   private let counters = Counters()
   private let isDrainRequested = Atomic(false)
 
-  /// Binds and listens: connections queue up from here on and are served by `run`. Port 0 takes a free one.
-  public init(configuration: ServerConfiguration, handler: any RequestHandler) throws(ServerError) {
+  /// Binds and listens: from here on connections queue up, and `run` serves them. Port 0 takes a free one.
+  public convenience init(configuration: ServerConfiguration, handler: any RequestHandler) throws(ServerError) {
+    try self.init(configuration: configuration, handler: handler) { PlainTransport($0) }
+  }
+
+  /// The same, with a transport of the caller's for each accepted socket.
+  package init(
+    configuration: ServerConfiguration, handler: any RequestHandler,
+    transport makeTransport: @escaping @Sendable (_ descriptor: Int32) -> any Transport
+  ) throws(ServerError) {
     self.configuration = configuration
     self.handler = handler
+    self.makeTransport = makeTransport
     listener = try Listener(host: configuration.host, port: configuration.port, backlog: configuration.backlog)
     wakeup = try Wakeup()
     mailbox = Mailbox(wakeup: wakeup)
@@ -23,25 +34,140 @@ public final class HTTPServer: Sendable {
   /// The port in use.
   public var port: Int { listener.port }
 
-  /// Counters since the start; any thread.
+  /// Counters since the start. Any thread may ask.
   public var statistics: ServerStatistics { counters.snapshot }
 
   /// Serves on the calling thread until drained. To be called once.
   ///
-  /// True when everything in flight was finished, false when the drain time cut requests off. Throws when the kernel
-  /// refuses the loop its service.
+  /// - Returns: true when everything in flight was finished, false when the drain time cut requests off.
+  /// - Throws: when the system refuses what the loop cannot do without.
   @discardableResult
   public func run() throws(ServerError) -> Bool {
     let loop = try EventLoop(
-      configuration: configuration, handler: handler, listener: listener, wakeup: wakeup, mailbox: mailbox,
-      counters: counters)
+      configuration: configuration, handler: handler, transport: makeTransport, listener: listener, wakeup: wakeup,
+      mailbox: mailbox, counters: counters)
     return try loop.run { self.isDrainRequested.load(ordering: .acquiring) }
   }
 
-  /// Ends keep-alive, finishes what is in flight with `Connection: close`, then lets `run` return. The listener stays
-  /// open until then. Any thread.
+  /// Ends keep-alive, finishes each request whose head is whole with `Connection: close`, then lets `run` return. A
+  /// connection that is idle or in the middle of a head is not waited for. The listener stays open until the end. Any
+  /// thread may call this.
   public func drain() {
     isDrainRequested.store(true, ordering: .releasing)
     wakeup.signal()
+  }
+}
+
+/// Address, limits and times of a server. Times are seconds.
+public struct ServerConfiguration: Sendable {
+  /// An IPv4 or IPv6 address or a name that resolves to one.
+  public var host: String
+  /// 0 takes a free port.
+  public var port: Int
+  /// Bytes of request line and fields together; beyond that 414 or 431.
+  public var maxHeadBytes = 16_384
+  /// Field lines of one request; beyond that 431.
+  public var maxFields = 100
+  /// Connections served at once; further ones are answered 503 and closed.
+  public var maxConnections = 1024
+  /// From accepting a connection, or from the end of an answer, to the first byte of a head.
+  public var idleTimeout = 75.0
+  /// From the first byte of a head to its last.
+  public var headTimeout = 10.0
+  /// Longest pause within a body; also how long a body may take before `minimumBodyRate` counts.
+  public var bodyTimeout = 10.0
+  /// Bytes per second that a body must arrive with, on average.
+  public var minimumBodyRate = 1024
+  /// Longest time in which the client takes no byte of an answer.
+  public var writeTimeout = 30.0
+  /// From `drain` to cutting off what is still in flight.
+  public var drainTimeout = 30.0
+  /// Connections that the kernel holds until they are accepted.
+  public var backlog = 1024
+
+  public init(host: String = "127.0.0.1", port: Int = 8080) {
+    self.host = host
+    self.port = port
+  }
+}
+
+extension ConnectionLimits {
+  /// The configuration's sizes and times, in the connection's units.
+  init(_ configuration: ServerConfiguration) {
+    self.init()
+    maxHeadBytes = configuration.maxHeadBytes
+    maxFields = configuration.maxFields
+    idleTimeout = SystemClock.nanoseconds(configuration.idleTimeout)
+    headTimeout = SystemClock.nanoseconds(configuration.headTimeout)
+    bodyTimeout = SystemClock.nanoseconds(configuration.bodyTimeout)
+    writeTimeout = SystemClock.nanoseconds(configuration.writeTimeout)
+    minimumBodyRate = UInt64(clamping: configuration.minimumBodyRate)
+  }
+}
+
+/// Why a server could not start or had to stop.
+public struct ServerError: Error, Sendable, Equatable, CustomStringConvertible {
+  /// What failed, for instance `listen on 127.0.0.1:8080`.
+  public var operation: String
+  /// The error number of the system; 0 where the system was not asked.
+  public var code: Int32
+  /// The reason in words.
+  public var message: String
+
+  public init(operation: String, code: Int32 = 0, message: String) {
+    self.operation = operation
+    self.code = code
+    self.message = message
+  }
+
+  public var description: String { "\(operation): \(message)" }
+}
+
+/// Counters of a server at one moment.
+public struct ServerStatistics: Sendable, Equatable {
+  /// Connections open now.
+  public var connectionsOpen = 0
+  /// Connections accepted since the start, refused ones included.
+  public var connectionsAccepted = 0
+  /// Connections answered 503 or closed for lack of room.
+  public var connectionsRejected = 0
+  /// Requests handed to the handler.
+  public var requests = 0
+  /// Requests that the server refused itself for a fault in them.
+  public var failures = 0
+  public var bytesReceived = 0
+  public var bytesSent = 0
+
+  public init() {}
+}
+
+/// The live counters behind `ServerStatistics`. Only the loop writes them.
+final class Counters: Sendable {
+  let connectionsOpen = Atomic(0)
+  let connectionsAccepted = Atomic(0)
+  let connectionsRejected = Atomic(0)
+  let requests = Atomic(0)
+  let failures = Atomic(0)
+  let bytesReceived = Atomic(0)
+  let bytesSent = Atomic(0)
+
+  var snapshot: ServerStatistics {
+    var statistics = ServerStatistics()
+    statistics.connectionsOpen = connectionsOpen.load(ordering: .relaxed)
+    statistics.connectionsAccepted = connectionsAccepted.load(ordering: .relaxed)
+    statistics.connectionsRejected = connectionsRejected.load(ordering: .relaxed)
+    statistics.requests = requests.load(ordering: .relaxed)
+    statistics.failures = failures.load(ordering: .relaxed)
+    statistics.bytesReceived = bytesReceived.load(ordering: .relaxed)
+    statistics.bytesSent = bytesSent.load(ordering: .relaxed)
+    return statistics
+  }
+}
+
+extension Atomic<Int> {
+  /// Adds without a locked instruction, which a single writer does not need.
+  @inline(__always)
+  func add(_ amount: Int) {
+    store(load(ordering: .relaxed) &+ amount, ordering: .relaxed)
   }
 }

@@ -1,14 +1,15 @@
 import CLinux
 import Platform
 
-/// A listening socket, and a spare descriptor for the moment none is left.
+/// A listening socket.
 final class Listener: Sendable {
   let descriptor: Int32
   let port: Int
 
-  /// What accepting one connection came to.
+  /// What came of accepting one connection.
   enum Acceptance {
-    case accepted(Socket)
+    /// A connected, non-blocking socket, which the caller closes.
+    case accepted(Int32)
     case none
     /// The process or the system is out of descriptors or memory.
     case exhausted
@@ -39,29 +40,33 @@ final class Listener: Sendable {
       listen(descriptor, Int32(clamping: max(1, backlog))) == 0
     else {
       let code = errno
-      Socket(descriptor: descriptor).close()
+      systemClose(descriptor)
       throw Self.failure(operation, code: code)
     }
     self.descriptor = descriptor
     self.port = Self.boundPort(descriptor) ?? port
   }
 
-  deinit {
-    Socket(descriptor: descriptor).close()
-  }
+  deinit { systemClose(descriptor) }
 
   /// Takes one connection off the kernel's queue, if there is one.
   func accept() -> Acceptance {
     while true {
       let accepted = clinux_accept(descriptor)
-      if accepted >= 0 { return .accepted(Socket(descriptor: accepted)) }
+      if accepted >= 0 { return .accepted(accepted) }
       switch -accepted {
       case EAGAIN, EWOULDBLOCK: return .none
       case EMFILE, ENFILE, ENOBUFS, ENOMEM: return .exhausted
-      // The connection in turn is dead already (accept(2) lists what Linux passes on); the next may live.
+      // This connection is dead already (accept(2) lists the errors that Linux passes on); the next may be alive.
       default: continue
       }
     }
+  }
+
+  /// Lets small answers go out at once, instead of when Nagle's algorithm has seen an acknowledgement.
+  static func disableNagle(_ descriptor: Int32) {
+    var on: Int32 = 1
+    setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
   }
 
   private static func boundPort(_ descriptor: Int32) -> Int? {
@@ -83,5 +88,29 @@ final class Listener: Sendable {
 
   private static func failure(_ operation: String, code: Int32) -> ServerError {
     ServerError(operation: operation, code: code, message: systemMessage(code))
+  }
+}
+
+/// A descriptor that is held back for the moment when the process has no other. Giving it up makes room to accept one
+/// connection and to close it, so that its client need not wait for a timeout.
+struct SpareDescriptor: ~Copyable {
+  private var descriptor: Int32
+
+  init() {
+    descriptor = open("/dev/null", O_RDONLY | O_CLOEXEC)
+  }
+
+  deinit {
+    if descriptor >= 0 { systemClose(descriptor) }
+  }
+
+  /// - Returns: true when a connection was taken off the listener's queue and closed.
+  mutating func shed(_ listener: Listener) -> Bool {
+    guard descriptor >= 0 else { return false }
+    systemClose(descriptor)
+    defer { descriptor = open("/dev/null", O_RDONLY | O_CLOEXEC) }
+    guard case .accepted(let accepted) = listener.accept() else { return false }
+    systemClose(accepted)
+    return true
   }
 }

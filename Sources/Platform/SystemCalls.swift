@@ -1,6 +1,7 @@
-import Glibc
+/// The C library, for every target that imports this one. Linux with glibc is supported, on x86-64 and arm64.
+@_exported import Glibc
 
-// System calls under names that no method hides.
+// System calls by names that do not clash with those of methods.
 
 /// write(2).
 public func systemWrite(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Int {
@@ -23,20 +24,5 @@ public func systemClose(_ descriptor: Int32) { close(descriptor) }
 /// The type of a stream socket as socket(2) and getaddrinfo(3) take it.
 public var streamSocket: Int32 { Int32(SOCK_STREAM.rawValue) }
 
-/// What an error number of the system means; that of the last call where none is given.
+/// What an error number of the system means, in words. Where none is given, it is that of the last failed call.
 public func systemMessage(_ code: Int32 = errno) -> String { String(cString: strerror(code)) }
-
-/// Writes all of `bytes`.
-///
-/// - Returns: false when the system takes no more; `errno` says why.
-// SAFETY: every write is within the buffer.
-public func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Bool {
-  var done = 0
-  while done < bytes.count {
-    let count = systemWrite(descriptor, UnsafeRawBufferPointer(rebasing: bytes[done...]))
-    if count < 0, errno == EINTR { continue }
-    guard count > 0 else { return false }
-    done += count
-  }
-  return true
-}

@@ -2,7 +2,7 @@ import Glibc
 
 /// The clocks of the system.
 public enum SystemClock {
-  /// Nanoseconds that only ever grow.
+  /// Nanoseconds of a clock that never goes back.
   public static var monotonic: UInt64 {
     var time = timespec()
     clock_gettime(CLOCK_MONOTONIC, &time)
@@ -12,12 +12,12 @@ public enum SystemClock {
   /// Seconds since 1970, in UTC.
   public static var unixSeconds: Int { Int(truncatingIfNeeded: time(nil)) }
 
-  /// Seconds as nanoseconds, between 0 and about 30 years.
+  /// Seconds as nanoseconds. Less than 0 becomes 0, and more than about 30 years becomes these.
   public static func nanoseconds(_ seconds: Double) -> UInt64 {
     seconds > 0 ? UInt64(min(seconds, 1e9) * 1e9) : 0
   }
 
-  /// The time of day in UTC, as RFC 3339 writes it.
+  /// Date and time in UTC, as RFC 3339 writes them.
   public static var timestamp: String {
     var seconds = time(nil)
     var parts = tm()

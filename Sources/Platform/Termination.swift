@@ -2,13 +2,13 @@ import Dispatch
 import Glibc
 import Synchronization
 
-/// Hears SIGTERM and SIGINT: before there is something to drain they end the process, afterwards they drain it.
+/// Handles SIGTERM and SIGINT: before there is something to drain they end the process, afterwards they drain it.
 public final class Termination: Sendable {
   private let drain = Mutex<(@Sendable () -> Void)?>(nil)
-  // SAFETY: written once, in `init`; a released source would no longer hear its signal.
+  // SAFETY: written once, in `init`. The sources are kept because a released one no longer handles its signal.
   private nonisolated(unsafe) var sources: [any DispatchSourceSignal] = []
 
-  /// - Parameter log: takes a line for people when a signal comes.
+  /// - Parameter log: takes a line that says what a signal did.
   public init(_ log: @escaping @Sendable (String) -> Void) {
     sources = [SIGTERM, SIGINT].map { number in
       signal(number, SIG_IGN)

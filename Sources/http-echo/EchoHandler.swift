@@ -1,6 +1,6 @@
 import HTTP1
 
-/// The routes protocol tests need; every answer is given inline.
+/// The routes that protocol tests need. Every answer is given at once, on the loop's thread.
 struct EchoHandler: RequestHandler {
   let maxBodyBytes: Int
   private let greeting: Response
@@ -41,23 +41,24 @@ struct EchoHandler: RequestHandler {
 
   private func echo(_ request: Request) -> Response {
     if request.head.fields.contains("Content-Encoding"), request.head.path == "/json" {
-      // The gzip magic (RFC 1952, 2.3.1) tells a broken body from one this program merely cannot decode.
+      // The first two bytes of gzip (RFC 1952, 2.3.1) tell a broken body from one that this program cannot decode.
       return request.body.starts(with: [0x1f, 0x8b]) ? Self.unsupported : Self.text(400, "the body is not gzip\n")
     }
     let type = request.head.fields["Content-Type"] ?? "application/octet-stream"
     return Response(status: 200, fields: HTTPFields([("Content-Type", type)]), body: request.body)
   }
 
+  /// The methods of the path, for `Allow`; nil when there is no such path.
   private static func methods(of head: RequestHead) -> String? {
-    switch head.path {
+    guard !head.isForWholeServer else { return "GET, HEAD, POST, OPTIONS" }
+    return switch head.path {
     case "/": "GET, HEAD, OPTIONS"
     case "/echo", "/json": "POST, OPTIONS"
-    case "*" where head.method == .options: "GET, HEAD, POST, OPTIONS"
     default: nil
     }
   }
 
-  /// Why `/json` will not read a body; nil when it will.
+  /// The answer where `/json` refuses the body; nil where it takes it.
   private static func refusal(of fields: HTTPFields) -> Response? {
     let type = (fields["Content-Type"] ?? "").prefix { $0 != ";" && $0 != " " && $0 != "\t" }
     guard type.lowercased() == "application/json" else { return unsupported }

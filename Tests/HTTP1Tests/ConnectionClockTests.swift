@@ -7,12 +7,81 @@ struct ConnectionClockTests {
   @Test("A client that says nothing is dropped without an answer")
   func silence() {
     var script = Script()
-    #expect(script.state.deadline == 10)
-    script.pass(to: 9)
+    #expect(script.state.deadline == 75)
+    script.pass(to: 74)
     #expect(!script.isClosed)
-    script.pass(to: 10)
+    script.pass(to: 75)
     #expect(script.isClosed)
     #expect(script.sent.isEmpty)
+  }
+
+  @Test("A client that connects ahead of need has the idle time, and then the head time from its first byte")
+  func connectsEarly() {
+    var script = Script()
+    script.pass(to: 60)
+    #expect(!script.isClosed)
+    script.feed("G")
+    #expect(script.state.deadline == 70)
+    script.pass(to: 69)
+    script.feed("ET /out HTTP/1.1\r\nHost: h\r\n\r\n")
+    #expect(script.statuses == [200])
+    #expect(script.state.deadline == 144)
+
+    var slow = Script()
+    slow.pass(to: 74)
+    slow.feed("G")
+    slow.pass(to: 83)
+    #expect(slow.statuses.isEmpty)
+    slow.pass(to: 84)
+    #expect(slow.statuses == [408])
+  }
+
+  @Test("Empty lines before a request line neither begin a head nor renew the idle time", arguments: [0, 50])
+  func emptyLines(_ start: UInt64) {
+    // `start` above 0: behind a first request, which the idle time counts from.
+    func begun() -> Script {
+      var script = Script()
+      script.now = start
+      if start > 0 { script.feed(RawCase.get("")) }
+      script.pass(to: start + 20)
+      script.feed("\r\n")
+      script.pass(to: start + 40)
+      script.feed("\r\n\r")
+      return script
+    }
+    var silent = begun()
+    #expect(silent.state.deadline == start + 75)
+    silent.pass(to: start + 74)
+    #expect(!silent.isClosed)
+    silent.pass(to: start + 75)
+    #expect(silent.isClosed)
+    #expect(!silent.statuses.contains(408))
+
+    var late = begun()
+    late.pass(to: start + 74)
+    late.feed("\nGET /out ")
+    #expect(late.state.deadline == start + 84)
+    late.feed("HTTP/1.1\r\nHost: h\r\n\r\n")
+    #expect(late.statuses.last == 200)
+    #expect(late.state.deadline == start + 149)
+  }
+
+  @Test("While a client takes its answer the idle time does not run, even with the next request waiting")
+  func longDownload() {
+    for next in ["", RawCase.get("")] {
+      var script = Script()
+      script.bodyLimit = 100_000
+      script.takesOutput = false
+      script.feed(RawCase.post("Content-Length: 50000\r\n", String(repeating: "x", count: 50_000)) + next)
+      for time in stride(from: UInt64(20), through: 400, by: 20) {
+        script.pass(to: time)
+        script.take(1)
+        #expect(script.state.deadline == time + 30)
+      }
+      while script.state.hasOutput { script.take(100_000) }
+      #expect(script.requests.count == (next.isEmpty ? 1 : 2))
+      #expect(script.state.deadline == 475)
+    }
   }
 
   @Test("The head's deadline counts from its first byte, whatever trickles in")

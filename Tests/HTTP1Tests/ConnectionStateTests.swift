@@ -66,6 +66,68 @@ struct ConnectionStateTests {
     #expect(late.text.contains("Connection: close\r\n"))
   }
 
+  @Test("An incomplete head is not waited for while draining", arguments: ["G", "GET / HTTP/1.1\r\nHost:", "\r\n"])
+  func drainWithinHead(_ part: String) {
+    for isKept in [false, true] {
+      var script = Script()
+      if isKept { script.feed(RawCase.get("")) }
+      script.feed(part)
+      #expect(script.state.isSettled)
+      script.drain()
+      #expect(script.state.isSettled)
+      #expect(!script.state.isBusy)
+      #expect(!script.isClosed)
+      // When its time is over there is no answer either, since that would have to be waited for in turn.
+      script.pass(to: script.state.deadline)
+      #expect(script.isClosed)
+      #expect(!script.statuses.contains(408))
+    }
+  }
+
+  @Test("A head that is completed while draining is answered")
+  func drainBeforeHeadEnds() {
+    var script = Script()
+    script.feed("GET /out HTTP/1.1\r\nHo")
+    script.drain()
+    script.feed("st: h\r\n\r\n")
+    #expect(script.statuses == [200])
+    #expect(script.text.contains("Connection: close\r\n"))
+    #expect(script.hasFinished)
+  }
+
+  @Test("A request whose head is whole is finished while draining, including its body")
+  func drainWithinBody() {
+    var script = Script()
+    script.feed(RawCase.post("Content-Length: 4\r\n", "ab"))
+    #expect(!script.state.isSettled)
+    script.drain()
+    #expect(!script.state.isSettled)
+    #expect(script.state.isBusy)
+    script.feed("cd")
+    #expect(script.requests == ["POST /in abcd"])
+    #expect(script.text.contains("Connection: close\r\n"))
+    // The client is given the time to read the answer.
+    #expect(script.hasFinished)
+    #expect(!script.state.isBusy)
+    #expect(!script.state.isSettled)
+    script.end()
+    #expect(script.isClosed)
+    #expect(script.state.isSettled)
+  }
+
+  @Test("The rest of a body that nobody wants is not waited for while draining")
+  func drainWithinDiscarding() {
+    var script = Script()
+    script.feed("PUT /no HTTP/1.1\r\nHost: h\r\nContent-Length: 18\r\n\r\n")
+    #expect(script.statuses == [404])
+    #expect(!script.hasFinished)
+    script.drain()
+    #expect(script.hasFinished)
+    #expect(!script.isClosed)
+    script.pass(to: 2)
+    #expect(script.isClosed)
+  }
+
   @Test("A half-closed client gets every answer, the last with close")
   func halfClose() {
     var script = Script()

@@ -89,12 +89,14 @@ extension RawCase {
     .bad(400, "no authority", "GET http:///x HTTP/1.1\r\nHost: h\r\n\r\n"),
     .bad(400, "user information", "GET http://u@o/ HTTP/1.1\r\nHost: h\r\n\r\n"),
     .bad(400, "fragment", "GET /a#b HTTP/1.1\r\nHost: h\r\n\r\n"),
-    .bad(400, "backslash", "GET /a\\b HTTP/1.1\r\nHost: h\r\n\r\n"),
-    .bad(400, "target not ASCII", "GET /\u{e9} HTTP/1.1\r\nHost: h\r\n\r\n"),
+    .good("backslash", "GET /a\\b HTTP/1.1\r\nHost: h\r\n\r\n", ["GET /a%5Cb "]),
+    .good(
+      "target in UTF-8", "GET /\u{c3}\u{a9}?\u{e2}\u{82}\u{ac} HTTP/1.1\r\nHost: h\r\n\r\n", ["GET /%C3%A9?%E2%82%AC "]),
+    .bad(400, "target not UTF-8", "GET /\u{e9} HTTP/1.1\r\nHost: h\r\n\r\n"),
     .bad(400, "NUL in the target", "GET /\0 HTTP/1.1\r\nHost: h\r\n\r\n"),
     .bad(400, "half a percent-encoding", "GET /a%4 HTTP/1.1\r\nHost: h\r\n\r\n"),
     .bad(400, "no percent-encoding", "GET /a%g1 HTTP/1.1\r\nHost: h\r\n\r\n"),
-    .bad(400, "bracket in the path", "GET /a[0] HTTP/1.1\r\nHost: h\r\n\r\n"),
+    .good("brackets in path and query", "GET /a[0]?b[1] HTTP/1.1\r\nHost: h\r\n\r\n", ["GET /a%5B0%5D?b[1] "]),
     .bad(414, "long target", "GET /" + String(repeating: "x", count: 1100) + " HTTP/1.1\r\nHost: h\r\n\r\n"),
   ]
 

@@ -14,8 +14,11 @@ final class Client {
 
   private var descriptor: Int32
   private var buffer: [UInt8] = []
+  private let decode: ([UInt8]) -> [UInt8]
 
-  init(port: Int, receiveBuffer: Int32 = 0) {
+  /// - Parameter decode: turns the bytes that come from the server, in their order, into those of HTTP.
+  init(port: Int, receiveBuffer: Int32 = 0, decode: @escaping ([UInt8]) -> [UInt8] = { $0 }) {
+    self.decode = decode
     descriptor = socket(AF_INET, streamSocket, 0)
     var patience = timeval(tv_sec: 10, tv_usec: 0)
     setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
@@ -98,7 +101,7 @@ final class Client {
     var piece = [UInt8](repeating: 0, count: 65_536)
     let count = recv(descriptor, &piece, piece.count, 0)
     guard count > 0 else { return false }
-    buffer += piece[..<count]
+    buffer += decode(Array(piece[..<count]))
     return true
   }
 

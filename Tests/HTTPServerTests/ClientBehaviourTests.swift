@@ -118,7 +118,11 @@ struct ClientBehaviourTests {
 
   @Test("A slow head is answered 408, silence is closed, in real time")
   func timeouts() throws {
-    let running = try RunningServer({ $0.headTimeout = 0.2 }, handler: ClosureHandler.echo)
+    let running = try RunningServer(
+      {
+        $0.headTimeout = 0.2
+        $0.idleTimeout = 0.3
+      }, handler: ClosureHandler.echo)
     let slow = Client(port: running.port)
     slow.send("GET / HTTP/1.1\r\nHost:")
     let silent = Client(port: running.port)
@@ -126,6 +130,55 @@ struct ClientBehaviourTests {
     #expect(slow.isAtEnd())
     #expect(silent.isAtEnd())
     slow.disconnect()
+    #expect(running.stop() == true)
+  }
+
+  @Test("A connection that is opened ahead of need has the idle time, in real time")
+  func opensEarly() throws {
+    let running = try RunningServer(
+      {
+        $0.headTimeout = 0.1
+        $0.idleTimeout = 8
+      }, handler: ClosureHandler.echo)
+    let early = Client(port: running.port)
+    let blank = Client(port: running.port)
+    blank.send("\r\n")
+    pause(milliseconds: 500)
+    early.send(Self.get("/early"))
+    #expect(early.receive()?.text == "/early")
+    blank.send("\r\n" + Self.get("/blank"))
+    #expect(blank.receive()?.text == "/blank")
+    // Between two requests it is the same.
+    pause(milliseconds: 500)
+    early.send("G")
+    #expect(early.receive()?.status == 408)
+    early.disconnect()
+    blank.disconnect()
+    #expect(running.stop() == true)
+  }
+
+  @Test("Bytes that a URI has no place for arrive percent-encoded")
+  func rawTarget() throws {
+    let running = try RunningServer(handler: ClosureHandler.echo)
+    let client = Client(port: running.port)
+    client.send(Self.get(#"/a|b"^{c}`<\d>é?q=["日"]"#))
+    #expect(client.receive()?.text == "/a%7Cb%22%5E%7Bc%7D%60%3C%5Cd%3E%C3%A9?q=[%22%E6%97%A5%22]")
+    #expect(running.stop() == true)
+  }
+
+  @Test("OPTIONS * reaches the handler as such")
+  func asterisk() throws {
+    let running = try RunningServer(
+      handler: ClosureHandler { request, reply in
+        reply.send(Response(status: request.head.isForWholeServer ? 204 : 404))
+      })
+    let client = Client(port: running.port)
+    client.send("OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n" + Self.get("/*"))
+    #expect(client.receive()?.status == 204)
+    #expect(client.receive()?.status == 404)
+    // As HAProxy checks with `option httpchk OPTIONS *`.
+    client.send("OPTIONS * HTTP/1.0\r\n\r\n")
+    #expect(client.receive()?.status == 204)
     #expect(running.stop() == true)
   }
 

@@ -36,6 +36,46 @@ struct LifecycleTests {
     #expect(running.server.statistics.connectionsOpen == 0)
   }
 
+  @Test("A connection in the middle of a head does not hold the drain up")
+  func drainWithinHead() throws {
+    let running = try RunningServer({ $0.headTimeout = 60 }, handler: ClosureHandler.echo)
+    let parts = ["G", "GET /", "GET / HTTP/1.1\r\nHost: h\r\nX:", "\r\n", ""].map { part in
+      let client = Client(port: running.port)
+      client.send(part)
+      return client
+    }
+    let kept = Client(port: running.port)
+    kept.send(Self.get("/first"))
+    #expect(kept.receive()?.text == "/first")
+    kept.send("GET /second")
+    // A round trip of another client: by then the loop has read what the others sent.
+    let other = Client(port: running.port)
+    other.send(Self.get("/other"))
+    #expect(other.receive()?.text == "/other")
+
+    running.server.drain()
+    #expect(running.ended(within: 2) == true)
+    for client in parts + [kept] { #expect(client.receive() == nil) }
+  }
+
+  @Test("Draining waits for the body of a request whose head is whole")
+  func drainWithinBody() throws {
+    let running = try RunningServer(handler: ClosureHandler.echo)
+    let client = Client(port: running.port)
+    client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabc")
+    let other = Client(port: running.port)
+    other.send(Self.get("/other"))
+    #expect(other.receive()?.text == "/other")
+    running.server.drain()
+    #expect(running.ended(within: 0.3) == nil)
+    client.send("def")
+    let answer = client.receive()
+    #expect(answer?.text == "abcdef")
+    #expect(answer?.closes == true)
+    client.disconnect()
+    #expect(running.ended() == true)
+  }
+
   @Test("The drain time cuts off what does not end")
   func drainTimeout() throws {
     let inbox = Inbox()

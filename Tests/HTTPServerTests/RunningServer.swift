@@ -9,11 +9,14 @@ final class RunningServer: Sendable {
   private let hasEnded = DispatchSemaphore(value: 0)
   private let result = Box(Mutex<Bool?>(nil))
 
-  init(_ configure: (inout ServerConfiguration) -> Void = { _ in }, handler: any RequestHandler) throws {
+  init(
+    _ configure: (inout ServerConfiguration) -> Void = { _ in }, handler: any RequestHandler,
+    transport: @escaping @Sendable (_ descriptor: Int32) -> any Transport = { PlainTransport($0) }
+  ) throws {
     var configuration = ServerConfiguration(host: "127.0.0.1", port: 0)
     configuration.drainTimeout = 5
     configure(&configuration)
-    server = try HTTPServer(configuration: configuration, handler: handler)
+    server = try HTTPServer(configuration: configuration, handler: handler, transport: transport)
     DispatchQueue(label: "server").async { [server, result, hasEnded] in
       let isComplete = try? server.run()
       result.value.withLock { $0 = isComplete }
@@ -83,12 +86,17 @@ final class Inbox: Sendable {
   }
 }
 
+/// Lets time pass.
+func pause(milliseconds: Int) {
+  _ = DispatchSemaphore(value: 0).wait(timeout: .now() + .milliseconds(milliseconds))
+}
+
 /// Waits until `condition` holds, ten seconds at most. Returns whether it does.
 @discardableResult
 func wait(until condition: () -> Bool) -> Bool {
   for _ in 0..<10_000 {
     if condition() { return true }
-    _ = DispatchSemaphore(value: 0).wait(timeout: .now() + .milliseconds(1))
+    pause(milliseconds: 1)
   }
   return condition()
 }

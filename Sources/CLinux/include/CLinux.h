@@ -1,4 +1,5 @@
-// The Linux and C library calls that the event loop and the store need, in a shape Swift can use: epoll's event is a packed union, the flags are macros.
+// The calls of Linux and of the C library that the event loop and the store need, in a form that Swift can use: epoll's event is a packed
+// union, and many flags are macros.
 #ifndef CLINUX_H
 #define CLINUX_H
 
@@ -14,37 +15,37 @@ typedef struct {
   uint64_t token;    // as given to clinux_epoll_add
   uint32_t readable; // bytes, an end or an error can be read
   uint32_t writable;
-  uint32_t ended; // the peer will send nothing more (half close)
+  uint32_t ended; // the peer will send nothing more, though it may still read
   uint32_t gone;  // both directions are dead: reset, or an error
 } clinux_event;
 
 // All of these return a descriptor, a count or 0; on failure -errno.
 
 int clinux_epoll_create(void);
-// Level-triggered reading only: listeners and the wake-up descriptor.
+// Watches for reading only, level-triggered: for listeners and the wake-up descriptor.
 int clinux_epoll_add_listener(int epoll, int descriptor, uint64_t token);
-// Edge-triggered reading, writing and hang-up: connections. Registered once and never changed.
+// Watches for reading, writing and hang-up, edge-triggered: for connections, which are registered once and never changed.
 int clinux_epoll_add_connection(int epoll, int descriptor, uint64_t token);
 int clinux_epoll_remove(int epoll, int descriptor);
 // At most `capacity` events into `events`. A negative timeout waits for ever. A signal gives 0 events.
 int clinux_epoll_wait(int epoll, clinux_event *events, int capacity, int timeout_milliseconds);
 
 int clinux_eventfd(void);
-// Adds 1: one system call, safe in a signal handler.
+// Makes the descriptor readable, with one system call. Safe in a signal handler.
 void clinux_eventfd_signal(int descriptor);
 void clinux_eventfd_clear(int descriptor);
 
-// Freed memory that the C library keeps goes back to the system, where the library can do that.
+// Gives freed memory that the C library keeps back to the system.
 void clinux_give_back_memory(void);
 
-// Threads share at most so many heaps, where the C library has several. To be called before there are many threads.
+// Lets threads share at most so many heaps. To be called before there are many threads.
 void clinux_limit_heaps(int count);
 
-// Non-blocking and close-on-exec from birth.
+// Both make sockets that do not block and that no child process inherits.
 int clinux_accept(int listener);
 int clinux_socket(int family);
 
-// Up to two buffers in one call, never raising SIGPIPE.
+// Sends up to two buffers with one call. Raises no SIGPIPE.
 ssize_t clinux_send(int descriptor, const void *first, size_t first_count, const void *second, size_t second_count);
 ssize_t clinux_receive(int descriptor, void *buffer, size_t count);
 

@@ -1,0 +1,158 @@
+// What the handler's verdicts and answers do to a connection, and what waits to be sent.
+
+extension ConnectionState {
+  /// The handler's verdict on the head that `admit` carried.
+  public mutating func admitted(_ admission: Admission, with serializer: ResponseSerializer, now: UInt64) {
+    precondition(phase == .admitting, "a verdict is due only after `admit`")
+    switch admission {
+    case .accept(let maxBodyBytes): accept(maxBodyBytes: maxBodyBytes, now: now)
+    case .reject(let response): reject(response, with: serializer, now: now)
+    }
+  }
+
+  /// The answer to what `handle` or `fail` carried. Ignored when none is due.
+  public mutating func respond(_ response: Response, with serializer: ResponseSerializer, now: UInt64) {
+    switch phase {
+    case .handling:
+      // When the input has ended and is used up, no request can follow.
+      let isLast = inputEnded && inputStart == input.count
+      write(response, closes: !persists || isDraining || isLast || response.closesConnection, serializer, now: now)
+    case .failing:
+      write(response, closes: true, serializer, now: now)
+    default: break
+    }
+  }
+
+  /// Answers without having read a request, and closes: for a connection that there is no room for.
+  public mutating func refuse(_ response: Response, with serializer: ResponseSerializer, now: UInt64) {
+    write(response, closes: true, serializer, now: now)
+  }
+
+  private mutating func accept(maxBodyBytes: Int, now: UInt64) {
+    guard framing != .none else {
+      phase = .complete
+      return
+    }
+    do throws(RequestFailure) {
+      decoder = try BodyDecoder(
+        framing, limit: maxBodyBytes, maxTrailerBytes: limits.maxHeadBytes, maxTrailers: limits.maxFields)
+      inputPace = Pace(now: now)
+      phase = .body
+      if inputStart < input.count {
+        readBufferedBody()
+      } else if expectsContinue, !inputEnded {
+        if !hasOutput { outputPace = Pace(now: now) }
+        output.bytes.append("HTTP/1.1 100 Continue\r\n\r\n")
+      }
+      if inputEnded, phase == .body { throw .bad("the body ends before its time") }
+    } catch {
+      fail(error)
+    }
+  }
+
+  private mutating func reject(_ response: Response, with serializer: ResponseSerializer, now: UInt64) {
+    // A client that was waiting for 100 Continue may or may not send the body now, so that nobody can tell whether the
+    // next byte belongs to the body. A client that does not wait sends it: a short body is dropped to keep the connection.
+    let isInputUsedUp = inputStart == input.count
+    let waits = expectsContinue && isInputUsedUp
+    let discarding = waits ? nil : try? BodyDecoder(framing, limit: limits.maxDiscardBytes, keepsBytes: false)
+    let closes = !persists || isDraining || response.closesConnection || inputEnded && isInputUsedUp
+    head = nil
+    write(response, closes: closes || discarding == nil, serializer, now: now)
+    guard let discarding, !discarding.isDone, phase == .head else { return }
+    decoder = discarding
+    inputPace = Pace(now: now)
+    phase = .discarding
+  }
+
+  private mutating func write(_ response: Response, closes: Bool, _ serializer: ResponseSerializer, now: UInt64) {
+    if !hasOutput { outputPace = Pace(now: now) }
+    context.closes = closes
+    serializer.write(response, context, to: &output)
+    phase = closes ? .closing : .head
+    since = now
+    if closes { body = [] }
+    // A stream without a first piece leaves only the head to be sent, and nothing may follow that.
+    if output.isBroken { phase = .closing }
+  }
+
+  /// The first `count` bytes of the output have been sent.
+  public mutating func sent(_ count: Int, now: UInt64) {
+    output.drop(count)
+    outputPace.moved(count, now: now)
+    guard !hasOutput else { return }
+    if output.isBroken { phase = .closed }
+    // The client has its answer: from here on the connection is idle.
+    if phase == .head, !parser.hasBegun { since = now }
+  }
+}
+
+/// Bytes that wait to be sent to one client: a run of small messages, then at most one long body that is not copied.
+public struct OutputQueue: Sendable {
+  /// Everything but a long body.
+  var bytes: [UInt8] = []
+  private var body: [UInt8] = []
+  /// Bytes of `bytes` and `body` together that have been sent.
+  private var sent = 0
+  /// Makes the pieces that follow the one in `body`.
+  private var stream: BodyStream?
+  /// Bytes that the stream still owes.
+  private var owed = 0
+  /// A stream has ended too early: the length that the client was told cannot be kept.
+  private(set) var isBroken = false
+
+  init() {}
+
+  /// Bytes that wait. Pieces that a stream has not made yet do not count.
+  public var count: Int { bytes.count &+ body.count &- sent }
+
+  /// True while a long body waits, because nothing can be put behind it.
+  var isBlocked: Bool { !body.isEmpty || stream != nil }
+
+  /// True while a stream has pieces to make.
+  public var isStreaming: Bool { stream != nil }
+
+  mutating func append(body: [UInt8], inlineLimit: Int) {
+    if body.count <= inlineLimit {
+      bytes += body
+    } else {
+      self.body = body
+    }
+  }
+
+  mutating func append(stream: BodyStream) {
+    guard stream.count > 0 else { return }
+    self.stream = stream
+    owed = stream.count
+    body = nextPiece()
+  }
+
+  /// Lends the two parts that are to be sent next, in this order. Either may be empty.
+  public func withParts<Result>(_ send: (Span<UInt8>, Span<UInt8>) -> Result) -> Result {
+    if sent < bytes.count { return send(bytes.span.extracting(droppingFirst: sent), body.span) }
+    return send(bytes.span.extracting(first: 0), body.span.extracting(droppingFirst: sent &- bytes.count))
+  }
+
+  /// Drops the first `amount` waiting bytes, which have been sent.
+  mutating func drop(_ amount: Int) {
+    precondition(0...count ~= amount, "only bytes that wait can have been sent")
+    sent &+= amount
+    guard sent >= bytes.count &+ body.count else { return }
+    sent = 0
+    // The old piece is released before the new one is made.
+    body = []
+    body = nextPiece()
+    // The room for one unusually long run must not be kept for the life of an idle connection.
+    bytes.removeAll(keepingCapacity: bytes.capacity <= 65_536)
+  }
+
+  private mutating func nextPiece() -> [UInt8] {
+    guard let stream else { return [] }
+    var piece = stream.next()
+    if piece.count > owed { piece.removeLast(piece.count &- owed) }
+    owed &-= piece.count
+    if owed == 0 || piece.isEmpty { self.stream = nil }
+    if piece.isEmpty { isBroken = true }
+    return piece
+  }
+}

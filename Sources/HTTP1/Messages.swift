@@ -1,0 +1,99 @@
+/// A whole request: its head and its body after transfer decoding.
+public struct Request: Sendable {
+  public var head: RequestHead
+  public var body: [UInt8]
+
+  public init(head: RequestHead, body: [UInt8] = []) {
+    self.head = head
+    self.body = body
+  }
+}
+
+/// An answer as a handler gives it.
+///
+/// The serializer adds Content-Length, Date and Connection. The answer to a HEAD request keeps the Content-Length of the
+/// body and leaves out its bytes.
+public struct Response: Sendable {
+  public var status: Int
+  public var fields: HTTPFields
+  public var body: [UInt8]
+  /// Where there is one, it is sent in place of `body`.
+  public var stream: BodyStream?
+  /// True ends the connection after this answer.
+  public var closesConnection = false
+
+  public init(status: Int, fields: HTTPFields = HTTPFields(), body: [UInt8] = []) {
+    self.status = status
+    self.fields = fields
+    self.body = body
+  }
+
+  public init(status: Int, fields: HTTPFields = HTTPFields(), stream: BodyStream) {
+    self.init(status: status, fields: fields)
+    self.stream = stream
+  }
+}
+
+/// A body that is made piece by piece while it is sent, so that it is never held as a whole.
+///
+/// A piece is asked for only when the one before has been handed to the kernel. So a client that reads slowly holds the
+/// pieces up, and when it goes away the stream is released with all that it holds.
+public struct BodyStream: Sendable {
+  /// Bytes of all pieces together, which is the answer's Content-Length.
+  public let count: Int
+  /// Makes the next piece; called by one thread at a time, which must not be blocked. An empty piece ends the stream.
+  /// Where that is before `count` bytes have come, the connection is dropped, so that the client does not take the part
+  /// for the whole. Bytes beyond `count` are cut off.
+  public let next: @Sendable () -> [UInt8]
+
+  public init(count: Int, next: @escaping @Sendable () -> [UInt8]) {
+    precondition(count >= 0, "a stream cannot have fewer than 0 bytes")
+    self.count = count
+    self.next = next
+  }
+}
+
+/// A handler's verdict on a request head.
+public enum Admission: Sendable {
+  /// Read the body. A body of more bytes is answered 413.
+  case accept(maxBodyBytes: Int)
+  /// Answer at once, without the body.
+  case reject(Response)
+}
+
+/// Where the answer to one request goes.
+public protocol ReplyChannel: Sendable {
+  /// Gives the answer, from any thread. Calls after the first are ignored.
+  func send(_ response: Response)
+  /// True when the client has gone away, so that work for it may be dropped. Any thread may ask; it costs one atomic load.
+  var isAbandoned: Bool { get }
+  /// When the last byte of the request had been parsed, in nanoseconds of the monotonic clock.
+  var receivedAt: UInt64 { get }
+}
+
+/// What answers the requests. All of it but `ReplyChannel.send` is called on the loop's thread and must not block.
+public protocol RequestHandler: Sendable {
+  /// Judges a request by its head, before its body is read and before `100 Continue`.
+  func admit(_ head: RequestHead) -> Admission
+  /// Takes a whole request. The answer goes through `reply`, now or later.
+  func handle(_ request: Request, reply: any ReplyChannel)
+  /// Called when all requests of one pass of the loop have been handed over: the time to hand collected work on.
+  func endOfPass()
+  /// Words the answer to a request that the server refuses itself. `head` is nil where it could not be parsed.
+  func failureResponse(_ failure: RequestFailure, head: RequestHead?) -> Response
+}
+
+/// What the server found wrong before a handler could see the request: 400, 405 (TRACE, CONNECT), 408, 411, 413, 414,
+/// 417, 431, 501, 503 or 505. Also 500, for a handler that drops a request without an answer.
+public struct RequestFailure: Error, Sendable, Equatable {
+  public var status: Int
+  /// One sentence for the client: what is wrong and, where a limit is exceeded, the limit.
+  public var reason: String
+
+  public init(status: Int, reason: String) {
+    self.status = status
+    self.reason = reason
+  }
+
+  static func bad(_ reason: String) -> RequestFailure { RequestFailure(status: 400, reason: reason) }
+}

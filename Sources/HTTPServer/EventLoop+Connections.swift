@@ -1,0 +1,217 @@
+import HTTP1
+import Platform
+
+// What the loop does for one connection: accept it, take its requests, give it the answers, move its bytes.
+
+extension EventLoop {
+  /// Connections that are accepted in a row.
+  private static let burst = 64
+  /// Connections beyond `maxConnections` that may wait for their 503 to be sent.
+  private static let overflow = 64
+  /// How long the listener rests when there are no descriptors left, in nanoseconds.
+  private static let pause: UInt64 = 100_000_000
+
+  /// Accepts waiting connections, some at a time: the listener is level-triggered and will report the rest again.
+  func acceptBurst() {
+    for _ in 0..<Self.burst {
+      switch listener.accept() {
+      case .accepted(let descriptor):
+        open(descriptor)
+      case .none:
+        return
+      case .exhausted:
+        // The listener is level-triggered and would wake the loop again at once, so it is left alone for a while. Before
+        // that, one connection is closed by means of the spare descriptor, so that its client learns of it.
+        if spareDescriptor.shed(listener) { counters.connectionsRejected.add(1) }
+        pauseAccepting()
+        return
+      }
+    }
+  }
+
+  private func open(_ descriptor: Int32) {
+    counters.connectionsAccepted.add(1)
+    guard connections.count < configuration.maxConnections + Self.overflow else {
+      counters.connectionsRejected.add(1)
+      systemClose(descriptor)
+      return
+    }
+    let isRefused = connections.count >= configuration.maxConnections
+    let state = ConnectionState(limits: limits, now: now)
+    let connection = connections.insert {
+      Connection(descriptor: descriptor, transport: makeTransport(descriptor), token: $0, state: state)
+    }
+    counters.connectionsOpen.add(1)
+    Listener.disableNagle(descriptor)
+    guard poller.add(connection: descriptor, token: connection.token) else {
+      counters.connectionsRejected.add(1)
+      close(connection)
+      return
+    }
+    if isDraining { connection.state.drain() }
+    if isRefused {
+      counters.connectionsRejected.add(1)
+      let failure = RequestFailure(status: 503, reason: "more than \(configuration.maxConnections) connections")
+      connection.state.refuse(answer(to: failure, head: nil), with: serializer, now: now)
+      connection.receiveWaits = .readable
+    }
+    advance(connection)
+    // The request has often come with the connection, and then receiving at once saves a turn of the loop.
+    receive(connection)
+  }
+
+  private func pauseAccepting() {
+    guard isAccepting else { return }
+    isAccepting = false
+    poller.remove(listener.descriptor)
+    deadlines.push(DeadlineQueue.Entry(time: now + Self.pause, token: Self.listenerToken))
+  }
+
+  func resumeAccepting() {
+    guard !isAccepting else { return }
+    do throws(ServerError) {
+      try poller.add(listener: listener.descriptor, token: Self.listenerToken)
+      isAccepting = true
+    } catch {
+      deadlines.push(DeadlineQueue.Entry(time: now + Self.pause, token: Self.listenerToken))
+    }
+  }
+}
+
+extension EventLoop {
+  /// Does what the state machine asks for until it has to wait.
+  func advance(_ connection: Connection) {
+    while connection.isOpen {
+      switch connection.state.next(now: now) {
+      case .admit(let head):
+        connection.state.admitted(handler.admit(head), with: serializer, now: now)
+      case .handle(let request):
+        counters.requests.add(1)
+        handedOver += 1
+        connection.sequence &+= 1
+        handler.handle(
+          request,
+          reply: Ticket(
+            mailbox: mailbox, link: connection.link, token: connection.token, sequence: connection.sequence,
+            receivedAt: now))
+      case .fail(let failure, let head):
+        counters.failures.add(1)
+        connection.state.respond(answer(to: failure, head: head), with: serializer, now: now)
+      case .finishSending:
+        finishSending(connection)
+      case .wait:
+        queueOutput(connection)
+        return
+      case .close:
+        close(connection)
+      }
+    }
+  }
+
+  /// The handler's answer to a failure, with the field that the status calls for.
+  private func answer(to failure: RequestFailure, head: RequestHead?) -> Response {
+    var response = handler.failureResponse(failure, head: head)
+    if failure.status == 405, !response.fields.contains("Allow") {
+      response.fields.append("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
+    }
+    if failure.status == 503, !response.fields.contains("Retry-After") { response.fields.append("Retry-After", "1") }
+    return response
+  }
+
+  /// Gives an answer to its connection, if that still waits for it.
+  func deliver(_ reply: Reply) {
+    guard let connection = connections[reply.token], connection.sequence == reply.sequence else { return }
+    let response =
+      reply.response ?? answer(to: RequestFailure(status: 500, reason: "the request was not answered"), head: nil)
+    connection.state.respond(response, with: serializer, now: now)
+    advance(connection)
+    receive(connection)
+  }
+}
+
+extension EventLoop {
+  /// Bytes that one connection may receive before the others get their turn.
+  private static let readBudget = 1 << 20
+  /// Bytes of a streamed body that one client may take before the others get their turn.
+  private static let streamBudget = 1 << 20
+
+  /// Receives what there is, within the budget, and acts on it.
+  func receive(_ connection: Connection) {
+    var budget = Self.readBudget
+    while connection.isOpen, connection.receiveWaits == nil, connection.state.wantsInput {
+      guard budget > 0 else {
+        if !connection.isUnread { unread.append(connection) }
+        connection.isUnread = true
+        break
+      }
+      switch connection.transport.receive(into: scratch) {
+      case .bytes(let count, let isDrained):
+        precondition(1...scratch.count ~= count, "a transport receives into its buffer")
+        now = SystemClock.monotonic
+        budget -= count
+        counters.bytesReceived.add(count)
+        if isDrained { connection.receiveWaits = .readable }
+        // SAFETY: the transport has just written the first `count` bytes.
+        let bytes = UnsafeRawBufferPointer(rebasing: scratch[..<count]).bindMemory(to: UInt8.self)
+        connection.state.receive(bytes.span, now: now)
+      case .end:
+        connection.receiveWaits = .readable
+        connection.state.receiveEnd(now: now)
+      case .blocked(let readiness):
+        connection.receiveWaits = readiness
+      case .broken:
+        close(connection)
+        return
+      }
+      advance(connection)
+    }
+    if connection.isOpen { arm(connection) }
+  }
+
+  /// Notes that the connection has something to send.
+  func queueOutput(_ connection: Connection) {
+    guard connection.isOpen, connection.sendWaits == nil, connection.state.hasOutput, !connection.isQueued else {
+      return
+    }
+    connection.isQueued = true
+    unsent.append(connection)
+  }
+
+  /// Sends until all is sent or the transport cannot go on.
+  func send(_ connection: Connection) {
+    var budget = Self.streamBudget
+    while connection.isOpen, connection.sendWaits == nil, connection.state.hasOutput {
+      if budget <= 0, connection.state.output.isStreaming {
+        if !connection.isPostponed { postponed.append(connection) }
+        connection.isPostponed = true
+        break
+      }
+      switch connection.state.output.withParts({ connection.transport.send($0, $1) }) {
+      case .bytes(let count):
+        budget -= count
+        counters.bytesSent.add(count)
+        connection.state.sent(count, now: now)
+      case .blocked(let readiness):
+        connection.sendWaits = readiness
+      case .broken:
+        close(connection)
+      }
+    }
+    guard connection.isOpen else { return }
+    // Sending may have read bytes that receiving waits for, and the socket will not report those.
+    if connection.receiveWaits != nil, connection.transport.holdsInput { connection.receiveWaits = nil }
+    if !connection.state.hasOutput { advance(connection) }
+    receive(connection)
+  }
+
+  /// Ends the sending side, unless the transport has to wait for that.
+  func finishSending(_ connection: Connection) {
+    connection.isFinishing = true
+    guard connection.isOpen, connection.finishWaits == nil else { return }
+    switch connection.transport.finishSending() {
+    case .bytes: connection.isFinishing = false
+    case .blocked(let readiness): connection.finishWaits = readiness
+    case .broken: close(connection)
+    }
+  }
+}

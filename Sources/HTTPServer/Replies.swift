@@ -1,0 +1,99 @@
+import HTTP1
+import Synchronization
+
+/// An answer on its way to the loop.
+struct Reply {
+  /// Slot and generation of the connection.
+  var token: UInt64
+  /// Which of the connection's requests it answers.
+  var sequence: UInt64
+  /// Nil when the handler dropped the request without an answer.
+  var response: Response?
+}
+
+/// Where answers from any thread wait for the loop.
+///
+/// The loop is woken only when it sleeps and no other answer has woken it: under load it collects answers as it goes, and
+/// they cost no system call.
+final class Mailbox: Sendable {
+  private struct State {
+    var replies: [Reply] = []
+    var isLoopAsleep = false
+  }
+
+  private let state = Mutex(State())
+  private let wakeup: Wakeup
+
+  init(wakeup: Wakeup) {
+    self.wakeup = wakeup
+  }
+
+  func put(_ reply: Reply) {
+    let wasAsleep = state.withLock { state in
+      state.replies.append(reply)
+      defer { state.isLoopAsleep = false }
+      return state.isLoopAsleep
+    }
+    if wasAsleep { wakeup.signal() }
+  }
+
+  /// Exchanges the waiting replies for `empty`, so that the storage of both arrays stays in use. Called by the loop.
+  func take(_ empty: inout [Reply]) {
+    state.withLock { state in
+      swap(&state.replies, &empty)
+      state.isLoopAsleep = false
+    }
+  }
+
+  /// Announces that the loop is going to sleep. False when replies wait, and then it must not. Called by the loop.
+  func prepareToSleep() -> Bool {
+    state.withLock { state in
+      state.isLoopAsleep = state.replies.isEmpty
+      return state.isLoopAsleep
+    }
+  }
+}
+
+/// What a connection shares with the tickets of its requests.
+final class ConnectionLink: Sendable {
+  /// True once the connection is dead.
+  let isAbandoned = Atomic(false)
+}
+
+/// The way back for the answer to one request.
+///
+/// It names the connection by token and request number, never by descriptor: descriptors are reused, and a late answer
+/// must not reach another client.
+final class Ticket: ReplyChannel {
+  let receivedAt: UInt64
+  private let mailbox: Mailbox
+  private let link: ConnectionLink
+  private let token: UInt64
+  private let sequence: UInt64
+  private let isAnswered = Atomic(false)
+
+  init(mailbox: Mailbox, link: ConnectionLink, token: UInt64, sequence: UInt64, receivedAt: UInt64) {
+    self.mailbox = mailbox
+    self.link = link
+    self.token = token
+    self.sequence = sequence
+    self.receivedAt = receivedAt
+  }
+
+  deinit {
+    // A handler that forgets a request must not let its client wait for ever.
+    if !isAnswered.load(ordering: .relaxed) { put(nil) }
+  }
+
+  var isAbandoned: Bool { link.isAbandoned.load(ordering: .relaxed) }
+
+  func send(_ response: Response) {
+    guard !isAnswered.exchange(true, ordering: .relaxed) else { return }
+    put(response)
+  }
+
+  private func put(_ response: Response?) {
+    guard !isAbandoned else { return }
+    mailbox.put(Reply(token: token, sequence: sequence, response: response))
+  }
+}
