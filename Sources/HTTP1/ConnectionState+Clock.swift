@@ -65,7 +65,7 @@ extension ConnectionState {
       switch phase {
       case .head where parser.hasBegun: since.saturatingAdd(limits.headTimeout)
       // The client is still taking an answer, and the idle time begins when it has all of it.
-      case .head where hasOutput: .max
+      case .head where isSending: .max
       // Empty lines before a request line are to be ignored (RFC 9112, 2.2), so they neither begin a head nor renew the
       // idle time.
       case .head: since.saturatingAdd(limits.idleTimeout)

@@ -5,7 +5,9 @@ extension ConnectionState {
   public mutating func admitted(_ admission: Admission, with serializer: ResponseSerializer, now: UInt64) {
     precondition(phase == .admitting, "a verdict is due only after `admit`")
     switch admission {
-    case .accept(let maxBodyBytes): accept(maxBodyBytes: maxBodyBytes, now: now)
+    case .accept(let maxBodyBytes, let context):
+      handlerContext = context
+      accept(maxBodyBytes: maxBodyBytes, now: now)
     case .reject(let response): reject(response, with: serializer, now: now)
     }
   }
@@ -72,15 +74,27 @@ extension ConnectionState {
     phase = closes ? .closing : .head
     since = now
     if closes { body = [] }
-    // A stream without a first piece leaves only the head to be sent, and nothing may follow that.
-    if output.isBroken { phase = .closing }
+  }
+
+  /// The stream whose next piece is to be made now, and given to ``streamed(_:now:)``. Asked for after an answer and after each
+  /// piece that has come or been sent; nil when there is none, or when it has been asked for.
+  public mutating func pieceWanted() -> BodyStream? { output.pieceWanted() }
+
+  /// The piece that was asked for.
+  public mutating func streamed(_ piece: [UInt8], now: UInt64) {
+    guard output.isStreaming else { return }
+    // While there was nothing to send, the client was not to blame for the pause.
+    if !hasOutput { outputPace = Pace(now: now) }
+    output.append(piece: piece)
+    // Nothing may follow the part of a body.
+    if output.isBroken, phase != .closed { phase = hasOutput ? .closing : .closed }
   }
 
   /// The first `count` bytes of the output have been sent.
   public mutating func sent(_ count: Int, now: UInt64) {
     output.drop(count)
     outputPace.moved(count, now: now)
-    guard !hasOutput else { return }
+    guard !isSending else { return }
     if output.isBroken { phase = .closed }
     // The client has its answer: from here on the connection is idle.
     if phase == .head, !parser.hasBegun { since = now }
@@ -94,8 +108,12 @@ public struct OutputQueue: Sendable {
   private var body: [UInt8] = []
   /// Bytes of `bytes` and `body` together that have been sent.
   private var sent = 0
-  /// Makes the pieces that follow the one in `body`.
+  /// The piece of the stream behind the one in `body`.
+  private var ahead: [UInt8] = []
+  /// Makes the pieces that are still to come.
   private var stream: BodyStream?
+  /// The next piece is being made.
+  private var isAsked = false
   /// Bytes that the stream still owes.
   private var owed = 0
   /// A stream has ended too early: the length that the client was told cannot be kept.
@@ -103,13 +121,13 @@ public struct OutputQueue: Sendable {
 
   init() {}
 
-  /// Bytes that wait. Pieces that a stream has not made yet do not count.
+  /// Bytes that wait to be sent next. A stream's piece counts when the one before has been sent.
   public var count: Int { bytes.count &+ body.count &- sent }
 
   /// True while a long body waits, because nothing can be put behind it.
-  var isBlocked: Bool { !body.isEmpty || stream != nil }
+  var isBlocked: Bool { !body.isEmpty || !ahead.isEmpty || stream != nil }
 
-  /// True while a stream has pieces to make.
+  /// True while pieces of a stream are still to come.
   public var isStreaming: Bool { stream != nil }
 
   mutating func append(body: [UInt8], inlineLimit: Int) {
@@ -124,7 +142,24 @@ public struct OutputQueue: Sendable {
     guard stream.count > 0 else { return }
     self.stream = stream
     owed = stream.count
-    body = nextPiece()
+  }
+
+  /// The stream, when its next piece is to be made: one piece may wait while another is sent.
+  mutating func pieceWanted() -> BodyStream? {
+    guard let stream, !isAsked, ahead.isEmpty else { return nil }
+    isAsked = true
+    return stream
+  }
+
+  mutating func append(piece: [UInt8]) {
+    precondition(isAsked, "a piece comes only when it was asked for")
+    isAsked = false
+    var piece = piece
+    if piece.count > owed { piece.removeLast(piece.count &- owed) }
+    owed &-= piece.count
+    if owed == 0 || piece.isEmpty { stream = nil }
+    if piece.isEmpty { isBroken = true }
+    if body.isEmpty { body = piece } else { ahead = piece }
   }
 
   /// Lends the two parts that are to be sent next, in this order. Either may be empty.
@@ -139,20 +174,9 @@ public struct OutputQueue: Sendable {
     sent &+= amount
     guard sent >= bytes.count &+ body.count else { return }
     sent = 0
-    // The old piece is released before the new one is made.
-    body = []
-    body = nextPiece()
+    body = ahead
+    ahead = []
     // The room for one unusually long run must not be kept for the life of an idle connection.
     bytes.removeAll(keepingCapacity: bytes.capacity <= 65_536)
-  }
-
-  private mutating func nextPiece() -> [UInt8] {
-    guard let stream else { return [] }
-    var piece = stream.next()
-    if piece.count > owed { piece.removeLast(piece.count &- owed) }
-    owed &-= piece.count
-    if owed == 0 || piece.isEmpty { self.stream = nil }
-    if piece.isEmpty { isBroken = true }
-    return piece
   }
 }

@@ -52,6 +52,8 @@ public struct ConnectionState: Sendable {
   var parser: RequestParser
   /// The head of the current request, until it is handed over.
   var head: RequestHead?
+  /// What the handler gave when it admitted `head`.
+  var handlerContext: (any Sendable)?
   var framing = BodyFraming.none
   var expectsContinue = false
   var failure: RequestFailure?
@@ -88,6 +90,9 @@ public struct ConnectionState: Sendable {
   /// True while bytes wait to be sent.
   public var hasOutput: Bool { output.count > 0 }
 
+  /// True while bytes wait to be sent or pieces of a body are still to come.
+  public var isSending: Bool { hasOutput || output.isStreaming }
+
   /// False while as many bytes of following requests are held as may be.
   public var wantsInput: Bool {
     switch phase {
@@ -101,7 +106,7 @@ public struct ConnectionState: Sendable {
   /// the answers have been sent, and the client has had the time to read the last.
   public var isSettled: Bool {
     switch phase {
-    case .head: !hasOutput
+    case .head: !isSending
     case .closed: true
     default: false
     }
@@ -111,7 +116,7 @@ public struct ConnectionState: Sendable {
   public var isBusy: Bool { phase != .lingering && !isSettled }
 
   /// True between requests, with nothing begun and nothing left to send.
-  private var isIdle: Bool { phase == .head && !hasOutput && inputStart == input.count && !parser.hasBegun }
+  private var isIdle: Bool { phase == .head && !isSending && inputStart == input.count && !parser.hasBegun }
 
   /// No request is read after the current one from now on, and an incomplete head is not waited for. A request whose head
   /// is whole is finished, including its body.
@@ -138,7 +143,7 @@ public struct ConnectionState: Sendable {
       case .complete:
         guard let head = head.take() else { preconditionFailure("no head to be handled") }
         phase = .handling
-        return .handle(Request(head: head, body: takeBody()))
+        return .handle(Request(head: head, body: takeBody(), context: handlerContext.take()))
       case .failed:
         guard let failure = failure.take() else { preconditionFailure("no failure to be answered") }
         phase = .failing
@@ -149,7 +154,7 @@ public struct ConnectionState: Sendable {
         discardInput(now: now)
         if case .discarding = phase { return .wait }
       case .closing:
-        guard !hasOutput else { return .wait }
+        guard !isSending else { return .wait }
         dropInput()
         guard !inputEnded else {
           phase = .closed

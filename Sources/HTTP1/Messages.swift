@@ -2,10 +2,13 @@
 public struct Request: Sendable {
   public var head: RequestHead
   public var body: [UInt8]
+  /// What the handler learned from the head when it let the request in: the route, say.
+  public var context: (any Sendable)?
 
-  public init(head: RequestHead, body: [UInt8] = []) {
+  public init(head: RequestHead, body: [UInt8] = [], context: (any Sendable)? = nil) {
     self.head = head
     self.body = body
+    self.context = context
   }
 }
 
@@ -36,17 +39,20 @@ public struct Response: Sendable {
 
 /// A body that is made piece by piece while it is sent, so that it is never held as a whole.
 ///
-/// A piece is asked for only when the one before has been handed to the kernel. So a client that reads slowly holds the
-/// pieces up, and when it goes away the stream is released with all that it holds.
+/// Pieces are made elsewhere, one ahead of the one that is being sent: the thread that sends them never waits for one. A client that
+/// reads slowly holds the pieces up, and when it goes away the stream is released with all that it holds.
 public struct BodyStream: Sendable {
+  /// Takes one piece, from any thread.
+  public typealias Delivery = @Sendable ([UInt8]) -> Void
+
   /// Bytes of all pieces together, which is the answer's Content-Length.
   public let count: Int
-  /// Makes the next piece; called by one thread at a time, which must not be blocked. An empty piece ends the stream.
-  /// Where that is before `count` bytes have come, the connection is dropped, so that the client does not take the part
-  /// for the whole. Bytes beyond `count` are cut off.
-  public let next: @Sendable () -> [UInt8]
+  /// Has the next piece made and delivered, once; it is called again only when that has happened. It must not block: what takes
+  /// time is to be done by another thread. An empty piece ends the stream. Where that is before `count` bytes have come, the
+  /// connection is dropped, so that the client does not take the part for the whole. Bytes beyond `count` are cut off.
+  public let next: @Sendable (_ deliver: @escaping Delivery) -> Void
 
-  public init(count: Int, next: @escaping @Sendable () -> [UInt8]) {
+  public init(count: Int, next: @escaping @Sendable (_ deliver: @escaping Delivery) -> Void) {
     precondition(count >= 0, "a stream cannot have fewer than 0 bytes")
     self.count = count
     self.next = next
@@ -55,8 +61,8 @@ public struct BodyStream: Sendable {
 
 /// A handler's verdict on a request head.
 public enum Admission: Sendable {
-  /// Read the body. A body of more bytes is answered 413.
-  case accept(maxBodyBytes: Int)
+  /// Read the body. A body of more bytes is answered 413. The request will carry `context`.
+  case accept(maxBodyBytes: Int, context: (any Sendable)? = nil)
   /// Answer at once, without the body.
   case reject(Response)
 }

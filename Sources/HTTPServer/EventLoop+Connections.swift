@@ -81,6 +81,7 @@ extension EventLoop {
 extension EventLoop {
   /// Does what the state machine asks for until it has to wait.
   func advance(_ connection: Connection) {
+    askForPiece(connection)
     while connection.isOpen {
       switch connection.state.next(now: now) {
       case .admit(let head):
@@ -118,14 +119,29 @@ extension EventLoop {
     return response
   }
 
-  /// Gives an answer to its connection, if that still waits for it.
+  /// Gives what has come from a handler to its connection, if that still waits for it.
   func deliver(_ reply: Reply) {
     guard let connection = connections[reply.token], connection.sequence == reply.sequence else { return }
-    let response =
-      reply.response ?? answer(to: RequestFailure(status: 500, reason: "the request was not answered"), head: nil)
-    connection.state.respond(response, with: serializer, now: now)
+    switch reply.content {
+    case .answer(let response):
+      connection.state.respond(response, with: serializer, now: now)
+    case .dropped:
+      let failure = RequestFailure(status: 500, reason: "the request was not answered")
+      connection.state.respond(answer(to: failure, head: nil), with: serializer, now: now)
+    case .piece(let piece):
+      connection.state.streamed(piece, now: now)
+    }
     advance(connection)
     receive(connection)
+  }
+
+  /// Has the next piece of a streamed body made, when it is time for that.
+  func askForPiece(_ connection: Connection) {
+    guard let stream = connection.state.pieceWanted() else { return }
+    let (token, sequence) = (connection.token, connection.sequence)
+    stream.next { [mailbox] piece in
+      mailbox.put(Reply(token: token, sequence: sequence, content: .piece(piece)))
+    }
   }
 }
 
@@ -191,6 +207,7 @@ extension EventLoop {
         budget -= count
         counters.bytesSent.add(count)
         connection.state.sent(count, now: now)
+        askForPiece(connection)
       case .blocked(let readiness):
         connection.sendWaits = readiness
       case .broken:

@@ -1,14 +1,21 @@
 import HTTP1
 import Synchronization
 
-/// An answer on its way to the loop.
+/// What a handler has made, on its way to the loop.
 struct Reply {
+  enum Content {
+    case answer(Response)
+    /// The handler dropped the request without an answer.
+    case dropped
+    /// The next piece of the answer's body.
+    case piece([UInt8])
+  }
+
   /// Slot and generation of the connection.
   var token: UInt64
-  /// Which of the connection's requests it answers.
+  /// Which of the connection's requests it belongs to.
   var sequence: UInt64
-  /// Nil when the handler dropped the request without an answer.
-  var response: Response?
+  var content: Content
 }
 
 /// Where answers from any thread wait for the loop.
@@ -82,18 +89,18 @@ final class Ticket: ReplyChannel {
 
   deinit {
     // A handler that forgets a request must not let its client wait for ever.
-    if !isAnswered.load(ordering: .relaxed) { put(nil) }
+    if !isAnswered.load(ordering: .relaxed) { put(.dropped) }
   }
 
   var isAbandoned: Bool { link.isAbandoned.load(ordering: .relaxed) }
 
   func send(_ response: Response) {
     guard !isAnswered.exchange(true, ordering: .relaxed) else { return }
-    put(response)
+    put(.answer(response))
   }
 
-  private func put(_ response: Response?) {
+  private func put(_ content: Reply.Content) {
     guard !isAbandoned else { return }
-    mailbox.put(Reply(token: token, sequence: sequence, response: response))
+    mailbox.put(Reply(token: token, sequence: sequence, content: content))
   }
 }

@@ -49,7 +49,8 @@ public final class Service: RequestHandler {
       collections: CollectionsEndpoint(store: store, limits: limits),
       points: PointsEndpoint(store: store, texts: texts, idempotency: idempotency, limits: limits),
       export: ExportEndpoint(
-        store: store, kept: KeptSnapshots(now: configuration.clock), longestHeader: configuration.longestExportHeader),
+        store: store, kept: KeptSnapshots(now: configuration.clock), work: queues,
+        longestHeader: configuration.longestExportHeader),
       neighbors: NeighborsEndpoint(store: store, texts: texts, limits: limits, threads: configuration.threads),
       health: health, info: InfoEndpoint(encoder: encoder, store: store, configuration: configuration),
       metrics: metrics, pages: PagesEndpoint())
@@ -84,13 +85,12 @@ public final class Service: RequestHandler {
       let refusal = HealthEndpoint.drainingProblem.response(match.route.style)
       return .reject(stamped(refusal, head, route: match.route.template))
     }
-    return .accept(maxBodyBytes: limits.maxBodyBytes)
+    return .accept(maxBodyBytes: limits.maxBodyBytes, context: match)
   }
 
   public func handle(_ request: Request, reply: any ReplyChannel) {
-    guard let match = router.match(request.head), let action = match.action else {
-      // Admission let nothing else through.
-      return reply.send(Problem(404, "there is no such route").response(.native))
+    guard let match = request.context as? Router.Match, let action = match.action else {
+      preconditionFailure("only a request with a route is admitted")
     }
     let call = Call(request, match: match, reply: reply, metrics: counters)
     guard !action.isImmediate else { return call.perform { try action.run(call) } }

@@ -19,7 +19,7 @@ struct BodyStreamTests {
       }
     }
 
-    func stream(_ count: Int) -> BodyStream { BodyStream(count: count) { self.next() } }
+    func stream(_ count: Int) -> BodyStream { BodyStream(count: count) { deliver in deliver(self.next()) } }
   }
 
   private func script() -> Script {
@@ -44,20 +44,22 @@ struct BodyStreamTests {
     #expect(script.text.contains("abcdefHTTP/1.1 201 Created\r\n"))
   }
 
-  @Test("A piece is asked for only when the one before has gone")
+  @Test("Only one piece is made ahead of the one that is sent")
   func backpressure() {
-    let source = Source(["abc", "def"])
+    let source = Source(["abc", "def", "ghi"])
     var script = script()
     script.feed(RawCase.get(""))
-    script.answer(Response(status: 200, stream: source.stream(6)))
-    #expect(source.calls == 1)
-    script.take(script.state.output.count - 1)
-    #expect(source.calls == 1)
-    script.take(1)
+    script.answer(Response(status: 200, stream: source.stream(9)))
     #expect(source.calls == 2)
+    script.take(script.state.output.count - 1)
+    #expect(source.calls == 2)
+    script.take(1)
+    #expect(source.calls == 3)
     #expect(script.state.isBusy)
     script.take(3)
-    #expect(script.text.hasSuffix("abcdef"))
+    #expect(script.state.isBusy)
+    script.take(3)
+    #expect(script.text.hasSuffix("abcdefghi"))
     #expect(!script.state.isBusy)
   }
 
@@ -101,5 +103,32 @@ struct BodyStreamTests {
     script.take(script.state.output.count)
     script.pass(to: script.state.deadline)
     #expect(script.isClosed)
+  }
+
+  @Test("While a piece is being made nothing is sent, no time runs, and the next request waits")
+  func late() {
+    let deliveries = Mutex<[BodyStream.Delivery]>([])
+    var script = script()
+    script.feed(RawCase.get("") + RawCase.get(""))
+    let stream = BodyStream(count: 4) { deliver in deliveries.withLock { $0.append(deliver) } }
+    script.answer(Response(status: 200, stream: stream))
+    script.take(script.state.output.count)
+    #expect(deliveries.withLock { $0.count } == 1)
+    #expect(!script.state.hasOutput)
+    #expect(script.state.isBusy)
+    #expect(script.state.deadline == .max)
+    #expect(script.requests.count == 1)
+    script.now = 1000
+    deliveries.withLock { $0[0] }(Array("ab".utf8))
+    script.takePieces()
+    #expect(script.state.deadline == 1030)
+    // The second is made while the first is sent.
+    #expect(deliveries.withLock { $0.count } == 2)
+    script.take(2)
+    deliveries.withLock { $0[1] }(Array("cd".utf8))
+    script.takePieces()
+    script.take(2)
+    #expect(script.text.hasSuffix("\r\n\r\nabcd"))
+    #expect(script.requests.count == 2)
   }
 }

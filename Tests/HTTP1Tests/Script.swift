@@ -1,4 +1,5 @@
 import HTTP1
+import Synchronization
 
 /// Drives a `ConnectionState` as a server would, with a handler that echoes, and writes down what happens.
 struct Script {
@@ -84,7 +85,34 @@ struct Script {
 
   var text: String { String(decoding: sent, as: UTF8.self) }
 
+  /// Pieces that streams have delivered.
+  private let pieces = Pieces()
+
+  private final class Pieces: Sendable {
+    let waiting = Mutex<[[UInt8]]>([])
+  }
+
+  /// Gives the state the pieces that have been delivered.
+  mutating func takePieces() {
+    for piece in pieces.waiting.withLock({ waiting in
+      defer { waiting = [] }
+      return waiting
+    }) {
+      state.streamed(piece, now: now)
+    }
+    run()
+  }
+
   mutating func run() {
+    while let stream = state.pieceWanted() {
+      let pieces = pieces
+      stream.next { piece in pieces.waiting.withLock { $0.append(piece) } }
+      let delivered = pieces.waiting.withLock { waiting in
+        defer { waiting = [] }
+        return waiting
+      }
+      for piece in delivered { state.streamed(piece, now: now) }
+    }
     while true {
       switch state.next(now: now) {
       case .admit(let head): state.admitted(verdict(head), with: serializer, now: now)

@@ -30,7 +30,12 @@ struct StreamTests {
     ClosureHandler { request, reply in
       guard request.head.path == "/stream" else { return reply.send(Response(status: 204)) }
       let pieces = Pieces(released)
-      reply.send(Response(status: 200, stream: BodyStream(count: count * Pieces.length) { pieces.next() }))
+      reply.send(
+        Response(
+          status: 200,
+          stream: BodyStream(count: count * Pieces.length) { deliver in
+            DispatchQueue.global().async { deliver(pieces.next()) }
+          }))
     }
   }
 

@@ -107,7 +107,7 @@ import Testing
   private static func read(_ response: Response) throws -> (ids: [String], headerBytes: Int) {
     let stream = try #require(response.stream)
     var bytes: [UInt8] = []
-    while case let piece = stream.next(), !piece.isEmpty { bytes += piece }
+    while case let piece = next(of: stream), !piece.isEmpty { bytes += piece }
     #expect(bytes.count == stream.count)
     let header = bytes.prefix(8).reversed().reduce(0) { $0 << 8 | Int($1) }
     let archive = try SafetensorsArchive(bytes)
@@ -125,6 +125,20 @@ import Testing
       try list("metadata").compactMap { ($0 as? [String: String])?["n"] } == numbers.map { "a \\ \"b\" \($0)" })
     #expect(try list("texts").map { $0 as? String } == numbers.map { $0 % 2 == 0 ? "text\n\"\($0)\"" : nil })
     return (ids, header)
+  }
+
+  /// The stream's next piece. It is made by another thread: the one that sends must not wait for the disk.
+  private static func next(of stream: BodyStream) -> [UInt8] {
+    let sender = Mutex(ObjectIdentifier(Thread.current))
+    let made = Mutex<[UInt8]>([])
+    let isMade = DispatchSemaphore(value: 0)
+    stream.next { piece in
+      #expect(ObjectIdentifier(Thread.current) != sender.withLock { $0 })
+      made.withLock { $0 = piece }
+      isMade.signal()
+    }
+    isMade.wait()
+    return made.withLock { $0 }
   }
 
   private static func next(_ response: Response) -> String? {

@@ -6,17 +6,18 @@ import VectorStore
 
 /// `GET /collections/{name}/export`: one version of a collection as safetensors, its points in the order of their ids.
 ///
-/// The vectors are read while they are sent; beside them only ids, metadata and texts are held, as the header's text. That is
+/// The vectors are read while they are sent, one piece ahead; beside them only ids, metadata and texts are held, as the header's text. That is
 /// bounded by the format: a larger collection goes in parts, each a file of its own, all of one version.
 struct ExportEndpoint: Sendable {
   let store: CollectionStore
   let kept: KeptSnapshots
+  let work: WorkQueues
   /// Bytes that a header may have.
   let longestHeader: Int
 
   /// Points read at once.
   private static let page = 1024
-  /// Bytes of vectors sent at once: made on the event loop, between other connections' turns.
+  /// Bytes of vectors made and sent at once, between other connections' turns.
   private static let pieceBytes = 131_072
   /// What a header has beside the lists and the collection.
   private static let headerRest = 512
@@ -47,7 +48,7 @@ struct ExportEndpoint: Sendable {
       escaped: lists.header(collection: description.bytes))
     let rows = VectorPieces(
       snapshot, after: query.after, rows: count, dimension: collection.dimension, pieceBytes: Self.pieceBytes)
-    call.answer(Response(status: 200, fields: fields, stream: Self.stream(head, rows, holding: use)))
+    call.answer(Response(status: 200, fields: fields, stream: stream(head, rows, holding: use)))
   }
 
   /// The version that the query wants: the newest, or the one that the answers before were of.
@@ -65,12 +66,13 @@ struct ExportEndpoint: Sendable {
   }
 
   /// - Parameter use: held until the answer has left.
-  private static func stream(
-    _ head: [[UInt8]], _ rows: VectorPieces, holding use: KeptSnapshots.Use?
-  ) -> BodyStream {
+  private func stream(_ head: [[UInt8]], _ rows: VectorPieces, holding use: KeptSnapshots.Use?) -> BodyStream {
     let first = Mutex(head.filter { !$0.isEmpty }[...])
-    return BodyStream(count: head.reduce(0) { $0 + $1.count } + rows.byteCount) {
-      withExtendedLifetime(use) { first.withLock { $0.popFirst() } ?? rows.next() }
+    return BodyStream(count: head.reduce(0) { $0 + $1.count } + rows.byteCount) { [work] deliver in
+      // On a work queue, since rows may have to be read from the disk.
+      work.submit {
+        deliver(withExtendedLifetime(use) { first.withLock { $0.popFirst() } ?? rows.next() })
+      }
     }
   }
 

@@ -6,7 +6,7 @@ struct Admittance: Sendable {
 
   /// The answer to a request that is not let in; nil admits it, which it does only when `match` has an action.
   func refusal(_ head: RequestHead, _ match: Router.Match?) -> Response? {
-    if head.method == .options, match != nil || head.path == "*" {
+    if head.method == .options, match != nil || head.isForWholeServer {
       return Response(status: 204, fields: HTTPFields([("Allow", router.allow(head))]))
     }
     guard let match else {

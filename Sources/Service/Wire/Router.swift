@@ -107,8 +107,8 @@ struct Router: Sendable {
   func allow(_ head: RequestHead) -> String {
     var fitting = fixed[head.path].map { [$0] } ?? []
     let segments = head.pathSegments
-    fitting += templates.filter { head.path == "*" || $0.capture(segments) != nil }
-    if head.path == "*" { fitting += fixed.values }
+    fitting += templates.filter { head.isForWholeServer || $0.capture(segments) != nil }
+    if head.isForWholeServer { fitting += fixed.values }
     let methods = Set(fitting.flatMap(\.actions).map(\.method.name))
     let names = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"].filter {
       methods.contains($0) || ($0 == "HEAD" && methods.contains("GET"))
