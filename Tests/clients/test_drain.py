@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import socket
 import threading
 import time
 
@@ -71,6 +72,43 @@ def test_a_request_in_flight_is_finished():
     assert status == 200 or (status == 503 and int(retry) >= 0)
     thread.join(120)
     assert found == {"status": 200, "connection": "close", "rows": 256, "closed": True}
+    assert server.wait(20) == 0
+
+
+def test_an_incomplete_head_is_not_waited_for():
+    server = Server()
+    parts = [b"GET /liv", b"GET /livez HTTP/1.1\r\nHost: x\r\nX-A:", b"\r\n", b""]
+    connections = [socket.create_connection(("127.0.0.1", server.port), timeout=30) for _ in parts]
+    for connection, part in zip(connections, parts):
+        connection.sendall(part)
+    assert server.get("/livez").status_code == 200
+    start = time.monotonic()
+    server.terminate()
+    assert server.wait(20) == 0
+    # Before, the head's 10 s were waited for, and then for the client to read the 408.
+    assert time.monotonic() - start < 5
+    for connection in connections:
+        assert connection.recv(1) == b""
+        connection.close()
+
+
+def test_the_body_of_a_whole_head_is_waited_for():
+    server = Server()
+    body = b'{"inputs": "a"}'
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        head = b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+        connection.sendall(head % len(body) + body[:5])
+        assert server.get("/livez").status_code == 200
+        server.session.close()
+        server.terminate()
+        time.sleep(0.5)
+        assert server.process.poll() is None
+        connection.sendall(body[5:])
+        answer = b""
+        while piece := connection.recv(65536):
+            answer += piece
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"\r\nConnection: close\r\n" in answer
     assert server.wait(20) == 0
 
 
