@@ -20,9 +20,14 @@ public final class JSONDocument: @unchecked Sendable {
   ///
   /// `bytes` is not needed once this returns. Pass an array of which no other copy is alive, with 64 bytes of spare
   /// capacity, and it is not copied either.
-  /// - Parameter maxDepth: arrays and objects within one another, at most 1,024.
+  /// - Parameters:
+  ///   - maxDepth: arrays and objects within one another, at most 1,024.
+  ///   - mayHaveByteOrderMark: ignore a byte order mark in front, which a parser may (RFC 8259, 8.1) and which some clients send.
   /// - Throws: `JSONParseError` for every text that is not acceptable.
-  public init(_ bytes: [UInt8], maxDepth: Int = 32) throws(JSONParseError) {
+  public init(
+    _ bytes: [UInt8], maxDepth: Int = 32, mayHaveByteOrderMark: Bool = false
+  ) throws(JSONParseError) {
+    let skipped = mayHaveByteOrderMark && bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
     var padded = bytes
     let (needed, overflow) = bytes.count.addingReportingOverflow(csj_padding())
     if overflow { throw JSONParseError(message: "the text is too long", byteOffset: nil) }
@@ -31,9 +36,11 @@ public final class JSONDocument: @unchecked Sendable {
     var failure = csj_failure()
     // SAFETY: the capacity covers the padding; simdjson reads it, whatever it holds, and writes nothing. Access that
     // mutates would be wrong here: the copy that it makes of a shared array need not have that capacity.
-    let parsed = padded.withUnsafeBufferPointer { csj_parse($0.baseAddress, $0.count, depth, &failure) }
+    let parsed = padded.withUnsafeBufferPointer { text in
+      csj_parse(text.baseAddress.map { $0 + skipped }, text.count - skipped, depth, &failure)
+    }
     guard let parsed else {
-      let offset = failure.has_offset ? Int(exactly: failure.offset) : nil
+      let offset = failure.has_offset ? Int(exactly: failure.offset).map { $0 + skipped } : nil
       throw JSONParseError(message: Self.text(of: failure), byteOffset: offset)
     }
     tape = parsed

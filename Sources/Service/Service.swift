@@ -46,7 +46,8 @@ public final class Service: RequestHandler {
       loss: LossEndpoint(
         texts: texts, queues: negatives, idempotency: idempotency, limits: limits, threads: configuration.threads),
       queues: QueuesEndpoint(queues: negatives, limits: limits),
-      collections: CollectionsEndpoint(store: store, limits: limits),
+      collections: CollectionsEndpoint(
+        store: store, limits: limits, standing: (Self.standing, encoder.dimension)),
       points: PointsEndpoint(store: store, texts: texts, idempotency: idempotency, limits: limits),
       export: ExportEndpoint(
         store: store, kept: KeptSnapshots(now: configuration.clock), work: queues,
@@ -58,9 +59,12 @@ public final class Service: RequestHandler {
     admittance = Admittance(router: router)
   }
 
+  /// The name of the collection that is always there.
+  private static let standing = "default"
+
   private static func makeDefault(in store: CollectionStore, dimension: Int) throws {
     do {
-      _ = try store.create("default", dimension: dimension)
+      _ = try store.create(standing, dimension: dimension)
     } catch StoreError.conflict {
       // It was made for a model of another dimension, and its points stay; the texts of this one are refused by name.
     } catch StoreError.readOnly {

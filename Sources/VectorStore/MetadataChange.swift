@@ -29,7 +29,8 @@ public struct MetadataChange: Sendable {
     let known = Set(before.map(\.key))
     var writer = JSONWriter()
     writer.beginObject()
-    for (key, value) in before.map({ ($0.key, changed[$0.key] ?? $0.value) }) + changes.filter({ !known.contains($0.key) })
+    for (key, value) in before.map({ ($0.key, changed[$0.key] ?? $0.value) })
+      + changes.filter({ !known.contains($0.key) })
     where !value.isNull || changed[key] == nil {
       writer.key(key)
       writer.copy(value)

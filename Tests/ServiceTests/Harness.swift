@@ -69,8 +69,8 @@ struct Harness {
     let head = RequestHead(method: method, target: target, fields: all)
     switch service.admit(head) {
     case .reject(let response): inbox.send(response)
-    case .accept:
-      service.handle(Request(head: head, body: body), reply: inbox)
+    case .accept(_, let context):
+      service.handle(Request(head: head, body: body, context: context), reply: inbox)
       if endsPass { service.endOfPass() }
     }
     return inbox

@@ -45,6 +45,19 @@ def test_malformed_json_is_400(server, path, body):
     problem(server.request("POST", path, data=body, headers=JSON), 400)
 
 
+@pytest.mark.parametrize("path", ["/embed", "/v1/embeddings"])
+def test_a_byte_order_mark_is_ignored(server, path):
+    body = b'{"inputs": "a", "input": "a"}'
+    plain = server.request("POST", path, data=body, headers=JSON)
+    marked = server.request("POST", path, data=b"\xef\xbb\xbf" + body, headers=JSON)
+    assert plain.status_code == marked.status_code == 200
+    assert marked.content == plain.content
+    found = server.request("POST", "/embed", data=b'\xef\xbb\xbf{"inputs": x}', headers=JSON)
+    assert "at byte 14" in problem(found, 400)["detail"]
+    problem(server.request("POST", "/embed", data=b"\xef\xbb\xbf" * 2 + body, headers=JSON), 400)
+    problem(server.request("POST", "/embed", data=b"\xef\xbb\xbf", headers=JSON), 400)
+
+
 def test_malformed_json_is_400_for_collections_too(server):
     problem(server.request("PUT", "/collections/bad", data=b'{"dim": 3, "dim": 4}', headers=JSON), 400)
     assert server.get("/collections/bad").status_code == 404

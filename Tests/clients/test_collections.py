@@ -316,3 +316,14 @@ def test_no_id_collides_with_an_operation(server, name):
     assert server.ask(f"/collections/{name}/points/delete", {"ids": ["delete"]})["deleted"] == 1
     problem(server.get(f"/collections/{name}/points/delete"), 404, "id")
     assert server.get(f"/collections/{name}").json()["count"] == len(ids) - 1
+
+
+def test_default_is_always_there():
+    with Server() as own:
+        assert own.put("/collections/default/points", {"points": [{"id": "a", "text": "a"}]}).status_code == 200
+        assert own.delete("/collections/default").status_code == 204
+        described = own.get("/collections/default").json()
+        assert (described["count"], described["dim"], described["metric"]) == (0, 384, "cosine")
+        assert own.put("/collections/default/points", {"points": [{"id": "b", "text": "b"}]}).status_code == 200
+        found = own.ask("/neighbors", {"inputs": "b", "k": 1})["results"][0]
+        assert [each["id"] for each in found] == ["b"]

@@ -7,6 +7,8 @@ import VectorStore
 struct CollectionsEndpoint: Sendable {
   let store: CollectionStore
   let limits: Limits
+  /// The collection that is always there, and its dimension.
+  let standing: (name: String, dimension: Int)
 
   func create(_ call: Call) throws {
     let name = try Self.name(call)
@@ -44,9 +46,19 @@ struct CollectionsEndpoint: Sendable {
   }
 
   func delete(_ call: Call) throws {
-    store.delete(try Self.name(call)) { result in
+    let name = try Self.name(call)
+    store.delete(name) { result in
       switch result {
       case .failure(let error): call.fail(Problem(describing: error))
+      case .success where name == standing.name:
+        // It is deleted in order to be empty, or to get the dimension of another model: it is there again at once.
+        store.create(name, dimension: standing.dimension) { result in
+          switch result {
+          // Another request may have been faster.
+          case .success, .failure(.conflict): call.answer(Response(status: 204))
+          case .failure(let error): call.fail(Problem(describing: error))
+          }
+        }
       case .success: call.answer(Response(status: 204))
       }
     }

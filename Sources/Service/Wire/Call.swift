@@ -54,7 +54,7 @@ final class Call: Sendable {
   ///
   /// - Throws: `JSONParseError`.
   func json(_ limits: Limits) throws -> JSONValue {
-    try JSONDocument(takeBody(), maxDepth: limits.maxJSONDepth).root
+    try JSONDocument(takeBody(), maxDepth: limits.maxJSONDepth, mayHaveByteOrderMark: true).root
   }
 
   /// The body's bytes. To be called once: they go with whoever reads them, so that a large body is not copied.

@@ -135,6 +135,8 @@ extension Problem {
     case let error as ContrastiveError: self = .invalid(error.parameter, error.reason)
     case let error as StoreError: self.init(error, points: "vectors")
     case let error as EncodingFailure: self.init(error)
+    case ProductFailure.outOfMemory: self.init(503, "there is not enough memory for this batch")
+    case let error as ProductFailure: self.init(500, error.description)
     default: self = .internalError
     }
   }
