@@ -1,7 +1,7 @@
-/// A request as a caller states it; Host and Content-Length are the client's own.
+/// A request without Host and Content-Length, which the client adds.
 public struct ClientRequest: Sendable {
   public var method: String
-  /// Below the service's URL, from the first slash on, percent-encoded.
+  /// The path and query below the service's URL, beginning with a slash, percent-encoded.
   public var path: String
   public var fields: [(name: String, value: String)]
   public var body: [UInt8]
@@ -13,7 +13,7 @@ public struct ClientRequest: Sendable {
     self.body = body
   }
 
-  /// The bytes before the body.
+  /// The request line and the fields, with the empty line that ends them.
   func head(for url: ServiceURL) -> [UInt8] {
     var text = "\(method) \(url.prefix)\(path) HTTP/1.1\r\nHost: \(url.authority)\r\n"
     for field in fields { text += "\(field.name): \(field.value)\r\n" }
@@ -22,15 +22,17 @@ public struct ClientRequest: Sendable {
   }
 }
 
-/// A whole answer.
+/// A complete answer.
 public struct ClientResponse: Sendable {
   public let status: Int
   /// Names in lower case.
   public let fields: [(name: String, value: String)]
-  /// Empty where the body went elsewhere.
+  /// Empty when a sink has taken the body.
   public internal(set) var body: [UInt8] = []
 
-  /// The value of the first field of that name, in lower case.
+  /// The value of the first field of that name.
+  ///
+  /// - Parameter name: in lower case.
   public func field(_ name: String) -> String? { fields.first { $0.name == name }?.value }
 
   public var isSuccess: Bool { (200...299).contains(status) }

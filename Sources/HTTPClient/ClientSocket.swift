@@ -1,11 +1,12 @@
 import Platform
 
-/// One connected stream socket that blocks, with a time-out on every call.
+/// A connected stream socket that blocks, with a timeout on every call.
 final class ClientSocket {
   private let descriptor: Int32
-  /// The addresses tried in the order of the resolver, the first that answers is taken.
+
+  /// Connects to the first address of the host that answers, in the order of the resolver.
   ///
-  /// - Parameter timeout: seconds that one call may wait.
+  /// - Parameter timeout: the seconds that one system call may wait.
   init(_ url: ServiceURL, timeout: Int) throws(ClientError) {
     var hints = addrinfo()
     hints.ai_socktype = streamSocket
@@ -50,14 +51,14 @@ final class ClientSocket {
   func send(_ bytes: [UInt8]) throws(ClientError) {
     var sent = 0
     while sent < bytes.count {
-      // SAFETY: the pointer is to the part that is not sent yet, alive for the call.
+      // SAFETY: the pointer is to the bytes that are not sent yet, and is valid during the call.
       let count = bytes[sent...].withUnsafeBytes { systemSend(descriptor, $0) }
       guard count > 0 || errno == EINTR else { throw ClientError(.interrupted, "cannot send: \(systemMessage())") }
       sent += max(0, count)
     }
   }
 
-  /// What comes next, at most `most` bytes; nothing at the end.
+  /// Receives at most `most` bytes; none at the end of the stream.
   func receive(most: Int) throws(ClientError) -> [UInt8] {
     while true {
       var count = 0
@@ -72,5 +73,4 @@ final class ClientSocket {
       throw ClientError(.interrupted, isLate ? "no answer came in time" : "cannot receive: \(systemMessage())")
     }
   }
-
 }

@@ -1,5 +1,5 @@
-/// A client of one service: blocking, one exchange at a time, over a connection that is kept. For programs that wait for
-/// each answer anyway; http:// only.
+/// A client of one service, for programs that wait for each answer: it blocks, carries out one exchange at a time, and
+/// keeps its connection open between them. It speaks http:// only.
 public final class HTTPClient {
   public let url: ServiceURL
   private let timeout: Int
@@ -9,17 +9,17 @@ public final class HTTPClient {
 
   /// - Parameters:
   ///   - timeout: seconds without a byte after which an exchange is given up.
-  ///   - maxBodyBytes: bytes of an answer that is kept in memory.
+  ///   - maxBodyBytes: the most bytes of an answer whose body is kept in memory.
   public init(_ url: ServiceURL, timeout: Int = 600, maxBodyBytes: Int = 256 << 20) {
     self.url = url
     self.timeout = timeout
     limit = maxBodyBytes
   }
 
-  /// One request and its answer. A connection that the service has closed meanwhile is replaced once.
+  /// Sends a request and waits for its answer. A kept connection that the service has closed meanwhile is replaced once.
   ///
-  /// - Parameter sink: takes the body of a success piece by piece; the answer's own is empty then.
-  /// - Throws: ``ClientError``; the next exchange begins with a new connection.
+  /// - Parameter sink: takes the body of a successful answer piece by piece; ``ClientResponse/body`` is empty then.
+  /// - Throws: ``ClientError``. The next exchange begins with a new connection.
   public func send(
     _ request: ClientRequest, receiving sink: ResponseReader.Sink? = nil
   ) throws(ClientError) -> ClientResponse {
@@ -29,7 +29,7 @@ public final class HTTPClient {
       return try exchange(request, sink, &began)
     } catch {
       socket = nil
-      // Closed while it was idle: nothing of an answer has come, and the request was not at fault.
+      // The connection was closed while it was idle when nothing of an answer has come.
       guard wasOpen, !began, error.kind == .interrupted else { throw error }
     }
     do throws(ClientError) {
@@ -51,7 +51,8 @@ public final class HTTPClient {
       self.socket = socket
       reader = ResponseReader()
     }
-    // A service that refuses a request early closes while the body is still on its way: the answer may be there.
+    // A service that refuses a request early closes the connection before it has read the body. Its answer may be there
+    // although sending has failed.
     var failure: ClientError?
     do throws(ClientError) {
       try socket.send(request.head(for: url))
@@ -74,4 +75,31 @@ public final class HTTPClient {
       throw failure ?? error
     }
   }
+}
+
+/// Why an exchange with a service has failed.
+public struct ClientError: Error, Sendable, Equatable, CustomStringConvertible {
+  public enum Kind: Sendable, Equatable {
+    /// The URL is malformed, or not one of http://.
+    case url
+    /// No connection could be made.
+    case unreachable
+    /// The connection ended, or nothing came for too long, before the answer was complete.
+    case interrupted
+    /// The answer is not HTTP/1.1, or larger than allowed.
+    case unreadable
+    /// The receiver of the body has failed.
+    case receiver
+  }
+
+  public let kind: Kind
+  public let description: String
+
+  public init(_ kind: Kind, _ description: String) {
+    self.kind = kind
+    self.description = description
+  }
+
+  /// Repeating the request later may help.
+  public var isTransient: Bool { kind == .unreachable || kind == .interrupted }
 }

@@ -1,4 +1,5 @@
-/// Reads answers from a run of bytes (RFC 9112): a head, then a body by Content-Length, in chunks, or to the end.
+/// Reads answers from a stream of bytes (RFC 9112): a head, then a body whose end is given by Content-Length, by chunks, or
+/// by the end of the stream.
 public struct ResponseReader {
   public typealias Fill = () throws(ClientError) -> [UInt8]
   public typealias Sink = (ArraySlice<UInt8>) throws(ClientError) -> Void
@@ -8,7 +9,7 @@ public struct ResponseReader {
 
   private var buffer: [UInt8] = []
   private var start = 0
-  /// The connection can carry another exchange.
+  /// Whether the connection can carry another exchange.
   public private(set) var persists = false
 
   public init() {}
@@ -16,10 +17,11 @@ public struct ResponseReader {
   /// Reads one answer.
   ///
   /// - Parameters:
-  ///   - isHead: the request was HEAD, whose answer has no body.
-  ///   - limit: bytes that a body may have that is kept.
-  ///   - sink: takes the body of a success, piece by piece.
-  ///   - fill: the next bytes; none at the end.
+  ///   - isHead: whether the request was HEAD, whose answer has no body.
+  ///   - limit: the most bytes of a body that is kept in memory.
+  ///   - sink: takes the body of a successful answer, piece by piece.
+  ///   - fill: gives the next bytes; none at the end of the stream.
+  /// - Throws: ``ClientError``, also those of `sink` and `fill`.
   public mutating func read(isHead: Bool, limit: Int, sink: Sink?, fill: Fill) throws(ClientError) -> ClientResponse {
     var response: ClientResponse
     repeat { response = try readHead(fill) } while (100...199).contains(response.status)
@@ -35,7 +37,7 @@ public struct ResponseReader {
     }
     if let coding = response.field("transfer-encoding") {
       guard coding.lowercased() == "chunked" else {
-        throw ClientError(.unreadable, "the answer has the unknown coding '\(coding)'")
+        throw ClientError(.unreadable, "the answer has the unknown transfer coding '\(coding)'")
       }
       try readChunks(take, fill)
     } else if let text = response.field("content-length") {
@@ -56,7 +58,9 @@ public struct ResponseReader {
     func line(_ reader: inout ResponseReader) throws(ClientError) -> String {
       let line = try reader.readLine(fill)
       total += line.utf8.count + 2
-      guard total <= Self.longestHead else { throw ClientError(.unreadable, "the answer's head is too long") }
+      guard total <= Self.longestHead else {
+        throw ClientError(.unreadable, "the answer's head has more than \(Self.longestHead) bytes")
+      }
       return line
     }
     let first = try line(&self).split(separator: " ", maxSplits: 2, omittingEmptySubsequences: false)
@@ -88,7 +92,9 @@ public struct ResponseReader {
       }
       guard length > 0 else { break }
       try readBody(length, take, fill)
-      guard try readLine(fill).isEmpty else { throw ClientError(.unreadable, "a chunk does not end where it should") }
+      guard try readLine(fill).isEmpty else {
+        throw ClientError(.unreadable, "a chunk of the answer does not end where its size says")
+      }
     }
     while try !readLine(fill).isEmpty {}
   }
@@ -101,7 +107,9 @@ public struct ResponseReader {
     }
   }
 
-  /// Hands over at most `most` of the bytes that are there.
+  /// Hands over at most `most` of the buffered bytes.
+  ///
+  /// - Returns: their number.
   @discardableResult
   private mutating func drain(_ most: Int, _ take: Sink) throws(ClientError) -> Int {
     let end = start + min(most, buffer.count - start)
@@ -111,7 +119,9 @@ public struct ResponseReader {
     return count
   }
 
-  /// Sees to it that there are unread bytes; false at the end.
+  /// Fills the buffer when it is empty.
+  ///
+  /// - Returns: false at the end of the stream.
   private mutating func more(_ fill: Fill) throws(ClientError) -> Bool {
     guard start == buffer.count else { return true }
     buffer = try fill()
@@ -119,7 +129,7 @@ public struct ResponseReader {
     return !buffer.isEmpty
   }
 
-  /// A line without its end.
+  /// Reads a line without its line break.
   private mutating func readLine(_ fill: Fill) throws(ClientError) -> String {
     var line: [UInt8] = []
     while true {
@@ -128,16 +138,18 @@ public struct ResponseReader {
       let end = rest.firstIndex(of: 0x0A)
       line += rest[..<(end ?? rest.endIndex)]
       start = end.map { $0 + 1 } ?? rest.endIndex
-      guard line.count <= Self.longestLine else { throw ClientError(.unreadable, "the answer has a line too long") }
+      guard line.count <= Self.longestLine else {
+        throw ClientError(.unreadable, "the answer has a line of more than \(Self.longestLine) bytes")
+      }
       guard end != nil else { continue }
       if line.last == 0x0D { line.removeLast() }
       return String(decoding: line, as: UTF8.self)
     }
   }
 
-  private static let cutOff = ClientError(.interrupted, "the connection ended before the answer was whole")
+  private static let cutOff = ClientError(.interrupted, "the connection ended before the answer was complete")
 
-  /// Digits alone, and no more than an Int holds.
+  /// Reads digits alone; nil for anything else and for more than an Int holds.
   private static func number(_ text: String, radix: Int) -> Int? {
     guard let first = text.utf8.first, first != 0x2B, first != 0x2D else { return nil }
     return Int(text, radix: radix)

@@ -1,9 +1,9 @@
-/// Where a service answers: `http://host[:port][/prefix]`.
+/// The address of a service: `http://host[:port][/prefix]`.
 public struct ServiceURL: Sendable, Equatable, CustomStringConvertible {
   /// Without the brackets of an IPv6 address.
   public let host: String
   public let port: UInt16
-  /// Comes before every path; empty, or begins with a slash and does not end with one.
+  /// Precedes every path. Empty, or begins with a slash and does not end with one.
   public let prefix: String
 
   /// - Throws: ``ClientError`` of kind `url`.
@@ -11,7 +11,7 @@ public struct ServiceURL: Sendable, Equatable, CustomStringConvertible {
     let scheme = "http://"
     guard text.hasPrefix(scheme) else { throw ClientError(.url, "must begin with http://, not '\(text)'") }
     let bad = ClientError(.url, "must be http://host:port, not '\(text)'")
-    // A control character or a space would end the request line early.
+    // A control character or a space in the URL would end the request line early.
     guard text.utf8.allSatisfy({ (0x21...0x7E).contains($0) }), !text.contains(where: { "?#@".contains($0) }) else {
       throw bad
     }
@@ -37,8 +37,28 @@ public struct ServiceURL: Sendable, Equatable, CustomStringConvertible {
     self.port = port
   }
 
-  /// The Host field (RFC 9110, 7.2).
+  /// The value of the Host field (RFC 9110, section 7.2).
   public var authority: String { (host.contains(":") ? "[\(host)]" : host) + ":\(port)" }
 
   public var description: String { "http://\(authority)\(prefix)" }
+}
+
+extension String {
+  /// The text as one segment of a path (RFC 3986, section 3.3): all but unreserved characters percent-encoded.
+  public var pathSegment: String {
+    var out = ""
+    for byte in utf8 {
+      switch byte {
+      case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "~"):
+        out.unicodeScalars.append(Unicode.Scalar(byte))
+      case UInt8(ascii: ".") where self != "." && self != "..":
+        out += "."
+      default:
+        let digits = String(byte, radix: 16, uppercase: true)
+        out += digits.count == 1 ? "%0\(digits)" : "%\(digits)"
+      }
+    }
+    return out
+  }
 }

@@ -2,17 +2,23 @@ import SQLiteRecords
 import VectorStore
 
 /// `nearfar check`: says whether a data folder that no service has open is whole, and changes nothing in it.
-///
-/// Exit status: 0 when everything is whole; 1 when something is damaged or the folder cannot be used; 3 when there was not
-/// enough memory for the check; 4 when the matrix library failed. After 3 and 4 nothing is known to be damaged.
-enum Check {
-  static let flags = ["data"]
+enum CheckCommand: Command {
+  static let name = "check"
+  static let summary = "say whether a data folder that no service has open is whole"
+  static let details = """
+    Reads a data folder that no service has open, as a start would, and changes nothing in it. One line per collection \
+    goes to standard output.
 
-  /// - Returns: the exit status.
-  static func run(_ options: Options) throws(UsageError) -> Int32 {
-    guard let folder = options.string("data"), !folder.isEmpty, folder != ":memory:" else {
-      throw UsageError(description: "--data must name the data folder")
-    }
+    The exit status is 0 when everything is whole, 1 when something is damaged or the folder cannot be used, 3 when \
+    there was not enough memory for the check, and 4 when the matrix library failed. After 3 and 4 nothing is known to \
+    be damaged.
+    """
+  static let flags: [any CommandFlag] = [data]
+
+  private static let data = Flag("data", .dataFolder, .required, "The data folder.")
+
+  static func run(_ arguments: Arguments) throws(UsageError) -> Int32 {
+    let folder = try arguments.value(data)
     let log = Log(json: false)
     var problems: [OpenError] = []
     do {

@@ -1,13 +1,13 @@
 import Platform
 
-/// Lines on standard error: standard output carries answers only.
+/// Lines on standard error. Standard output is kept for what a command was asked to print.
 struct Log: Sendable {
   let json: Bool
 
   func info(_ message: String) { write("info", message) }
   func error(_ message: String) { write("error", message) }
 
-  /// A line without time and level: what a person typed a command for.
+  /// A line without time and level, for a person at a terminal.
   func plain(_ message: String) { emit(message) }
 
   private func write(_ level: String, _ message: String) {
@@ -19,7 +19,7 @@ struct Log: Sendable {
 
   private func emit(_ text: String) {
     var line = text + "\n"
-    // One call a line, so that lines of two threads do not mix. A log that cannot be written stops nothing.
+    // One call per line, so that lines of two threads do not mix. A line that cannot be written is dropped.
     _ = line.withUTF8 { systemWrite(STDERR_FILENO, UnsafeRawBufferPointer($0)) }
   }
 
@@ -35,5 +35,85 @@ struct Log: Sendable {
       }
     }
     return out
+  }
+}
+
+/// The progress of a long command on standard error: a bar on a terminal, otherwise a line every few seconds.
+struct ProgressLine {
+  private let verb: String
+  private let isTerminal = isatty(STDERR_FILENO) == 1
+  private let began = SystemClock.monotonic
+  private var shown: UInt64
+  /// The share that an earlier run has done.
+  private let first: Double
+  private var hasBar = false
+
+  /// - Parameters:
+  ///   - verb: `indexed`.
+  ///   - done: the share that an earlier run has done, from 0 to 1.
+  init(_ verb: String, done: Double = 0) {
+    self.verb = verb
+    first = done
+    shown = SystemClock.monotonic
+  }
+
+  /// - Parameters:
+  ///   - points: the number that this run has stored.
+  ///   - done: the share that is done, from 0 to 1; nil when the whole is unknown.
+  mutating func show(points: Int, done: Double?) {
+    let now = SystemClock.monotonic
+    guard now &- shown >= (isTerminal ? 100_000_000 : 5_000_000_000) else { return }
+    shown = now
+    let seconds = elapsed(now)
+    var text = "\(verb) \(counted(points, "point")), \(Self.rate(points, seconds))/s"
+    if let done, done > first, done <= 1 {
+      let left = seconds * (1 - done) / (done - first)
+      text = "\(Self.bar(done)) \(Int(done * 100)) %  \(text), \(Self.clock(left)) left"
+    }
+    emit(isTerminal ? "\r\u{1B}[K\(text)" : "\(text)\n")
+    hasBar = isTerminal
+  }
+
+  /// Reports the whole run.
+  ///
+  /// - Parameter more: follows on the same line.
+  mutating func finish(points: Int, _ more: String = "") {
+    let seconds = elapsed(SystemClock.monotonic)
+    clear()
+    emit("\(verb) \(counted(points, "point")) in \(Self.clock(seconds)), \(Self.rate(points, seconds))/s\(more)\n")
+  }
+
+  /// Writes a message on a line of its own.
+  mutating func say(_ message: String) {
+    clear()
+    emit("nearfar: \(message)\n")
+  }
+
+  /// Removes the bar, so that something else can be written.
+  mutating func clear() {
+    if hasBar { emit("\r\u{1B}[K") }
+    hasBar = false
+  }
+
+  private func elapsed(_ now: UInt64) -> Double { max(Double(now &- began) / 1e9, 1e-3) }
+
+  private func emit(_ text: String) { try? SystemFile.standardError.write(Array(text.utf8)[...]) }
+
+  private static func bar(_ done: Double) -> String {
+    let filled = max(0, min(24, Int(done * 24)))
+    return "[" + String(repeating: "#", count: filled) + String(repeating: "-", count: 24 - filled) + "]"
+  }
+
+  private static func rate(_ points: Int, _ seconds: Double) -> String {
+    let rate = Double(points) / seconds
+    return rate >= 10 ? String(Int(rate)) : String((rate * 10).rounded() / 10)
+  }
+
+  /// `1:02:03`, or `2:03` below an hour.
+  private static func clock(_ seconds: Double) -> String {
+    let whole = Int(min(max(seconds, 0), 1e8))
+    func two(_ number: Int) -> String { number < 10 ? "0\(number)" : String(number) }
+    return whole >= 3600
+      ? "\(whole / 3600):\(two(whole / 60 % 60)):\(two(whole % 60))" : "\(whole / 60):\(two(whole % 60))"
   }
 }

@@ -9,6 +9,12 @@ enum UsableCores {
     return min(granted, file.flatMap(quota) ?? granted)
   }
 
+  /// The flag `--threads`, whose default is ``count``.
+  static func threads(isVariable: Bool, _ meaning: String) -> Flag<Int> {
+    let absence = Flag<Int>.Absence.defaults(to: min(count, 1024), shown: "the cores that the process may use")
+    return Flag("threads", .integer(1...1024), absence, isVariable: isVariable, meaning)
+  }
+
   /// Reads `cpu.max` of control groups version 2: "200000 100000" is two cores, "max 100000" is no limit.
   private static func quota(_ text: String) -> Int? {
     let fields = text.split { $0 == " " || $0 == "\n" }

@@ -244,6 +244,30 @@ def test_a_tensor_alone(server, name, tmp_path, kind):
     assert np.array_equal(tensors["vectors"], array.astype("<f4")[places])
 
 
+@pytest.mark.parametrize("kind", ["<f4", "<f2"])
+@pytest.mark.parametrize("value, cause", [(np.inf, "not finite"), (np.nan, "not finite"), (0, "zeros")])
+def test_no_collection_is_made_for_rows_that_cannot_be_stored(server, name, tmp_path, kind, value, cause):
+    path = tmp_path / "rows.safetensors"
+    spoiled = ROWS.astype(kind)
+    spoiled[7] = value
+    path.write_bytes(pack({"vectors": spoiled}))
+    done = run("import", "--input", path, "--collection", name, "--url", server.url)
+    assert done.returncode == 1
+    assert "row 7: vectors: " in done.stderr.decode() and cause in done.stderr.decode()
+    assert server.get(f"/collections/{name}").status_code == 404
+
+
+def test_an_import_counts_what_is_stored(server, name, tmp_path):
+    """An id that comes again in a later request replaces."""
+    path = tmp_path / "rows.safetensors"
+    path.write_bytes(pack({"vectors": ROWS[:4]}, {"ids": json.dumps(["a", "b", "a", "c"])}))
+    done = run("import", "--input", path, "--collection", name, "--batch", 2, "--url", server.url)
+    assert done.returncode == 0, done.stderr
+    assert server.get(f"/collections/{name}").json()["count"] == 3
+    said = done.stderr.decode()
+    assert "imported 3 points in " in said and "; 1 row replaced an earlier one with the same id" in said
+
+
 def test_failures_of_the_commands(server, name, tmp_path):
     fill(server, name)
     narrow, broken, odd = tmp_path / "narrow", tmp_path / "broken", tmp_path / "odd"
@@ -258,9 +282,12 @@ def test_failures_of_the_commands(server, name, tmp_path):
         (["export", "--collection", name, "--output", tmp_path / "no" / "x"], 1, "no/x"),
         (["export", "--collection", name], 2, "--output"),
         (["export", "--collection", name, "--output", tmp_path / "x", "--shard-points", 0], 2, "--shard-points"),
+        (["export", "--collection", name, "--output", "-", "--shard-points", 9], 2, "--shard-points"),
+        (["export", "--collection", name, "--output", "", "--limit", 1], 2, "--output must not be empty"),
+        (["export", "--collection", name, "--output", "--limit", 1], 2, "--output needs a value"),
         (["import", "--collection", name], 2, "--input"),
         (["import", "--input", tmp_path / "none", "--collection", name], 1, "none"),
-        (["import", "--input", narrow, "--collection", name], 1, "5"),
+        (["import", "--input", narrow, "--collection", name], 1, "vectors of 5 values"),
         (["import", "--input", broken, "--collection", name, "--batch", 100], 1, "row 222"),
         (["import", "--input", odd, "--collection", name], 1, "vectors"),
         (["import", "--input", broken, "--collection", name, "--metric", "hamming"], 2, "--metric"),

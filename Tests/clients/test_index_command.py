@@ -60,11 +60,60 @@ def test_standard_input_without_a_last_line_end(server, name):
     assert [point["id"] for point in points_of(server, name)] == ["7", "x"]
 
 
-def test_an_id_that_comes_again_replaces(server, name, tmp_path):
+@pytest.mark.parametrize("batch", [1, 2, 64])
+def test_an_id_that_comes_again_replaces(server, name, tmp_path, batch):
+    """Counts are of what is stored."""
     path = write(tmp_path / "d", [{"id": "a", "body": "first"}, {"id": "b", "body": "a"}, {"id": "a", "body": "last"}])
-    done = index(server.url, path, "--id-field", "id", collection=name)
+    done = index(server.url, path, "--id-field", "id", "--batch", batch, collection=name)
     assert done.returncode == 0, done.stderr
     assert [(point["id"], point["text"]) for point in points_of(server, name)] == [("a", "last"), ("b", "a")]
+    said = done.stderr.decode()
+    assert "indexed 2 points in " in said and "; 1 line replaced an earlier one with the same id" in said
+
+
+def test_ids_differ_by_their_bytes(server, name, tmp_path):
+    """The composed and the decomposed form of a letter are two ids."""
+    path = write(tmp_path / "d", [{"id": "\u00e9", "body": "a"}, {"id": "e\u0301", "body": "a"}])
+    done = index(server.url, path, "--id-field", "id", collection=name)
+    assert done.returncode == 0, done.stderr
+    assert server.get(f"/collections/{name}").json()["count"] == 2
+    assert b"indexed 2 points in " in done.stderr and b"replaced" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "line, cause",
+    [
+        ({"id": "x", "text": "a", "n": 1}, "line 1: the field 'body' is missing; the line has 'id', 'text', 'n'"),
+        ({}, "line 1: the field 'body' is missing; the line has no fields"),
+        ({"id": "x", "body": ["a"]}, "line 1: the field 'body' is not a string"),
+        ({"id": [], "body": "a"}, "line 1: the field 'id' is neither a string nor a whole number"),
+        ("{", "line 1: not valid JSON"),
+        # A line that only the service can refuse.
+        ({"id": "x", "body": "a" * 1_000_001}, "line 1: the text has 1000001 characters; the service's limit is 1000000"),
+    ],
+    ids=["misspelt", "empty", "list", "id", "json", "long"],
+)
+def test_nothing_is_made_before_the_first_good_line(server, name, tmp_path, line, cause):
+    path = write(tmp_path / "d", [line])
+    done = index(server.url, path, "--id-field", "id", collection=name)
+    assert done.returncode == 1
+    assert cause in done.stderr.decode()
+    assert server.get(f"/collections/{name}").status_code == 404
+    skipped = index(server.url, path, "--id-field", "id", "--skip-bad", collection=name)
+    assert skipped.returncode == 0
+    assert "indexed 0 points in " in skipped.stderr.decode() and "; 1 line was skipped" in skipped.stderr.decode()
+    assert server.get(f"/collections/{name}").status_code == 404
+    # A good line behind it.
+    write(path, [line, {"id": "y", "body": "a"}])
+    done = index(server.url, path, "--id-field", "id", "--skip-bad", collection=name)
+    assert done.returncode == 0 and b"indexed 1 point in " in done.stderr, done.stderr
+    assert [point["id"] for point in points_of(server, name)] == ["y"]
+
+
+def test_an_input_without_lines_makes_nothing(server, name, tmp_path):
+    done = index(server.url, write(tmp_path / "d", ["", " "]), collection=name)
+    assert done.returncode == 0 and b"indexed 0 points in " in done.stderr, done.stderr
+    assert server.get(f"/collections/{name}").status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -92,7 +141,7 @@ def test_a_bad_line_stops_or_is_skipped(server, name, tmp_path, bad, cause):
     assert [point["id"] for point in points_of(server, name)] == ["g0", "g1"]
     skipped = index(server.url, path, "--id-field", "id", "--skip-bad", collection=name)
     assert skipped.returncode == 0, skipped.stderr
-    assert "line 3: " in skipped.stderr.decode() and "1 lines were skipped" in skipped.stderr.decode()
+    assert "line 3: " in skipped.stderr.decode() and "1 line was skipped" in skipped.stderr.decode()
     assert [point["id"] for point in points_of(server, name)] == ["g0", "g1", "g2", "g3"]
 
 

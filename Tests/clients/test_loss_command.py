@@ -74,10 +74,16 @@ def test_failures_name_their_cause(tmp_path):
     several.write_bytes(pack({"a": rows, "b": rows}))
     for arguments, status, cause in [
         ([], 2, "--queries"),
-        (queries, 1, "keys"),
-        ([*queries, *keys, "--temperature", 0], 1, "temperature"),
-        ([*queries, *keys, "--objective", "mse"], 1, "objective"),
-        ([*queries, *keys, "--bias", -1], 1, "bias"),
+        # What was called for cannot be: a wrong call, like an unknown flag.
+        (queries, 2, "--keys: infonce needs it"),
+        ([*queries, *keys, "--temperature", 0], 2, "--temperature: must be a positive number"),
+        ([*queries, *keys, "--temperature", "warm"], 2, "--temperature must be a number, not 'warm'"),
+        ([*queries, *keys, "--objective", "mse"], 2, "--objective must be one of infonce, symmetric, nt_xent"),
+        ([*queries, *keys, "--objective", "moco"], 2, "--queue: moco needs"),
+        ([*queries, *keys, "--bias", -1], 2, "--bias: infonce does not use it"),
+        ([*queries, *keys, "--normalize", "yes"], 2, "--normalize must be true or false, not 'yes'"),
+        ([*queries, *keys, "--return", "loss,los"], 2, "--return must be a list of loss, per_row"),
+        ([*queries, *keys, "--threads", 1025], 2, "--threads must be a whole number from 1 to 1024, not '1025'"),
         ([*queries, *keys, "--tau", 1], 2, "--tau"),
         ([*queries, "--keys", tmp_path / "none"], 1, "none"),
         ([*queries, "--keys", several], 1, "'keys'"),

@@ -13,6 +13,8 @@ struct LossRequest: Sendable {
 
   /// Names of the tensors that a request may hold.
   static let tensors = ["queries", "keys", "negatives", "positives", "labels"]
+  /// What `return` may list.
+  static let returnable = ["loss", "per_row", "gradients", "diagnostics"]
 
   let queries: Rows
   let keys: Rows?
@@ -40,7 +42,7 @@ struct LossRequest: Sendable {
     options.normalize = try fields.bool("normalize", default: true)
     try Self.read(&options, &fields)
     queue = try fields.take("queue").map { try Self.queue($0, objective) }
-    let returned = try fields.names("return", of: ["loss", "per_row", "gradients", "diagnostics"]) ?? ["loss"]
+    let returned = try fields.names("return", of: Self.returnable) ?? ["loss"]
     options.wantsGradients = returned.contains("gradients")
     options.wantsDiagnostics = returned.contains("diagnostics")
     returnsPerRow = returned.contains("per_row")

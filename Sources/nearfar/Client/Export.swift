@@ -3,8 +3,27 @@ import JSON
 import Safetensors
 
 /// `nearfar export`: a collection of a running service as a safetensors file, or as several where one cannot hold it.
-struct Export {
-  static let flags = ["collection", "output", "after", "limit", "shard-points"] + RemoteService.flags
+struct ExportCommand: Command {
+  static let name = "export"
+  static let summary = "write a collection of a running service to safetensors files"
+  static let details = """
+    Writes one version of a collection, its vectors with ids, metadata and texts, as one safetensors file. A collection \
+    that one file cannot hold is written as FILE-00001-of-00003 and so on. Files that were there before are replaced \
+    only when the export is complete.
+    """
+  static let flags: [any CommandFlag] = [collection, output, after, limit, shardPoints] + RemoteService.flags
+
+  private static let collection = Flag("collection", .text("NAME"), .required, "The collection to export.")
+  private static let output = Flag(
+    "output", .text("FILE"), .required, "The file to write; - writes a single file to standard output.")
+  private static let after = Flag(
+    "after", Accepted(placeholder: "ID", rule: nil) { $0 }, .optional(),
+    "Only points whose ids come after this one, in the order of the ids' bytes.")
+  private static let limit = Flag(
+    "limit", .integer(1...Int.max), .optional(meaning: "all"), "The most points to export.")
+  private static let shardPoints = Flag(
+    "shard-points", .integer(1...Int.max), .optional(meaning: "as many as fit"),
+    "The most points per file.")
 
   private let service: RemoteService
   private let path: String
@@ -12,23 +31,24 @@ struct Export {
   private let query: [String]
   private let shardPoints: Int
 
-  /// - Returns: the exit status: 0 when everything is there; what was there before is not touched otherwise.
-  static func run(_ options: Options) throws(UsageError) -> Int32 {
-    let export = try Export(options)
-    return CommandError.status { () throws(CommandError) in try export.run() }
+  static func run(_ arguments: Arguments) throws(UsageError) -> Int32 {
+    let command = try ExportCommand(arguments)
+    return CommandError.status { () throws(CommandError) in try command.run() }
   }
 
-  private init(_ options: Options) throws(UsageError) {
-    let name = try options.required("collection")
-    output = try options.required("output")
+  private init(_ arguments: Arguments) throws(UsageError) {
+    let name = try arguments.value(Self.collection)
+    output = try arguments.value(Self.output)
     var query: [String] = []
-    if let after = options.string("after") { query.append("after=\(after.pathSegment)") }
-    if options.string("limit") != nil {
-      query.append("limit=\(try options.integer("limit", default: 1, in: 1...Int.max))")
-    }
+    if let after = try arguments.given(Self.after) { query.append("after=\(after.pathSegment)") }
+    if let limit = try arguments.given(Self.limit) { query.append("limit=\(limit)") }
     self.query = query
-    shardPoints = try options.integer("shard-points", default: .max, in: 1...Int.max)
-    service = try RemoteService(options)
+    let shardPoints = try arguments.given(Self.shardPoints)
+    guard output != "-" || shardPoints == nil else {
+      throw UsageError("--shard-points makes several files, which --output - cannot hold")
+    }
+    self.shardPoints = shardPoints ?? .max
+    service = try RemoteService(arguments)
     path = RemoteCollection(service: service, name: name).path + "/export"
   }
 
@@ -48,7 +68,7 @@ struct Export {
       next = try fetch(target, to: part, canRestart: true).map { path + $0 }
       let found = try Self.content(of: part.path)
       guard found.version == version ?? found.version else {
-        throw CommandError("the collection changed while it was exported: begin anew")
+        throw CommandError("the collection changed while it was exported; start the export again")
       }
       version = found.version
       points += found.rows
@@ -56,17 +76,20 @@ struct Export {
     let names = ShardNames(output)
     let paths = parts.count == 1 ? [output] : (1...parts.count).map { names.path($0, of: parts.count) }
     for (part, path) in zip(parts, paths) { try part.publish(as: path) }
-    // What an earlier export had put there would be taken for this one.
+    // A single file of an earlier export would be mistaken for this one.
     if paths.count > 1 { SystemFile.remove(output) }
     let files = paths.count == 1 ? output : "\(paths[0]) … \(paths[paths.count - 1])"
-    Log(json: false).plain("exported \(points) points to \(files)")
+    Log(json: false).plain("exported \(counted(points, "point")) to \(files)")
   }
 
   private func target(_ query: [String]) -> String {
     path + (query.isEmpty ? "" : "?" + query.joined(separator: "&"))
   }
 
-  /// - Returns: the query of the next part, from its question mark on; nil behind the last one.
+  /// Writes the body of one answer to `file`.
+  ///
+  /// - Parameter canRestart: the file can be emptied when an answer breaks off, and the request be repeated.
+  /// - Returns: the query of the next part, from its question mark on; nil after the last one.
   private func fetch(_ target: String, to file: SystemFile, canRestart: Bool) throws(CommandError) -> String? {
     var began = false
     do throws(RemoteFailure) {
@@ -98,7 +121,7 @@ struct Export {
       let collection = archive.metadata["collection"].flatMap { try? JSONDocument(Array($0.utf8)).root }
       return (archive.tensor("vectors")?.shape.first ?? 0, collection?["version"]?.integer ?? 0)
     } catch {
-      throw CommandError("the answer is not what was asked for: \(error.message)")
+      throw CommandError("the answer is not an export: \(error.message)")
     }
   }
 }

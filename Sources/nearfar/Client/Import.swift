@@ -1,20 +1,35 @@
 import JSON
 
-/// `nearfar import`: stores the vectors of a safetensors file, or of an export's several, in a collection of a running service.
-enum Import {
-  static let flags = ["input", "collection", "metric", "batch"] + RemoteService.flags
-  /// Bytes of vectors that go together, at most.
+/// `nearfar import`: stores the vectors of a safetensors file, or of the several of an export, in a collection of a running service.
+enum ImportCommand: Command {
+  static let name = "import"
+  static let summary = "store the vectors of safetensors files in a collection of a running service"
+  static let details = """
+    Stores vectors with the ids, metadata and texts that stand beside them, as export writes them. A file with a tensor \
+    alone is taken as well; its ids are the row numbers. Where FILE does not exist, FILE-00001-of-00003 and so on are \
+    read. A collection that does not exist is made when the first rows can be stored.
+
+    The exit status is 0 when every row is stored. An import that stopped can be repeated: rows that are stored already \
+    are stored again, with the same result.
+    """
+  static let flags: [any CommandFlag] = [input, collection, metric, batch] + RemoteService.flags
+
+  private static let input = Flag("input", .text("FILE"), .required, "The file to read.")
+  private static let collection = Flag("collection", .text("NAME"), .required, "The collection to store into.")
+  private static let metric = Flag(
+    "metric", .choice(["cosine", "dot", "euclidean"]),
+    .optional(meaning: "that of the exported collection, or cosine"), "The metric of a new collection.")
+  private static let batch = Flag("batch", .integer(1...100_000), .defaults(to: 1000), "The most points per request.")
+
+  /// Bytes of vectors in one request, at most.
   private static let batchBytes = 8 << 20
 
-  /// - Returns: the exit status: 0 when every row is stored; repeating an import that stopped is harmless.
-  static func run(_ options: Options) throws(UsageError) -> Int32 {
-    let path = try options.required("input")
-    let collection = try options.required("collection")
-    let metric = try options.string("metric").map { _ throws(UsageError) in
-      try options.choice("metric", of: ["cosine", "dot", "euclidean"])
-    }
-    let batch = try options.integer("batch", default: 1000, in: 1...100_000)
-    let service = try RemoteService(options)
+  static func run(_ arguments: Arguments) throws(UsageError) -> Int32 {
+    let path = try arguments.value(input)
+    let collection = try arguments.value(collection)
+    let metric = try arguments.given(metric)
+    let batch = try arguments.value(batch)
+    let service = try RemoteService(arguments)
     return CommandError.status { () throws(CommandError) in
       let collection = RemoteCollection(service: service, name: collection)
       let paths = try files(path)
@@ -23,13 +38,15 @@ enum Import {
       var progress = ProgressLine("imported")
       var rows = 0
       var before = 0
+      var ids = DistinctIDs()
       for (path, size) in zip(paths, sizes) {
         // One at a time: a file's ids and metadata are held while its rows are sent.
         let file = try ImportFile(path, firstRow: rows)
         do throws(CommandError) {
           try store(file, in: collection, metric: metric, batch: batch) { stored in
-            let share = Double(stored) / Double(max(1, file.rows))
-            progress.show(points: rows + stored, done: (Double(before) + share * Double(size)) / whole)
+            for row in stored { ids.insert(file.id(row)) }
+            let share = Double(stored.upperBound) / Double(max(1, file.rows))
+            progress.show(points: ids.count, done: (Double(before) + share * Double(size)) / whole)
           }
         } catch {
           progress.clear()
@@ -38,7 +55,11 @@ enum Import {
         rows += file.rows
         before += size
       }
-      progress.finish(points: rows, paths.count == 1 ? "" : " from \(paths.count) files")
+      let replacements = rows - ids.count
+      progress.finish(
+        points: ids.count,
+        (paths.count == 1 ? "" : " from \(paths.count) files")
+          + (replacements == 0 ? "" : "; \(counted(replacements, "row")) replaced an earlier one with the same id"))
     }
   }
 
@@ -49,47 +70,50 @@ enum Import {
     return shards.isEmpty ? [path] : shards
   }
 
-  /// - Parameter stored: gets the number of the file's rows that are stored.
+  /// - Parameter stored: gets each range of rows when it is stored.
   private static func store(
-    _ file: ImportFile, in collection: RemoteCollection, metric: String?, batch: Int, _ stored: (Int) -> Void
+    _ file: ImportFile, in collection: RemoteCollection, metric: String?, batch: Int, _ stored: (Range<Int>) -> Void
   ) throws(CommandError) {
-    try prepare(file, collection, metric)
     let width = file.dimension * file.vectors.dtype.size
     let share = max(1, min(batch, batchBytes / width))
+    try prepare(file, collection, metric, first: 0..<min(share, file.rows))
     var start = 0
     while start < file.rows {
       let range = start..<min(start + share, file.rows)
+      let body = try file.body(range)
       do throws(RemoteFailure) {
-        _ = try collection.upsert(try body(file, range), type: "application/x-safetensors")
+        _ = try collection.upsert(body, type: "application/x-safetensors")
       } catch {
         throw CommandError(explain(error, range))
       }
       start = range.upperBound
-      stored(start)
+      stored(range)
     }
   }
 
-  private static func body(_ file: ImportFile, _ range: Range<Int>) throws(RemoteFailure) -> [UInt8] {
-    do throws(CommandError) {
-      return try file.body(range)
-    } catch {
-      throw .away(error.description)
-    }
-  }
-
-  /// Makes the collection, or sees to it that the one there is alike.
+  /// Makes the collection, or makes sure that the existing one has the same shape.
+  ///
+  /// - Parameter first: the rows that come first. They are checked before a collection is made for them.
   private static func prepare(
-    _ file: ImportFile, _ collection: RemoteCollection, _ metric: String?
+    _ file: ImportFile, _ collection: RemoteCollection, _ metric: String?, first: Range<Int>
   ) throws(CommandError) {
+    let wanted = metric ?? file.metric
+    let found: RemoteCollection.Description?
     do throws(RemoteFailure) {
-      let wanted = metric ?? file.metric
-      let found = try collection.describe()
-      if wanted == nil, let found {
-        guard found.dimension == file.dimension else {
-          throw .away("the file has rows of \(file.dimension) values, the collection of \(found.dimension)")
-        }
-        return
-      }
+      found = try collection.describe()
+    } catch {
+      throw CommandError("\(error)")
+    }
+    if let found, found.dimension != file.dimension {
+      throw CommandError(
+        "the file has vectors of \(file.dimension) values, the collection '\(collection.name)' of \(found.dimension)")
+    }
+    if found == nil {
+      try file.check(first, isCosine: wanted ?? "cosine" == "cosine")
+    } else if wanted == nil {
+      return
+    }
+    do throws(RemoteFailure) {
       // A collection that exists keeps the recall that it aims at.
       _ = try collection.create(
         dimension: file.dimension, metric: wanted ?? "cosine", recallTarget: found == nil ? file.recallTarget : nil)

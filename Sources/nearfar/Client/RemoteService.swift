@@ -3,21 +3,31 @@ import JSON
 import Platform
 
 /// A running service as the commands use it. While it cannot be reached, or answers that it is busy, a request is repeated
-/// after growing pauses, so a request must be one that may be carried out twice.
+/// after growing pauses, so every request must be one that may be carried out twice.
 final class RemoteService {
-  static let flags = ["url", "retry"]
+  /// The flags of a command that uses a service.
+  static let flags: [any CommandFlag] = [address, retry]
+
+  private static let address = Flag(
+    "url", .text("URL"), .defaults(to: "http://127.0.0.1:8080"), isVariable: true,
+    "Where the service is, as http://HOST[:PORT][/PREFIX].")
+  private static let retry = Flag(
+    "retry", .seconds(zero: true), .defaults(to: 60, shown: "60"),
+    "How long to keep trying while the service cannot be reached or is busy.")
 
   private let client: HTTPClient
-  /// Seconds to keep trying.
+  /// Milliseconds to keep trying.
   private let patience: Int
 
-  init(_ options: Options) throws(UsageError) {
+  init(_ arguments: Arguments) throws(UsageError) {
+    let text = try arguments.value(Self.address)
     do throws(ClientError) {
-      client = HTTPClient(try ServiceURL(options.string("url") ?? "http://127.0.0.1:8080"))
+      client = HTTPClient(try ServiceURL(text))
     } catch {
-      throw UsageError(description: "--url \(error)")
+      throw UsageError("--url \(error)")
     }
-    patience = try options.integer("retry", default: 60, in: 0...86_400)
+    // At most a day.
+    patience = Int(try arguments.value(Self.retry) * 1000)
   }
 
   var url: String { client.url.description }
@@ -29,15 +39,16 @@ final class RemoteService {
     do {
       return try JSONDocument(response.body).root
     } catch {
-      throw .away("the answer of \(url)\(path) is not JSON")
+      throw .noAnswer("the answer of \(url)\(path) is not JSON")
     }
   }
 
-  /// The answer, when it is a success.
+  /// Sends a request until it succeeds.
   ///
   /// - Parameters:
-  ///   - restart: called before each attempt, for a `sink` that may hold part of an answer that broke off.
+  ///   - restart: called before each attempt, since `sink` may have taken part of an answer that broke off.
   ///   - sink: takes the body piece by piece.
+  /// - Throws: ``RemoteFailure`` when the service refuses the request, or has been away for too long.
   func send(
     _ request: ClientRequest, restart: () throws(ClientError) -> Void = {}, receiving sink: ResponseReader.Sink? = nil
   ) throws(RemoteFailure) -> ClientResponse {
@@ -49,7 +60,7 @@ final class RemoteService {
         try restart()
         response = try client.send(request, receiving: sink)
       } catch {
-        let failure = RemoteFailure.away(error.description)
+        let failure = RemoteFailure.noAnswer(error.description)
         guard error.isTransient else { throw failure }
         try rest(failure, &pause, &waited)
         continue
@@ -64,12 +75,109 @@ final class RemoteService {
     }
   }
 
-  /// Waits before the next attempt, in milliseconds; throws `failure` when there has been enough of that.
+  /// Waits before the next attempt.
+  ///
+  /// - Parameters:
+  ///   - pause: milliseconds to wait; the next pause on return.
+  ///   - waited: milliseconds waited so far.
+  /// - Throws: `failure` when the patience is used up.
   private func rest(_ failure: RemoteFailure, _ pause: inout Int, _ waited: inout Int) throws(RemoteFailure) {
-    guard waited < patience * 1000 else { throw failure }
-    pause = min(pause, patience * 1000 - waited)
+    guard waited < patience else { throw failure }
+    pause = min(pause, patience - waited)
     usleep(UInt32(clamping: pause) * 1000)
     waited += pause
     pause = min(pause * 2, 10_000)
+  }
+}
+
+/// A collection of a running service.
+struct RemoteCollection {
+  let service: RemoteService
+  let name: String
+
+  var path: String { "/collections/\(name.pathSegment)" }
+
+  struct Description {
+    let dimension: Int
+    let metric: String
+    let version: Int
+  }
+
+  /// - Returns: nil when there is no such collection.
+  func describe() throws(RemoteFailure) -> Description? {
+    do throws(RemoteFailure) {
+      return Self.description(try service.json("GET", path))
+    } catch {
+      guard case .refused(404, _, _) = error else { throw error }
+      return nil
+    }
+  }
+
+  /// Makes the collection; one that exists must have the same dimension and metric.
+  ///
+  /// - Parameter recallTarget: set on an existing collection as well; nil leaves it as it is.
+  func create(dimension: Int, metric: String, recallTarget: Double? = nil) throws(RemoteFailure) -> Description? {
+    var body = JSONWriter()
+    body.beginObject()
+    body.key("dim")
+    body.integer(dimension)
+    body.key("metric")
+    body.string(metric)
+    if let recallTarget {
+      body.key("recall_target")
+      body.number(recallTarget)
+    }
+    body.endObject()
+    return Self.description(try service.json("PUT", path, body.bytes))
+  }
+
+  /// Inserts or replaces points.
+  ///
+  /// - Returns: the version that holds them.
+  func upsert(_ body: [UInt8], type: String) throws(RemoteFailure) -> Int {
+    let request = ClientRequest("PUT", path + "/points", fields: [(name: "Content-Type", value: type)], body: body)
+    let response = try service.send(request)
+    return (try? JSONDocument(response.body).root)?["version"]?.integer ?? 0
+  }
+
+  private static func description(_ value: JSONValue) -> Description? {
+    guard let dimension = value["dim"]?.integer, let metric = value["metric"]?.string else { return nil }
+    return Description(dimension: dimension, metric: metric, version: value["version"]?.integer ?? 0)
+  }
+}
+
+/// Why a request did not succeed, after all repetitions.
+enum RemoteFailure: Error, CustomStringConvertible {
+  /// No answer came, or none that can be used.
+  case noAnswer(String)
+  /// The service refused the request.
+  case refused(status: Int, detail: String, param: String?)
+
+  init(_ response: ClientResponse) {
+    let problem = try? JSONDocument(response.body).root
+    let detail = problem?["detail"]?.string ?? "no details were given"
+    self = .refused(status: response.status, detail: detail, param: problem?["param"]?.string)
+  }
+
+  var description: String {
+    switch self {
+    case .noAnswer(let why): why
+    case .refused(let status, let detail, let param):
+      "the service answered \(status): \(param.map { "\($0): " } ?? "")\(detail)"
+    }
+  }
+
+  /// The index that the field at fault has in a list: 3 for `points[3].text` in `points`; nil for another field.
+  func index(in list: String) -> Int? {
+    guard case .refused(_, _, let param?) = self, param.hasPrefix("\(list)[") else { return nil }
+    return Int(param.dropFirst(list.count + 1).prefix { $0 != "]" })
+  }
+
+  /// The reason without the name of the field.
+  var detail: String {
+    switch self {
+    case .noAnswer(let why): why
+    case .refused(_, let detail, _): detail
+    }
   }
 }

@@ -1,6 +1,6 @@
 import Platform
 
-/// An open file; closed when it is let go.
+/// An open file, closed with its last reference.
 final class SystemFile: Sendable {
   let path: String
   private let descriptor: Int32
@@ -24,21 +24,21 @@ final class SystemFile: Sendable {
     return SystemFile(path, descriptor)
   }
 
-  /// A new, empty file in the place of one that may be there.
+  /// Opens an empty file; an existing one is emptied.
   static func writing(_ path: String) throws(CommandError) -> SystemFile {
     let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else { throw failure("cannot write", path) }
     return SystemFile(path, descriptor)
   }
 
-  /// Bytes of the file; nil for what is none, such as a pipe.
+  /// The size in bytes; nil for what has none, such as a pipe.
   var size: Int? {
     var status = stat()
     guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
     return Int(status.st_size)
   }
 
-  /// What comes next, at most `most` bytes; nothing at the end.
+  /// Reads at most `most` bytes; none at the end of the file.
   func read(most: Int) throws(CommandError) -> [UInt8] {
     while true {
       var count = 0
@@ -56,20 +56,20 @@ final class SystemFile: Sendable {
     guard bytes.withUnsafeBytes({ writeAll($0, to: descriptor) }) else { throw Self.failure("cannot write", path) }
   }
 
-  /// Puts what was written on the disk: an error that comes late is heard of, too.
+  /// Waits until what was written is on the disk, so that a late error is reported too.
   func flush() throws(CommandError) {
-    // EINVAL: what is none on a disk, such as a pipe.
+    // A pipe has no disk to wait for, which is EINVAL.
     guard fsync(descriptor) == 0 || errno == EINVAL else { throw Self.failure("cannot write", path) }
   }
 
-  /// Forgets what was written.
+  /// Empties the file.
   func clear() throws(CommandError) {
     guard ftruncate(descriptor, 0) == 0, lseek(descriptor, 0, Int32(SEEK_SET)) == 0 else {
       throw Self.failure("cannot write", path)
     }
   }
 
-  /// Puts the written file on the disk and in the place of `target`, at once for whoever looks there.
+  /// Waits until the file is on the disk, then renames it to `target` in one step.
   func publish(as target: String) throws(CommandError) {
     guard fsync(descriptor) == 0, rename(path, target) == 0 else { throw Self.failure("cannot write", target) }
   }

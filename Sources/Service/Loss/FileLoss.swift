@@ -4,16 +4,22 @@ import Safetensors
 import SimilarityCore
 
 /// Why a batch in files cannot be scored.
-public struct LossCommandError: Error, CustomStringConvertible {
-  public let description: String
+public struct FileLossError: Error, CustomStringConvertible {
+  /// The tensor, row or option at fault: `temperature`, `queries[3]`. nil when it is none of them, such as a file.
+  public let field: String?
+  public let reason: String
+
+  public var description: String { field.map { "\($0): \(reason)" } ?? reason }
 }
 
 /// What `/loss` does, for tensors in safetensors files and without a service.
-public struct LossCommand: Sendable {
+public struct FileLoss: Sendable {
   /// Names of the tensors that can be given; `queue` holds further negatives, oldest first.
   public static let tensors = LossRequest.tensors + ["queue"]
-  /// Names of the options that can be given.
-  public static let options = ["objective", "temperature", "normalize", "in_batch_negatives", "bias", "return"]
+  /// The values of the option `objective`, the default first.
+  public static let objectives = Objective.allCases.map(\.rawValue)
+  /// What the option `return` may list.
+  public static let returnable = LossRequest.returnable
 
   /// The answer of `/loss` as JSON.
   public let json: [UInt8]
@@ -25,11 +31,11 @@ public struct LossCommand: Sendable {
   /// - Parameters:
   ///   - files: for each tensor of ``tensors`` that is given the path of a safetensors file. It has a tensor of that
   ///     name, or a single one.
-  ///   - options: by their names in the interface, each value as JSON text or a bare word.
+  ///   - options: `objective`, `temperature`, `normalize`, `in_batch_negatives`, `bias` and `return` of `/loss`, each
+  ///     value as JSON text or a bare word.
   ///   - archives: also make ``archive``.
-  /// - Throws: ``LossCommandError`` naming the field, and the row where one is to blame.
-  public init(files: [String: String], options: [String: String], threads: Int, archives: Bool) throws(LossCommandError)
-  {
+  /// - Throws: ``FileLossError`` naming the field, and the row where one is to blame.
+  public init(files: [String: String], options: [String: String], threads: Int, archives: Bool) throws(FileLossError) {
     do {
       var limits = Limits()
       // The files are the caller's own.
@@ -48,10 +54,10 @@ public struct LossCommand: Sendable {
       json = try answer.json(withGradients: request.options.wantsGradients)
       archive = archives ? try answer.archive() : nil
     } catch let error as SafetensorsError {
-      throw LossCommandError(description: error.message)
+      throw FileLossError(field: nil, reason: error.message)
     } catch {
       let problem = Problem(describing: error)
-      throw LossCommandError(description: problem.param.map { "\($0): \(problem.detail)" } ?? problem.detail)
+      throw FileLossError(field: problem.param, reason: problem.detail)
     }
   }
 
