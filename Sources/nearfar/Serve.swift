@@ -181,13 +181,15 @@ struct ServeOptions {
 
     var limits = Limits()
     for (flag, field) in Self.limits { limits[keyPath: field] = try arguments.value(flag) }
-    service = ServiceConfiguration(threads: try arguments.value(Self.threads), limits: limits)
+    var service = ServiceConfiguration(threads: try arguments.value(Self.threads), limits: limits)
 
     var server = ServerConfiguration(host: try arguments.value(Self.host), port: try arguments.value(Self.port))
     server.maxHeadBytes = limits.maxHeadBytes
     server.maxFields = limits.maxFields
     server.maxConnections = try arguments.value(Self.maxConnections)
+    service.maxConnections = server.maxConnections
     for (flag, field) in Self.times { server[keyPath: field] = try arguments.value(flag) }
     self.server = server
+    self.service = service
   }
 }

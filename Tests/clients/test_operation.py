@@ -7,7 +7,7 @@ import re
 import pytest
 import yaml
 from openapi_spec_validator import validate
-from process import ROOT, run_to_the_end
+from process import ROOT, Server, run_to_the_end
 from prometheus_client.parser import text_string_to_metric_families
 
 SPECIFICATION = ROOT / "openapi.yaml"
@@ -64,6 +64,8 @@ def test_info_has_the_fields_of_text_embeddings_inference(server):
     }
     assert {name: info[name] for name in expected} == expected
     assert info["max_concurrent_requests"] == 1024
+    with Server("--max-connections", "77") as own:
+        assert own.get("/info").json()["max_concurrent_requests"] == 77
     assert info["max_batch_tokens"] >= info["max_input_length"]
 
 
@@ -156,7 +158,7 @@ def test_the_specification_is_served_as_it_is(server):
 
 def routes():
     for path, item in yaml.safe_load(SPECIFICATION.read_text())["paths"].items():
-        for method in ("get", "put", "post", "delete"):
+        for method in ("get", "put", "post", "patch", "delete"):
             if method in item:
                 yield method.upper(), path, item[method]
 
@@ -179,6 +181,7 @@ def test_every_route_of_the_specification_answers(server, method, path, operatio
     bodies += [example["value"] for example in content.get("examples", {}).values()]
     for body in bodies or [None]:
         url = path.replace("{name}", name).replace("{id}", "a").replace("{file}", "playground.js")
+        url = url.replace("{model}", "all-MiniLM-L6-v2")
         if operation["operationId"] == "neighbors":
             body = {**body, "collection": name} if "inputs" not in body else body
         if operation["operationId"] == "upsertPoints" and "text" in body["points"][0]:
