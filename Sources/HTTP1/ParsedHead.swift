@@ -35,7 +35,7 @@ public struct ParsedHead: Sendable {
     case .post, .put, .patch:
       guard let declared else { throw RequestFailure(status: 411, reason: "a Content-Length is required") }
       framing = declared
-    case .get, .head, .delete, .options:
+    case .get, .head, .delete, .options, .query:
       framing = declared ?? .none
     }
     if control.hasUnknownExpectation, !isHTTP10 {

@@ -73,6 +73,8 @@ public enum HTTPMethod: Sendable, Equatable {
   case delete
   case options
   case patch
+  /// A safe method with a body. No route here has it, but a client learns so by 405 and not by 501.
+  case query
   case trace
   case connect
   case other(String)
@@ -87,6 +89,7 @@ public enum HTTPMethod: Sendable, Equatable {
     case .delete: "DELETE"
     case .options: "OPTIONS"
     case .patch: "PATCH"
+    case .query: "QUERY"
     case .trace: "TRACE"
     case .connect: "CONNECT"
     case .other(let name): name
@@ -103,6 +106,7 @@ public enum HTTPMethod: Sendable, Equatable {
     case "DELETE": self = .delete
     case "OPTIONS": self = .options
     case "PATCH": self = .patch
+    case "QUERY": self = .query
     case "TRACE": self = .trace
     case "CONNECT": self = .connect
     default: self = .other(name)

@@ -111,7 +111,9 @@ struct ExportQuery {
   init(_ head: RequestHead) throws(Problem) {
     for (name, value) in head.queryItems {
       switch name {
-      case "after": after = value
+      case "after":
+        try PointsRequest.check(after: value)
+        after = value
       case "limit": limit = try Self.count(name, value)
       case "part": part = try Self.count(name, value)
       case "snapshot": snapshot = value

@@ -76,7 +76,7 @@ struct PointsEndpoint: Sendable {
     for (name, value) in call.head.queryItems {
       switch name {
       case "after":
-        try PointsRequest.check(value, name)
+        try PointsRequest.check(after: value)
         after = value
       case "limit":
         guard let number = Int(decimal: value), (1...Self.mostListed).contains(number) else {
@@ -95,7 +95,7 @@ struct PointsEndpoint: Sendable {
     var fields = try Fields(try call.json(limits))
     let filter = try fields.filter("filter")
     let after = try fields.string("after")
-    if let after { try PointsRequest.check(after, "after") }
+    if let after { try PointsRequest.check(after: after) }
     let limit = try fields.integer("limit", in: 1...Self.mostListed) ?? Self.defaultListed
     let content = try PointContent(&fields)
     try fields.finish()

@@ -68,6 +68,11 @@ struct PointsRequest: Sendable {
   /// The name of a row's text.
   func textField(_ row: Int) -> String { isList ? "points[\(row)].text" : "texts[\(row)]" }
 
+  /// An id that others are to come after: it need not exist, and the empty one precedes all.
+  static func check(after id: String) throws(Problem) {
+    guard id.utf8.count <= longestID else { throw .invalid("after", "must have at most \(longestID) bytes") }
+  }
+
   static func check(_ id: String, _ field: String) throws(Problem) {
     guard (1...longestID).contains(id.utf8.count) else {
       throw .invalid(field, "must have 1 to \(longestID) bytes")

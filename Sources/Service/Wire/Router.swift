@@ -102,13 +102,19 @@ struct Router: Sendable {
     return withoutAction
   }
 
-  /// The value of an `Allow` field: the methods that the path has something for, or for `*` those of the whole service
+  /// The value of an `Allow` field: the methods of the path's most specific template, or for `*` those of the whole service
   /// (RFC 9110, 9.3.7).
   func allow(_ head: RequestHead) -> String {
-    var fitting = fixed[head.path].map { [$0] } ?? []
-    let segments = head.pathSegments
-    fitting += templates.filter { head.isForWholeServer || $0.capture(segments) != nil }
-    if head.isForWholeServer { fitting += fixed.values }
+    let fitting: [Route]
+    if head.isForWholeServer {
+      fitting = fixed.values + templates
+    } else if let route = fixed[head.path] {
+      fitting = [route]
+    } else {
+      let segments = head.pathSegments
+      let first = templates.first { $0.capture(segments) != nil }
+      fitting = templates.filter { $0.template == first?.template }
+    }
     let methods = Set(fitting.flatMap(\.actions).map(\.method.name))
     let names = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"].filter {
       methods.contains($0) || ($0 == "HEAD" && methods.contains("GET"))

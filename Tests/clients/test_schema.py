@@ -1,0 +1,90 @@
+"""openapi.yaml holds the service to its word: requests made of it, and a client generated from it."""
+
+import importlib
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import pytest
+from process import ROOT, Server
+
+HERE = pathlib.Path(__file__).parent
+SPECIFICATION = ROOT / "openapi.yaml"
+
+
+def run(*command, cwd):
+    # Neither needs anything from outside.
+    environment = {**os.environ, "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"}
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_every_request_made_of_the_specification_is_answered_as_it_states():
+    """Valid and invalid requests to every operation: statuses, types, headers and bodies are those that are documented."""
+    with Server("--max-body-bytes", "4000000") as own, tempfile.TemporaryDirectory() as folder:
+        own.put("/collections/notes", {"dim": 2})
+        own.put("/queues/q", {"capacity": 8, "dim": 2})
+        arguments = ["--checks", "all", "--phases", "examples,coverage,fuzzing", "--max-examples", "30"]
+        arguments += ["--generation-deterministic", "--no-color", "--warnings", "off"]
+        found = run(
+            "schemathesis",
+            "--config-file",
+            str(HERE / "schemathesis.toml"),
+            "run",
+            f"{own.url}/openapi.yaml",
+            *arguments,
+            cwd=folder,
+        )
+        assert own.process.poll() is None, own.errors()[-2000:]
+    # Requests may be megabytes long: what was found stands at the start of each entry.
+    entries = [entry[:1000] for entry in found.stdout.split("\n____")[1:]]
+    assert found.returncode == 0, "\n____".join(entries) + found.stdout[-2000:] + found.stderr[-2000:]
+    assert "No issues found" in found.stdout, found.stdout[-2000:]
+
+
+@pytest.fixture(scope="module")
+def generated():
+    """A client as `openapi-python-client` makes it, imported."""
+    with tempfile.TemporaryDirectory() as folder:
+        arguments = ["--path", str(SPECIFICATION), "--output-path", f"{folder}/made", "--meta", "none"]
+        arguments += ["--config", str(HERE / "openapi-python-client.yaml")]
+        made = run("openapi-python-client", "generate", *arguments, cwd=folder)
+        assert made.returncode == 0, made.stdout + made.stderr
+        # The generator knows no safetensors and leaves those bodies out; there must be nothing else that it cannot read.
+        warnings = made.stdout.split("\nWARNING ")[1:]
+        assert all("ontent type application/x-safetensors" in warning for warning in warnings), made.stdout
+        sys.path.insert(0, folder)
+        try:
+            yield lambda name: importlib.import_module(f"made.{name}")
+        finally:
+            sys.path.remove(folder)
+            for name in [name for name in sys.modules if name.split(".")[0] == "made"]:
+                del sys.modules[name]
+
+
+def test_a_generated_client_runs_the_three_jobs(server, name, generated):
+    client = generated("client").Client(base_url=server.url, raise_on_unexpected_status=True)
+    models = generated("models")
+
+    embedded = generated("api.embedding.embed").sync(client=client, body=models.EmbedRequest(inputs=["a cat", "a kitten"]))
+    assert [len(row) for row in embedded] == [384, 384]
+
+    request = models.LossRequest.from_dict({"queries": [[1, 0], [0, 1]], "keys": [[1, 0], [0, 1]], "temperature": 1})
+    scored = generated("api.scoring.loss").sync(client=client, body=request)
+    assert scored.loss == pytest.approx(0.31326168, abs=1e-6)
+
+    made = generated("api.retrieval.create_collection").sync(
+        name, client=client, body=models.CollectionRequest.from_dict({"dim": 2, "metric": "cosine"})
+    )
+    assert (made.dim, made.count) == (2, 0)
+    points = [{"id": "a", "vector": [1, 0], "metadata": {"lang": "de"}}, {"id": "b", "vector": [0, 1]}]
+    stored = generated("api.retrieval.upsert_points").sync(
+        name, client=client, body=models.PointsRequest.from_dict({"points": points})
+    )
+    assert (stored.version, stored.upserted) == (1, 2)
+    query = models.NeighborsRequest.from_dict({"collection": name, "vectors": [[2, 1]], "k": 2})
+    answer = generated("api.retrieval.neighbors").sync(client=client, body=query)
+    assert [[each.id for each in each_query] for each_query in answer.results] == [["a", "b"]]
+    listed = generated("api.retrieval.list_points").sync(name, client=client, limit=1)
+    assert ([point.id for point in listed.points], listed.next_after) == (["a"], "a")
