@@ -1,0 +1,290 @@
+"""Every example of openapi.yaml: requests are answered with success, and answers are what the service really sends."""
+
+import json
+import re
+import socket
+
+import pytest
+import requests
+import yaml
+from process import ROOT, Server, wait_until
+
+DOCUMENT = yaml.safe_load((ROOT / "openapi.yaml").read_text())
+METHODS = ["get", "put", "post", "patch", "delete"]
+POINTS = [
+    {"id": "a", "vector": [0.1, 0.9], "metadata": {"lang": "en"}},
+    {"id": "b", "vector": [0.7, 0.3]},
+]
+# What differs from machine to machine and start to start; only its type is compared.
+VARIES = {"created", "threads", "kernels", "onednn", "tokenization_workers", "collections"}
+
+
+def resolved(node):
+    """What a `$ref` stands for."""
+    while "$ref" in node:
+        found = DOCUMENT
+        for part in node["$ref"].removeprefix("#/").split("/"):
+            found = found[part.replace("~1", "/").replace("~0", "~")]
+        node = found
+    return node
+
+
+def examples(node):
+    """Name and value of each example of a media type, parameter or header."""
+    if "example" in node:
+        yield "example", node["example"]
+    for name, each in node.get("examples", {}).items():
+        yield name, each["value"]
+
+
+def operations():
+    for path, item in DOCUMENT["paths"].items():
+        for method in METHODS:
+            if method in item:
+                yield method, path, item[method]
+
+
+def bodies():
+    for method, path, operation in operations():
+        for media, content in operation.get("requestBody", {}).get("content", {}).items():
+            for name, value in examples(content):
+                yield pytest.param(method, path, media, value, id=f"{method} {path} {name}")
+
+
+def answers():
+    """Examples that stand at an operation; those of shared responses are in `RESPONSES`."""
+    for method, path, operation in operations():
+        for status, response in operation["responses"].items():
+            if "$ref" in response:
+                continue
+            for content in response.get("content", {}).values():
+                for name, value in examples({**resolved(content.get("schema", {})), **content}):
+                    yield pytest.param(method, path, int(status), value, id=f"{method} {path} {status} {name}")
+
+
+@pytest.fixture(scope="module")
+def service():
+    with Server("--data", ":memory:") as running:
+        yield running
+
+
+@pytest.fixture
+def story(service):
+    """The state that the examples speak of: the collection `notes` with points a and b, and the queue `moments`."""
+    for path in ["/collections/notes", "/queues/moments"]:
+        service.delete(path)
+    assert service.put("/collections/notes", {"dim": 2}).status_code == 201
+    assert service.put("/collections/notes/points", {"points": POINTS}).status_code == 200
+    assert service.put("/queues/moments", {"capacity": 65536, "dim": 128}).status_code == 201
+    return service
+
+
+def address(path, body=None):
+    """The path with its parameters filled in as the examples have them."""
+    texts = isinstance(body, dict) and any("text" in point for point in body.get("points", []))
+    values = {"name": "moments" if path.startswith("/queues") else "default" if texts else "notes", "id": "a"}
+    for parameter in DOCUMENT["paths"][path].get("parameters", []):
+        parameter = resolved(parameter)
+        if "example" in parameter:
+            values[parameter["name"]] = parameter["example"]
+    return re.sub(r"\{(\w+)\}", lambda match: values[match[1]], path)
+
+
+def send(service, method, path, body=None, headers=None):
+    return service.request(method.upper(), address(path, body), json=body, headers=headers or {})
+
+
+def matches(example, answer, key=None):
+    """Whether an answer is as the example has it. Lists of numbers may be cut short in the example."""
+    if key in VARIES:
+        return type(example) is type(answer)
+    if isinstance(example, dict):
+        return (
+            isinstance(answer, dict)
+            and example.keys() == answer.keys()
+            and all(matches(value, answer[name], name) for name, value in example.items())
+        )
+    if isinstance(example, list):
+        if not isinstance(answer, list) or len(example) > len(answer):
+            return False
+        numbers = bool(example) and all(isinstance(value, float) for value in example)
+        if len(example) != len(answer) and not numbers:
+            return False
+        return all(matches(*pair) for pair in zip(example, answer))
+    if isinstance(example, float) or isinstance(answer, float):
+        return answer == pytest.approx(example, rel=1e-4, abs=1e-6)
+    return type(example) is type(answer) and example == answer
+
+
+@pytest.mark.parametrize(("method", "path", "media", "value"), bodies())
+def test_a_request(story, method, path, media, value):
+    assert media == "application/json"
+    response = send(story, method, path, value)
+    documented = DOCUMENT["paths"][path][method]["responses"]
+    assert response.status_code in (200, 201), response.text[:1000]
+    assert str(response.status_code) in documented
+
+
+@pytest.mark.parametrize(("method", "path", "status", "value"), answers())
+def test_an_answer(story, method, path, status, value):
+    content = DOCUMENT["paths"][path][method].get("requestBody", {}).get("content", {})
+    # It answers the request example called `vectors` where there is one, else the first.
+    sent = dict(examples(content.get("application/json", {})))
+    body = sent.get("vectors", next(iter(sent.values()), None))
+    if status == 201:
+        story.delete(address(path))
+    response = send(story, method, path, body)
+    assert response.status_code == status, response.text[:1000]
+    assert matches(value, response.json()), response.text[:2000]
+
+
+def raw_head(service, head):
+    """The answer to a request that says only how long its body would be."""
+    answer = service.raw(head)
+    fields, _, body = answer.partition(b"\r\n\r\n")
+    return int(fields.split(b" ")[1]), json.loads(body)
+
+
+def ask(service, method, path, body, headers=None):
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    response = service.request(method, path, data=data, headers={"Content-Type": "application/json", **(headers or {})})
+    return response.status_code, response.json()
+
+
+def draining(_):
+    """The answer of /readyz while the body of another request is waited for."""
+    own = Server()
+    body = b'{"inputs": "a"}'
+    head = b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", own.port), timeout=30) as connection:
+        connection.sendall(head % len(body) + body[:5])
+        assert requests.get(f"{own.url}/livez", timeout=30).status_code == 200
+        own.session.close()
+        own.terminate()
+        found = []
+
+        def turned_away():
+            found.append(requests.get(f"{own.url}/readyz", timeout=30))
+            return found[-1].status_code == 503
+
+        assert wait_until(turned_away)
+        connection.sendall(body[5:])
+        while connection.recv(65536):
+            pass
+    assert own.wait(20) == 0
+    return found[-1].status_code, found[-1].json()
+
+
+ZERO = {"queries": [[1, 0], [0, 1], [1, 1], [0, 0]], "keys": [[1, 0], [0, 1], [1, 1], [1, 0]]}
+TOO_LONG = b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 134217729\r\n\r\n"
+# What brings each shared response about.
+RESPONSES = {
+    ("Status", "live"): lambda service: ask(service, "GET", "/livez", b""),
+    ("Status", "ready"): lambda service: ask(service, "GET", "/readyz", b""),
+    ("Malformed", "example"): lambda service: ask(service, "POST", "/embed", b'{"inputs": "a", "inputs": "b"}'),
+    ("NotFound", "example"): lambda service: ask(service, "GET", "/collections/drafts", b""),
+    ("NotAcceptable", "example"): lambda service: ask(
+        service, "POST", "/tokenize", {"inputs": "a"}, {"Accept": "text/plain"}
+    ),
+    ("Conflict", "example"): lambda service: ask(service, "PUT", "/collections/notes", {"dim": 3}),
+    ("TooLarge", "example"): lambda service: raw_head(service, TOO_LONG),
+    ("UnsupportedMediaType", "example"): lambda service: ask(
+        service, "POST", "/tokenize", b"a", {"Content-Type": "text/plain"}
+    ),
+    ("Invalid", "example"): lambda service: ask(service, "POST", "/loss", ZERO),
+    ("Unavailable", "example"): draining,
+    ("OpenAIInvalid", "example"): lambda service: ask(service, "POST", "/v1/embeddings", {"input": []}),
+}
+# A full disk needs one: Tests/durability/disk.py has it, and `StoreAnswersTests` the words.
+ELSEWHERE = {("InsufficientStorage", "example")}
+
+
+def shared():
+    for name, response in DOCUMENT["components"]["responses"].items():
+        for content in response["content"].values():
+            for example, value in examples(content):
+                yield pytest.param(name, example, value, id=f"{name} {example}")
+
+
+@pytest.mark.parametrize(("name", "example", "value"), shared())
+def test_a_shared_response(story, name, example, value):
+    if (name, example) in ELSEWHERE:
+        assert value["status"] == 507
+        assert f'"{value["detail"]}"' in (ROOT / "Tests/ServiceTests/StoreAnswersTests.swift").read_text()
+        return
+    status, answer = RESPONSES[name, example](story)
+    documented = {
+        code
+        for _, _, operation in operations()
+        for code, response in operation["responses"].items()
+        if response.get("$ref", "").endswith(f"/{name}")
+    }
+    assert str(status) in documented
+    assert matches(value, answer), answer
+    assert set(answer) == set(value)
+
+
+@pytest.mark.parametrize("value", DOCUMENT["components"]["schemas"]["Filter"]["examples"], ids=json.dumps)
+def test_a_filter(story, value):
+    response = story.post("/collections/notes/points/count", {"filter": value})
+    assert response.status_code == 200, response.text
+
+
+def test_header_examples(story):
+    headers = {name: header.get("example") for name, header in DOCUMENT["components"]["headers"].items()}
+    answer = story.post("/embed", {"inputs": "a"}, headers={"X-Request-Id": headers["X-Request-Id"]})
+    assert answer.headers["X-Request-Id"] == headers["X-Request-Id"]
+    form = re.compile(r"[a-z]+;dur=\d+\.\d{3}(, [a-z]+;dur=\d+\.\d{3})*")
+    assert form.fullmatch(headers["Server-Timing"])
+    assert form.fullmatch(answer.headers["Server-Timing"])
+    stages = [re.findall("[a-z]+(?=;)", text) for text in (headers["Server-Timing"], answer.headers["Server-Timing"])]
+    assert stages[0] == stages[1]
+    assert story.get("/embed").headers["Allow"] == headers["Allow"]
+    refused = story.request("POST", "/loss", data=b"a", headers={"Content-Type": "text/plain"})
+    assert refused.headers["Accept-Post"] == headers["Accept-Post"]
+    link = DOCUMENT["paths"]["/collections/{name}/export"]["get"]["responses"]["200"]["headers"]["Link"]["example"]
+    part = story.get("/collections/notes/export?part=1")
+    shape = re.compile(r'<\?after=[^&>]+&part=\d+&snapshot=\d+-\d+>; rel="next"')
+    assert shape.fullmatch(link)
+    assert shape.fullmatch(part.headers["Link"])
+
+
+@pytest.mark.parametrize(("path", "name"), [("/v1/models/{model}", "model"), ("/playground/{file}", "file")])
+def test_path_examples(story, path, name):
+    assert [each["name"] for each in DOCUMENT["paths"][path]["parameters"] if "example" in each] == [name]
+    assert story.get(address(path)).status_code == 200
+
+
+# Where the tests above look for examples; those of single error fields are within the examples of whole errors.
+PLACES = [
+    r"paths/[^ ]+ (get|put|post|patch|delete) requestBody content application/json",
+    r"paths/[^ ]+ (get|put|post|patch|delete) responses \d+ content application/json",
+    r"paths/collections/{name}/export get responses 200 headers Link",
+    r"paths/(v1/models/{model}|playground/{file}) parameters 0",
+    r"components responses \w+ content application/(problem\+)?json",
+    r"components headers [\w-]+",
+    r"components schemas (Filter|Info)",
+    r"components schemas OpenAIErrorBody properties error properties (type|param)",
+    r"components schemas Info properties (model_dtype|model_type properties embedding properties pooling)",
+]
+
+
+def places(node, at=""):
+    if isinstance(node, list):
+        for index, each in enumerate(node):
+            yield from places(each, f"{at} {index}")
+    elif isinstance(node, dict):
+        # An example's own members are no places, nor are members that have such a name.
+        if ("example" in node or "examples" in node) and not at.endswith(" properties"):
+            yield at.strip()
+        for key, value in node.items():
+            if key not in ("example", "examples"):
+                yield from places(value, at + (key if key.startswith("/") else f" {key}"))
+
+
+def test_no_example_is_left_out():
+    unknown = [at for at in places(DOCUMENT) if not any(re.fullmatch(place, at) for place in PLACES)]
+    assert unknown == []
+    values = {"type": "invalid_request_error", "param": "input"}
+    error = DOCUMENT["components"]["responses"]["OpenAIInvalid"]["content"]["application/json"]["example"]["error"]
+    assert {name: error[name] for name in values} == values
