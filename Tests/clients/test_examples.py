@@ -1,0 +1,77 @@
+"""The examples of errors in openapi.yaml are what the service answers, to the letter."""
+
+import signal
+import socket
+
+import pytest
+import requests
+import yaml
+from process import ROOT, Server
+
+RESPONSES = yaml.safe_load((ROOT / "openapi.yaml").read_text())["components"]["responses"]
+JSON = {"Content-Type": "application/json"}
+
+
+def example(name):
+    (content,) = RESPONSES[name]["content"].values()
+    return content["example"]
+
+
+def too_large(server):
+    head = b"POST /embed HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 134217729\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+        connection.sendall(head)
+        answer = b"".join(iter(lambda: connection.recv(4096), b""))
+    return int(answer.split()[1]), yaml.safe_load(answer.split(b"\r\n\r\n", 1)[1])
+
+
+def conflict(server):
+    server.put("/collections/notes", {"dim": 384})
+    response = server.put("/collections/notes", {"dim": 2})
+    server.delete("/collections/notes")
+    return response
+
+
+ROWS = {"queries": [[1, 0], [0, 1], [1, 1], [0, 0]], "keys": [[1, 0], [0, 1], [1, 1], [1, 0]]}
+PRODUCED = {
+    "Status": lambda server: server.get("/livez"),
+    "Malformed": lambda server: server.request("POST", "/embed", data=b'{"inputs":"a","inputs":"b"}', headers=JSON),
+    "NotFound": lambda server: server.get("/collections/notes"),
+    "NotAcceptable": lambda server: server.post("/embed", {"inputs": "a"}, headers={"Accept": "text/html"}),
+    "Conflict": conflict,
+    "TooLarge": too_large,
+    "UnsupportedMediaType": lambda server: server.request(
+        "POST", "/embed", data=b"a", headers={"Content-Type": "text/plain"}
+    ),
+    "Invalid": lambda server: server.post("/loss", ROWS),
+    "OpenAIInvalid": lambda server: server.post("/v1/embeddings", {"input": []}),
+}
+
+
+@pytest.mark.parametrize("name", PRODUCED)
+def test_errors_are_those_of_the_examples(server, name):
+    response = PRODUCED[name](server)
+    status, body = response if isinstance(response, tuple) else (response.status_code, response.json())
+    assert body == example(name)
+    assert status == body.get("status", status) or name in ("Status", "OpenAIInvalid")
+
+
+def test_draining_is_the_example_of_503():
+    with Server() as own, requests.Session() as session:
+        assert session.get(own.url + "/livez").status_code == 200
+        with socket.create_connection(("127.0.0.1", own.port), timeout=30) as connection:
+            # Connected and accepted before the signal: another exchange behind it shows that.
+            assert session.get(own.url + "/livez").status_code == 200
+            own.process.send_signal(signal.SIGTERM)
+            connection.sendall(b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n")
+            answer = b"".join(iter(lambda: connection.recv(4096), b""))
+    assert answer.startswith(b"HTTP/1.1 503 ")
+    assert yaml.safe_load(answer.split(b"\r\n\r\n", 1)[1]) == example("Unavailable")
+
+
+def test_every_example_is_produced():
+    """The full disk is produced where a commit can be made to fail: StoreAnswersTests has its text."""
+    shown = {name for name, response in RESPONSES.items() for content in response["content"].values() if "example" in content}
+    assert shown == {*PRODUCED, "Unavailable", "InsufficientStorage"}
+    text = (ROOT / "Tests" / "ServiceTests" / "StoreAnswersTests.swift").read_text()
+    assert f'507, "{example("InsufficientStorage")["detail"]}"' in text
