@@ -69,6 +69,10 @@ class Page:
         rested = "return document.getElementById('score-results').hidden || document.getElementById('loss-service').textContent !== '…'"
         assert wait_until(lambda: self.run(rested))
 
+    def open(self, name: str) -> None:
+        """Opens a fold of the page."""
+        self.run("document.getElementById(arguments[0]).open = true", name)
+
     def write(self, name: str, text: str) -> None:
         field = self.id(name)
         field.clear()

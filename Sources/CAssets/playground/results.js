@@ -71,6 +71,7 @@ export function show(objective, own, temperature) {
   byId("loss-browser").replaceChildren(own === null ? "not computed here" : number(own.loss));
   showService("…");
   showRows(own);
+  batch.suspects = objective === "nt_xent" ? [] : suspectPairs();
   showFacts(own !== null && hasOwnFacts() ? diagnostics(batch.matrix, batch.positives, own) : {});
   if (batch.pointed !== null) pointAt(...batch.pointed);
 }
@@ -84,9 +85,12 @@ function hasOwnFacts() {
 export function showService(answer, own = null) {
   const isText = typeof answer === "string";
   byId("loss-service").replaceChildren(isText ? answer : number(answer.loss));
-  if (batch !== null && !isText && !(own !== null && hasOwnFacts())) showFacts(answer.diagnostics ?? {});
   const differences = isText || own === null ? [] : answer.per_row.map((value, row) => Math.abs(value - own.perRow[row]));
   byId("loss-difference").replaceChildren(differences.length === 0 ? "…" : number(Math.max(...differences)));
+  if (batch === null || isText || (own !== null && hasOwnFacts())) return;
+  // nt_xent has pairs within a view, too, which the maps do not show.
+  if (batch.objective === "nt_xent") batch.suspects = answer.diagnostics?.likely_false_negatives ?? [];
+  showFacts(answer.diagnostics ?? {});
 }
 
 export function hide() {
@@ -99,7 +103,7 @@ export function summary(answer, temperature) {
   const at = takes(answer.objective, "temperature") ? `At τ = ${temperature} the loss` : "The loss";
   if (batch === null || !hasPositives()) return `${at} is ${format(answer.loss)}.`;
   const first = ranks(batch.matrix, batch.positives).filter((place) => place === 1).length;
-  const suspects = suspectPairs().length;
+  const suspects = batch.suspects.length;
   return (
     `${at} is ${format(answer.loss)}; ${first} of ${batch.matrix.length} rows rank their positive first; ` +
     `${suspects} likely false negative${suspects === 1 ? "" : "s"}.`
@@ -203,13 +207,23 @@ function showFacts(values) {
       element("dd", {}, number(values[name], write(values[name]))),
     ),
   );
-  const suspects = suspectPairs();
+  const { suspects } = batch;
   if (suspects.length > 0) facts.push(suspectsFact(suspects));
   byId("diagnostics").replaceChildren(...facts);
 }
 
+/** nt_xent counts the rows of both views, queries before keys. */
+function rowName(row) {
+  const queries = batch.matrix.length;
+  return row < queries ? `q${row + 1}` : `k${row - queries + 1}`;
+}
+
+function columnName(column) {
+  return batch.objective === "nt_xent" ? rowName(column) : `k${column + 1}`;
+}
+
 function suspectsFact(suspects) {
-  const named = suspects.slice(0, 6).map(([row, column]) => `q${row + 1} × k${column + 1}`).join(", ");
+  const named = suspects.slice(0, 6).map(([row, column]) => `${rowName(row)} × ${columnName(column)}`).join(", ");
   const rest = suspects.length > 6 ? `, and ${suspects.length - 6} more` : "";
   return element(
     "div", { "data-name": "likely_false_negatives" },
