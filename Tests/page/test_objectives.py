@@ -110,6 +110,22 @@ def test_further_negatives_and_none_in_the_batch(page, server, objective):
     assert_agreement(page, server.ask("/loss", {**body, "in_batch_negatives": False})["loss"])
 
 
+def test_negatives_of_one_objective_are_not_sent_to_another(page, server):
+    page.open("more-options")
+    page.write("negatives", "The moon is full.")
+    page.score()
+    page.id("negatives").clear()
+    choose(page, "symmetric")
+    body = {"objective": "symmetric", "queries": page.lines("queries"), "keys": page.lines("keys")}
+    assert_agreement(page, server.ask("/loss", body)["loss"])
+    choose(page, "infonce")
+    page.write("negatives", "The moon is full.")
+    choose(page, "byol")
+    assert_agreement(page, server.ask("/loss", {**body, "objective": "byol"})["loss"])
+    choose(page, "dcl")
+    assert_agreement(page, server.ask("/loss", {**body, "objective": "dcl", "negatives": ["The moon is full."]})["loss"])
+
+
 def test_dcl_without_any_negative_is_refused(page):
     choose(page, "dcl")
     page.open("more-options")

@@ -73,9 +73,11 @@ function bothWays(batch, { temperature }) {
 }
 
 /** `nt_xent` and `supcon`: every row of both views among all the others; `partners(row)` are those it belongs with. */
-function views({ matrix, queries, keys }, { temperature }, partners) {
-  const all = keys === null ? queries : [...queries, ...keys];
-  const sims = products(all, all);
+function views(batch, { temperature }, partners) {
+  const { matrix, queries, keys } = batch;
+  // Kept with the batch: the similarities stay the same while the temperature moves.
+  batch.allPairs ??= allPairs(queries, keys);
+  const sims = batch.allPairs;
   const excluded = [];
   const rows = sims.map((row, index) => {
     const near = partners(index);
@@ -87,6 +89,11 @@ function views({ matrix, queries, keys }, { temperature }, partners) {
   const from = keys === null ? 0 : queries.length;
   const { perRow, weights } = collected(rows);
   return { perRow, excluded, weights: weights.slice(0, matrix.length).map((row) => row.slice(from)) };
+}
+
+function allPairs(queries, keys) {
+  const all = keys === null ? queries : [...queries, ...keys];
+  return products(all, all);
 }
 
 const objectives = {

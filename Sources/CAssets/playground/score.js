@@ -162,10 +162,10 @@ function chooseObjective() {
   if (temperature.value() === defaultTemperature(former)) temperature.set(defaultTemperature(objective()));
   former = objective();
   showControls();
-  const sides = [scored?.keys === null, scored?.negatives !== null];
-  // supcon may have been scored without keys, and further negatives may not have been embedded yet.
-  if (scored === null || sides[0] || sides[1] || byId("negatives").value.trim() !== "") return score();
-  lookAgain();
+  // supcon may have been scored without keys, and further negatives count for some objectives only.
+  const isWhole = scored !== null && scored.keys !== null && scored.negatives === null && byId("negatives").value.trim() === "";
+  if (isWhole) lookAgain();
+  else score();
 }
 
 /** After a change of an option: the page's checks and the browser's values at once, the service's when the change rests. */
