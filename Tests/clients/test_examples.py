@@ -1,10 +1,11 @@
 """The examples of errors in openapi.yaml are what the service answers, to the letter."""
 
+import contextlib
 import signal
 import socket
+import time
 
 import pytest
-import requests
 import yaml
 from process import ROOT, Server
 
@@ -57,16 +58,33 @@ def test_errors_are_those_of_the_examples(server, name):
 
 
 def test_draining_is_the_example_of_503():
-    with Server() as own, requests.Session() as session:
-        assert session.get(own.url + "/livez").status_code == 200
-        with socket.create_connection(("127.0.0.1", own.port), timeout=30) as connection:
-            # Connected and accepted before the signal: another exchange behind it shows that.
-            assert session.get(own.url + "/livez").status_code == 200
+    body = b'{"inputs": "a"}'
+    head = f"POST /embed HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+
+    def connect():
+        return socket.create_connection(("127.0.0.1", own.port), timeout=30)
+
+    def read(connection):
+        return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+    with Server() as own:
+        with connect() as waiting, contextlib.ExitStack() as stack:
+            probes = [stack.enter_context(connect()) for _ in range(40)]
+            waiting.sendall(head.encode())
+            # All have been accepted when a later one is answered.
+            assert own.get("/livez").status_code == 200
             own.process.send_signal(signal.SIGTERM)
-            connection.sendall(b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n")
-            answer = b"".join(iter(lambda: connection.recv(4096), b""))
-    assert answer.startswith(b"HTTP/1.1 503 ")
-    assert yaml.safe_load(answer.split(b"\r\n\r\n", 1)[1]) == example("Unavailable")
+            # The request that has begun keeps the service there; the signal is heard within a pass of its loop.
+            for probe in probes:
+                probe.sendall(b"GET /readyz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+                status, found = read(probe).split(b"\r\n\r\n", 1)
+                if status.startswith(b"HTTP/1.1 503 "):
+                    break
+                time.sleep(0.05)
+            waiting.sendall(body)
+            assert read(waiting).startswith(b"HTTP/1.1 200 ")
+    assert status.startswith(b"HTTP/1.1 503 ")
+    assert yaml.safe_load(found) == example("Unavailable")
 
 
 def test_every_example_is_produced():
