@@ -60,13 +60,15 @@ class Batch(ABC):
     """The rows of a call, of which any run can be sent as a request.
 
     fields: the names that the service's errors give to a row, as in `inputs[3]`.
-    body: the cost in bytes of the body. header: the same of a safetensors header, which has a limit of its own.
+    body: the bytes of the body. header: those of a safetensors header, which has a limit of its own.
     """
 
     media_type: str
-    fields: Sequence[str]
-    body: Cost
-    header: Optional[Cost] = None
+
+    def __init__(self, fields: Sequence[str], body: Cost, header: Optional[Cost] = None) -> None:
+        self.fields: Sequence[str] = fields
+        self.body: Cost = body
+        self.header: Optional[Cost] = header
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -79,21 +81,18 @@ class Batch(ABC):
 class ListBatch(Batch):
     """Rows in a list of a JSON body; the other fields are the same in every request."""
 
-    media_type = JSON
+    media_type: str = JSON
 
     def __init__(self, path: Union[str, Tuple[str, ...]], rows: Sequence[Any], **fields: Any) -> None:
-        """path: the field of the list, or the fields that lead to it. fields: those beside it that are not None.
-
-        With a path of two, `fields` are beside the list in the inner object.
-        """
+        """path: the field of the list, or the fields that lead to it. fields: those beside the list; None is not sent."""
         path = (path,) if isinstance(path, str) else path
-        self.fields = (path[-1],)
         self._rows = [json_text(row).encode() for row in rows]
         others = json_text({name: value for name, value in fields.items() if value is not None}).encode()[1:-1]
         self._head = b"".join(b"{" + json_text(name).encode() + b":" for name in path) + b"["
         self._tail = b"]" + (b"," + others if others else b"") + b"}" * len(path)
         # Each row but the first follows a comma.
-        self.body = Cost.of([len(row) + 1 for row in self._rows], len(self._head) + len(self._tail))
+        body = Cost.of([len(row) + 1 for row in self._rows], len(self._head) + len(self._tail))
+        super().__init__((path[-1],), body)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -105,13 +104,14 @@ class ListBatch(Batch):
 class VectorBatch(Batch):
     """Rows of the tensor `vectors` of a safetensors body, with lists beside it that have an entry per row."""
 
-    media_type = SAFETENSORS
+    media_type: str = SAFETENSORS
 
     def __init__(
         self, vectors: "np.ndarray[Any, Any]", lists: Mapping[str, Sequence[Any]], options: Mapping[str, str] = {}
     ) -> None:
-        """lists: each becomes a JSON array in the metadata. options: metadata that is the same in every request."""
-        self.fields = ("vectors", *lists)
+        """vectors: [n, dim]. lists: each becomes a JSON array in the metadata, with an entry per row. options: metadata that
+        is the same in every request.
+        """
         self._vectors, self._options = vectors, options
         self._lists = {name: [json_text(entry) for entry in entries] for name, entries in lists.items()}
         # The lists are JSON text inside the JSON of the header, where quotes are escaped once more.
@@ -119,9 +119,8 @@ class VectorBatch(Batch):
         for entries in self._lists.values():
             in_header += np.array([len(json_text(entry).encode()) - 1 for entry in entries], np.int64)
         fixed = len(self.request(slice(0, 0))) + HEADER_SLACK
-        row = vectors.dtype.itemsize * (vectors.shape[1] if vectors.ndim == 2 else 1)
-        self.body = Cost.of(in_header + row, fixed)
-        self.header = Cost.of(in_header, fixed)
+        row = vectors.dtype.itemsize * vectors.shape[1]
+        super().__init__(("vectors", *lists), Cost.of(in_header + row, fixed), Cost.of(in_header, fixed))
 
     def __len__(self) -> int:
         return len(self._vectors)

@@ -58,7 +58,7 @@ class Session:
         base_url = self._transport.base_url
         for left in range(self._retries, -1, -1):
             try:
-                response = await self._transport.send(method, path, content, headers, params)
+                response = await self._transport.send(method, path, content=content, headers=headers, params=params)
             except httpx.RequestError as error:
                 broke = isinstance(error, (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError))
                 if left and (isinstance(error, httpx.ConnectError) or (pure and broke)):

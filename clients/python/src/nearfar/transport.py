@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Dict, Mapping, Optional, Protocol
+from typing import Any, Dict, Optional, Protocol
 
 import anyio
 import httpx
@@ -17,14 +17,9 @@ class Transport(Protocol):
     base_url: httpx.URL
     timeout: object
 
-    async def send(
-        self,
-        method: str,
-        path: str,
-        content: Optional[bytes],
-        headers: Optional[Mapping[str, str]],
-        params: Optional[Mapping[str, Any]],
-    ) -> httpx.Response: ...
+    async def send(self, method: str, path: str, **parts: Any) -> httpx.Response:
+        """One attempt. parts: `content`, `headers` and `params`, as httpx takes them. Raises httpx.RequestError."""
+        ...
 
     async def sleep(self, seconds: float) -> None: ...
 
@@ -35,17 +30,12 @@ class BlockingTransport:
     """A transport whose coroutines never suspend: they return when the work is done."""
 
     def __init__(self, http: httpx.Client, timeout: object) -> None:
-        self._http, self.timeout, self.base_url = http, timeout, http.base_url
+        self._http = http
+        self.timeout: object = timeout
+        self.base_url: httpx.URL = http.base_url
 
-    async def send(
-        self,
-        method: str,
-        path: str,
-        content: Optional[bytes],
-        headers: Optional[Mapping[str, str]],
-        params: Optional[Mapping[str, Any]],
-    ) -> httpx.Response:
-        return self._http.request(method, path, content=content, headers=headers, params=params)
+    async def send(self, method: str, path: str, **parts: Any) -> httpx.Response:
+        return self._http.request(method, path, **parts)
 
     async def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
@@ -58,17 +48,12 @@ class AsyncTransport:
     """A transport for asyncio and trio."""
 
     def __init__(self, http: httpx.AsyncClient, timeout: object) -> None:
-        self._http, self.timeout, self.base_url = http, timeout, http.base_url
+        self._http = http
+        self.timeout: object = timeout
+        self.base_url: httpx.URL = http.base_url
 
-    async def send(
-        self,
-        method: str,
-        path: str,
-        content: Optional[bytes],
-        headers: Optional[Mapping[str, str]],
-        params: Optional[Mapping[str, Any]],
-    ) -> httpx.Response:
-        return await self._http.request(method, path, content=content, headers=headers, params=params)
+    async def send(self, method: str, path: str, **parts: Any) -> httpx.Response:
+        return await self._http.request(method, path, **parts)
 
     async def sleep(self, seconds: float) -> None:
         await anyio.sleep(seconds)
