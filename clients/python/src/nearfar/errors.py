@@ -43,7 +43,7 @@ class NearfarError(Exception):
         # Exceptions are pickled by their args, which hold only the finished text; worker processes send exceptions home.
         return type(self), (self.status, self.title, self.detail, self.param, self.request_id)
 
-    def in_whole(self, first: int, fields: Collection[str], note: str = "") -> "NearfarError":
+    def counted_from(self, first: int, fields: Collection[str], note: str = "") -> "NearfarError":
         """The same error about a call of which a request carried the rows from `first` on.
 
         An entry of one of the `fields` is counted from the beginning of the call. note: what to add to the detail.

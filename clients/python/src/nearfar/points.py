@@ -40,13 +40,14 @@ class Points(Calls):
         idempotency_key: a repetition of the call with the same key is answered from the service's memory and changes nothing.
         """
         ids = list(ids)
+        vectors = None if vectors is None else matrix("vectors", vectors)
         for field, column in {"vector": vectors, "text": texts, "metadata": metadata}.items():
             if column is not None and len(column) != len(ids):
                 raise ValueError(f"{len(ids)} ids, but {len(column)} of {field}")
         columns = {name: column for name, column in (("texts", texts), ("metadata", metadata)) if column is not None}
         batch: Batch
         if vectors is not None:
-            batch = VectorBatch(matrix("vectors", vectors), {"ids": ids, **columns})
+            batch = VectorBatch(vectors, {"ids": ids, **columns})
         else:
             batch = ListBatch("points", _records(ids, {"text": texts, "metadata": metadata}))
         parts = await self._session.in_batches(

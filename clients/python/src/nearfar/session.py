@@ -117,7 +117,7 @@ class Session:
                     if number == 0:
                         raise
                     note = f"; the {rows.start} {unit} before this request are done" if changes else ""
-                    raise error.in_whole(rows.start, batch.fields, note) from error.__cause__
+                    raise error.counted_from(rows.start, batch.fields, note) from error.__cause__
                 results.append(read(response))
                 advance(rows.stop - rows.start)
         return results
