@@ -123,6 +123,27 @@ def test_an_export_in_parts_is_one_version(client, monkeypatch):
     assert client.export("paged").ids == ["a", "b"]
 
 
+def test_points_of_a_service_by_filter(client):
+    ids = [f"{row:02}" for row in range(20)]
+    client.upsert(ids, np.eye(20, 3) + 1, texts=ids, metadata=[{"n": row} for row in range(20)], collection="paged")
+    some = {"n": {"$gte": np.int64(15)}}
+    assert client.count_points("paged", filter=some).count == 5 and client.count_points("paged").count == 20
+    assert [point.id for point in client.points("paged", filter=some, page_size=2)] == ids[15:]
+    (bare,) = client.list_points("paged", filter={"n": 3}, include=[]).points
+    assert (bare.id, bare.vector, bare.text, bare.metadata) == ("03", None, None, None)
+    (full,) = client.list_points("paged", filter={"n": 3}).points
+    assert (full.text, full.metadata, full.vector.tolist()) == ("03", {"n": 3}, [1, 1, 1])
+    version = client.collection("paged").version
+    found = client.update_metadata(["03", "none"], [{"n": 99, "new": True}, {}], collection="paged")
+    assert (found.version, found.updated, found.missing) == (version + 1, 1, ["none"])
+    assert client.point("03", "paged").metadata == {"n": 99, "new": True}
+    client.update_metadata(["03"], [{"new": None}], collection="paged")
+    assert client.point("03", "paged").metadata == {"n": 99}
+    client.update_metadata(["03", "04"], [None, {"m": 1}], mode="replace", collection="paged")
+    assert client.point("03", "paged").metadata is None and client.point("04", "paged").metadata == {"m": 1}
+    assert client.point("03", "paged").text == "03"
+
+
 def test_the_end_of_an_iterator_that_fails(client):
     points = client.points("none")
     with pytest.raises(NotFoundError):

@@ -159,7 +159,8 @@ def unreachable(error: httpx.RequestError, base_url: httpx.URL, timeout: object)
     hint = ""
     if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
         port = base_url.port or {"https": 443}.get(base_url.scheme, 80)
-        hint = f"; nothing listens at {base_url}: start the service with `nearfar serve --port {port}`, or pass its address as base_url"
+        hint = f"; nothing listens at {base_url}: start the service with `nearfar serve --port {port}`,"
+        hint += " or pass its address as base_url"
     elif any(isinstance(cause, socket.gaierror) for cause in causes):
         hint = f"; the host {base_url.host!r} of base_url is not known"
     elif any(isinstance(cause, ssl.SSLError) for cause in causes):

@@ -69,7 +69,7 @@ class Points(Calls):
     async def update_metadata(
         self,
         ids: Sequence[str],
-        metadata: Sequence[Metadata],
+        metadata: Sequence[Optional[Metadata]],
         *,
         mode: Literal["merge", "replace"] = "merge",
         collection: str = "default",
@@ -79,8 +79,9 @@ class Points(Calls):
     ) -> Updated:
         """Changes the metadata of points; their vectors and texts stay as they are.
 
-        mode: with merge, key by key, where None removes a key; with replace, as a whole. Ids that are not there are passed
-        over and returned as `missing`. A call of several requests is not one batch, as with upsert.
+        mode: with merge, key by key, where None removes a key; with replace, as a whole, where None leaves no metadata. Ids
+        that are not there are passed over and returned as `missing`. A call of several requests is not one batch, as with
+        upsert.
         """
         ids = list(ids)
         if len(ids) != len(metadata):
@@ -114,7 +115,7 @@ class Points(Calls):
     ) -> Deleted:
         """Deletes points by id or by filter; ids that are not there are passed over.
 
-        idempotency_key, and what is not one batch any more, as with upsert.
+        A call with many ids may need several requests, which are not one batch; idempotency_key is as with upsert.
         """
         path, keyed = _path(collection) + "/delete", idempotency_key is not None
         if ids is None or filter is not None:
