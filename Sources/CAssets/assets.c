@@ -54,6 +54,24 @@ static const unsigned char playground_service_js[] = {
 static const unsigned char playground_elements_js[] = {
 #embed "playground/elements.js"
 };
+static const unsigned char playground_start_js[] = {
+#embed "playground/start.js"
+};
+static const unsigned char playground_options_js[] = {
+#embed "playground/options.js"
+};
+static const unsigned char playground_objectives_js[] = {
+#embed "playground/objectives.js"
+};
+static const unsigned char playground_queues_js[] = {
+#embed "playground/queues.js"
+};
+static const unsigned char playground_collections_js[] = {
+#embed "playground/collections.js"
+};
+static const unsigned char playground_curl_js[] = {
+#embed "playground/curl.js"
+};
 
 #define PART(file, bytes) {file, bytes, sizeof bytes}
 static const nearfar_part parts[] = {
@@ -69,6 +87,12 @@ static const nearfar_part parts[] = {
     PART("rows.js", playground_rows_js),
     PART("service.js", playground_service_js),
     PART("elements.js", playground_elements_js),
+    PART("start.js", playground_start_js),
+    PART("options.js", playground_options_js),
+    PART("objectives.js", playground_objectives_js),
+    PART("queues.js", playground_queues_js),
+    PART("collections.js", playground_collections_js),
+    PART("curl.js", playground_curl_js),
 };
 
 size_t nearfar_playground_count(void) { return sizeof parts / sizeof parts[0]; }

@@ -108,9 +108,7 @@ public final class Service: RequestHandler {
   public func endOfPass() { queues.flush() }
 
   public func failureResponse(_ failure: RequestFailure, head: RequestHead?) -> Response {
-    var detail = failure.reason
-    if failure.status == 413 { detail += " (limit: \(limits.maxBodyBytes) bytes)" }
-    let response = Problem(failure.status, detail).response(ErrorStyle(path: head?.path ?? ""))
+    let response = Problem(failure.status, failure.reason).response(ErrorStyle(path: head?.path ?? ""))
     return stamped(response, head, route: head.flatMap { router.match($0)?.route.template })
   }
 

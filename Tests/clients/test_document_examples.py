@@ -1,13 +1,11 @@
-"""Every example of openapi.yaml: requests are answered with success, and answers are what the service really sends."""
+"""The examples of openapi.yaml beside those of errors: requests succeed, and answers are what the service really sends."""
 
 import json
 import re
-import socket
 
 import pytest
-import requests
 import yaml
-from process import ROOT, Server, wait_until
+from process import ROOT, Server
 
 DOCUMENT = yaml.safe_load((ROOT / "openapi.yaml").read_text())
 METHODS = ["get", "put", "post", "patch", "delete"]
@@ -52,7 +50,7 @@ def bodies():
 
 
 def answers():
-    """Examples that stand at an operation; those of shared responses are in `RESPONSES`."""
+    """Examples that stand at an operation; test_examples.py has those of shared responses."""
     for method, path, operation in operations():
         for status, response in operation["responses"].items():
             if "$ref" in response:
@@ -138,92 +136,6 @@ def test_an_answer(story, method, path, status, value):
     assert matches(value, response.json()), response.text[:2000]
 
 
-def raw_head(service, head):
-    """The answer to a request that says only how long its body would be."""
-    answer = service.raw(head)
-    fields, _, body = answer.partition(b"\r\n\r\n")
-    return int(fields.split(b" ")[1]), json.loads(body)
-
-
-def ask(service, method, path, body, headers=None):
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    response = service.request(method, path, data=data, headers={"Content-Type": "application/json", **(headers or {})})
-    return response.status_code, response.json()
-
-
-def draining(_):
-    """The answer of /readyz while the body of another request is waited for."""
-    own = Server()
-    body = b'{"inputs": "a"}'
-    head = b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", own.port), timeout=30) as connection:
-        connection.sendall(head % len(body) + body[:5])
-        assert requests.get(f"{own.url}/livez", timeout=30).status_code == 200
-        own.session.close()
-        own.terminate()
-        found = []
-
-        def turned_away():
-            found.append(requests.get(f"{own.url}/readyz", timeout=30))
-            return found[-1].status_code == 503
-
-        assert wait_until(turned_away)
-        connection.sendall(body[5:])
-        while connection.recv(65536):
-            pass
-    assert own.wait(20) == 0
-    return found[-1].status_code, found[-1].json()
-
-
-ZERO = {"queries": [[1, 0], [0, 1], [1, 1], [0, 0]], "keys": [[1, 0], [0, 1], [1, 1], [1, 0]]}
-TOO_LONG = b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 134217729\r\n\r\n"
-# What brings each shared response about.
-RESPONSES = {
-    ("Status", "live"): lambda service: ask(service, "GET", "/livez", b""),
-    ("Status", "ready"): lambda service: ask(service, "GET", "/readyz", b""),
-    ("Malformed", "example"): lambda service: ask(service, "POST", "/embed", b'{"inputs": "a", "inputs": "b"}'),
-    ("NotFound", "example"): lambda service: ask(service, "GET", "/collections/drafts", b""),
-    ("NotAcceptable", "example"): lambda service: ask(
-        service, "POST", "/tokenize", {"inputs": "a"}, {"Accept": "text/plain"}
-    ),
-    ("Conflict", "example"): lambda service: ask(service, "PUT", "/collections/notes", {"dim": 3}),
-    ("TooLarge", "example"): lambda service: raw_head(service, TOO_LONG),
-    ("UnsupportedMediaType", "example"): lambda service: ask(
-        service, "POST", "/tokenize", b"a", {"Content-Type": "text/plain"}
-    ),
-    ("Invalid", "example"): lambda service: ask(service, "POST", "/loss", ZERO),
-    ("Unavailable", "example"): draining,
-    ("OpenAIInvalid", "example"): lambda service: ask(service, "POST", "/v1/embeddings", {"input": []}),
-}
-# A full disk needs one: Tests/durability/disk.py has it, and `StoreAnswersTests` the words.
-ELSEWHERE = {("InsufficientStorage", "example")}
-
-
-def shared():
-    for name, response in DOCUMENT["components"]["responses"].items():
-        for content in response["content"].values():
-            for example, value in examples(content):
-                yield pytest.param(name, example, value, id=f"{name} {example}")
-
-
-@pytest.mark.parametrize(("name", "example", "value"), shared())
-def test_a_shared_response(story, name, example, value):
-    if (name, example) in ELSEWHERE:
-        assert value["status"] == 507
-        assert f'"{value["detail"]}"' in (ROOT / "Tests/ServiceTests/StoreAnswersTests.swift").read_text()
-        return
-    status, answer = RESPONSES[name, example](story)
-    documented = {
-        code
-        for _, _, operation in operations()
-        for code, response in operation["responses"].items()
-        if response.get("$ref", "").endswith(f"/{name}")
-    }
-    assert str(status) in documented
-    assert matches(value, answer), answer
-    assert set(answer) == set(value)
-
-
 @pytest.mark.parametrize("value", DOCUMENT["components"]["schemas"]["Filter"]["examples"], ids=json.dumps)
 def test_a_filter(story, value):
     response = story.post("/collections/notes/points/count", {"filter": value})
@@ -255,10 +167,10 @@ def test_path_examples(story, path, name):
     assert story.get(address(path)).status_code == 200
 
 
-# Where the tests above look for examples; those of single error fields are within the examples of whole errors.
+# Where these tests and test_examples.py look for examples; those of single error fields are within the examples of whole errors.
 PLACES = [
-    r"paths/[^ ]+ (get|put|post|patch|delete) requestBody content application/json",
-    r"paths/[^ ]+ (get|put|post|patch|delete) responses \d+ content application/json",
+    r"paths/[^ ]* (get|put|post|patch|delete) requestBody content application/json",
+    r"paths/[^ ]* (get|put|post|patch|delete) responses \d+ content application/json",
     r"paths/collections/{name}/export get responses 200 headers Link",
     r"paths/(v1/models/{model}|playground/{file}) parameters 0",
     r"components responses \w+ content application/(problem\+)?json",

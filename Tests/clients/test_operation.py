@@ -163,6 +163,23 @@ def routes():
                 yield method.upper(), path, item[method]
 
 
+def alike(example, answer, place):
+    """The answer has what the example shows: the same members, and values of the same types."""
+    if isinstance(example, dict):
+        assert isinstance(answer, dict) and set(example) <= set(answer), f"{place}: {sorted(example)} and {answer}"
+        for key in example:
+            alike(example[key], answer[key], f"{place}.{key}")
+    elif isinstance(example, list) and example:
+        assert isinstance(answer, list) and answer, f"{place}: {answer}"
+        alike(example[0], answer[0], f"{place}[0]")
+    elif isinstance(example, bool) or isinstance(answer, bool):
+        assert type(example) is type(answer), f"{place}: {example} and {answer}"
+    elif isinstance(example, (int, float)):
+        assert isinstance(answer, (int, float)), f"{place}: {example} and {answer}"
+    elif example is not None:
+        assert answer is None or isinstance(answer, type(example)), f"{place}: {example} and {answer}"
+
+
 @pytest.mark.parametrize(
     "method, path, operation", list(routes()), ids=lambda value: value if isinstance(value, str) else ""
 )
@@ -174,7 +191,7 @@ def test_every_route_of_the_specification_answers(server, method, path, operatio
         assert server.put(f"/queues/{name}", {"capacity": 8, "dim": 2}).status_code == 201
     if operation["operationId"] != "createCollection":
         assert server.put(f"/collections/{name}", {"dim": 2, "metric": "cosine"}).status_code == 201
-        points = [{"id": "a", "vector": [1, 0]}, {"id": "b", "vector": [0, 1]}]
+        points = [{"id": "a", "vector": [1, 0], "metadata": {"lang": "en"}}, {"id": "b", "vector": [0, 1]}]
         assert server.put(f"/collections/{name}/points", {"points": points}).status_code == 200
     content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
     bodies = [content["example"]] if "example" in content else []
@@ -192,6 +209,9 @@ def test_every_route_of_the_specification_answers(server, method, path, operatio
         stated = operation["responses"][str(response.status_code)]
         if "content" in stated:
             assert response.headers["Content-Type"].split(";")[0] in stated["content"]
+            example = stated["content"].get("application/json", {}).get("example")
+            if example is not None and body == (bodies or [None])[0]:
+                alike(example, response.json(), "")
     server.delete(f"/collections/{name}")
     server.delete(f"/queues/{name}")
     server.post("/collections/default/points/delete", {"ids": ["n1"]})

@@ -65,9 +65,13 @@ class Page:
     def settle(self) -> None:
         """Until the service has spoken: its loss, or a refusal."""
         shown = "return document.getElementById('score-status').textContent"
-        assert wait_until(lambda: self.run(shown) not in ("Scoring …", "Nothing is scored yet.")), self.run(shown)
+        assert wait_until(lambda: self.run(shown) not in ("Scoring …", "Loading …")), self.run(shown)
         rested = "return document.getElementById('score-results').hidden || document.getElementById('loss-service').textContent !== '…'"
         assert wait_until(lambda: self.run(rested))
+
+    def open(self, name: str) -> None:
+        """Opens a fold of the page."""
+        self.run("document.getElementById(arguments[0]).open = true", name)
 
     def write(self, name: str, text: str) -> None:
         field = self.id(name)

@@ -45,6 +45,10 @@ def test_it_fits_and_can_be_read(open_page, server, width, scheme):
     assert page.run("return document.documentElement.scrollWidth <= innerWidth")
     assert page.run(CONTRAST) == []
     page.screenshot(f"playground-{width}-{scheme}")
+    page.run("for (const fold of document.querySelectorAll('details')) fold.open = true")
+    page.run("for (const one of document.querySelectorAll('[data-option], [id$=-command-field]')) one.hidden = false")
+    assert page.run(CONTRAST) == []
+    page.screenshot(f"playground-{width}-{scheme}-unfolded")
     assert (SCREENSHOTS / f"playground-{width}-{scheme}.png").stat().st_size > 20000
     # At 320 pixels, too (WCAG 2.2, 1.4.10).
     page.resize(320)
@@ -53,6 +57,9 @@ def test_it_fits_and_can_be_read(open_page, server, width, scheme):
 
 def test_every_control_has_a_label(page):
     assert page.run(UNLABELLED) == []
+    # Those of other objectives and in folds, too.
+    page.run("for (const one of document.querySelectorAll('[hidden]')) one.hidden = false")
+    page.run("for (const fold of document.querySelectorAll('details')) fold.open = true")
     names = [element.accessible_name for element in page.driver.find_elements(By.CSS_SELECTOR, "input, select, textarea, button")]
     assert len(names) >= 12 and all(names)
 
@@ -78,7 +85,7 @@ def place(page):
 
 
 def test_arrow_keys_move_in_a_map(page):
-    page.run("document.querySelector('#score-form button').focus()")
+    page.run("document.querySelector('#more-options summary').focus()")
     page.press(Keys.TAB)
     assert place(page) == ["similarities", 0, 0]
     page.press(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT, Keys.ARROW_DOWN)

@@ -1,5 +1,6 @@
 """Collections on the page: adding points, finding them, and what is refused."""
 
+import pytest
 from process import wait_until
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -85,3 +86,81 @@ def test_refusals_are_shown_in_place(open_page, server):
     page.write("count", "0")
     page.id("query").send_keys(Keys.ENTER)
     assert wait_until(lambda: "k" in page.text("search-error") and page.id("count").get_attribute("aria-invalid"))
+
+
+def make(page, name, dim=None, metric="cosine"):
+    page.open("new-collection")
+    page.write("collection-name", name)
+    if dim is not None:
+        page.write("collection-dim", str(dim))
+    Select(page.id("collection-metric")).select_by_value(metric)
+    page.run("document.getElementById('make-status').textContent = ''")
+    page.id("make-collection").click()
+    assert wait_until(lambda: page.text("make-status") != "" or page.visible("make-error"))
+
+
+@pytest.mark.parametrize("metric", ["cosine", "dot", "euclidean"])
+def test_a_collection_is_made_filled_and_searched(page, server, metric):
+    assert wait_until(lambda: page.id("collection-dim").get_attribute("value") == "384")
+    make(page, f"made-{metric}", 3, metric)
+    assert page.text("make-status") == f"made-{metric} is there and chosen."
+    made = server.get(f"/collections/made-{metric}").json()
+    assert (made["dim"], made["metric"], made["count"]) == (3, metric, 0)
+    assert page.id("collection").get_attribute("value") == f"made-{metric}"
+    # Rows of numbers are vectors, of points as of queries.
+    add(page, ["1 0 0", "[0, 2, 0]", "0, 0, 3"])
+    assert f"3 points are in made-{metric}" in page.text("add-status")
+    page.write("query", "0 1 0.5" + Keys.ENTER)
+    assert len(found(page)) == 3
+    expected = server.ask("/neighbors", {"collection": f"made-{metric}", "vectors": [[0, 1, 0.5]], "k": 5})["results"][0]
+    shown = page.run("return Array.from(document.querySelectorAll('#neighbors data'), one => Number(one.value))")
+    assert shown == [one["score"] for one in expected]
+    assert page.run("return document.querySelector('#neighbors li code').textContent") == expected[0]["id"]
+    assert not page.complaints()
+
+
+def test_a_collection_of_texts_has_the_dimensions_of_the_model(page, server):
+    assert wait_until(lambda: page.id("collection-dim").get_attribute("value") == "384")
+    make(page, "made-texts")
+    add(page, ["吾輩は猫である。", "名前はまだ無い。", "Der Zug nach Wien fährt um zehn."])
+    assert "3 points are in made-texts" in page.text("add-status")
+    stored = server.get("/collections/made-texts/points").json()["points"]
+    assert {point["text"] for point in stored} == {"吾輩は猫である。", "名前はまだ無い。", "Der Zug nach Wien fährt um zehn."}
+    page.write("query", "猫である" + Keys.ENTER)
+    first, *_ = found(page)
+    best = server.ask("/neighbors", {"collection": "made-texts", "inputs": "猫である", "k": 1, "include": ["text"]})["results"][0][0]
+    assert best["text"] in first
+
+
+@pytest.mark.parametrize(
+    "name, dim, words",
+    [
+        ("", 3, "A name has 1 to 128 of the characters"),
+        ("猫", 3, "A name has 1 to 128 of the characters"),
+        ("a b", 3, "A name has 1 to 128 of the characters"),
+        ("x" * 129, 3, "A name has 1 to 128 of the characters"),
+        ("good", "", "Dimensions are a whole number."),
+        ("good", "2.5", "Dimensions are a whole number."),
+        ("good", 0, "The service refuses the collection"),
+        ("good", 9000, "8192"),
+        ("default", 3, "The service refuses the collection"),
+    ],
+)
+def test_a_collection_that_cannot_be_made(page, server, name, dim, words):
+    assert wait_until(lambda: page.id("collection-dim").get_attribute("value") == "384")
+    before = server.get("/collections").json()
+    make(page, name, dim)
+    assert words in page.text("make-error") and page.visible("make-error")
+    after = server.get("/collections").json()
+    assert [one["name"] for one in after["collections"]] == [one["name"] for one in before["collections"]]
+
+
+def test_points_and_queries_that_are_no_rows(page, server):
+    make(page, "made-ragged", 2)
+    add(page, ["1 0", "0 1 2", "1 1"])
+    assert page.text("add-error") == "Line 2: It has 3 numbers, but line 1 has 2."
+    assert server.get("/collections/made-ragged").json()["count"] == 0
+    page.write("query", "[1, 2, x]" + Keys.ENTER)
+    assert wait_until(lambda: page.visible("search-error"))
+    assert page.text("search-error") == "“x” is not a number."
+    assert page.id("query").get_attribute("aria-invalid") == "true"

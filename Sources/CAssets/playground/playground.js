@@ -3,5 +3,7 @@
 import { startScoring } from "./score.js";
 import { startSearch } from "./search.js";
 
-startScoring();
+// Tells start.js that every module has arrived.
+document.documentElement.setAttribute("data-started", "");
 startSearch();
+startScoring();

@@ -1,10 +1,12 @@
-// The lower half of the page: texts into a collection, and the nearest of them.
+// The lower half of the page: texts or vectors into a collection, and the nearest of them.
 
+import { chosen, listCollections, metricOf, startCollections } from "./collections.js";
+import { offerCurl } from "./curl.js";
 import { afterRest, byId, element, format, number, setError } from "./elements.js";
 import { bar } from "./results.js";
-import { addPoints, collections, neighbors } from "./service.js";
+import { parseRows } from "./rows.js";
+import { requests, send } from "./service.js";
 
-let known = [];
 let request = new AbortController();
 const clearStatusSoon = afterRest(8000, () => (byId("add-status").textContent = ""));
 
@@ -18,45 +20,33 @@ export function startSearch() {
     search();
   });
   byId("collection").addEventListener("change", clearResults);
-  listCollections();
-}
-
-function chosen() {
-  return byId("collection").value;
-}
-
-/** Fills the list of collections and keeps the choice. */
-async function listCollections() {
-  const select = byId("collection");
-  const before = chosen() || "default";
-  try {
-    known = await collections();
-    setError("collection-error", null, select);
-  } catch (problem) {
-    setError("collection-error", problem.message, select);
-    return;
-  }
-  select.replaceChildren(...known.map((one) => element("option", { value: one.name }, describe(one))));
-  if (known.some((one) => one.name === before)) select.value = before;
-}
-
-function describe({ name, count, dim, metric }) {
-  return `${name}: ${count} ${count === 1 ? "point" : "points"}, ${dim} dimensions, ${metric}`;
+  offerCurl("add", addRequest, (fault) => setError("add-error", fault.message, byId("points")));
+  offerCurl("find", searchRequest, (fault) => setError("search-error", fault.message, fault.control));
+  startCollections(clearResults);
 }
 
 /** Every line becomes a point; a line that is there already is replaced by itself. */
-async function add() {
+function addRequest() {
   const field = byId("points");
-  const lines = [...new Set(field.value.split("\n").map((line) => line.trim()).filter((line) => line !== ""))];
   setError("add-error", null, field);
-  byId("add-status").textContent = "Adding …";
+  const { kind, rows, fault } = parseRows(field.value);
+  if (fault !== null) throw new Error(`Line ${fault.line}: ${fault.message}`);
+  const points = rows.map((row) =>
+    kind === "texts" ? { id: identifier(row), text: row } : { id: identifier(JSON.stringify(row)), vector: row });
+  return requests.points(chosen(), [...new Map(points.map((point) => [point.id, point])).values()]);
+}
+
+async function add() {
+  const name = chosen();
   try {
-    const { upserted } = await addPoints(chosen(), lines.map((text) => ({ id: identifier(text), text })));
-    byId("add-status").textContent = `${upserted} ${upserted === 1 ? "point is" : "points are"} in ${chosen()}.`;
+    const asked = addRequest();
+    byId("add-status").textContent = "Adding …";
+    const { upserted } = await send(asked);
+    byId("add-status").textContent = `${upserted} ${upserted === 1 ? "point is" : "points are"} in ${name}.`;
     clearStatusSoon();
   } catch (problem) {
     byId("add-status").textContent = "";
-    setError("add-error", refusal(problem), field);
+    setError("add-error", refusal(problem), byId("points"));
   }
   await listCollections();
 }
@@ -70,26 +60,35 @@ export function identifier(text) {
   return `text-${hash.toString(16).padStart(16, "0")}`;
 }
 
+/** The request of the Search button; a query that is a row of numbers is a vector. */
+function searchRequest() {
+  for (const control of [byId("query"), byId("count")]) setError("search-error", null, control);
+  const k = byId("count").valueAsNumber;
+  if (!Number.isInteger(k)) throw Object.assign(new Error("How many is a whole number."), { control: byId("count") });
+  const { kind, rows, fault } = parseRows(byId("query").value);
+  if (fault !== null) throw Object.assign(new Error(fault.message), { control: byId("query") });
+  const query = kind === "vectors" ? { vectors: rows } : { inputs: byId("query").value };
+  return requests.neighbors({ collection: chosen(), ...query, k, include: ["text", "metadata"] });
+}
+
 async function search() {
   request.abort();
   request = new AbortController();
-  for (const control of [byId("query"), byId("count")]) setError("search-error", null, control);
-  if (Number.isNaN(byId("count").valueAsNumber)) return setError("search-error", "How many is a whole number.", byId("count"));
-  byId("search-status").textContent = "Searching …";
-  const body = {
-    collection: chosen(), inputs: byId("query").value, k: byId("count").valueAsNumber, include: ["text", "metadata"],
-  };
   try {
-    const answer = await neighbors(body, request.signal);
+    const asked = searchRequest();
+    byId("search-status").textContent = "Searching …";
+    const answer = await send(asked, request.signal);
     showNeighbors(answer.results[0]);
   } catch (problem) {
     if (problem.name === "AbortError") return;
     clearResults();
-    setError("search-error", refusal(problem), problem.param === "k" ? byId("count") : byId("query"));
+    setError("search-error", refusal(problem), problem.control ?? (problem.param === "k" ? byId("count") : byId("query")));
   }
 }
 
+/** What the service says, or the page itself. */
 function refusal(problem) {
+  if (!problem.status) return problem.message;
   return `The service refuses${problem.param ? ` ${problem.param}` : ""}: ${problem.message}`;
 }
 
@@ -99,7 +98,7 @@ function clearResults() {
 }
 
 function showNeighbors(found) {
-  const metric = known.find((one) => one.name === chosen())?.metric ?? "cosine";
+  const metric = metricOf(chosen());
   byId("search-status").textContent = found.length === 0
     ? "The collection has no points yet: add some."
     : `${found.length} ${found.length === 1 ? "neighbour" : "neighbours"}, nearest first.`;

@@ -9,42 +9,81 @@ export class Problem extends Error {
   }
 }
 
-/** Sends a request and returns the parsed answer; throws a Problem for anything but success. */
-async function ask(method, path, body, signal) {
+/** Pauses before a request is sent again: a connection may be reset, and a busy or restarting service answers 503. */
+const PAUSES = [200, 600, 1500];
+
+/**
+ * Sends a request and returns the parsed answer; throws a Problem for anything but success. Every request of the page may be
+ * sent twice: it changes nothing, says the same again, or carries an `Idempotency-Key`.
+ */
+export async function send({ method, path, body, idempotencyKey }, signal) {
   const options = { method, signal, headers: { Accept: "application/json" } };
   if (body !== undefined) {
     options.headers["Content-Type"] = "application/json";
     options.body = JSON.stringify(body);
   }
-  const response = await fetch(path, options).catch((error) => {
+  if (idempotencyKey !== undefined) options.headers["Idempotency-Key"] = idempotencyKey;
+  for (const pause of [...PAUSES, null]) {
+    try {
+      return await once(path, options);
+    } catch (problem) {
+      if (pause === null || !(problem instanceof Problem) || (problem.status !== 0 && problem.status !== 503)) throw problem;
+      await rest(pause, signal);
+    }
+  }
+}
+
+async function once(path, options) {
+  const silence = (error) => {
     if (error.name === "AbortError") throw error;
     throw new Problem(0, "The service did not answer.");
-  });
-  const answer = await response.json().catch(() => null);
+  };
+  const response = await fetch(path, options).catch(silence);
+  const text = await response.text().catch(silence);
+  const answer = parsed(text);
   if (response.ok && answer !== null) return answer;
   throw new Problem(response.status, answer?.detail ?? `The service answered ${response.status}.`, answer?.param);
 }
 
-/** One Float32Array a text: exactly the bytes that the service computed. */
+function parsed(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+/** Waits that many milliseconds; ends at once, with an AbortError, when the request is not wanted any more. */
+function rest(milliseconds, signal) {
+  return new Promise((resolve, reject) => {
+    signal?.throwIfAborted();
+    const timer = setTimeout(resolve, milliseconds);
+    signal?.addEventListener("abort", () => (clearTimeout(timer), reject(signal.reason)), { once: true });
+  });
+}
+
+/** The requests of the page: what is sent, and what "Copy as curl" shows. */
+export const requests = {
+  loss: (body) => ({ method: "POST", path: "/loss", body }),
+  queue: (name, body) => ({ method: "PUT", path: `/queues/${encodeURIComponent(name)}`, body }),
+  collection: (name, body) => ({ method: "PUT", path: `/collections/${encodeURIComponent(name)}`, body }),
+  points: (name, points) => ({ method: "PUT", path: `/collections/${encodeURIComponent(name)}/points`, body: { points } }),
+  neighbors: (body) => ({ method: "POST", path: "/neighbors", body }),
+};
+
+/** One Float32Array per text: exactly the bytes that the service computed. */
 export async function embed(texts, signal) {
-  const rows = await ask("POST", "/embed", { inputs: texts, encoding_format: "base64" }, signal);
+  const body = { inputs: texts, encoding_format: "base64" };
+  const rows = await send({ method: "POST", path: "/embed", body }, signal);
   return rows.map(floatsOfBase64);
 }
 
-export function loss(request, signal) {
-  return ask("POST", "/loss", request, signal);
-}
-
 export async function collections() {
-  return (await ask("GET", "/collections")).collections;
+  return (await send({ method: "GET", path: "/collections" })).collections;
 }
 
-export function addPoints(collection, points) {
-  return ask("PUT", `/collections/${encodeURIComponent(collection)}/points`, { points });
-}
-
-export function neighbors(request, signal) {
-  return ask("POST", "/neighbors", request, signal);
+export async function queues() {
+  return (await send({ method: "GET", path: "/queues" })).queues;
 }
 
 /** Little-endian f32, whatever the machine's own order is. */

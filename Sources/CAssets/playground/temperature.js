@@ -15,12 +15,22 @@ function stepOf(temperature) {
   return Math.round((STEPS * Math.log(temperature / LOWEST)) / Math.log(HIGHEST / LOWEST));
 }
 
-/** Joins the two controls; `onChange(τ)` is called for every valid change. Returns a function that gives the current τ. */
+/**
+ * Joins the two controls; `onChange(τ)` is called for every valid change.
+ * @returns {{value: function(): number, set: function(number)}} the current τ; `set` changes it without `onChange`
+ */
 export function temperatureControl(onChange) {
   const slider = byId("tau-slider");
   const field = byId("tau");
-  let current = Number(field.value);
+  let current = LOWEST;
 
+  function show(temperature) {
+    current = temperature;
+    field.value = String(temperature);
+    slider.value = String(stepOf(temperature));
+    slider.setAttribute("aria-valuetext", String(temperature));
+    setError("tau-error", null, field);
+  }
   function take(temperature) {
     current = temperature;
     slider.setAttribute("aria-valuetext", String(temperature));
@@ -41,7 +51,8 @@ export function temperatureControl(onChange) {
     slider.value = String(stepOf(temperature));
     take(temperature);
   });
-  slider.value = String(stepOf(current));
-  slider.setAttribute("aria-valuetext", String(current));
-  return () => current;
+  // A browser that loads the page again keeps what stood in the field, which need not be a temperature.
+  const kept = field.valueAsNumber;
+  show(kept >= LOWEST && kept <= HIGHEST ? kept : Number(field.defaultValue));
+  return { value: () => current, set: show };
 }

@@ -42,12 +42,6 @@ def read_pairs(path):
     return sorted((word, definition) for definition, word in words.items())
 
 
-def embed(client, texts, title):
-    """[n, dim], with a progress bar."""
-    bar = tqdm(range(0, len(texts), 512), desc=title, unit="batch")
-    return torch.cat([torch.from_numpy(client.embed(texts[first : first + 512])) for first in bar])
-
-
 def train(client, words, glosses, test_words, test_glosses, settings):
     """Per measured step (step, training loss, held-out loss, held-out recall@1)."""
     dim = words.shape[1]
@@ -130,7 +124,7 @@ def main():
     print(f"{cut:,} pairs to train on, {settings.test:,} held out; the first: {words[0]!r}, {glosses[0]!r}", flush=True)
 
     with Client(settings.url) as client:
-        vectors = embed(client, words, "embed words"), embed(client, glosses, "embed glosses")
+        vectors = [torch.from_numpy(client.embed(texts, batch_size=512, progress=True)) for texts in (words, glosses)]
         start = time.monotonic()
         rows = train(client, *(v[:cut] for v in vectors), *(v[cut:] for v in vectors), settings)
         seconds = time.monotonic() - start

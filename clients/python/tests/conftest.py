@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+import httpx
 import pytest
 
 # The stand-in has what nearfar.torch touches, so that its own logic is tested on every machine. What compares with PyTorch's
@@ -20,7 +21,9 @@ for name in list(os.environ):
     if name.lower().endswith("_proxy"):
         del os.environ[name]
 
+from blocked import KINDS  # noqa: E402
 from nearfar import Client  # noqa: E402
+from scripted import Script  # noqa: E402
 from service import Service  # noqa: E402
 
 
@@ -35,3 +38,41 @@ def service():
 def client(service):
     with Client(service.url) as connected:
         yield connected
+
+
+@pytest.fixture(params=KINDS)
+def connect(request):
+    """Makes clients of one kind, blocking or asynchronous, and closes them."""
+    made = []
+
+    def make(*arguments, **options):
+        made.append(KINDS[request.param](*arguments, **options))
+        return made[-1]
+
+    yield make
+    for client in made:
+        client.close()
+
+
+@pytest.fixture
+def scripted(connect):
+    """Makes a client whose requests get the answers that are given, and the script that notes them."""
+
+    def make(*answers, info=None, **options):
+        script = Script(*answers, info=info)
+        return connect("http://service", transport=httpx.MockTransport(script), **options), script
+
+    return make
+
+
+@pytest.fixture
+def waits(monkeypatch):
+    """The pauses that a client makes, without making them."""
+    made = []
+
+    async def sleep(seconds):
+        made.append(seconds)
+
+    monkeypatch.setattr("nearfar.transport.time.sleep", made.append)
+    monkeypatch.setattr("nearfar.transport.anyio.sleep", sleep)
+    return made

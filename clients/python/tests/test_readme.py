@@ -1,20 +1,36 @@
-"""The README's examples: each >>> gives what is printed below it."""
+"""The README's examples: each >>> gives what is printed below it. They go on from one another, as they are read."""
 
 import doctest
 import re
 from pathlib import Path
 
 import pytest
+from service import Service
 
 README = Path(__file__).resolve().parents[1] / "README.md"
+BLOCKS = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
 
 
-@pytest.mark.parametrize("number", [0, 1])
-def test_examples(service, number):
-    block = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)[number]
-    assert ">>>" in block
-    block = block.replace("http://127.0.0.1:8080", service.url)
-    test = doctest.DocTestParser().get_doctest(block, {}, f"README example {number}", str(README), 0)
+@pytest.fixture(scope="module")
+def fresh():
+    """A service that no other test has written to, and the names that the examples have defined so far."""
+    running = Service()
+    yield running, {}
+    running.stop()
+
+
+def test_every_example_is_run():
+    assert len(BLOCKS) >= 10 and all(block.startswith(">>>") for block in BLOCKS)
+
+
+@pytest.mark.parametrize("number", range(len(BLOCKS)))
+def test_examples(fresh, number):
+    service, names = fresh
+    # What an error proposes to write stays as it is.
+    block = re.sub(r"(?<!write ')http://127\.0\.0\.1:8080\b", service.url, BLOCKS[number])
+    test = doctest.DocTestParser().get_doctest(block, names, f"README example {number}", str(README), 0)
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
     report = []
-    assert runner.run(test, out=report.append).failed == 0, "".join(report)
+    assert runner.run(test, out=report.append, clear_globs=False).failed == 0, "".join(report)
+    # A doctest runs in a copy of the names that it is given.
+    names.update(test.globs)

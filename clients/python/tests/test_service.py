@@ -1,11 +1,19 @@
-"""Against a running service, beside float64."""
+"""Both clients against a running service, beside float64."""
 
 import threading
 
+import httpx
 import numpy as np
 import pytest
-from nearfar import Client, NearfarError, Queue
+from blocked import KINDS
+from nearfar import NearfarError, Queue
 from reference import assert_close, infonce, sigmoid, unit
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def client(request, service):
+    with KINDS[request.param](service.url) as connected:
+        yield connected
 
 
 def rows(*shape, seed=1):
@@ -138,7 +146,7 @@ def test_queues(client):
     assert client.loss(batch, batch, objective="moco", queue="client").loss == 0
     assert client.loss(batch, batch, objective="moco", queue={"name": "client", "update": False}).candidates == 5
     for _ in range(2):
-        result = client.loss(batch, batch, objective="moco", queue="client", idempotency_key="batch-2", gradients=True)
+        result = client.loss(batch, batch, objective="moco", queue="client", idempotency_key=f"batch-2-{type(client).__name__}", gradients=True)
         assert result.candidates == 5
     assert client.queue("client") == Queue("client", 6, 8, 6, 8)
     assert client.queue("client") in client.queues()
@@ -237,25 +245,27 @@ def test_threads_share_a_client(client):
     assert failures == []
 
 
-def test_connections_are_kept(service):
-    def accepted(connected):
-        text = connected._transport.send("GET", "/metrics", pure=True).text
-        return next(line for line in text.splitlines() if line.startswith("nearfar_connections_accepted_total"))
+def test_connections_are_kept(service, connect):
+    with httpx.Client(base_url=service.url) as observer:
 
-    with Client(service.url) as connected:
-        before = accepted(connected)
+        def accepted():
+            lines = observer.get("/metrics").text.splitlines()
+            return int(next(line for line in lines if line.startswith("nearfar_connections_accepted_total")).split()[1])
+
+        before = accepted()
+        connected = connect(service.url)
         for _ in range(5):
             connected.info()
-        assert accepted(connected) == before
+        assert accepted() == before + 1
 
 
 def test_an_export_and_writes_that_are_repeated(client):
     client.create_collection("exported", 3, "euclidean")
     vectors = rows(4, 3)
     metadata = [{"n": 1}, None, {"n": 3}, {"n": 4}]
-    first = client.upsert(list("badc"), vectors, metadata=metadata, collection="exported", idempotency_key="put-1")
-    assert client.delete_points(["a"], collection="exported", idempotency_key="del-1").deleted == 1
-    again = client.upsert(list("badc"), vectors, metadata=metadata, collection="exported", idempotency_key="put-1")
+    first = client.upsert(list("badc"), vectors, metadata=metadata, collection="exported", idempotency_key=f"put-1-{type(client).__name__}")
+    assert client.delete_points(["a"], collection="exported", idempotency_key=f"del-1-{type(client).__name__}").deleted == 1
+    again = client.upsert(list("badc"), vectors, metadata=metadata, collection="exported", idempotency_key=f"put-1-{type(client).__name__}")
     assert again == first
     found = client.export("exported")
     assert found.ids == list("bcd")

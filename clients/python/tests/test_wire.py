@@ -5,19 +5,22 @@ import json
 import httpx
 import numpy as np
 import pytest
-from nearfar import Client
+import torch
 from nearfar.safetensors import decode, encode
+from scripted import INFO
 
 LOSS = encode({"loss": np.array(0.5, "f4")}, {"objective": "infonce", "rows": "2", "candidates": "2", "dim": "2"})
 BINARY = "application/x-safetensors"
 
 
 @pytest.fixture
-def sent():
+def sent(connect):
     """A client, and the requests that it has made."""
     requests = []
 
     def answer(request):
+        if request.url.path == "/info":
+            return httpx.Response(200, json=INFO)
         requests.append(request)
         if request.url.path == "/embed":
             count = len(json.loads(request.content)["inputs"])
@@ -28,7 +31,7 @@ def sent():
             200, json={"version": 1, "upserted": 1, "deleted": 1, "collection": "c", "mode": "exact", "results": []}
         )
 
-    return Client("http://service", transport=httpx.MockTransport(answer)), requests
+    return connect("http://service", transport=httpx.MockTransport(answer)), requests
 
 
 def test_arrays_travel_as_safetensors(sent):
@@ -100,20 +103,106 @@ def test_embed_in_pieces(sent):
 
 def test_points(sent):
     client, requests = sent
-    client.upsert(["a", "b"], np.eye(2), texts=["t", None], metadata=[None, {"x": [1]}], collection="c")
+    client.upsert(["a", "b"], np.eye(2), texts=["t", None], metadata=[None, {"x": [1, "é\""]}], collection="c")
+    client.upsert(["a", "b"], texts=["t", "u"], metadata=[None, {"x": [1]}], collection="c")
     client.delete_points(filter={"x": 1}, collection="c")
+    client.delete_points(["a", "b"], collection="c")
     client.neighbors(vectors=[1, 2], k=3, exact=True, ef=64, filter={"x": {"$gte": 2}}, score_threshold=0.5, include=["text"])
-    assert [request.url.path for request in requests] == ["/collections/c/points", "/collections/c/points/delete", "/neighbors"]
-    assert [json.loads(request.content) for request in requests] == [
-        {"points": [{"id": "a", "vector": [1, 0], "text": "t"}, {"id": "b", "vector": [0, 1], "metadata": {"x": [1]}}]},
+    client.neighbors(["a", "b"], recall_target=0.9)
+    points, delete = "/collections/c/points", "/collections/c/points/delete"
+    assert [request.url.path for request in requests] == [points, points, delete, delete, "/neighbors", "/neighbors"]
+    assert [request.headers["Content-Type"] == BINARY for request in requests] == [True, False, False, False, True, False]
+    tensors, metadata = decode(requests[0].content)
+    assert tensors.keys() == {"vectors"} and tensors["vectors"].dtype == np.float32 and tensors["vectors"].tolist() == [[1, 0], [0, 1]]
+    assert {name: json.loads(value) for name, value in metadata.items()} == {
+        "ids": ["a", "b"], "texts": ["t", None], "metadata": [None, {"x": [1, "é\""]}],
+    }  # fmt: skip
+    assert [json.loads(request.content) for request in requests[1:4]] == [
+        {"points": [{"id": "a", "text": "t"}, {"id": "b", "text": "u", "metadata": {"x": [1]}}]},
         {"filter": {"x": 1}},
-        {
-            "vectors": [[1, 2]], "collection": "default", "k": 3, "exact": True, "ef": 64, "filter": {"x": {"$gte": 2}},
-            "score_threshold": 0.5, "include": ["text"],
-        },
-    ]  # fmt: skip
-    with pytest.raises(ValueError, match="2 ids, but 1 of text"):
-        client.upsert(["a", "b"], texts=["t"])
+        {"ids": ["a", "b"]},
+    ]
+    tensors, metadata = decode(requests[4].content)
+    assert tensors["vectors"].tolist() == [[1, 2]]
+    assert {name: json.loads(value) for name, value in metadata.items()} == {
+        "collection": "default", "k": 3, "exact": True, "ef": 64, "filter": {"x": {"$gte": 2}}, "score_threshold": 0.5,
+        "include": ["text"],
+    }  # fmt: skip
+    assert json.loads(requests[5].content) == {
+        "inputs": ["a", "b"], "collection": "default", "k": 10, "recall_target": 0.9, "include": ["metadata"],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "call, text",
+    [
+        (lambda client: client.upsert(["a", "b"], texts=["t"]), "2 ids, but 1 of text"),
+        (lambda client: client.upsert(["a"], np.eye(2)), "1 ids, but 2 of vector"),
+        (lambda client: client.upsert(["a"], [1.0]), r"vectors have the shape \(1,\), where \[n, dim\] is expected"),
+        (lambda client: client.update_metadata(["a"], []), "1 ids, but 0 of metadata"),
+        (lambda client: client.neighbors(), "exactly one of inputs, vectors and ids is needed, not none"),
+        (lambda client: client.neighbors("a", ids=["b"]), "not inputs and ids"),
+        (lambda client: client.neighbors(vectors=np.ones((1, 1, 1))), r"\(1, 1, 1\)"),
+        (lambda client: client.upsert(["a", "b"], np.eye(2), batch_size=0), "batch_size is 0"),
+    ],
+    ids=range(8),
+)
+def test_arguments_that_do_not_fit_together(sent, call, text):
+    client, requests = sent
+    with pytest.raises(ValueError, match=text):
+        call(client)
+    assert requests == []
+
+
+def test_scalars_of_numpy_travel_wherever_a_number_does(sent):
+    client, requests = sent
+    meta = {"f": np.float32(0.5), "i": np.int64(2**62), "b": np.bool_(True), "s": np.str_("t"), "a": np.array([1, 2]), np.int64(3): 4}
+    plain = {"f": 0.5, "i": 2**62, "b": True, "s": "t", "a": [1, 2], "3": 4}
+    client.upsert(np.array(["a"]), np.eye(1), metadata=[meta])
+    client.upsert(["a"], texts=np.array(["t"]), metadata=[meta])
+    client.delete_points(filter={"i": {"$in": [np.int64(1), (np.uint8(2),)]}})
+    client.neighbors(vectors=np.eye(1), k=np.int64(3), exact=np.bool_(True), score_threshold=np.float32(0.5), filter={"i": np.int32(1)})
+    client.neighbors("a", ef=np.int16(8), recall_target=np.float32(0.5))
+    client.embed(np.array(["a", "b"]), np.bool_(False), np.int64(2), batch_size=np.int64(2))
+    options = {"temperature": np.float32(0.5), "bias": np.float64(-2), "queue": {"name": "q", "update": np.bool_(False)}}
+    client.loss(np.eye(2), np.eye(2), **options)
+    client.loss(["a"], ["b"], **options, labels=[np.int64(1)])
+    client.loss(["a"], ["b"], temperature=np.array([0.5], "f4"))
+    expected = {"objective": "infonce", "temperature": 0.5, "bias": -2, "queue": {"name": "q", "update": False}, "return": ["loss"]}
+    metadata = decode(requests[0].content)[1]
+    assert json.loads(metadata["metadata"]) == [plain] and json.loads(metadata["ids"]) == ["a"]
+    assert json.loads(requests[1].content) == {"points": [{"id": "a", "text": "t", "metadata": plain}]}
+    assert json.loads(requests[2].content) == {"filter": {"i": {"$in": [1, [2]]}}}
+    found = {name: json.loads(value) for name, value in decode(requests[3].content)[1].items()}
+    assert found == {
+        "collection": "default", "k": 3, "exact": True, "score_threshold": 0.5, "filter": {"i": 1}, "include": ["metadata"],
+    }  # fmt: skip
+    found = json.loads(requests[4].content)
+    assert (found["ef"], found["recall_target"]) == (8, 0.5)
+    assert json.loads(requests[5].content) == {"inputs": ["a", "b"], "normalize": False, "dimensions": 2, "truncate": True}
+    assert {name: json.loads(value) for name, value in decode(requests[6].content)[1].items()} == expected
+    assert json.loads(requests[7].content) == {"queries": ["a"], "keys": ["b"], "labels": [1], **expected}
+    assert json.loads(requests[8].content)["temperature"] == 0.5
+    assert "Idempotency-Key" not in requests[6].headers
+    with pytest.raises(TypeError):
+        client.upsert(["a"], texts=["t"], metadata=[{"x": object()}])
+    with pytest.raises(ValueError):
+        client.upsert(["a"], texts=["t"], metadata=[{"x": np.float32("nan")}])
+
+
+def test_tensors_of_pytorch_travel_as_arrays(sent):
+    client, requests = sent
+    rows = torch.tensor(np.array([[1.0, 2.0]]), requires_grad=True)
+    client.upsert(["a"], rows, metadata=[{"x": torch.tensor(np.array(3.0)), "y": torch.tensor(np.array([1, 2]))}])
+    client.neighbors(vectors=torch.tensor(np.array([1.0, 2.0], "f2")))
+    client.upsert(["a"], [torch.tensor(np.array([1.0, 2.0]))])
+    client.loss(rows, rows, labels=torch.tensor(np.array([1])), temperature=torch.tensor(np.array([0.5])))
+    found = [decode(request.content) for request in requests]
+    assert [found[place][0]["vectors"].tolist() for place in range(3)] == [[[1, 2]]] * 3
+    assert [found[place][0]["vectors"].dtype.str for place in range(3)] == ["<f4", "<f2", "<f4"]
+    assert json.loads(found[0][1]["metadata"]) == [{"x": 3, "y": [1, 2]}]
+    assert found[3][0]["queries"].dtype == np.float32 and found[3][0]["labels"].tolist() == [1]
+    assert json.loads(found[3][1]["temperature"]) == 0.5
 
 
 @pytest.mark.parametrize("name, path", [("a/b", "a%2Fb"), ("..", "%2E%2E"), (".", "%2E"), ("ü ?#%41", "%C3%BC%20%3F%23%2541")])

@@ -6,27 +6,67 @@
         rows = client.embed(["near", "far"])
         result = client.loss(rows, rows, gradients=True)
 
-`nearfar.torch` trains through the service; it needs PyTorch, the rest needs only httpx and numpy.
+AsyncClient has the same calls for asyncio and trio. `nearfar.torch` trains through the service; it needs PyTorch, the rest
+needs only httpx and numpy.
 """
 
-from .client import Client
-from .errors import NearfarError, UnreachableError
-from .results import Collection, Deleted, Exported, LossResult, Neighbor, Neighbors, Point, Queue, Upserted
+from .client import AsyncClient, Client
+from .errors import (
+    AuthenticationError,
+    BadRequestError,
+    ConflictError,
+    InvalidError,
+    NearfarError,
+    NotFoundError,
+    TimedOutError,
+    TooLargeError,
+    UnavailableError,
+    UnexpectedAnswerError,
+    UnreachableError,
+)
+from .results import (
+    Collection,
+    Counted,
+    Deleted,
+    Exported,
+    LossResult,
+    Neighbor,
+    Neighbors,
+    Page,
+    Point,
+    Queue,
+    Updated,
+    Upserted,
+)
 from .safetensors import SafetensorsError
+from .version import __version__
 
 __all__ = [
+    "AsyncClient",
+    "AuthenticationError",
+    "BadRequestError",
     "Client",
     "Collection",
+    "ConflictError",
+    "Counted",
     "Deleted",
     "Exported",
+    "InvalidError",
     "LossResult",
     "NearfarError",
     "Neighbor",
     "Neighbors",
+    "NotFoundError",
+    "Page",
     "Point",
     "Queue",
     "SafetensorsError",
+    "TimedOutError",
+    "TooLargeError",
+    "UnavailableError",
+    "UnexpectedAnswerError",
     "UnreachableError",
+    "Updated",
     "Upserted",
+    "__version__",
 ]
-__version__ = "0.1.0"

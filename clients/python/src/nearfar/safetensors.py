@@ -42,7 +42,7 @@ def encode(tensors: Mapping[str, "np.ndarray[Any, Any]"], metadata: Mapping[str,
         pieces.append(array.astype(_NAMES[dtype], order="C", copy=False).tobytes())
         header[name] = {"dtype": dtype, "shape": list(array.shape), "data_offsets": [end, end + len(pieces[-1])]}
         end += len(pieces[-1])
-    text = json.dumps(header, separators=(",", ":"), allow_nan=False).encode()
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
     text += b" " * (-len(text) % 8)
     return b"".join([struct.pack("<Q", len(text)), text, *pieces])
 

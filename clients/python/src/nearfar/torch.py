@@ -13,6 +13,7 @@ from typing import Any, Optional, Union
 import torch
 
 from .client import Client
+from .wire import number
 
 __all__ = ["contrastive_loss", "info_nce"]
 
@@ -47,9 +48,9 @@ def contrastive_loss(
     the service's side, once: there are no second derivatives. options are those of Client.loss: objective, labels,
     positives, queue (its rows get no gradient), and so on.
     """
-    options = {name: _host(value) for name, value in options.items()}
     inputs = (queries, keys, negatives, temperature, bias)
-    loss: torch.Tensor = _RemoteLoss.apply(client, options, *inputs)  # type: ignore[no-untyped-call]
+    apply: Any = _RemoteLoss.apply  # PyTorch does not state its type.
+    loss: torch.Tensor = apply(client, options, *inputs)
     return loss
 
 
@@ -60,9 +61,9 @@ class _RemoteLoss(torch.autograd.Function):
         wanted_inputs = ctx.needs_input_grad[2:]
         *rows, temperature, bias = inputs
         result = client.loss(
-            *map(_host, rows),
-            temperature=_number(temperature),
-            bias=_number(bias),
+            *rows,
+            temperature=number(temperature),
+            bias=number(bias),
             gradients=any(wanted_inputs),
             **options,
         )
@@ -78,7 +79,8 @@ class _RemoteLoss(torch.autograd.Function):
         return torch.tensor(result.loss, dtype=dtype, device=queries.device)
 
     @staticmethod
-    def backward(ctx: Any, upstream: torch.Tensor) -> Any:
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+        (upstream,) = grad_outputs
         # Under create_graph the gradients would pass for constants, and a penalty on them for zero.
         if torch.is_grad_enabled():
             raise RuntimeError("the service gives no second derivatives: create_graph is not possible")
@@ -88,18 +90,3 @@ class _RemoteLoss(torch.autograd.Function):
             for gradient, dtype in zip(ctx.saved_tensors, ctx.dtypes)
         )
         return (None, None, *scaled)
-
-
-def _host(value: Any) -> Any:
-    """A tensor as an array that the client sends: f16 as it is, other floats as f32; anything else as it is."""
-    if not isinstance(value, torch.Tensor):
-        return value
-    value = value.detach().cpu()
-    if value.is_floating_point() and value.dtype != torch.float16:
-        value = value.float()
-    return value.numpy()
-
-
-def _number(value: Any) -> Any:
-    """A tensor of one value as that; anything else as it is."""
-    return value.item() if isinstance(value, torch.Tensor) else value

@@ -1,9 +1,10 @@
-"""Request bodies."""
+"""Values as the service takes them: JSON and arrays."""
 
 from __future__ import annotations
 
 import json
 from typing import Any, Mapping, Tuple
+from urllib.parse import quote
 
 import numpy as np
 
@@ -11,7 +12,6 @@ from .safetensors import encode
 
 JSON = "application/json"
 SAFETENSORS = "application/x-safetensors"
-
 
 # A field that is sent as null, where None is one that is not sent.
 NULL = object()
@@ -24,7 +24,45 @@ def json_body(**fields: Any) -> bytes:
 
 
 def json_text(value: Any) -> str:
+    """A value as JSON text; scalars, arrays and tensors may stand anywhere in it."""
+    try:
+        return _dumps(value)
+    except TypeError:
+        return _dumps(native(value))
+
+
+def _dumps(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+
+
+def native(value: Any) -> Any:
+    """A value in Python's own types: those of numpy and PyTorch become numbers, strings and lists, in keys too."""
+    if isinstance(value, Mapping):
+        return {native(name): native(entry) for name, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [native(entry) for entry in value]
+    if isinstance(value, np.ndarray):
+        return native(value.tolist())
+    if isinstance(value, np.generic):
+        return value.item()
+    return native(host(value)) if is_tensor(value) else value
+
+
+def is_tensor(value: Any) -> bool:
+    """Whether a value is a tensor of PyTorch, which need not be installed."""
+    return not isinstance(value, np.ndarray) and all(hasattr(value, name) for name in ("detach", "cpu", "numpy"))
+
+
+def host(value: Any) -> Any:
+    """A tensor of PyTorch, on whatever device, as an array; any other value as it is."""
+    if not is_tensor(value):
+        return value
+    tensor = value.detach().cpu()
+    try:
+        return tensor.numpy()
+    except TypeError:
+        # bfloat16, which numpy does not have.
+        return tensor.float().numpy()
 
 
 def is_text(value: Any) -> bool:
@@ -35,22 +73,46 @@ def is_text(value: Any) -> bool:
 
 
 def numbers(value: Any) -> "np.ndarray[Any, Any]":
-    """An array as the service takes it: f16 as it is, every other number as f32."""
+    """An array or tensor as the service takes it: f16 as it is, every other number as f32."""
+    value = host(value)
+    if isinstance(value, (list, tuple)) and any(map(is_tensor, value)):
+        value = [host(entry) for entry in value]
     array = np.asarray(value)
     if array.dtype.kind not in "fiub":
-        raise TypeError(f"numbers are due, not {array.dtype}")
+        raise TypeError(f"numbers are expected, not {array.dtype}")
     return array if array.dtype == np.float16 else array.astype(np.float32, copy=False)
+
+
+def matrix(name: str, value: Any) -> "np.ndarray[Any, Any]":
+    """Numbers as rows [n, dim]; ValueError for another shape."""
+    array = numbers(value)
+    # An empty list has no second axis to state.
+    if array.shape == (0,):
+        array = array.reshape(0, 0)
+    if array.ndim != 2:
+        raise ValueError(f"{name} have the shape {array.shape}, where [n, dim] is expected")
+    return array
+
+
+def number(value: Any) -> Any:
+    """A scalar, array or tensor of one value as a number of Python; anything else as it is."""
+    value = host(value)
+    if isinstance(value, (np.ndarray, np.generic)) and value.size == 1:
+        return value.item()
+    return value
 
 
 def indices(name: str, value: Any) -> "np.ndarray[Any, Any]":
     """An array of integers, such as labels."""
-    array = np.asarray(value)
+    array = np.asarray(host(value))
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name} are integers, not {array.dtype}")
     return array.astype(np.int64, copy=False)
 
 
-def loss_body(rows: Mapping[str, Any], integers: Mapping[str, Any], options: Mapping[str, Any]) -> Tuple[bytes, str]:
+def loss_body(
+    rows: Mapping[str, Any], integers: Mapping[str, Any], options: Mapping[str, Any]
+) -> Tuple[bytes, str]:
     """The body of a loss and its media type: safetensors, or JSON where there are texts, which only JSON holds."""
     rows = {name: value for name, value in rows.items() if value is not None}
     arrays = {name: indices(name, value) for name, value in integers.items() if value is not None}
@@ -58,8 +120,12 @@ def loss_body(rows: Mapping[str, Any], integers: Mapping[str, Any], options: Map
         lists = {name: plain(value) if is_text(value) else numbers(value).tolist() for name, value in rows.items()}
         return json_body(**lists, **{name: array.tolist() for name, array in arrays.items()}, **options), JSON
     arrays.update((name, numbers(value)) for name, value in rows.items())
-    metadata = {name: json_text(value) for name, value in options.items() if value is not None}
-    return encode(arrays, metadata), SAFETENSORS
+    return encode(arrays, option_texts(options)), SAFETENSORS
+
+
+def option_texts(options: Mapping[str, Any]) -> Mapping[str, str]:
+    """Options in the metadata of a safetensors body: those that are not None, as JSON text."""
+    return {name: json_text(value) for name, value in options.items() if value is not None}
 
 
 def plain(value: Any) -> Any:
@@ -67,3 +133,9 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.tolist()
     return [plain(entry) for entry in value] if isinstance(value, (list, tuple)) else str(value)
+
+
+def segment(name: str) -> str:
+    """A name as one segment of a path."""
+    # A segment of dots alone would be taken as a step in the path before it is sent.
+    return quote(name, safe="") if name.strip(".") else name.replace(".", "%2E")

@@ -1,0 +1,90 @@
+"""Contrastive losses, and the queues of negatives that they may read and append to."""
+
+from __future__ import annotations
+
+from typing import Any, List, Mapping, Optional, Union
+
+from .calls import Calls, call
+from .results import LossResult, Queue
+from .session import read_tensors
+from .wire import SAFETENSORS, json_body, loss_body, native, number, segment
+
+
+class Scoring(Calls):
+    @call
+    async def loss(
+        self,
+        queries: Any,
+        keys: Any = None,
+        negatives: Any = None,
+        *,
+        objective: str = "infonce",
+        temperature: Optional[float] = None,
+        labels: Any = None,
+        positives: Any = None,
+        normalize: Optional[bool] = None,
+        in_batch_negatives: Optional[bool] = None,
+        bias: Optional[float] = None,
+        queue: Union[str, Mapping[str, Any], None] = None,
+        per_row: bool = False,
+        gradients: bool = False,
+        diagnostics: bool = False,
+        idempotency_key: Optional[str] = None,
+    ) -> LossResult:
+        """The loss of a batch.
+
+        queries [N, d], keys [N, d] and negatives, [M, d] for all rows or [N, M, d] for each row its own, are arrays, tensors
+        or lists of numbers (sent as f32, or f16 where they are), or texts in the same shapes, which the service embeds first.
+        objective: infonce, symmetric, nt_xent, dcl, supcon, sigmoid, simsiam, byol or moco.
+        labels [N]: the classes for supcon. positives [N]: the index of each query's key where it is not its own row.
+        queue: the name of a queue to read and to append the keys to; {"name": …, "update": False} only reads.
+        per_row, gradients, diagnostics: what to return beside the loss.
+        idempotency_key: the service answers a repetition with the same key from its memory and appends to the queue once.
+
+        An option that is None is not sent, and the service's default holds; one that the objective does not use is an
+        error. A batch travels in one request: TooLargeError when it is over the service's limit.
+        """
+        wanted = {"per_row": per_row, "gradients": gradients, "diagnostics": diagnostics}
+        queue = native(queue)
+        options = {
+            "objective": objective,
+            "temperature": number(temperature),
+            "normalize": normalize,
+            "in_batch_negatives": in_batch_negatives,
+            "bias": number(bias),
+            "queue": queue,
+            "return": ["loss", *(name for name, on in wanted.items() if on)],
+        }
+        rows = {"queries": queries, "keys": keys, "negatives": negatives}
+        body, content_type = loss_body(rows, {"labels": labels, "positives": positives}, options)
+        await self._session.check_size(body, "float16 arrays take half of it, and a smaller batch less")
+        headers = {"Content-Type": content_type, "Accept": SAFETENSORS}
+        if idempotency_key is not None:
+            headers["Idempotency-Key"] = idempotency_key
+        only_reads = queue is None or (isinstance(queue, dict) and queue.get("update") is False)
+        pure = only_reads or idempotency_key is not None
+        response = await self._session.send("POST", "/loss", pure=pure, content=body, headers=headers)
+        return read_tensors(response, LossResult.read)
+
+    @call
+    async def create_queue(self, name: str, capacity: int, dim: int) -> Queue:
+        """Makes a queue of negatives; one that exists alike stays as it is, with what it holds."""
+        body = json_body(capacity=capacity, dim=dim)
+        return await self._session.json("PUT", f"/queues/{segment(name)}", Queue.read, pure=False, content=body)
+
+    @call
+    async def queue(self, name: str) -> Queue:
+        """One queue by its name."""
+        return await self._session.json("GET", f"/queues/{segment(name)}", Queue.read, pure=True)
+
+    @call
+    async def queues(self) -> List[Queue]:
+        """All queues, by name."""
+        return await self._session.json(
+            "GET", "/queues", lambda body: [Queue.read(entry) for entry in body["queues"]], pure=True
+        )
+
+    @call
+    async def delete_queue(self, name: str) -> None:
+        """Deletes a queue with its rows."""
+        await self._session.send("DELETE", f"/queues/{segment(name)}", pure=False)

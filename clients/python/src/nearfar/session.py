@@ -1,0 +1,172 @@
+"""Requests to one service: retries where a repetition cannot do harm, answers read, large calls cut.
+
+Every failure becomes a NearfarError.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Callable, List, Mapping, Optional, TypeVar, Union
+
+import httpx
+
+from .batches import Batch, Limits, check_size, cut
+from .errors import NearfarError, UnreachableError, problem, unreachable, unreadable
+from .progress import progress_bar
+from .safetensors import Tensors, decode
+from .transport import Transport
+from .wire import JSON
+
+# A call does not wait longer than this for a busy service: it fails, and the caller decides.
+LONGEST_WAIT = 30.0
+FIRST_WAIT = 0.1
+# A body up to this size is sent without asking for the limits; the service's refusal of it arrives in full.
+SMALL_BODY = 1 << 20
+
+Result = TypeVar("Result")
+
+
+class Session:
+    """What the calls of both clients are made of."""
+
+    def __init__(self, transport: Transport, retries: int) -> None:
+        if retries < 0:
+            raise ValueError(f"retries is {retries}, which is less than none")
+        self._transport = transport
+        self._retries = retries
+        self._limits: Optional[Limits] = None
+
+    async def close(self) -> None:
+        await self._transport.close()
+
+    async def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        pure: bool,
+        content: Optional[bytes] = None,
+        headers: Optional[Mapping[str, str]] = None,
+        params: Optional[Mapping[str, Any]] = None,
+    ) -> httpx.Response:
+        """A successful answer.
+
+        A refused connection is tried again for every call, because nothing was sent. A pure call, one that changes
+        nothing or that the service carries out only once, is also repeated when the connection broke and when the service
+        was too busy (503 with Retry-After).
+        """
+        wait = FIRST_WAIT
+        base_url = self._transport.base_url
+        for left in range(self._retries, -1, -1):
+            try:
+                response = await self._transport.send(method, path, content=content, headers=headers, params=params)
+            except httpx.RequestError as error:
+                broke = isinstance(error, (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError))
+                if left and (isinstance(error, httpx.ConnectError) or (pure and broke)):
+                    await self._transport.sleep(wait)
+                    wait *= 2
+                    continue
+                raise unreachable(error, base_url, self._transport.timeout) from error
+            if response.is_success:
+                return response
+            pause = retry_after(response)
+            if not (left and pure and pause is not None and pause <= LONGEST_WAIT):
+                raise problem(response, base_url)
+            await self._transport.sleep(pause)
+        raise AssertionError("the last attempt returns or raises")
+
+    async def json(
+        self, method: str, path: str, read: Callable[[Any], Result], *, pure: bool, **more: Any
+    ) -> Result:
+        """What `read` makes of an answer in JSON; a body, where there is one, is JSON too."""
+        if more.get("content") is not None:
+            more["headers"] = {"Content-Type": JSON, **more.get("headers", {})}
+        return read_json(await self.send(method, path, pure=pure, **more), read)
+
+    async def in_batches(
+        self,
+        method: str,
+        path: str,
+        batch: Batch,
+        read: Callable[[httpx.Response], Result],
+        *,
+        pure: bool,
+        headers: Mapping[str, str] = {},
+        idempotency_key: Optional[str] = None,
+        batch_size: Optional[int] = None,
+        progress: bool = False,
+        title: str,
+        unit: str,
+        changes: bool = False,
+    ) -> List[Result]:
+        """The answers to as many requests as the rows need, one after another.
+
+        idempotency_key: of a single request; of several, each has a number behind it. changes: whether the requests change
+        something, so that an error says how much was done before it.
+        """
+        small = len(batch) <= 1 and batch.body.total <= SMALL_BODY
+        pieces = cut(batch, Limits() if small else await self.limits(), batch_size)
+        results = []
+        with progress_bar(progress, title, len(batch), unit) as advance:
+            for number, rows in enumerate(pieces):
+                fields = {"Content-Type": batch.media_type, **headers}
+                if idempotency_key is not None:
+                    fields["Idempotency-Key"] = idempotency_key if len(pieces) == 1 else f"{idempotency_key}-{number}"
+                try:
+                    response = await self.send(method, path, pure=pure, content=batch.request(rows), headers=fields)
+                except NearfarError as error:
+                    if number == 0:
+                        raise
+                    note = f"; the {rows.start} {unit} before this request are done" if changes else ""
+                    raise error.counted_from(rows.start, batch.fields, note) from error.__cause__
+                results.append(read(response))
+                advance(rows.stop - rows.start)
+        return results
+
+    async def check_size(self, body: bytes, advice: str) -> None:
+        """Refuses the body of a request that cannot be cut and is over the service's limit, before it is sent."""
+        if len(body) > SMALL_BODY:
+            check_size(body, await self.limits(), advice)
+
+    async def limits(self) -> Limits:
+        """The limits of the service, asked for once."""
+        if self._limits is None:
+            try:
+                self._limits = await self.json("GET", "/info", Limits.read, pure=True)
+            except UnreachableError:
+                raise
+            except NearfarError:
+                # What is wrong is for the call itself to find out; a proxy may also hide `/info` from clients.
+                return Limits()
+        return self._limits
+
+
+def read_json(response: httpx.Response, read: Callable[[Any], Result]) -> Result:
+    """What `read` makes of an object or list in JSON."""
+    try:
+        body = response.json()
+    except (ValueError, RecursionError) as error:
+        raise unreadable(response, f"not JSON: {error}") from error
+    if not isinstance(body, (dict, list)):
+        raise unreadable(response, "neither a JSON object nor a list")
+    try:
+        return read(body)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise unreadable(response, f"not the JSON that was expected: {_short(error)}") from error
+
+
+def read_tensors(response: httpx.Response, read: Callable[[Tensors, Mapping[str, str]], Result]) -> Result:
+    """What `read` makes of an answer in safetensors."""
+    try:
+        return read(*decode(response.content))
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+        raise unreadable(response, f"not the safetensors that were expected: {_short(error)}") from error
+
+
+def _short(error: Exception) -> Union[str, Exception]:
+    return f"{error} is missing" if isinstance(error, KeyError) else error
+
+
+def retry_after(response: httpx.Response) -> Optional[float]:
+    """The seconds of a 503's Retry-After; None for any other answer, or where it is a date."""
+    text = response.headers.get("Retry-After", "")
+    return float(text) if response.status_code == 503 and text.isascii() and text.isdecimal() else None
