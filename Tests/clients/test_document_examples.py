@@ -2,10 +2,12 @@
 
 import json
 import re
+import socket
 
 import pytest
+import requests
 import yaml
-from process import ROOT, Server
+from process import ROOT, Server, wait_until
 
 DOCUMENT = yaml.safe_load((ROOT / "openapi.yaml").read_text())
 METHODS = ["get", "put", "post", "patch", "delete"]
@@ -200,3 +202,28 @@ def test_no_example_is_left_out():
     values = {"type": "invalid_request_error", "param": "input"}
     error = DOCUMENT["components"]["responses"]["OpenAIInvalid"]["content"]["application/json"]["example"]["error"]
     assert {name: error[name] for name in values} == values
+
+
+def test_503_is_stated_where_a_draining_service_answers_it():
+    body = b'{"inputs": "a"}'
+    head = "POST /embed HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n"
+    with Server() as own, socket.create_connection(("127.0.0.1", own.port), timeout=30) as waiting:
+
+        def ask(method, path):
+            return requests.request(method, own.url + path, headers={"Content-Type": "application/json"}, timeout=30)
+
+        # The listener stays open as long as the body of this request is waited for.
+        waiting.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode())
+        assert waiting.recv(65_536) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        own.terminate()
+        assert wait_until(lambda: ask("GET", "/readyz").status_code == 503)
+        answered = {(method, path): ask(method, address(path)) for method, path, _ in operations()}
+        waiting.sendall(body)
+        while waiting.recv(65_536):
+            pass
+    assert {key for key, response in answered.items() if response.status_code == 503} == {
+        (method, path) for method, path, operation in operations() if "503" in operation["responses"]
+    }
+    refusals = [response for response in answered.values() if response.status_code == 503]
+    assert {response.headers["Retry-After"] for response in refusals} == {"1"}
+    assert DOCUMENT["components"]["headers"]["Retry-After"]["example"] == 1

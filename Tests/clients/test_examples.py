@@ -59,7 +59,8 @@ def test_errors_are_those_of_the_examples(server, name):
 
 def test_draining_is_the_example_of_503():
     body = b'{"inputs": "a"}'
-    head = f"POST /embed HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    head = f"POST /embed HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    head += "Expect: 100-continue\r\n\r\n"
 
     def connect():
         return socket.create_connection(("127.0.0.1", own.port), timeout=30)
@@ -71,7 +72,8 @@ def test_draining_is_the_example_of_503():
         with connect() as waiting, contextlib.ExitStack() as stack:
             probes = [stack.enter_context(connect()) for _ in range(40)]
             waiting.sendall(head.encode())
-            # All have been accepted when a later one is answered.
+            # The service has let the request in, and accepted the probes, which came before its head.
+            assert waiting.recv(65_536) == b"HTTP/1.1 100 Continue\r\n\r\n"
             assert own.get("/livez").status_code == 200
             own.process.send_signal(signal.SIGTERM)
             # The request that has begun keeps the service there; the signal is heard within a pass of its loop.
