@@ -11,7 +11,7 @@ using nearfar::stream;
 
 namespace {
 
-// Rows go through in tiles of 64 and a tail rounded up to 8: nine shapes cover every batch, and at 8 rows the product
+// Rows go through in tiles of 64 and a tail rounded up to 8: eight shapes cover every batch, and at 8 rows the product
 // already runs within a tenth of its peak.
 constexpr int64_t kTile = 64;
 constexpr int64_t kStep = 8;
