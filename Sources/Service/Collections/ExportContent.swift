@@ -7,13 +7,13 @@ import VectorStore
 /// They are held as they stand in a safetensors header, which has them as strings: escaped once more. So the bytes that the
 /// header needs are known while they gather, and nothing is copied on the way to the client.
 struct ExportLists {
-  /// Why no more points are there.
+  /// Why the lists end.
   enum End: Equatable {
-    /// There are no more, or no more are wanted.
+    /// All points that were wanted are in the lists.
     case complete
-    /// The answer is to have no more of them.
+    /// The part that was asked for is full; there are more points.
     case part
-    /// The next one does not fit; its id.
+    /// The point with this id does not fit.
     case full(String)
   }
 

@@ -99,7 +99,7 @@ struct ExportEndpoint: Sendable {
 
 /// What `GET /collections/{name}/export` is asked for.
 struct ExportQuery {
-  /// The points behind this id.
+  /// Only points whose ids come after this one.
   var after: String?
   /// At most so many points; nil for all.
   var limit: Int?

@@ -2,11 +2,12 @@ import Dispatch
 import Synchronization
 import VectorStore
 
-/// Versions that exports in several answers still read, so that all answers of an export are of one.
+/// Versions that are kept for exports in several answers, so that all answers of an export have the same version.
 ///
-/// A kept version costs what has changed since. One that is not asked for goes after a while, or when too many are kept.
+/// A kept version costs the memory of what has changed since. It is dropped when it has not been used for a while, or when too
+/// many are kept.
 final class KeptSnapshots: Sendable {
-  /// How long one is kept behind the answer that used it last, in nanoseconds.
+  /// How long a version is kept after the answer that used it last, in nanoseconds.
   static let lifetime: UInt64 = 120 * 1_000_000_000
   static let most = 4
 
@@ -39,7 +40,7 @@ final class KeptSnapshots: Sendable {
   /// - Parameter now: the time in nanoseconds.
   init(now: @escaping @Sendable () -> UInt64) { self.now = now }
 
-  /// A version's name. A collection that was made anew under the name of one before has another.
+  /// The key of a version. A collection that is deleted and made again gets other keys.
   static func key(_ collection: VectorCollection, _ snapshot: CollectionSnapshot) -> String {
     "\(collection.id)-\(snapshot.version)"
   }
@@ -74,7 +75,7 @@ final class KeptSnapshots: Sendable {
       kept[key]?.users -= 1
       kept[key]?.since = time
     }
-    // It goes in time, also when nobody exports again.
+    // It is dropped in time even if nobody exports again.
     timer.asyncAfter(deadline: .now() + .nanoseconds(Int(Self.lifetime) + 1_000_000_000)) { [weak self] in
       guard let self else { return }
       let time = now()
@@ -82,7 +83,7 @@ final class KeptSnapshots: Sendable {
     }
   }
 
-  /// Lets go what is due, and the oldest where there are too many.
+  /// Drops versions whose time is over, and the oldest where there are too many.
   private static func prune(_ kept: inout [String: Kept], _ time: UInt64) {
     for (key, entry) in kept where entry.users == 0 && time &- entry.since > lifetime { kept[key] = nil }
     let idle = kept.filter { $0.value.users == 0 }.sorted { $0.value.since < $1.value.since }

@@ -27,7 +27,7 @@ struct LossAnswer {
     return writer.bytes
   }
 
-  /// About what the JSON takes.
+  /// An estimate of the bytes that the JSON takes.
   private var estimatedBytes: Int {
     let gradients = result.gradients.map {
       $0.queries.values.count + ($0.keys?.values.count ?? 0) + ($0.negatives?.values.count ?? 0)
@@ -54,7 +54,7 @@ struct LossAnswer {
     }
   }
 
-  /// What both formats say beside the numbers of the rows.
+  /// Writes what both formats hold beside the rows.
   private func summarise(to writer: inout JSONWriter) {
     writer.member("objective", options.objective.rawValue)
     writer.member("rows", input.queries.rows)
@@ -149,7 +149,7 @@ extension JSONWriter {
 }
 
 extension LossDiagnostics {
-  /// An object of the figures that are defined.
+  /// Writes an object of the diagnostics that are defined.
   func write(to writer: inout JSONWriter) {
     writer.object { writer in
       for (name, value) in [

@@ -7,7 +7,7 @@ final class QueueRegistry: Sendable {
   /// Values that all queues together may hold: 2 GiB.
   private static let mostValues = 1 << 29
 
-  /// Each is also two lines of the metrics.
+  /// The limit also bounds `/metrics`, which has two lines for each queue.
   private static let mostQueues = 1024
 
   private let work: WorkQueues
@@ -17,7 +17,7 @@ final class QueueRegistry: Sendable {
     self.work = work
   }
 
-  /// Makes a queue, or finds the one that is alike.
+  /// Makes a queue, or returns the existing one when its settings are the same.
   ///
   /// - Throws: 409 when one of that name differs, 422 when there is no room for it.
   func create(_ name: String, capacity: Int, dimension: Int) throws(Problem) -> (queue: ServedQueue, created: Bool) {
@@ -87,7 +87,7 @@ final class ServedQueue: Sendable {
   /// The rows held, oldest first.
   var rows: Matrix { state.withLock { $0.contents.rows } }
 
-  /// To be called from within a turn.
+  /// Appends keys. Call it only within a turn.
   func append(_ keys: Matrix) { state.withLock { $0.contents.append(keys) } }
 
   /// Runs `turn` here now, or on a work queue once those before it are done.

@@ -71,7 +71,7 @@ package final class Batcher<Input: Sendable>: Sendable {
     start()
   }
 
-  /// Starts one more runner unless every queue has one.
+  /// Starts another runner unless every queue has one.
   private func start() {
     let starts = state.withLock { state in
       guard !state.line.isEmpty, state.running < queues.count else { return false }

@@ -8,7 +8,7 @@ final class IdempotencyStore: Sendable {
   private static let lifetime: UInt64 = 600 * 1_000_000_000
   /// How much all answers may take; the oldest, which is the next to expire, makes room.
   private static let mostBytes = 64 << 20
-  /// What an entry takes beside its key and its body, so that short answers are bounded in number as well.
+  /// The bytes that an entry takes beside its key and its body. They bound the number of short answers as well.
   private static let overhead = 512
 
   private struct Entry {
@@ -72,11 +72,11 @@ final class IdempotencyStore: Sendable {
     self.now = now
   }
 
-  /// Looks at a request before it is run.
+  /// Decides whether a request is to be run or answered with an earlier answer.
   ///
-  /// - Parameter run: runs the request after all, on a work queue, when the first one failed for want of the service.
+  /// - Parameter run: runs the request after all, on a work queue, when the first one failed with a 5xx.
   /// - Returns: true when it is to be run now; otherwise it has its answer, or will have it with the first one's.
-  /// - Throws: 422 for a key that is none, or that another request had.
+  /// - Throws: 422 for a key that is malformed, or that was used with another request.
   func admit(_ call: Call, run: @escaping @Sendable () -> Void) throws(Problem) -> Bool {
     guard let key = call.head.fields["idempotency-key"] else { return true }
     guard (1...255).contains(key.utf8.count), key.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
@@ -128,7 +128,7 @@ final class IdempotencyStore: Sendable {
 
   private func finish(_ key: String, _ answer: Response) {
     let time = now()
-    // A failure of the service, a client that left included, did nothing and is not the answer to keep.
+    // A request that failed with a 5xx (its client may have left) has changed nothing, so its answer is not kept.
     let failed = answer.status >= 500
     let waiting = state.withLock { state -> [Repetition] in
       guard var entry = state.entries.removeValue(forKey: key) else { return [] }
@@ -142,12 +142,12 @@ final class IdempotencyStore: Sendable {
       return waiting
     }
     for repetition in waiting {
-      // Again from the start: the first to come runs, the others wait for it.
+      // Each starts again: the first of them runs, and the others wait for its answer.
       if failed { work.submit(repetition.run) } else { repetition.call.answer(answer) }
     }
   }
 
-  /// Keeps a repetition from running twice where its answer would leave no room for others.
+  /// Kept in place of an answer that would leave no room for others, so that a repetition still does not run twice.
   private static let tooLarge =
     Problem(409, "the request was carried out; its answer is too large to be kept", param: "Idempotency-Key")
     .response(.native)

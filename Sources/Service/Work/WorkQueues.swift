@@ -1,12 +1,12 @@
 import Dispatch
 import Synchronization
 
-/// One serial Dispatch queue for each core. A job runs to its end on one of them; a queue's next job waits for it.
+/// Serial Dispatch queues, one for each core. A job runs to its end before the next job of its queue starts.
 public final class WorkQueues: Sendable {
   public typealias Job = @Sendable () -> Void
 
   private let queues: [DispatchQueue]
-  /// Jobs handed over and not finished, for each queue.
+  /// For each queue, the number of jobs that it has been given and not finished.
   private let load: Mutex<[Int]>
   private let collected = Mutex<[Job]>([])
 
