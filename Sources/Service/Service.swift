@@ -68,7 +68,7 @@ public final class Service: RequestHandler {
     } catch StoreError.conflict {
       // It was made for a model of another dimension, and its points stay; the texts of this one are refused by name.
     } catch StoreError.readOnly {
-      // What is there is served.
+      // Reading goes on: the collections that exist are served.
     }
   }
 

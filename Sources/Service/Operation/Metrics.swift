@@ -75,7 +75,7 @@ final class Metrics: Sendable {
 
   /// Writes every counter of the service.
   func write(to text: inout MetricsText) {
-    // A copy, so that rendering holds up nobody.
+    // A copy is rendered, so that nobody waits for the lock meanwhile.
     let state = self.state.withLock { $0 }
     text.family("nearfar_requests_in_flight", "gauge", "Requests being served.")
     text.sample("nearfar_requests_in_flight", [], Double(state.inFlight))

@@ -9,7 +9,7 @@ enum ProcessMetrics {
     text.family("process_start_time_seconds", "gauge", "Start of the process, seconds since 1970.")
     text.sample("process_start_time_seconds", [], Double(startTime))
     var usage = rusage()
-    // RUSAGE_SELF, which the C libraries import under different types.
+    // 0 is RUSAGE_SELF, which Swift imports under another type.
     guard getrusage(0, &usage) == 0 else { return }
     let cpu = seconds(usage.ru_utime) + seconds(usage.ru_stime)
     text.family("process_cpu_seconds_total", "counter", "User and system CPU time.")

@@ -65,7 +65,7 @@ final class Call: Sendable {
     }
   }
 
-  /// Calls `body` with the bytes, which stay.
+  /// Calls `read` with the bytes, which stay in the call.
   func withBody<Result>(_ read: ([UInt8]) -> Result) -> Result { read(body.withLock { $0 }) }
 
   /// Shows `observe` the answer, without the fields that every answer gets, before it is sent.
@@ -82,7 +82,7 @@ final class Call: Sendable {
     var response = response
     response.fields.append("X-Request-Id", requestID)
     response.fields.append("Server-Timing", timings.withLock { $0.field(total: elapsed) })
-    // Recorded first: whoever has the answer finds it counted.
+    // Counted before it is sent, so that a client that has the answer finds it in the metrics.
     metrics.ended(route: route, method: head.method, status: response.status, nanoseconds: elapsed)
     reply.send(response)
   }

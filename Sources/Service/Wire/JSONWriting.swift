@@ -2,7 +2,7 @@ import FoundationEssentials
 import JSON
 import SimilarityCore
 
-/// Whole members of an object in one line each.
+/// Functions that write a whole member of an object in one line.
 extension JSONWriter {
   mutating func member(_ name: String, _ value: String) {
     key(name)

@@ -5,7 +5,7 @@ enum MediaType: String, Sendable, CaseIterable {
   case json = "application/json"
   case safetensors = "application/x-safetensors"
 
-  /// The type that a Content-Type field names; nil for another one. Parameters are passed over.
+  /// The type that a Content-Type field names; nil when it is another type. Parameters are ignored.
   init?(contentType field: String) {
     let name = field.split(separator: ";", omittingEmptySubsequences: false).first ?? ""
     self.init(rawValue: Self.trimmed(name))

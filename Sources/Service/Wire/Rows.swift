@@ -126,7 +126,7 @@ extension Limits {
 }
 
 extension [Float] {
-  /// No value is infinite or NaN.
+  /// Whether no value is infinite or NaN.
   var isFinite: Bool {
     // The largest magnitude as bits: a loop without a branch, which the compiler turns into vector code. Magnitudes are in the order
     // of their bits, and above the largest finite one stand infinity and the NaNs.

@@ -33,7 +33,7 @@ extension Limits {
     return texts
   }
 
-  /// Asks for all strings: the attempt ends at the first entry when that is not one.
+  /// Whether the first entry is a string. It asks for all strings, which ends at the first entry when that is not one.
   static func startsWithString(_ value: JSONValue) -> Bool {
     do {
       return try !value.strings().isEmpty
