@@ -101,13 +101,11 @@ extension CollectionSnapshot {
       }
       guard vectors.hasVector(point.vector, at: slot) else {
         added.append(row)
-        take(slot)
-        replaced.append(slot)
+        if let slot = take(point.id) { replaced.append(slot) }
         continue
       }
       metadata.remove(slot: slot, metadata: records[slot]?.metadata)
-      records.set(slot, Record(id: point.id, text: point.text, metadata: point.metadata))
-      metadata.insert(slot: slot, metadata: point.metadata)
+      put(point, in: slot)
     }
     guard !added.isEmpty else { return }
     var rows: [Float] = []
@@ -116,10 +114,8 @@ extension CollectionSnapshot {
     let slots = try index.apply(removing: replaced, adding: rows)
     precondition(slots.count == added.count, "the index gives every row a slot")
     for (row, slot) in zip(added, slots) {
-      let point = points[row]
-      records.set(slot, Record(id: point.id, text: point.text, metadata: point.metadata))
+      put(points[row], in: slot)
       order.insert(slot, in: records)
-      metadata.insert(slot: slot, metadata: point.metadata)
     }
     vectors = index.snapshot
   }
@@ -128,21 +124,23 @@ extension CollectionSnapshot {
   ///
   /// - Throws: as ``insert(_:into:)``.
   mutating func remove(_ ids: [String], from index: VectorIndex) throws(IndexError) {
-    var slots: [Int] = []
-    for id in ids {
-      // An id may stand twice among them.
-      guard let slot = order.slot(of: id, in: records) else { continue }
-      take(slot)
-      slots.append(slot)
-    }
-    _ = try index.apply(removing: slots, adding: [])
+    _ = try index.apply(removing: ids.compactMap { take($0) }, adding: [])
     vectors = index.snapshot
   }
 
-  /// Takes everything of a slot but the vector out.
-  private mutating func take(_ slot: Int) {
-    _ = order.remove(records.id(at: slot), in: records)
+  /// Puts everything of a point but its vector and its place in the order into a slot that has no metadata in the index.
+  private mutating func put(_ point: Point, in slot: Int) {
+    records.set(slot, Record(id: point.id, text: point.text, metadata: point.metadata))
+    metadata.insert(slot: slot, metadata: point.metadata)
+  }
+
+  /// Takes everything of a point but its vector out.
+  ///
+  /// - Returns: the slot that it had; nil when there is no such point (any more: an id may stand twice in a deletion).
+  private mutating func take(_ id: String) -> Int? {
+    guard let slot = order.remove(id, in: records) else { return nil }
     metadata.remove(slot: slot, metadata: records[slot]?.metadata)
     records.set(slot, nil)
+    return slot
   }
 }

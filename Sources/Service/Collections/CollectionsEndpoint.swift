@@ -11,7 +11,7 @@ struct CollectionsEndpoint: Sendable {
   let standing: (name: String, dimension: Int)
 
   func create(_ call: Call) throws {
-    let name = try Self.name(call)
+    let name = try call.name(of: "a collection")
     var fields = try Fields(try call.json(limits))
     guard let dimension = try fields.integer("dim", in: 1...limits.maxDimension) else {
       throw Problem.invalid("dim", "is required")
@@ -41,12 +41,12 @@ struct CollectionsEndpoint: Sendable {
   }
 
   func describe(_ call: Call) throws {
-    let collection = try store.collection(try Self.name(call))
+    let collection = try store.collection(try call.name(of: "a collection"))
     call.answer { Self.describe(collection, to: &$0) }
   }
 
   func delete(_ call: Call) throws {
-    let name = try Self.name(call)
+    let name = try call.name(of: "a collection")
     store.delete(name) { result in
       switch result {
       case .failure(let error): call.fail(Problem(describing: error))
@@ -62,17 +62,6 @@ struct CollectionsEndpoint: Sendable {
       case .success: call.answer(Response(status: 204))
       }
     }
-  }
-
-  /// The collection that the path names.
-  ///
-  /// - Throws: ``Problem`` for a name that no collection can have.
-  static func name(_ call: Call) throws(Problem) -> String {
-    let name = call.parameters.first ?? ""
-    guard RequestID.isValid(name) else {
-      throw .invalid("name", "a collection's name has 1 to 128 of the characters A-Z a-z 0-9 . _ -")
-    }
-    return name
   }
 
   private static func describe(_ collection: VectorCollection, to writer: inout JSONWriter) {

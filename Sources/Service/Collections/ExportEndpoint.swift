@@ -23,7 +23,7 @@ struct ExportEndpoint: Sendable {
   private static let headerRest = 512
 
   func run(_ call: Call) throws {
-    let collection = try store.collection(try CollectionsEndpoint.name(call))
+    let collection = try store.collection(try call.name(of: "a collection"))
     let query = try ExportQuery(call.head)
     let (snapshot, held) = try find(query, collection)
     var description = JSONWriter()

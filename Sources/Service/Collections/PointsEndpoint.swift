@@ -17,7 +17,7 @@ struct PointsEndpoint: Sendable {
   func upsert(_ call: Call) throws {
     let isFirst = try idempotency.admit(call) { call.perform { try upsert(call) } }
     guard isFirst else { return }
-    let collection = try store.collection(try CollectionsEndpoint.name(call))
+    let collection = try store.collection(try call.name(of: "a collection"))
     let request =
       call.bodyType == .safetensors
       ? try PointsRequest(try SafetensorsArchive(call.takeBody()), limits)
@@ -60,7 +60,7 @@ struct PointsEndpoint: Sendable {
   }
 
   func get(_ call: Call) throws {
-    let collection = try store.collection(try CollectionsEndpoint.name(call))
+    let collection = try store.collection(try call.name(of: "a collection"))
     let id = call.parameters.dropFirst().first ?? ""
     guard let point = collection.snapshot.point(id) else {
       throw Problem(404, "there is no point '\(id)' in collection '\(collection.name)'", param: "id")
@@ -70,7 +70,7 @@ struct PointsEndpoint: Sendable {
 
   /// `?after=ID&limit=N`: in the order of ids' bytes.
   func list(_ call: Call) throws {
-    let collection = try store.collection(try CollectionsEndpoint.name(call))
+    let collection = try store.collection(try call.name(of: "a collection"))
     var after: String?
     var limit = Self.defaultListed
     for (name, value) in call.head.queryItems {
@@ -91,7 +91,7 @@ struct PointsEndpoint: Sendable {
 
   /// `POST …/points/list`: the points that a filter matches, in the order of ids' bytes.
   func listMatching(_ call: Call) throws {
-    let collection = try store.collection(try CollectionsEndpoint.name(call))
+    let collection = try store.collection(try call.name(of: "a collection"))
     var fields = try Fields(try call.json(limits))
     let filter = try fields.filter("filter")
     let after = try fields.string("after")
@@ -118,7 +118,7 @@ struct PointsEndpoint: Sendable {
 
   /// `POST …/points/count`: how many points a filter matches, which are those that a deletion by it would take.
   func count(_ call: Call) throws {
-    let collection = try store.collection(try CollectionsEndpoint.name(call))
+    let collection = try store.collection(try call.name(of: "a collection"))
     var fields = try Fields(try call.json(limits))
     let filter = try fields.filter("filter")
     try fields.finish()
@@ -130,7 +130,7 @@ struct PointsEndpoint: Sendable {
   func change(_ call: Call) throws {
     let isFirst = try idempotency.admit(call) { call.perform { try change(call) } }
     guard isFirst else { return }
-    let collection = try store.collection(try CollectionsEndpoint.name(call))
+    let collection = try store.collection(try call.name(of: "a collection"))
     let request = try MetadataRequest(try call.json(limits), limits)
     collection.change(request.changes, request.mode) { result in
       switch result {
@@ -151,7 +151,7 @@ struct PointsEndpoint: Sendable {
   func delete(_ call: Call) throws {
     let isFirst = try idempotency.admit(call) { call.perform { try delete(call) } }
     guard isFirst else { return }
-    let collection = try store.collection(try CollectionsEndpoint.name(call))
+    let collection = try store.collection(try call.name(of: "a collection"))
     var fields = try Fields(try call.json(limits))
     let filter = try fields.filter("filter")
     let ids = try fields.take("ids").map { value throws(Problem) in try limits.texts(value, field: "ids") }

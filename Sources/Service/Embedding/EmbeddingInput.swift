@@ -76,7 +76,9 @@ struct EmbeddingInput: Sendable {
           throw .invalid(
             isOneSequence ? field : "\(field)[\(index)]", "has more tokens than max_seq_length, which is \(longest)")
         }
-        cut.append(Self.cut(whole, to: longest, options.side, special))
+        cut.append(
+          Self.isFramed(whole, by: special)
+            ? texts.cut(whole, options.side) : Self.bareCut(whole, to: longest, options.side))
       }
       return cut
     }
@@ -91,13 +93,8 @@ struct EmbeddingInput: Sendable {
     return [special[0]] + ids + [special[1]]
   }
 
-  /// Special tokens at the ends stay.
-  private static func cut(_ ids: [Int32], to longest: Int, _ side: TextOptions.Side, _ special: [Int32]) -> [Int32] {
-    guard ids.count > longest else { return ids }
-    guard isFramed(ids, by: special), longest >= 2 else {
-      return Array(side == .left ? ids.suffix(longest) : ids.prefix(longest))
-    }
-    let inner = ids.dropFirst().dropLast()
-    return [special[0]] + (side == .left ? inner.suffix(longest - 2) : inner.prefix(longest - 2)) + [special[1]]
+  /// Ids without special tokens at their ends have nothing to keep there.
+  private static func bareCut(_ ids: [Int32], to longest: Int, _ side: TextOptions.Side) -> [Int32] {
+    Array(side == .left ? ids.suffix(longest) : ids.prefix(longest))
   }
 }

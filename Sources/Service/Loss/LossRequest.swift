@@ -103,7 +103,10 @@ struct LossRequest: Sendable {
       case .vectors(let matrix): return matrix
       case .texts(let texts):
         defer { next += texts.count }
-        return embedded?.rows(next..<next + texts.count) ?? Matrix(rows: texts.count, columns: 0) { _ in }
+        guard let rows = embedded?.rows(next..<next + texts.count) else {
+          preconditionFailure("every text of the request has been embedded")
+        }
+        return rows
       }
     }
     let queries = vectors(queries)

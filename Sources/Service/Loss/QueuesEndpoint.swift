@@ -9,7 +9,7 @@ struct QueuesEndpoint: Sendable {
   private static let mostRows = 1_000_000
 
   func create(_ call: Call) throws {
-    let name = try Self.name(call)
+    let name = try call.name(of: "a queue")
     var fields = try Fields(try call.json(limits))
     guard let capacity = try fields.integer("capacity", in: 1...Self.mostRows) else {
       throw Problem.invalid("capacity", "is required")
@@ -32,21 +32,13 @@ struct QueuesEndpoint: Sendable {
   }
 
   func describe(_ call: Call) throws {
-    let queue = try queues.queue(try Self.name(call))
+    let queue = try queues.queue(try call.name(of: "a queue"))
     call.answer { Self.describe(queue, to: &$0) }
   }
 
   func delete(_ call: Call) throws {
-    try queues.delete(try Self.name(call))
+    try queues.delete(try call.name(of: "a queue"))
     call.answer(Response(status: 204))
-  }
-
-  private static func name(_ call: Call) throws(Problem) -> String {
-    let name = call.parameters.first ?? ""
-    guard RequestID.isValid(name) else {
-      throw .invalid("name", "a queue's name has 1 to 128 of the characters A-Z a-z 0-9 . _ -")
-    }
-    return name
   }
 
   private static func describe(_ queue: ServedQueue, to writer: inout JSONWriter) {

@@ -87,6 +87,18 @@ final class Call: Sendable {
     reply.send(response)
   }
 
+  /// The name of a collection or a queue that the path holds first.
+  ///
+  /// - Parameter owner: what has the name, for the error: `a queue`.
+  /// - Throws: ``Problem`` for a name that none can have.
+  func name(of owner: String) throws(Problem) -> String {
+    let name = parameters.first ?? ""
+    guard RequestID.isValid(name) else {
+      throw .invalid("name", "\(owner)'s name has 1 to 128 of the characters A-Z a-z 0-9 . _ -")
+    }
+    return name
+  }
+
   func fail(_ problem: Problem) { answer(problem.response(style)) }
 
   /// Answers with `write`'s JSON; a value that is not finite becomes an internal error, never invalid JSON.

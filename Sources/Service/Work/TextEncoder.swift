@@ -49,7 +49,7 @@ final class TextEncoder: Sendable {
     for (index, text) in texts.enumerated() {
       let whole = options.prompt.isEmpty ? text : options.prompt + text
       if options.side == .left && options.truncate {
-        sequences.append(cutLeft(encoder.tokenizer.encode(whole, maxLength: .max).ids))
+        sequences.append(cut(encoder.tokenizer.encode(whole, maxLength: .max).ids, .left))
         continue
       }
       let (ids, truncated) = encoder.tokenizer.encode(whole, maxLength: longest)
@@ -88,10 +88,10 @@ final class TextEncoder: Sendable {
     }
   }
 
-  /// Keeps the first token and the last ones.
-  private func cutLeft(_ ids: [Int32]) -> [Int32] {
+  /// A sequence cut to the model's length; the special tokens at its two ends stay.
+  func cut(_ ids: [Int32], _ side: TextOptions.Side) -> [Int32] {
     let longest = encoder.maxSequenceLength
-    guard ids.count > longest, let first = ids.first else { return ids }
-    return [first] + ids.suffix(longest - 1)
+    guard ids.count > longest, let first = ids.first, let last = ids.last else { return ids }
+    return side == .left ? [first] + ids.suffix(longest - 1) : ids.prefix(longest - 1) + [last]
   }
 }
