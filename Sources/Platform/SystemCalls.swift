@@ -1,8 +1,8 @@
 /// The C library, for every target that imports this one. Linux with glibc is supported, on x86-64 and arm64.
 @_exported import Glibc
 
-// System calls under names that do not clash with the names of methods. Results are those of the C library: -1 on failure,
-// with the reason in `errno`.
+// System calls under names that do not clash with the names of methods. Results are those of the C library: -1 on
+// failure, with the reason in `errno`.
 
 /// write(2).
 public func systemWrite(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Int {

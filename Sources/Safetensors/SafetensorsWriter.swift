@@ -137,7 +137,8 @@ public struct SafetensorsWriter: Sendable {
   }
 
   /// Adds a tensor by its little-endian bytes, which are copied.
-  /// - Throws: `SafetensorsError` when `shape` and `dtype` need another number of bytes, or the name is taken or reserved.
+  /// - Throws: `SafetensorsError` when `shape` and `dtype` need another number of bytes, or the name is taken or
+  ///   reserved.
   public mutating func add(
     name: String, dtype: DType, shape: [Int], bytes: UnsafeRawBufferPointer
   ) throws(SafetensorsError) {

@@ -34,8 +34,8 @@ public enum ProductFailure: Error, Sendable, Equatable, CustomStringConvertible 
   }
 }
 
-/// The three matrix products of a loss and its gradients, on the calling thread. Matrices are row-major, and `stride` is the
-/// number of values from one row to the next. Each throws ``ProductFailure`` when the library fails.
+/// The three matrix products of a loss and its gradients, on the calling thread. Matrices are row-major, and `stride`
+/// is the number of values from one row to the next. Each throws ``ProductFailure`` when the library fails.
 // SAFETY: callers pass pointers to whole matrices of the stated shapes.
 public enum Product {
   /// products[i, j] = Σ_d left[i, d]·right[j, d]: left [rows, inner], right [columns, inner], products [rows, stride].
@@ -66,8 +66,8 @@ public enum Product {
   }
 }
 
-/// Rows that take part in many products and are therefore repacked once into the library's own layout. Products are about
-/// a tenth faster than by ``Product/ofRows``.
+/// Rows that take part in many products and are therefore repacked once into the library's own layout. Products are
+/// about a tenth faster than by ``Product/ofRows``.
 // SAFETY: packing writes to one tile per call, and every tile is packed before the first product; products only read.
 public final class PackedRows: @unchecked Sendable {
   /// The number of rows of a tile.

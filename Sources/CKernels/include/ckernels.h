@@ -30,8 +30,8 @@ typedef struct nf_kernels {
   // added up in f64. Entries of −FLT_MAX are masked: they become 0 where another entry is larger.
   float (*exponentiate_row)(float *z, size_t count, double *sum, double *weighted);
 
-  // z[j] becomes σ(z[j] + bias). *loss = Σ log(1 + exp(z[j] + bias)), *sum = Σ σ(z[j] + bias) and *weighted = Σ σ(z[j]
-  // + bias)·z[j], added up in f64.
+  // z[j] becomes σ(z[j] + bias). *loss = Σ log(1 + exp(z[j] + bias)), *sum = Σ σ(z[j] + bias) and
+  // *weighted = Σ σ(z[j] + bias)·z[j], added up in f64.
   void (*sigmoid_row)(float *z, float bias, size_t count, double *loss, double *sum, double *weighted);
 
   // *at_least is the number of z[j] ≥ threshold, *largest the largest z[j] (−FLT_MAX when there are none), and *sum is

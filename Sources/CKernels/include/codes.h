@@ -6,17 +6,20 @@
 #include <stdint.h>
 #include <string.h>
 
-// A record holds `padded` codes (a multiple of 128, or of 64 where there is one plane). A code is stored as value +
-// 128, because the instructions multiply unsigned with signed bytes. With two planes the upper nibbles of all codes
-// come first and then the lower ones, so that a walk over a graph reads only the upper half of a record; byte j of each
-// 64 of a plane holds the nibbles of values j and j + 64. Headers and lists of neighbours are stored apart from the
+// A record holds `padded` codes (a multiple of 128, or of 64 where there is one plane). A code is stored with 128 added,
+// because the instructions multiply unsigned with signed bytes. With two planes the upper nibbles of all codes come
+// first and then the lower ones, so that a walk over a graph reads only the upper half of a record; byte j of each 64
+// of a plane holds the nibbles of values j and j + 64. Headers and lists of neighbours are stored apart from the
 // records, so that records fill whole cache lines and a scan reads no lists.
 //
 // A cell is the set of rows with the same nearest centroid. A key says how near a row is to a query; larger is nearer.
-// The key of a row is terms[cell] + weight·b + a·(query·code). The true key lies within e·D + n·error + weight·s +
-// D·(D·slack_square + slack_linear) + slack of it, where D is reach[cell], or `norm` where there is no reach. When only
-// the upper plane is read, `rough` replaces b. The records are the same for distances and for products: a query for
-// products has the weight 0, and its step, norm and errors are half of what they are for distances.
+// The key of a row is
+//   terms[cell] + weight·b + a·(query·code),
+// and the true key lies within
+//   e·D + n·error + weight·s + D·(D·slack_square + slack_linear) + slack
+// of it, where D is reach[cell], or `norm` where there is no reach. When only the upper plane is read, `rough` replaces
+// b. The records are the same for distances and for products: a query for products has the weight 0, and its step, norm
+// and errors are half of what they are for distances.
 typedef struct nf_code_header {
   float a, b, rough;
   uint16_t cell;
@@ -90,7 +93,7 @@ typedef struct nf_lists {
   const uint32_t *slots;   // one value per place
   const float *e;          // one value per place: the bound e when only the upper nibbles are read
   const float *a, *rough;  // one value per place, as in the headers; NULL where `codes` is
-  const uint8_t *codes;    // the upper nibbles, `blocks` · 64 bytes per group; NULL where they are read from the records
+  const uint8_t *codes;    // the upper nibbles, `blocks` · 64 bytes per group; NULL where records are read instead
   size_t blocks;
   const float *n;       // the largest n of each group
   const float *widest;  // the largest n of each cell; −∞ where the cell is empty

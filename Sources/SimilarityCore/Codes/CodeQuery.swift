@@ -89,8 +89,8 @@ public final class CodeQuery: @unchecked Sendable {
     raw.initialize(to: made)
   }
 
-  /// Writes the cells with the nearest centroids (under the dot product, with the largest products) to `out`, best first.
-  /// Cells much farther away than the nearest are left out unless `includingFar` is true.
+  /// Writes the cells with the nearest centroids (under the dot product, with the largest products) to `out`, best
+  /// first. Cells much farther away than the nearest are left out unless `includingFar` is true.
   ///
   /// - Returns: the number of cells, at most `count`.
   // SAFETY: `out` has room for `count` cells.

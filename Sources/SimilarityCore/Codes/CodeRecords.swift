@@ -11,17 +11,17 @@ public enum CodeMetric: Sendable {
   case euclidean
 }
 
-/// Vectors as bytes, one record per slot: the codes of the residual from the nearest centroid, and bounds of their error.
-/// Each slot also has a list of neighbours.
+/// Vectors as bytes, one record per slot: the codes of the residual from the nearest centroid, and bounds of their
+/// error. Each slot also has a list of neighbours.
 ///
 /// Let x = c + r with centroid c and residual r, r̂ the residual that the codes stand for, and D = ‖q − c‖. Then
 /// −‖q − x‖² = −D² + 2·(q − c)·r − ‖r‖². The query is coded once, not once for each centroid:
 /// (q − c)·r̂ = q·r̂ − c·r̂, and the second product is known when the record is written. By Cauchy–Schwarz the error of
-/// the key is at most 2·D·‖r − r̂‖ + 2·‖q − q̂‖·‖r̂‖, where q̂ is what the codes of the query stand for; it scales with the
-/// residual. The stored bounds include all rounding. The same records give q·x = q·c + q·r, so that rows under the dot
-/// product have distances as well.
-// SAFETY: the memory of a slot is written by one caller at a time, before any list or live set names the slot; lists are
-// atomic.
+/// the key is at most 2·D·‖r − r̂‖ + 2·‖q − q̂‖·‖r̂‖, where q̂ is what the codes of the query stand for. It scales with
+/// the residual. The stored bounds include all rounding. The same records give q·x = q·c + q·r, so that rows under the
+/// dot product have distances as well.
+// SAFETY: the memory of a slot is written by one caller at a time, before any list or live set names the slot; lists
+// are atomic.
 public final class CodeRecords: @unchecked Sendable {
   /// The largest number of slots, because lists name slots in 31 bits.
   public static let mostSlots = Int(UInt32.max >> 1) - 63

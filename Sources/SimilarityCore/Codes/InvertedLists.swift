@@ -31,8 +31,8 @@ public final class InvertedLists: @unchecked Sendable {
 
   /// - Parameter slots: different slots that have been written; a slot without codes is never ruled out.
   /// - Returns: nil when there are no slots, or not enough memory.
-  // SAFETY: the parts of the memory are as long as the shape says, each cell writes to its own groups, and slots are inside
-  // the records.
+  // SAFETY: the parts of the memory are as long as the shape says, each cell writes to its own groups, and slots are
+  // inside the records.
   public init?(of slots: [Int], in records: CodeRecords, _ loop: ParallelLoop, _ kernels: Kernels) {
     let coarse = records.coarse
     var cells = [[UInt32]](repeating: [], count: coarse.count)

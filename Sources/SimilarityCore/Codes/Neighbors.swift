@@ -44,7 +44,8 @@ extension Kernels {
   /// - Parameters:
   ///   - candidates: the rows to choose from.
   ///   - factors: what each candidate is multiplied by before distances are taken.
-  ///   - slots: the slots of the candidates, all different; of candidates at equal distances the smaller slot comes first.
+  ///   - slots: the slots of the candidates, all different; of candidates at equal distances the smaller slot comes
+  ///     first.
   ///   - origin: the row whose neighbours are chosen; it is multiplied by `factor`, and is in slot `slot`.
   ///   - alphaSquared: α², because distances here are squared.
   /// - Returns: the numbers of at most `degree` candidates, nearest first.
