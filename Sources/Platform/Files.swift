@@ -43,7 +43,7 @@ public enum WholeFile {
   }
 }
 
-/// Writes files of which, even after a crash, either all is there or nothing.
+/// Writes files so that, even after a crash, a file has either all of the new content or is as it was before.
 public enum NewFile {
   /// Writes the file beside `path`, waits until it is on the disk, and renames it.
   ///

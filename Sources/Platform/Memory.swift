@@ -27,8 +27,9 @@ public enum HeapMemory {
   }
 }
 
-/// Zeroed memory directly from the system, in large pages where the system has them: with large pages, fewer reads in
-/// no particular order miss the processor's cache of address translations. Pages that are never written take no memory.
+/// Zeroed memory directly from the system, in large pages where the system has them. With large pages, reads in no
+/// particular order miss the processor's cache of address translations less often. Pages that are never written take no
+/// memory.
 // SAFETY: the owner decides who writes where; the memory is unmapped when the last reference to it goes.
 public final class PageMemory: @unchecked Sendable {
   /// The first byte, at the start of a page; valid while the object lives.
