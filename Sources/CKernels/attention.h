@@ -1,9 +1,10 @@
 // Attention of one sequence, head by head; part of template.h.
 //
-// Per head: keys are transposed once into `keys_t` [head_width, padded], so that scores of NF_WIDTH keys come from one
-// vector; four queries share each load. Probabilities stay in `scores` [4, padded] and never reach memory beyond L1.
+// The keys of a head are transposed once into `keys_t` [head_width, padded], so that one vector of them gives the
+// scores of NF_WIDTH keys. Four queries share each load. The scores and probabilities of four queries at a time are in
+// `scores` [4, padded], which is small enough to stay in cache.
 
-// scores[r, j] = Σ_d queries[r, d]·keys_t[d, j] for `QUERIES` queries.
+// scores[r, j] = Σ_d queries[r, d]·keys_t[d, j] for QUERIES queries.
 #define NF_SCORES(QUERIES)                                                                            \
   for (size_t j = 0; j < padded; j += 2 * NF_WIDTH) {                                                 \
     vf low[QUERIES] = {}, high[QUERIES] = {};                                                         \
@@ -21,7 +22,7 @@
     }                                                                                                 \
   }
 
-// out[r, c] = Σ_j scores[r, j]·value[j, c], two vectors of columns at a time.
+// out[r, c] = Σ_j scores[r, j]·value[j, c] for QUERIES queries, two vectors of columns at a time.
 #define NF_WEIGHTED(QUERIES)                                                                          \
   for (; c + 2 * NF_WIDTH <= head_width; c += 2 * NF_WIDTH) {                                         \
     vf low[QUERIES] = {}, high[QUERIES] = {};                                                         \
@@ -39,7 +40,7 @@
     }                                                                                                 \
   }
 
-// One row of scores becomes probabilities, in place; the padding becomes 0.
+// Turns a row of scores into probabilities, in place; the padding becomes 0.
 NF_INLINE void NF(softmax)(float *row, size_t length, size_t padded, float scale) {
   for (size_t j = length; j < padded; j++) row[j] = -FLT_MAX;
   vf top_v = NF(splat)(-FLT_MAX);

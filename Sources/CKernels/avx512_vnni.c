@@ -1,4 +1,4 @@
-// 512-bit vectors with byte products (VNNI).
+// 512-bit vectors, with products of bytes (VNNI).
 #if defined(__x86_64__)
 #include <immintrin.h>
 #pragma clang attribute push( \

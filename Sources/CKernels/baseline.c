@@ -1,4 +1,4 @@
-// 128-bit vectors: what every x86-64 (SSE2) and every arm64 (NEON) processor has.
+// 128-bit vectors, which every x86-64 (SSE2) and arm64 (NEON) processor has.
 #define NF_WIDTH 4
 #if defined(__aarch64__)
 #define NF_VARIANT neon

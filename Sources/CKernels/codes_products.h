@@ -1,9 +1,9 @@
 // Integer products of records and a query; part of template.h.
 
-// Records whose products with one query are summed together: their horizontal sums share instructions.
+// Products of NF_LANES records are computed together, so that their horizontal sums share instructions.
 
 #if defined(NF_VNNI)
-// The horizontal sums of four vectors.
+// Writes the horizontal sums of four vectors.
 NF_INLINE void NF(sums_of_four)(const __m512i *x, int32_t *out) {
   const __m512i a = _mm512_add_epi32(_mm512_unpacklo_epi32(x[0], x[1]), _mm512_unpackhi_epi32(x[0], x[1]));
   const __m512i b = _mm512_add_epi32(_mm512_unpacklo_epi32(x[2], x[3]), _mm512_unpackhi_epi32(x[2], x[3]));
@@ -12,7 +12,7 @@ NF_INLINE void NF(sums_of_four)(const __m512i *x, int32_t *out) {
   _mm_storeu_si128((__m128i *)out, _mm_add_epi32(_mm256_castsi256_si128(d), _mm256_extracti128_si256(d, 1)));
 }
 
-// sum + nibble·q for the lower nibbles of 64 bytes and q0, and for the upper ones and q1.
+// sum + nibble·q, for the lower nibbles of 64 bytes with q0, and for the upper ones with q1.
 NF_INLINE __m512i NF(dot_nibbles)(__m512i sum, __m512i packed, __m512i q0, __m512i q1) {
   const __m512i mask = _mm512_set1_epi8(15);
   sum = _mm512_dpbusd_epi32(sum, _mm512_and_si512(packed, mask), q0);
@@ -25,8 +25,8 @@ NF_INLINE int32_t NF(sum_of_lanes)(__m256i v) {
   return _mm_cvtsi128_si32(_mm_add_epi32(b, _mm_shuffle_epi32(b, 0xb1)));
 }
 
-// Σ u·q of 32 unsigned bytes and as many signed ones. Bytes go nibble by nibble: two products of a nibble and a signed byte
-// stay below 2¹², where those of bytes could leave 16 bits.
+// sum + Σ u·q of 32 unsigned and as many signed bytes. The unsigned bytes are taken nibble by nibble, because the sum
+// of two products of bytes could leave 16 bits, while that of two products of a nibble and a byte stays below 2¹².
 NF_INLINE __m256i NF(dot_bytes)(__m256i sum, __m256i u, __m256i q) {
   const __m256i mask = _mm256_set1_epi8(15), ones = _mm256_set1_epi16(1);
   const __m256i low = _mm256_maddubs_epi16(_mm256_and_si256(u, mask), q);
@@ -35,8 +35,8 @@ NF_INLINE __m256i NF(dot_bytes)(__m256i sum, __m256i u, __m256i q) {
   return _mm256_add_epi32(sum, _mm256_slli_epi32(_mm256_madd_epi16(high, ones), 4));
 }
 
-// sum + nibble·q for the lower nibbles of 32 bytes and q0, and for the upper ones and q1. Four products of a nibble and a
-// signed byte stay below 2¹³.
+// sum + nibble·q, for the lower nibbles of 32 bytes with q0, and for the upper ones with q1. The sum of four products
+// of a nibble and a signed byte stays below 2¹³.
 NF_INLINE __m256i NF(dot_nibbles)(__m256i sum, __m256i packed, __m256i q0, __m256i q1) {
   const __m256i mask = _mm256_set1_epi8(15), ones = _mm256_set1_epi16(1);
   const __m256i low = _mm256_maddubs_epi16(_mm256_and_si256(packed, mask), q0);
@@ -45,8 +45,8 @@ NF_INLINE __m256i NF(dot_nibbles)(__m256i sum, __m256i packed, __m256i q0, __m25
 }
 #endif
 
-// out[lane] = Σ nibble·upper of the 16 rows of a group, whose byte 64·b + 4·lane + j holds the nibbles of values 8·b + j and
-// 8·b + 4 + j: sums stay in their lanes.
+// out[lane] = Σ nibble·upper for the 16 rows of a group. Byte 64·b + 4·lane + j of the group holds the nibbles of
+// values 8·b + j and 8·b + 4 + j of row `lane`, so that sums stay in their lanes.
 NF_INLINE void NF(group_products)(const uint8_t *codes, const int8_t *upper, size_t blocks, int32_t *out) {
 #if defined(NF_VNNI)
   __m512i sum = _mm512_setzero_si512();
@@ -80,8 +80,8 @@ NF_INLINE void NF(group_products)(const uint8_t *codes, const int8_t *upper, siz
 #endif
 }
 
-// out[r] = Σ nibble·(128·upper + lower) over one plane of each record, modulo 2³²; without `has_lower`, a constant,
-// Σ nibble·upper. `count` is a multiple of 128.
+// out[r] = Σ nibble·(128·upper + lower) over one plane of each record, modulo 2³², or Σ nibble·upper without
+// `has_lower`, which callers pass as a constant. `count` is a multiple of 128.
 NF_INLINE void NF(nibble_products)(const uint8_t *const *planes, const nf_code_query *query, size_t count, int has_lower,
                                    int32_t *out) {
 #if defined(NF_VNNI)
@@ -128,7 +128,7 @@ NF_INLINE void NF(nibble_products)(const uint8_t *const *planes, const nf_code_q
 #endif
 }
 
-// out[r] = Σ byte·(128·upper + lower) of each record, modulo 2³². `count` is a multiple of 64.
+// out[r] = Σ byte·(128·upper + lower) for each record, modulo 2³². `count` is a multiple of 64.
 NF_INLINE void NF(byte_products)(const uint8_t *const *bytes, const nf_code_query *query, size_t count, int32_t *out) {
 #if defined(NF_VNNI)
   __m512i upper[NF_LANES], lower[NF_LANES];

@@ -25,7 +25,7 @@ static void NF(code_cells)(const float *centroids, size_t count, size_t stride, 
   }
 }
 
-// In place: the Walsh–Hadamard transform of a power of two of values, times 1/√count.
+// The Walsh–Hadamard transform of `count` values, a power of two, times 1/√count, in place.
 NF_INLINE void NF(hadamard)(float *x, size_t count) {
   for (size_t half = 1; half < count; half *= 2) {
     for (size_t start = 0; start < count; start += 2 * half) {
@@ -46,12 +46,12 @@ static void NF(code_rotate)(float *x, size_t count, const float *signs, size_t r
   for (size_t round = 0; round < rounds; round++) {
     const float *sign = signs + round * count;
     for (size_t i = 0; i < count; i++) x[i] *= sign[i];
-    // The block is alternately at the front and at the back, so that every value is mixed with every other.
+    // The transform is alternately of the first and of the last values, so that every value is mixed with every other.
     NF(hadamard)(round % 2 ? x + (count - block) : x, block);
   }
 }
 
-// 1.5·2²³: adding it rounds to an integer in the low bits.
+// 1.5·2²³. Adding it rounds a float to an integer, which is then in the low bits.
 #define NF_ROUND 12582912.0f
 #define NF_ROUND_BITS 0x4B400000
 
@@ -76,17 +76,18 @@ static float NF(code_quantize)(const float *x, size_t count, float step, int8_t 
   return sqrtf(NF(sum)(square) + rest);
 }
 
-// out[c] = q·centroid c, or ‖q − centroid c‖², for `cells` centroids in blocks of NF_BLOCK, dimension by dimension.
+// out[c] = q·centroid c, or ‖q − centroid c‖², for `cells` centroids, which are in blocks of NF_BLOCK, dimension by
+// dimension.
 NF_INLINE void NF(cells)(const uint16_t *blocks, size_t cells, size_t count, const float *q, int is_dot, float *out) {
   enum { parts = NF_BLOCK / NF_WIDTH, chains = 4 };
   for (size_t first = 0; first < cells; first += NF_BLOCK, blocks += NF_BLOCK * count) {
     vf sums[chains][parts] = {};
-    // `count` is a multiple of 4; values behind the dimension are 0.
+    // `count` is a multiple of 4; values after the last dimension are 0.
     for (size_t i = 0; i < count; i += chains) {
       for (size_t k = 0; k < chains; k++) {
         const vf value = NF(splat)(q[i + k]);
         for (size_t p = 0; p < parts; p++) {
-          // The upper half of an f32 is a bf16.
+          // A bf16 is the upper half of an f32.
           NF(halves) half;
           memcpy(&half, blocks + (i + k) * NF_BLOCK + p * NF_WIDTH, sizeof half);
           const vf centroid = (vf)(__builtin_convertvector(half, vi) << 16);
@@ -126,7 +127,7 @@ static void NF(code_query)(const float *z, size_t stride, const uint16_t *blocks
     largest = NF(max)(largest, NF(max)(value, -value));
   }
   const float top = NF(largest)(largest), step = top / 16319.0f;
-  // A subnormal step has no finite inverse: such a query is treated as zero.
+  // A subnormal step has no finite inverse, so such a query is treated as zero.
   const vf scale = NF(splat)(step > 1e-37f ? 1.0f / step : 0.0f), size = NF(splat)(step), magic = NF(splat)(NF_ROUND);
   vf square = {}, upper_square = {};
   vi sum = {}, upper_sum = {};
@@ -156,7 +157,7 @@ static void NF(code_query)(const float *z, size_t stride, const uint16_t *blocks
   out->upper_error = sqrtf(NF(sum)(upper_square));
   NF(cells)(blocks, cells, stride, z, is_dot, terms);
   vf best = NF(splat)(-FLT_MAX);
-  // Places behind the last cell, up to a whole block, get terms that are never the best.
+  // Places after the last cell, up to a whole block, get terms that are never the best.
   const size_t room = (cells + NF_BLOCK - 1) / NF_BLOCK * NF_BLOCK;
   for (size_t c = cells; c < room; c++) terms[c] = is_dot ? -FLT_MAX : FLT_MAX;
   for (size_t c = 0; c < room; c += NF_WIDTH) {

@@ -1,11 +1,11 @@
-// Exact scans over codes, which find the rows that error bounds cannot rule out; part of template.h.
+// Exact scans over codes, which find the rows that the error bounds cannot rule out; part of template.h.
 
-// The part of a width that does not depend on the row: the rounding error of the query relative to a cell.
+// The part of an error bound that does not depend on the row: the rounding error of the query relative to a cell.
 NF_INLINE float NF(cell_slack)(float reach, float square, float linear, float constant) {
   return constant + reach * (reach * square + linear);
 }
 
-// Finds those of `count` slots whose key may reach `threshold`, by all bits of their codes.
+// Finds those of `count` slots whose key may reach `threshold`, from all bits of their codes.
 static size_t NF(code_bound)(const nf_codes *codes, const nf_code_query *query, const uint32_t *slots, size_t count,
                              float threshold, nf_code_hit *hits) {
   enum { ahead = 12 };
@@ -29,22 +29,22 @@ static size_t NF(code_bound)(const nf_codes *codes, const nf_code_query *query, 
       const float width = bounds->e * reach + bounds->n * query->error + query->weight * nf_slack(header) +
                           NF(cell_slack)(reach, query->slack_square, query->slack_linear, query->slack);
       hits[found] = (nf_code_hit){four[r], 0, keys[r], width};
-      // Negated, so that a bound that is NaN rules nothing out.
+      // The comparison is negated, so that a bound that is NaN rules nothing out.
       found += !(keys[r] + width < threshold);
     }
   }
   return found;
 }
 
-// The largest possible key of the rows of a cell with at most this `n`. By the triangle inequality a row is no nearer to the
-// query than the centroid's distance less the row's own distance from the centroid.
+// An upper bound of the keys of the rows of a cell with at most this `n`. By the triangle inequality a row is no nearer
+// to the query than the distance of the centroid from the query less that of the row from the centroid.
 NF_INLINE vf NF(most_of_cell)(const nf_code_query *query, vf term, vf reach, vf n, vf slack) {
   const vf rest = slack * NF(splat)(query->weight) +
                   reach * (reach * NF(splat)(query->slack_square) + NF(splat)(query->slack_linear)) +
                   NF(splat)(query->slack);
   if (!query->reach) return term + NF(splat)(query->norm) * n + rest;
   const vf near = NF(max)(reach - NF(splat)(0.5f) * n, NF(splat)(0.0f));
-  // 1e-6 exceeds the rounding error of this expression.
+  // The term with 1e-6 exceeds the rounding error of this expression.
   return (NF(splat)(1.01f) * rest + NF(splat)(1e-6f) * reach * reach) - near * near;
 }
 
@@ -70,14 +70,14 @@ static size_t NF(list_scan)(const nf_codes *codes, const nf_code_query *query, c
   const float reach = query->reach ? query->reach[cell] : query->norm, term = query->terms[cell];
   const float rest = query->weight * lists->slack[cell] + NF(cell_slack)(reach, query->slack_square, query->slack_linear, query->slack);
   const float step = 128.0f * query->step;
-  // A nibble h stands for 16·(h − 8) + 8.
+  // A nibble h stands for the value 16·(h − 8) + 8.
   const uint32_t middle = 120u * (uint32_t)query->upper_sum;
   size_t found = 0, group = first;
   for (; group < first + groups; group++) {
     const float n = lists->n[group];
     const vf most = NF(most_of_cell)(query, NF(splat)(term), NF(splat)(reach), NF(splat)(n),
                                      NF(splat)(lists->slack[cell]));
-    // Rows are in the order of falling n: those behind are no nearer.
+    // Rows come in order of decreasing n, so no later row reaches the threshold either.
     if (most[0] < threshold) break;
     const uint32_t *slots = lists->slots + group * NF_GROUP;
     float a[NF_GROUP], rough[NF_GROUP];
@@ -124,7 +124,8 @@ static size_t NF(list_scan)(const nf_codes *codes, const nf_code_query *query, c
   return found;
 }
 
-// Σ (lower − 8)² over the lower nibbles of a record; with `codes`, the upper ones go to their lane of a group.
+// Returns Σ (lower − 8)² over the lower nibbles of a record. Unless `codes` is NULL, the upper nibbles are written to
+// their lane of a group.
 static float NF(list_fill)(const nf_codes *nf, uint32_t slot, size_t dimension, size_t lane, uint8_t *codes) {
   const uint8_t *record = nf_record(nf, slot);
   int32_t squares = 0;
@@ -148,7 +149,8 @@ static float NF(list_fill)(const nf_codes *nf, uint32_t slot, size_t dimension, 
 // The number of rows whose products are compared with the queries' thresholds at once.
 #define NF_SELECTED 4
 
-// The bound of one row for some queries, from its products; `in` gets a bit for each query whose neighbour it may be.
+// Compares one row with some queries: those numbered from `first` on whose lanes in `in` are −1. Appends a hit for each
+// query whose neighbour the row may be, and returns how many there are.
 NF_INLINE size_t NF(select_of_row)(const nf_codes *codes, uint32_t slot, const int32_t *values, size_t first, vi in,
                                    const float *cells, const nf_tile_queries *queries, nf_code_hit *hits) {
   const nf_code_header *header = nf_header(codes, slot);
@@ -184,8 +186,8 @@ static size_t NF(code_select)(const nf_codes *codes, const uint32_t *slots, size
     e = fmaxf(e, nf_bounds(codes, slots[row])->e);
     n = fmaxf(n, nf_bounds(codes, slots[row])->n);
   }
-  // The least that a row's own part must be, even with the widest bounds of all. 1e-6 exceeds the rounding error of moving
-  // the other parts to this side.
+  // The least value that the row's own part of a key must have to reach the threshold, even with the widest bounds of
+  // all rows. The term with 1e-6 exceeds the rounding error of moving the other parts to this side.
   for (size_t j = 0; j < count; j++) {
     const float reach = queries->norms ? queries->norms[j] : cells[j];
     const float term = queries->norms ? cells[j] : -reach * reach;

@@ -1,6 +1,6 @@
-// Kernels of walks over the graph; part of template.h.
+// Kernels for walks over the graph; part of template.h.
 
-// Keys of NF_LANES records by all bits of their codes.
+// The keys of NF_LANES records, from all bits of their codes.
 NF_INLINE void NF(full_keys)(const nf_codes *codes, const nf_code_query *query, const uint32_t *slots, float *keys) {
   const uint8_t *records[NF_LANES];
   int32_t high[NF_LANES], low[NF_LANES];
@@ -14,7 +14,7 @@ NF_INLINE void NF(full_keys)(const nf_codes *codes, const nf_code_query *query, 
   }
   for (int r = 0; r < NF_LANES; r++) {
     const nf_code_header *header = nf_header(codes, slots[r]);
-    // The differences fit into 32 bits, so that computing modulo 2³² is exact.
+    // The differences fit in 32 bits, so computing modulo 2³² is exact.
     const float product =
         codes->planes == 1
             ? (float)(int32_t)((uint32_t)high[r] - 128u * (uint32_t)query->sum)
@@ -23,7 +23,8 @@ NF_INLINE void NF(full_keys)(const nf_codes *codes, const nf_code_query *query, 
   }
 }
 
-// The same from the upper plane alone; a nibble stands for the middle of the values that it can belong to.
+// The keys from the upper plane alone, where there are two. A nibble stands for the middle of the values that it may
+// belong to.
 NF_INLINE void NF(rough_keys)(const nf_codes *codes, const nf_code_query *query, const uint32_t *slots, float *keys) {
   if (codes->planes == 1) return NF(full_keys)(codes, query, slots, keys);
   const uint8_t *records[NF_LANES];
@@ -38,7 +39,7 @@ NF_INLINE void NF(rough_keys)(const nf_codes *codes, const nf_code_query *query,
   }
 }
 
-// Calls `function` for `count` slots, NF_LANES at a time; the last ones are filled up with the last slot.
+// Calls `function` for `count` slots, NF_LANES at a time; the last call is filled up with the last slot.
 #define NF_BY_LANES(function, slots, keys, count)                                  \
   do {                                                                             \
     size_t i = 0;                                                                  \
@@ -89,7 +90,7 @@ static size_t NF(code_neighbors)(const nf_codes *codes, const nf_code_query *que
 }
 
 #if NF_WIDTH == 16
-// pool_offer for a pool that fits into one vector: no branch depends on the place of a candidate.
+// pool_offer for a pool that fits in one vector, without branches that depend on the place of a candidate.
 NF_INLINE size_t NF(offer_few)(const nf_codes *codes, const uint32_t *slots, const float *keys, size_t count,
                                nf_pool *pool) {
   const __mmask16 room = (__mmask16)((1u << pool->room) - 1);
@@ -112,7 +113,7 @@ NF_INLINE size_t NF(offer_few)(const nf_codes *codes, const uint32_t *slots, con
         nf_prefetch(nf_list(codes, slots[i]), 4 * codes->list_stride);
       }
       const __m512 key = _mm512_set1_ps(keys[i]);
-      // Each place's neighbour to the left; to the left of the first there is one that no key exceeds, +∞ included.
+      // The key to the left of each place. To the left of the first place is +∞, which no key exceeds.
       const __m512 left = _mm512_castsi512_ps(
           _mm512_alignr_epi32(_mm512_castps_si512(best), _mm512_castps_si512(top), 15));
       const __mmask16 behind = _mm512_cmp_ps_mask(best, key, _CMP_LT_OQ);
@@ -130,7 +131,7 @@ NF_INLINE size_t NF(offer_few)(const nf_codes *codes, const uint32_t *slots, con
 }
 #endif
 
-// The pool of a walk holds slots by falling keys. Slots whose key is −∞ or NaN are not inserted.
+// The slots of a pool are in order of decreasing keys. Slots whose key is −∞ or NaN are not inserted.
 static size_t NF(pool_offer)(const nf_codes *codes, const uint32_t *slots, const float *keys, size_t count, nf_pool *pool) {
 #if NF_WIDTH == 16
   if (pool->room <= 16) return NF(offer_few)(codes, slots, keys, count, pool);
@@ -140,7 +141,8 @@ static size_t NF(pool_offer)(const nf_codes *codes, const uint32_t *slots, const
   for (size_t i = 0; i < count; i++) {
     const float key = keys[i];
     if (!(key > (size == pool->room ? pool->keys[size - 1] : -INFINITY))) continue;
-    // The number of keys that are at least as good: halving down to one vector, then all of it at once. Keys behind the end are −∞.
+    // Finds the place: the number of keys that are at least as good. Bisection narrows the search to one vector, which
+    // is then compared at once. Keys after the end are −∞.
     size_t place = 0, end = size;
     while (end - place > NF_WIDTH) {
       const size_t middle = place + (end - place) / 2;

@@ -1,4 +1,4 @@
-// The choice of a variant, made once.
+// The choice of a variant for this processor, and the sizes of scratch memory.
 #include <string.h>
 
 #include "ckernels.h"
@@ -52,13 +52,14 @@ const nf_kernels *nf_kernels_named(const char *name) {
 const nf_kernels *nf_kernels_active(void) { return &nf_kernels_baseline; }
 #endif
 
-// The chosen rows' codes, whole groups of them; all rows' codes; one row; their keys; what is known of each (prune.h).
+// The codes of the chosen rows, in whole groups; the codes of all rows; one row; the keys; and what is known of each
+// row (see prune.h).
 size_t nf_prune_scratch(size_t count, size_t dimension, size_t degree) {
   const size_t padded = (dimension + 63) / 64 * 64, room = degree + NF_LANES;
   return (room + count) * padded + 4 * padded + 8 * (count + NF_RANKS) + 12 * (count + room) + 64;
 }
 
-// Padded for the widest variant: keys transposed, and four rows of scores.
+// The transposed keys and four rows of scores, padded for the widest variant.
 size_t nf_attention_scratch(size_t length, size_t head_width) {
   const size_t padded = (length + 31) / 32 * 32;
   return (head_width + 4) * padded;

@@ -1,5 +1,5 @@
-// Lists of neighbours that are read while they change: every word is atomic, so a reader sees slots of the old list or of
-// the new one, never a slot that was in neither.
+// Lists of neighbours that are read while they change. Every word is atomic, so that a reader sees slots that have been
+// in the list, never anything else.
 #include "codes.h"
 
 size_t nf_list_read(const nf_codes *codes, size_t slot, uint32_t *out) {

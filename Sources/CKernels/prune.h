@@ -1,8 +1,9 @@
 // Robust pruning (Subramanya et al. 2019, "DiskANN", algorithm 2); part of template.h.
 //
-// Candidates are taken relative to the row whose neighbours are chosen, y = row − origin, and each y is rounded to bytes with
-// its own step. Whether one candidate covers another depends on ‖yᵢ − yⱼ‖² relative to ‖yᵢ‖². The rounding error, some
-// thousandths of ‖y‖, is therefore small at every scale: in tight clusters, in cones, among near-duplicates.
+// Each candidate is taken relative to the row whose neighbours are chosen, y = row − origin, and each y is rounded to
+// bytes with a step of its own. Whether one candidate covers another depends on ‖yᵢ − yⱼ‖² relative to ‖yᵢ‖². The
+// rounding error, a few thousandths of ‖y‖, is therefore small at every scale: in tight clusters, in narrow cones and
+// among near-duplicates.
 
 typedef struct NF(pruned) {
   float square, step;
@@ -11,10 +12,11 @@ typedef struct NF(pruned) {
 
 typedef float NF(four) __attribute__((vector_size(4 * NF_LANES)));
 
-// Writes round(y / step) to `codes`; returns the step, ‖y‖² and the sum of the codes.
+// Writes y = factor·row − origin_factor·origin, and round(y / step) to `codes`. Returns the step, ‖y‖² and the sum of
+// the codes.
 NF_INLINE NF(pruned) NF(prune_row)(const float *row, float factor, const float *origin, float origin_factor,
                                    size_t dimension, size_t padded, float *y, int8_t *codes) {
-  // Two sums, so that their additions can overlap. Without signs, floats are in the order of their bits.
+  // There are two sums, so that their additions can overlap. Floats without their signs are in the order of their bits.
   vf square = {}, square2 = {};
   vi largest = {}, largest2 = {};
   const vi magnitude = (vi){} + 0x7FFFFFFF;
@@ -91,8 +93,9 @@ NF_INLINE void NF(prune_products)(const uint8_t *rows, size_t stride, const int8
 
 typedef uint64_t NF(ranks) __attribute__((vector_size(8 * NF_RANKS)));
 
-// Sorts the numbers of rows by their keys, which are all different: the place of a row is the number of smaller keys. For
-// about a hundred rows this is faster than a sort with unpredictable branches. Behind the keys there is room for NF_RANKS more.
+// Sorts the numbers of rows by their keys, which must all be different: the place of a row is the number of smaller
+// keys. For about a hundred rows this is faster than a sort with unpredictable branches. `keys` must have room for
+// NF_RANKS more.
 NF_INLINE void NF(prune_sort)(uint32_t *order, size_t count, uint64_t *keys) {
   for (size_t r = 0; r < NF_RANKS; r++) keys[count + r] = UINT64_MAX;
   for (size_t i = 0; i < count; i += NF_RANKS) {
@@ -103,18 +106,19 @@ NF_INLINE void NF(prune_sort)(uint32_t *order, size_t count, uint64_t *keys) {
   }
 }
 
-// Rows that equal the origin cover each other, so that of a thousand copies only one would ever be in a list. So many of them
-// are therefore kept although they are covered, and different ones at every slot, so that the copies stay connected.
+// Rows that equal the origin cover each other, so that of a thousand copies only one would ever be in a list. NF_TWINS
+// of them are therefore kept although they are covered, and different ones for every slot, so that the copies stay
+// connected.
 #define NF_TWINS 8
 
-// A key that orders slots differently at every slot.
+// A hash of `a` that depends on `b`, so that every origin orders slots differently.
 NF_INLINE uint32_t NF(prune_mix)(uint32_t a, uint32_t b) {
   uint32_t x = (a ^ (b * 0x9E3779B9u)) * 0x85EBCA6Bu;
   x = (x ^ (x >> 15)) * 0xC2B2AE35u;
   return x ^ (x >> 13);
 }
 
-// Moves NF_TWINS of the first `twins` numbers to the front.
+// Moves NF_TWINS of the first `twins` numbers to the front: those whose slots have the smallest hashes.
 NF_INLINE void NF(prune_twins)(uint32_t *order, size_t twins, const uint32_t *slots, uint32_t origin) {
   for (size_t place = 0; place < NF_TWINS && place < twins; place++) {
     size_t best = place;
@@ -142,7 +146,7 @@ static size_t NF(prune)(const float *const *rows, const float *factors, const ui
   for (size_t i = 0; i < count; i++) {
     if (i + 2 < count) nf_prefetch(rows[i + 2], 4 * dimension);
     found[i] = NF(prune_row)(rows[i], factors[i], origin, origin_factor, dimension, padded, y, codes + i * padded);
-    // Squares are in the order of their bits; of equal ones the smaller slot comes first.
+    // Squares are in the order of their bits. Of equal squares, the smaller slot comes first.
     uint32_t bits;
     memcpy(&bits, &found[i].square, sizeof bits);
     keys[i] = (uint64_t)bits << 32 | slots[i];
@@ -151,7 +155,7 @@ static size_t NF(prune)(const float *const *rows, const float *factors, const ui
   NF(prune_sort)(order, count, keys);
   float length = 0;
   for (size_t i = 0; i < dimension; i++) length += origin[i] * origin[i];
-  // The squared distance that the rounding of rows and factors may leave between copies.
+  // The squared distance between copies that rounding rows and factors may leave.
   const float nothing = 1e-13f * origin_factor * origin_factor * length;
   size_t twins = 0;
   while (twins < count && found[order[twins]].square <= nothing) twins++;
@@ -170,7 +174,7 @@ static size_t NF(prune)(const float *const *rows, const float *factors, const ui
       memcpy(&step, steps + j, sizeof step);
       for (size_t r = 0; r < NF_LANES; r++) product[r] = (float)(products[r] - 128 * row.sum);
       product *= row.step * step;
-      // Places behind the last chosen row have the square +∞, which covers nothing.
+      // Places after the last chosen row have the square +∞, which covers nothing.
       covered = __builtin_reduce_or(alpha_squared * (row.square + square - 2.0f * product) <= row.square);
     }
     if (covered) continue;
@@ -178,7 +182,7 @@ static size_t NF(prune)(const float *const *rows, const float *factors, const ui
     for (size_t b = 0; b < padded; b++) target[b] = (uint8_t)codes[i * padded + b] ^ 0x80;
     squares[size] = row.square;
     steps[size] = row.step;
-    // Safe, since size ≤ place: the numbers up to `place` have been read.
+    // This overwrites only numbers that have been read, because size ≤ place.
     order[size++] = i;
   }
   return size;

@@ -1,4 +1,4 @@
-// Passes over one row of logits that is in cache; part of template.h.
+// Passes over one row of logits, which is in cache; part of template.h.
 
 static void NF(scale_row)(float *z, const float *column_scale, float scale, size_t count) {
   const vf scale_v = NF(splat)(scale);
@@ -21,7 +21,7 @@ static float NF(exponentiate_row)(float *z, size_t count, double *sum, double *w
   if (j > 0) top = NF(largest)(top_v);
   const size_t whole = j;
   for (; j < count; j++) top = z[j] > top ? z[j] : top;
-  // Below this exp is 0 in f32; the product with it must be 0 too, not 0·∞.
+  // Here exp gives 0 already. Differences are raised to this value, so that their products with exp are 0, and not 0·∞.
   const float floor_u = -100.0f;
   const vf top_all = NF(splat)(top), floor_v = NF(splat)(floor_u);
   vd sum_v = {}, weighted_v = {};
@@ -51,7 +51,8 @@ static float NF(exponentiate_row)(float *z, size_t count, double *sum, double *w
   return top;
 }
 
-// log(1 + u) for 0 ≤ u ≤ 1 as 2·artanh(u / (2 + u)): the series in s ≤ 1/3 ends below 1e-9.
+// log(1 + u) for 0 ≤ u ≤ 1, as 2·artanh(s) with s = u / (2 + u) ≤ 1/3; the first omitted term of the series is below
+// 1e-9.
 NF_INLINE vf NF(log1p_unit)(vf u) {
   vf s = u / (u + NF(splat)(2.0f)), q = s * s;
   vf p = NF(splat)(2.0f / 15.0f);
@@ -71,7 +72,7 @@ static void NF(sigmoid_row)(float *z, float bias, size_t count, double *loss, do
   size_t j = 0;
   for (; j + NF_WIDTH <= count; j += NF_WIDTH) {
     vf value = NF(load)(z + j), x = value + bias_v;
-    // e = exp(−|x|) never overflows: log(1 + exp x) = max(x, 0) + log(1 + e), σ(x) = (x ≥ 0 ? 1 : e) / (1 + e).
+    // e = exp(−|x|) does not overflow, and log(1 + exp x) = max(x, 0) + log(1 + e), σ(x) = (x ≥ 0 ? 1 : e) / (1 + e).
     vf magnitude = NF(max)(x, -x), e = NF(exp)(-magnitude);
     vi positive = x >= zero;
     vf numerator = (vf)(((vi)one & positive) | ((vi)e & ~positive));

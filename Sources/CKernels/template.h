@@ -1,6 +1,7 @@
-// One implementation of every kernel over vectors of NF_WIDTH floats. A variant's file defines NF_WIDTH, NF_VARIANT (the
-// suffix) and the target attribute, and includes this. Vector extensions of the compiler stand in for intrinsics, so the
-// same text becomes SSE2, AVX2, AVX-512 or NEON code.
+// One implementation of every kernel, for vectors of NF_WIDTH floats. The file of a variant defines NF_WIDTH,
+// NF_VARIANT (the suffix of all names), NF_NAME and the target attribute, and includes this. Vector extensions of the
+// compiler are used instead of intrinsics where they suffice, so that the same text becomes SSE2, AVX2, AVX-512 or NEON
+// code.
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -10,10 +11,11 @@
 #define NF_JOIN2(a, b) a##_##b
 #define NF_JOIN(a, b) NF_JOIN2(a, b)
 #define NF(name) NF_JOIN(name, NF_VARIANT)
+// The most terms that a lane adds up in f32 before the sum goes on in f64.
 #define NF_RUN 16
 #define NF_INLINE static inline __attribute__((always_inline))
 
-// Unaligned, may alias: rows start anywhere in a client's batch.
+// `vfu` is unaligned and may alias, because rows start anywhere in a client's batch.
 typedef float NF(vf) __attribute__((vector_size(4 * NF_WIDTH)));
 typedef int32_t NF(vi) __attribute__((vector_size(4 * NF_WIDTH)));
 typedef int8_t NF(bytes) __attribute__((vector_size(NF_WIDTH)));
@@ -29,14 +31,14 @@ NF_INLINE vf NF(load)(const float *p) { return *(const vfu *)p; }
 NF_INLINE void NF(store)(float *p, vf v) { *(vfu *)p = v; }
 NF_INLINE vf NF(splat)(float x) { return x - (vf){}; }
 #ifdef NF_NO_FMA
-// Without the instruction the builtin would call a library function for every lane.
+// Without the instruction, the builtin calls a library function for every lane.
 NF_INLINE vf NF(fma)(vf a, vf b, vf c) { return a * b + c; }
 #else
 NF_INLINE vf NF(fma)(vf a, vf b, vf c) { return __builtin_elementwise_fma(a, b, c); }
 #endif
 NF_INLINE vf NF(max)(vf a, vf b) { return __builtin_elementwise_max(a, b); }
 
-// A bit for every lane that is −1.
+// A bit for every lane that is −1; the others must be 0.
 NF_INLINE uint32_t NF(bits)(vi in) {
 #if NF_WIDTH == 16
   return _mm512_movepi32_mask((__m512i)in);
@@ -49,7 +51,7 @@ NF_INLINE uint32_t NF(bits)(vi in) {
 #endif
 }
 
-// Fixed trees, so that a sum's bits depend on the values alone.
+// The order of additions is fixed, so that the bits of a sum depend on the values alone.
 NF_INLINE float NF(sum)(vf v) {
   float lane[NF_WIDTH];
   memcpy(lane, &v, sizeof v);
@@ -58,7 +60,7 @@ NF_INLINE float NF(sum)(vf v) {
   return lane[0];
 }
 
-// By pointer: vectors wider than the target's registers have no stable calling convention.
+// The vector is passed by pointer, because vectors wider than the target's registers have no stable calling convention.
 NF_INLINE double NF(sum_f64)(const vd *v) {
   double lane[NF_WIDTH];
   memcpy(lane, v, sizeof *v);
@@ -75,16 +77,16 @@ NF_INLINE float NF(largest)(vf v) {
   return lane[0];
 }
 
-// exp(x) for x ≤ 0 to 2 ulp: x = n·ln 2 + r with |r| ≤ ln 2 / 2, then a polynomial of degree 7 in r (Taylor: the next term
-// is below 2⁻²⁷) times 2ⁿ. Results below the smallest normal number become 0.
+// exp(x) for x ≤ 0, to 2 ulp: x = n·ln 2 + r with |r| ≤ ln 2 / 2, then 2ⁿ times a Taylor polynomial of degree 7 in r,
+// whose next term is below 2⁻²⁷. For x ≤ −87, where results come near the smallest normal number, the result is 0.
 NF_INLINE vf NF(exp)(vf x) {
   const vf floor_x = NF(splat)(-87.0f);
   vi keep = x > floor_x;
   x = NF(max)(x, floor_x);
-  const vf magic = NF(splat)(12582912.0f);  // 1.5·2²³: adding it rounds to an integer in the low bits
+  const vf magic = NF(splat)(12582912.0f);  // 1.5·2²³: adding it rounds to an integer, in the low bits
   vf shifted = NF(fma)(x, NF(splat)(1.44269504088896341f), magic);
   vf n = shifted - magic;
-  vf r = NF(fma)(n, NF(splat)(-0.693359375f), x);  // ln 2 in two parts, the first exact in 9 bits
+  vf r = NF(fma)(n, NF(splat)(-0.693359375f), x);  // ln 2 in two parts, of which the first has 9 bits
   r = NF(fma)(n, NF(splat)(2.12194440e-4f), r);
   vf p = NF(splat)(1.0f / 5040.0f);
   p = NF(fma)(p, r, NF(splat)(1.0f / 720.0f));
@@ -118,7 +120,7 @@ static double NF(dot_f64)(const float *a, const float *b, size_t count) { return
 static void NF(log_sum_exp_update)(const float *products, const float *column_scale, float scale, size_t count,
                                    double *running_max, double *running_sum) {
   if (count == 0) return;
-  // f32 is enough inside one piece: its terms are relative to the piece's own maximum.
+  // f32 is enough within a piece, because its terms are relative to the largest value of the piece.
   float top = -FLT_MAX;
   vf top_v = NF(splat)(-FLT_MAX);
   const vf scale_v = NF(splat)(scale);
@@ -138,7 +140,7 @@ static void NF(log_sum_exp_update)(const float *products, const float *column_sc
   vf top_all = NF(splat)(top);
   vd sum_v = {};
   for (i = 0; i < whole;) {
-    // A lane adds at most NF_RUN terms ≤ 1 in f32 before it goes on in f64.
+    // A lane adds at most NF_RUN terms, each at most 1, in f32 before the sum goes on in f64.
     const size_t end = whole - i > NF_RUN * NF_WIDTH ? i + NF_RUN * NF_WIDTH : whole;
     vf run = {};
     for (; i < end; i += NF_WIDTH) {
@@ -182,7 +184,7 @@ static void NF(layer_norm)(const float *x, const float *residual, const float *g
       sum += o[i];
     }
     float mean = (NF(sum)(sum_v) + sum) / (float)width;
-    // The variance from centred values: no cancellation when the mean is large.
+    // The variance is computed from centred values, so that nothing is cancelled when the mean is large.
     vf square_v = {};
     float square = 0;
     vf mean_v = NF(splat)(mean);

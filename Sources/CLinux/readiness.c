@@ -52,7 +52,7 @@ int clinux_eventfd(void) {
 void clinux_eventfd_signal(int descriptor) {
   uint64_t one = 1;
   int saved = errno;
-  // Fails only when the counter is full, and then the reader is awake already.
+  // This fails only when the counter is full, and then the descriptor is readable already.
   ssize_t written = write(descriptor, &one, sizeof one);
   (void)written;
   errno = saved;

@@ -1,4 +1,4 @@
-// Products of stored codes (unsigned bytes) with a batch of queries (signed bytes), in 32-bit integers: exact.
+// Products of stored codes (unsigned bytes) with a batch of queries (signed bytes), which are exact in 32-bit integers.
 #include <memory>
 
 #include "shared.hpp"

@@ -11,8 +11,8 @@ using nearfar::stream;
 
 namespace {
 
-// Rows go through in tiles of 64 and a tail rounded up to 8: eight shapes cover every batch, and at 8 rows the product
-// already runs within a tenth of its peak.
+// Rows are multiplied in tiles of 64, and the rest is rounded up to a multiple of 8, so that eight shapes serve every
+// batch. At 8 rows the product already runs within a tenth of its peak.
 constexpr int64_t kTile = 64;
 constexpr int64_t kStep = 8;
 
@@ -33,7 +33,7 @@ struct nf_linear {
   int64_t inputs = 0, outputs = 0;
   memory packed, bias;
   bool has_bias = false;
-  // One product for each row count that is a multiple of kStep up to kTile; the packed weights serve them all.
+  // One product for each number of rows that is a multiple of kStep, up to kTile. All use the same packed weights.
   std::vector<dnnl::matmul> products;
   std::vector<dnnl::matmul::primitive_desc> descriptions;
 

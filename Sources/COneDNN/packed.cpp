@@ -1,4 +1,5 @@
-// Products against rows that are used many times: they are repacked once, tile by tile, into the library's own layout.
+// Products with rows that are used many times and are therefore repacked once, tile by tile, into the library's own
+// layout.
 #include <memory>
 #include <unordered_map>
 #include <vector>

@@ -1,4 +1,4 @@
-// Products of matrices that are used once or a few times: no repacking.
+// Products of matrices that are used once or a few times, and are therefore not repacked.
 #include "shared.hpp"
 
 extern "C" {

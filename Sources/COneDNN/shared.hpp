@@ -1,4 +1,4 @@
-// What the shims share: one engine, a stream and a scratchpad for each thread.
+// What the files of this target share: one engine, and a stream and a scratchpad for each thread.
 #ifndef NEARFAR_ONEDNN_SHARED_HPP
 #define NEARFAR_ONEDNN_SHARED_HPP
 
@@ -11,19 +11,20 @@ namespace nearfar {
 dnnl::engine &engine();
 dnnl::stream &stream();
 
-// Every call begins with this. Debian's oneDNN runs on OpenMP, whose thread count is a setting of each calling thread.
+// Makes the library run on the calling thread alone; every call begins with this. Debian's oneDNN uses OpenMP, whose
+// number of threads is a setting of each calling thread.
 void stay_on_this_thread();
 
-// Throws what a test has asked for with nf_fail_next.
+// Throws the failure that a test has asked for with nf_fail_next.
 void fail_if_asked();
 
-// This thread's scratch memory; the library's own is not safe for one primitive on several threads.
+// Scratch memory of this thread. The library's own is not safe when one primitive runs on several threads.
 dnnl::memory scratchpad(const dnnl::memory::desc &needed);
 
-// The status of the exception that is being handled; to be called from a handler.
+// The status of the exception that is being handled. To be called from a handler only.
 int status_of_failure() noexcept;
 
-// left·right (+ bias), with what follows it; `bias` may be empty.
+// Describes the product left·right (+ bias), followed by the operations `then`; `bias` may be empty.
 dnnl::matmul::primitive_desc describe_product(const dnnl::memory::desc &left, const dnnl::memory::desc &right,
                                               const dnnl::memory::desc &bias, const dnnl::memory::desc &out,
                                               const dnnl::post_ops &then);

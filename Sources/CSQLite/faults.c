@@ -4,7 +4,7 @@
 #include <stdatomic.h>
 #include <string.h>
 
-// The beginning of an opened file; the default file system's own file follows it in the same block.
+// An open file. The default file system's own file follows it in the same block of memory.
 typedef struct {
   sqlite3_file base;
   sqlite3_file *real;
@@ -20,7 +20,7 @@ static atomic_long reads_seen;
 static atomic_long read_failing;
 static atomic_int read_code;
 
-// SQLITE_OK, or the error with which this write is to fail.
+// Counts a write, flush or truncation. Returns SQLITE_OK, or the error with which it is to fail.
 static int strike(void) {
   long number = atomic_fetch_add(&seen, 1) + 1;
   long nth = atomic_load(&failing);
@@ -41,7 +41,7 @@ static int f_read(sqlite3_file *f, void *to, int n, sqlite3_int64 at) {
   return methods(f)->xRead(real(f), to, n, at);
 }
 
-// The first half is written, because a write that fails may have done something.
+// A failing write still writes its first half, because a real one may have written something as well.
 static int f_write(sqlite3_file *f, const void *from, int n, sqlite3_int64 at) {
   int code = strike();
   if (code == SQLITE_OK) return methods(f)->xWrite(real(f), from, n, at);
@@ -75,7 +75,7 @@ static int f_shm_lock(sqlite3_file *f, int offset, int n, int flags) {
 static void f_shm_barrier(sqlite3_file *f) { methods(f)->xShmBarrier(real(f)); }
 static int f_shm_unmap(sqlite3_file *f, int deletes) { return methods(f)->xShmUnmap(real(f), deletes); }
 
-// Version 2 has no mapped reads, which would bypass these functions.
+// Version 2 has no memory-mapped reads, which would bypass these functions.
 static const sqlite3_io_methods faulty_methods = {
     2,         f_close,   f_read,    f_write,    f_truncate, f_sync,        f_size,     f_lock, f_unlock, f_reserved,
     f_control, f_sector,  f_device,  f_shm_map,  f_shm_lock, f_shm_barrier, f_shm_unmap, 0,      0,
@@ -87,7 +87,7 @@ static int f_open(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *file, i
   opened->real = (sqlite3_file *)(opened + 1);
   memset(opened->real, 0, (size_t)system_vfs->szOsFile);
   int code = system_vfs->xOpen(system_vfs, name, opened->real, flags, out);
-  // SQLite calls xClose only if there are methods.
+  // SQLite calls xClose only when there are methods.
   opened->base.pMethods = opened->real->pMethods ? &faulty_methods : 0;
   return code;
 }
@@ -97,7 +97,7 @@ int nf_faults_register(void) {
   sqlite3_vfs *found = sqlite3_vfs_find(0);
   if (!found) return SQLITE_ERROR;
   system_vfs = found;
-  // Functions that are not wrapped stay the default file system's own, which use only what is copied here.
+  // The functions that are not replaced stay those of the default file system, and use only what is copied here.
   faulty = *found;
   faulty.zName = "nearfar-faults";
   faulty.szOsFile = (int)sizeof(Faulty) + found->szOsFile;

@@ -1,5 +1,5 @@
-// simdjson's DOM says that a text is wrong, not where. This reader (RFC 8259, one pass, no recursion) runs on a
-// refused text only, and names the first fault and its byte.
+// simdjson reports that a text is invalid, but not where. This reader (RFC 8259, one pass, no recursion) runs only on a
+// text that has been rejected, and finds the first fault and its offset.
 
 #include <charconv>
 #include <cmath>
@@ -46,7 +46,7 @@ struct Reader {
     }
     if (peek() == '.') {
       at++;
-      if (!digits()) return fail("a number needs a digit after its point", at);
+      if (!digits()) return fail("a number needs a digit after its decimal point", at);
     }
     if (peek() == 'e' || peek() == 'E') {
       at++;
@@ -57,14 +57,14 @@ struct Reader {
     const char *last = reinterpret_cast<const char *>(text + at);
     double value = 0;
     if (std::from_chars(first, last, value).ec == std::errc::result_out_of_range) {
-      // Out of range is also a number too close to zero, which is fine; strtod tells the two apart.
+      // from_chars also reports numbers too close to zero as out of range. These are valid; strtod tells the two apart.
       if (std::isinf(std::strtod(std::string(first, last).c_str(), nullptr)))
         return fail("a number is beyond the range of a double", start);
     }
     return true;
   }
 
-  /// The four hex digits after \u, or -1.
+  /// The value of the four hex digits after \u, or -1 when they are not there.
   int hex4() {
     int value = 0;
     for (int i = 0; i < 4; i++, at++) {
@@ -87,17 +87,17 @@ struct Reader {
     }
     int unit = hex4();
     if (unit < 0) return fail("\\u needs four hex digits", start);
-    if (unit >= 0xDC00 && unit <= 0xDFFF) return fail("a low surrogate stands without a high one before it", start);
+    if (unit >= 0xDC00 && unit <= 0xDFFF) return fail("a low surrogate has no high surrogate before it", start);
     if (unit < 0xD800 || unit > 0xDBFF) return true;
     if (peek() == '\\' && at + 1 < length && text[at + 1] == 'u') {
       at += 2;
       int low = hex4();
       if (low >= 0xDC00 && low <= 0xDFFF) return true;
     }
-    return fail("a high surrogate stands without a low one after it", start);
+    return fail("a high surrogate has no low surrogate after it", start);
   }
 
-  /// One UTF-8 sequence of two to four bytes (RFC 3629).
+  /// Reads one UTF-8 sequence of two to four bytes (RFC 3629).
   bool scalar() {
     uint8_t lead = text[at];
     size_t more = lead < 0xE0 ? 1 : lead < 0xF0 ? 2 : 3;
@@ -174,7 +174,7 @@ struct Reader {
       } else {
         return fail(c < 0 ? "the text ends early" : "a value is missing here", at);
       }
-      // A value stands complete (or a container is about to close): what may follow?
+      // A value is complete, or the container that was just opened is empty: what may follow?
       for (;;) {
         skip_space();
         c = peek();

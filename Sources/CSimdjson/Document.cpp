@@ -1,4 +1,4 @@
-// Parsing into the tape, and the look-ups on it.
+// Parsing into the tape, and reading from it.
 
 #include <charconv>
 #include <cstdio>
@@ -12,15 +12,16 @@ namespace {
 using simdjson::error_code;
 
 error_code parse_into(csj_document *document, const uint8_t *text, size_t length, size_t max_depth) {
-  // A parser per document: it can go when the tape is filled, and with it 4 bytes for each byte of text.
+  // A new parser for each document: its index of the text, 4 bytes for each byte of text, is freed as soon as the tape
+  // is filled.
   simdjson::dom::parser parser;
-  // simdjson counts the root and leaves empty containers out; csj_check_tape holds the exact limit.
+  // simdjson counts the root as a level and does not count empty containers; csj_check_tape enforces the exact limit.
   error_code error = parser.allocate(length, max_depth + 1);
   if (error) return error;
   return parser.parse_into_document(document->document, text, length, /*realloc_if_needed=*/false).error();
 }
 
-/// An integer literal that neither int64_t nor uint64_t holds.
+/// Whether an integer literal fits in neither int64_t nor uint64_t.
 bool is_beyond_64_bits(const uint8_t *first, const uint8_t *last) {
   const char *begin = reinterpret_cast<const char *>(first), *end = reinterpret_cast<const char *>(last);
   int64_t whole;
@@ -28,8 +29,8 @@ bool is_beyond_64_bits(const uint8_t *first, const uint8_t *last) {
   return std::from_chars(begin, end, whole).ec != std::errc() && std::from_chars(begin, end, natural).ec != std::errc();
 }
 
-/// simdjson refuses integer literals beyond 64 bits, which JSON allows. With an exponent behind them they are read
-/// as doubles, so each of them gets an `e0` in a copy of the text.
+/// simdjson rejects integer literals beyond 64 bits, which JSON allows, but reads numbers with an exponent as doubles.
+/// This copies the text and appends `e0` to each such literal.
 std::vector<uint8_t> with_exponents(const uint8_t *text, size_t length) {
   std::vector<uint8_t> copy;
   copy.reserve(length + length / 8 + simdjson::SIMDJSON_PADDING);

@@ -1,4 +1,4 @@
-// Numbers and strings on their way out.
+// Writing of numbers and strings.
 
 #include <charconv>
 #include <cmath>
@@ -7,7 +7,8 @@
 
 namespace {
 
-/// to_chars spells the negative zero "-0", which reads back as the integer 0.
+/// Writes the shortest number that reads back as the same value. to_chars writes the negative zero as "-0", which reads
+/// back as the integer 0, so ".0" is appended to it.
 template <typename Number>
 char *write(char *first, char *last, Number value) {
   char *end = std::to_chars(first, last, value).ptr;
@@ -60,7 +61,8 @@ size_t csj_write_number_at(const csj_document *document, size_t at, uint8_t *out
 size_t csj_plain_prefix(const uint8_t *text, size_t length) {
   constexpr uint64_t ones = 0x0101010101010101, tops = 0x8080808080808080;
   size_t at = 0;
-  // Eight bytes at a time: a byte below 0x20, or one that a XOR turns to zero, borrows into its top bit.
+  // Eight bytes at a time. A byte sets its top bit in `special` when it is below 0x20, or when XOR with the character
+  // looked for makes it zero, because the subtraction then borrows.
   for (; length - at >= 8; at += 8) {
     uint64_t word;
     std::memcpy(&word, text + at, sizeof word);

@@ -1,8 +1,8 @@
-// simdjson's tape (its documented layout, doc/tape.md): one 64-bit word per token, the kind in the top byte.
+// simdjson's tape, in its documented layout (doc/tape.md): one 64-bit word per token, with the kind in the top byte.
 //
 //   [ {   payload = position one past the matching bracket (32 bits) and the number of entries (24 bits, saturated)
 //   "     payload = offset into the string buffer: u32 length, bytes, NUL
-//   l u d the next word is the int64, uint64 or double;  t f n stand alone
+//   l u d the next word is the int64, uint64 or double;  t f n have no payload
 
 #pragma once
 
@@ -65,9 +65,10 @@ struct csj_document {
   }
 };
 
-/// Looks for a repeated key and for nesting beyond `max_depth`; false with `failure` filled when it finds one.
+/// Checks for repeated keys and for nesting beyond `max_depth`. Returns false and fills `failure` when it finds either.
 bool csj_check_tape(const csj_document &document, const uint8_t *text, size_t length, size_t max_depth,
                     csj_failure *failure);
 
-/// Says what is wrong with a text that simdjson refused. Fills `failure` always.
+/// Finds what is wrong with a text that has been rejected, and fills `failure`. `fallback` is the message when this
+/// finds no fault.
 void csj_diagnose(const uint8_t *text, size_t length, size_t max_depth, const char *fallback, csj_failure *failure);

@@ -1,4 +1,4 @@
-// What simdjson does not check: repeated keys, and the exact depth of nesting.
+// Checks that simdjson does not make: repeated keys, and the exact depth of nesting.
 
 #include <algorithm>
 #include <cstdio>
@@ -18,14 +18,14 @@ bool same_text(const Key &a, const Key &b) {
   return a.length == b.length && std::memcmp(a.bytes, b.bytes, a.length) == 0;
 }
 
-/// Ordered by length first, so that most comparisons never look at the text.
+/// Orders keys by length first, so that most comparisons do not read the text.
 bool precedes(const Key &a, const Key &b) {
   if (a.length != b.length) return a.length < b.length;
   int order = std::memcmp(a.bytes, b.bytes, a.length);
   return order != 0 ? order < 0 : a.at < b.at;
 }
 
-/// Position of a key that stands in `keys` before, or 0.
+/// The position of the first key that repeats an earlier one; 0 when all keys differ.
 size_t repeated(std::vector<Key> &keys) {
   constexpr size_t few = 12;
   if (keys.size() <= few) {
@@ -41,7 +41,8 @@ size_t repeated(std::vector<Key> &keys) {
   return first;
 }
 
-/// The tape holds strings in the order of the text, so the n-th string there is the n-th literal here.
+/// The offset in the text of the string at position `at`. The tape holds strings in the order of the text, so that the
+/// n-th string of the tape is the n-th string literal of the text.
 size_t offset_of_string(const csj_document &document, size_t at, const uint8_t *text, size_t length) {
   size_t before = 0;
   for (size_t i = csj_root(); i < at; i += document.is_container(i) ? 1 : document.after(i) - i)
@@ -61,7 +62,7 @@ bool csj_check_tape(const csj_document &document, const uint8_t *text, size_t le
                     csj_failure *failure) {
   std::vector<Key> keys;
   size_t depth = 0;
-  // One pass over the tape; an object's own keys are visited once more when it opens.
+  // One pass over the tape; the keys of an object are collected when it opens.
   for (size_t at = csj_root(), end = static_cast<uint32_t>(document.word(0)); at < end;) {
     char type = document.type(at);
     if (type == ']' || type == '}') depth--;
@@ -81,7 +82,7 @@ bool csj_check_tape(const csj_document &document, const uint8_t *text, size_t le
       if (size_t twice = repeated(keys)) {
         size_t size;
         const uint8_t *name = document.string(twice, &size);
-        // Cut on a character's edge: the message is UTF-8 too.
+        // The key is cut between two characters, because the message is UTF-8 as well.
         size_t shown = std::min<size_t>(size, 64);
         while (shown < size && shown > 0 && (name[shown] & 0xC0) == 0x80) shown--;
         std::snprintf(failure->message, sizeof failure->message, "the key \"%.*s\"%s stands twice in one object",

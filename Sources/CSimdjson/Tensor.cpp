@@ -1,4 +1,4 @@
-// Nested arrays of numbers to one flat buffer.
+// Copies nested arrays of numbers to one flat buffer.
 
 #include <cmath>
 #include <limits>
@@ -8,7 +8,7 @@
 namespace {
 
 csj_tensor_reason misplaced(const csj_document &document, size_t at) {
-  // A container where a number belongs, or the reverse, is a matter of depth; anything else is no number at all.
+  // An array where a number belongs, or the reverse, is a matter of depth; anything else is not a number at all.
   return document.type(at) == '[' || document.is_number(at) ? CSJ_TENSOR_MIXED_DEPTH : CSJ_TENSOR_NOT_A_NUMBER;
 }
 
@@ -24,11 +24,11 @@ struct Fill {
     return false;
   }
 
-  /// One innermost array: [n] numbers.
+  /// Reads an innermost array, which has shape[axis] numbers.
   bool row(size_t at, size_t axis) {
     const uint64_t *tape = document.document.tape.get();
     for (size_t i = 0, child = at + 1, n = tensor.shape[axis]; i < n; i++, child += 2) {
-      // Written only while all entries are numbers, so a stride of two words holds.
+      // All entries before this one are numbers, which take two words of the tape each.
       uint64_t bits = tape[child + 1];
       double value;
       switch (static_cast<char>(tape[child] >> 56)) {
@@ -56,7 +56,7 @@ struct Fill {
     return true;
   }
 
-  /// The value at index path `path[0 ..< axis]`, which should be an array.
+  /// Reads the value at the index path `path[0 ..< axis]`, which must be an array.
   bool value(size_t at, size_t axis) {
     if (document.type(at) != '[') return fail(misplaced(document, at), axis);
     size_t found = document.count(at);
@@ -79,7 +79,8 @@ struct Fill {
 csj_tensor csj_tensor_shape(const csj_document *document, size_t at, size_t max_rank) {
   csj_tensor tensor{};
   tensor.max_rank = max_rank < CSJ_MAX_RANK ? max_rank : CSJ_MAX_RANK;
-  // Each number takes two words, so this bounds what a lying shape can make us allocate.
+  // Each number takes two words of the tape. This bounds the allocation when the first entries suggest a larger shape
+  // than the array has.
   tensor.capacity = (document->after(at) - at) / 2;
   size_t product = 1;
   size_t first = at;

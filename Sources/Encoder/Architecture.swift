@@ -2,27 +2,31 @@ import JSON
 import Safetensors
 import SimilarityCore
 
-/// A family of text encoders: token ids in, one hidden state for each token out.
+/// A text encoder without its pooling: it turns token ids into one hidden state for each token.
 package protocol Architecture: Sendable {
-  /// Values of a hidden state.
+  /// The number of values of a hidden state.
   var hiddenSize: Int { get }
-  /// Token ids are below this.
+  /// The number of token ids; all ids are below it.
   var vocabularySize: Int { get }
-  /// Most tokens of a sequence.
+  /// The most tokens of a sequence.
   var longestSequence: Int { get }
 
-  /// Runs the forward pass and calls `read` once with the last hidden states, [tokens, hiddenSize], the sequences packed one
-  /// after another without padding. The pointer is valid during that call.
+  /// Runs the forward pass and calls `read` once with the last hidden states, [tokens, hiddenSize]: all sequences one
+  /// after another, without padding. The pointer is valid during that call.
   ///
-  /// - Parameter sequences: token ids, each sequence non-empty and no longer than ``longestSequence``, ids in the vocabulary.
+  /// - Parameter sequences: token ids. No sequence is empty or longer than ``longestSequence``, and all ids are below
+  ///   ``vocabularySize``.
+  /// - Returns: what `read` returned.
+  /// - Throws: ``EncodingFailure`` when the matrix library fails or there is not enough memory.
   func forward(_ sequences: [[Int32]], _ read: (UnsafePointer<Float>) -> Matrix) throws(EncodingFailure) -> Matrix
 }
 
-/// The families that can be loaded, by `model_type` in `config.json`. A new family is a case here and a file of its own.
+/// The families of encoders that can be loaded, by `model_type` in `config.json`. A new family is a new case here, and
+/// a file of its own.
 enum Family: String, CaseIterable {
   case bert
 
-  /// A family with the settings that its part of config.json holds.
+  /// A family, with its settings from config.json.
   enum Description {
     case bert(BERTConfiguration)
 
@@ -32,7 +36,7 @@ enum Family: String, CaseIterable {
       }
     }
 
-    /// Most tokens of a sequence.
+    /// The most tokens of a sequence.
     var longestSequence: Int {
       switch self {
       case .bert(let configuration): configuration.maxPositions
@@ -47,6 +51,8 @@ enum Family: String, CaseIterable {
   }
 
   /// Reads `config.json`.
+  ///
+  /// - Throws: ``FieldError`` naming the key that is missing, malformed or not supported.
   static func description(_ file: JSONField) throws(FieldError) -> Description {
     let type = try file.required("model_type")
     switch Family(rawValue: try type.string(oneOf: allCases.map(\.rawValue))) {

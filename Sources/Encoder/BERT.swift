@@ -3,10 +3,10 @@ import JSON
 import Safetensors
 import SimilarityCore
 
-/// The BERT forward pass over sequences packed one after another, without padding.
+/// The forward pass of BERT (Devlin et al. 2018, arXiv 1810.04805) over sequences one after another, without padding.
 ///
-/// Every step works on rows or on one sequence, never across sequences: a text's vector has the same bytes alone and in
-/// any batch.
+/// Every step works on rows or on one sequence, never across sequences, so that the vector of a text has the same bytes
+/// alone and in any batch.
 final class BERT: Architecture {
   private let configuration: BERTConfiguration
   private let weights: BERTWeights
@@ -46,7 +46,7 @@ final class BERT: Architecture {
     }
   }
 
-  /// LayerNorm(word + type + position).
+  /// hidden = LayerNorm(word + type + position).
   private func embed(_ sequences: [[Int32]], _ workspace: Workspace) {
     let width = configuration.hiddenSize
     weights.positions.withUnsafeBufferPointer { positions in
@@ -55,7 +55,7 @@ final class BERT: Architecture {
         var target = workspace.hidden
         for sequence in sequences {
           for (position, id) in sequence.enumerated() {
-            // SAFETY: ids and lengths were checked against the tables before the pass.
+            // SAFETY: the caller has checked ids and lengths against the sizes of the tables.
             kernels.layerNorm(
               weights.words.row(id), residual: first + position * width, gamma: gamma, beta: beta,
               epsilon: configuration.layerNormEpsilon, rows: 1, into: target)
@@ -85,7 +85,8 @@ final class BERT: Architecture {
     normalize(workspace.projected, rows: tokens, residual: workspace.hidden, layer.attentionNorm)
   }
 
-  /// hidden = LayerNorm(hidden + W₂·activation(W₁·hidden)), tile by tile so that activations stay in cache.
+  /// hidden = LayerNorm(hidden + W₂·activation(W₁·hidden)), one tile of rows at a time, so that activations stay in
+  /// cache.
   private func feedForward(_ tokens: Int, _ layer: BERTLayer, _ workspace: Workspace) throws(EncodingFailure) {
     let width = configuration.hiddenSize
     for start in stride(from: 0, to: tokens, by: Workspace.rowsPerTile) {

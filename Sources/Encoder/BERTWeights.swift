@@ -2,12 +2,12 @@ import COneDNN
 import JSON
 import Safetensors
 
-/// `config.json` of a BERT encoder (Devlin et al. 2018, arXiv 1810.04805): names as in the file.
+/// The settings of a BERT encoder (Devlin et al. 2018, arXiv 1810.04805) in `config.json`.
 struct BERTConfiguration: Sendable, Equatable {
   enum Activation: String, Sendable, CaseIterable {
-    /// x·Φ(x).
+    /// x·Φ(x), where Φ is the distribution function of the standard normal distribution.
     case gelu
-    /// The tanh approximation of it.
+    /// The approximation of it by tanh, as is `gelu_pytorch_tanh`.
     case geluNew = "gelu_new"
     case geluTanh = "gelu_pytorch_tanh"
     case relu
@@ -20,11 +20,14 @@ struct BERTConfiguration: Sendable, Equatable {
   let activation: Activation
   let layerNormEpsilon: Float
   let vocabularySize: Int
-  /// Rows of the position table.
+  /// The number of rows of the position table, which is the most tokens of a sequence.
   let maxPositions: Int
 
+  /// The number of values of one attention head.
   var headWidth: Int { hiddenSize / attentionHeads }
 
+  /// Reads `config.json`.
+  ///
   /// - Throws: ``FieldError`` naming the key that is missing, malformed or not supported.
   init(_ file: JSONField) throws(FieldError) {
     _ = try file.optional("position_embedding_type")?.string(oneOf: ["absolute"])
@@ -47,7 +50,7 @@ struct BERTConfiguration: Sendable, Equatable {
     }
   }
 
-  /// A size, bounded so that no product of two overflows.
+  /// Reads a size. The bound ensures that no product of two sizes overflows.
   private static func size(_ key: String, in file: JSONField) throws(FieldError) -> Int {
     try file.required(key).integer(in: 1...1 << 24)
   }
@@ -63,9 +66,9 @@ extension BERTConfiguration.Activation {
   }
 }
 
-/// One transformer layer (Devlin et al. 2018; post-norm, as in Vaswani et al. 2017).
+/// The weights of one transformer layer (Devlin et al. 2018; LayerNorm after each block, as in Vaswani et al. 2017).
 struct BERTLayer: Sendable {
-  /// Queries, keys and values in one product: [hidden → 3·hidden].
+  /// The projections to queries, keys and values as one layer: [hidden → 3·hidden].
   let queryKeyValue: Linear
   let attentionOutput: Linear
   let attentionNorm: NormWeights
@@ -76,13 +79,14 @@ struct BERTLayer: Sendable {
 
 /// All weights of a BERT encoder, read from memory-mapped safetensors.
 struct BERTWeights: Sendable {
-  /// [vocabulary, hidden], read where the file is mapped.
+  /// [vocabulary, hidden], the word vectors; used where the file is mapped when it holds f32.
   let words: WordTable
-  /// [positions, hidden]: the position's vector plus that of token type 0, which every token of a single text has.
+  /// [positions, hidden]: the vector of the position plus that of token type 0, which all tokens of a single text have.
   let positions: [Float]
   let embeddingNorm: NormWeights
   let layers: [BERTLayer]
 
+  /// - Throws: ``EncoderError`` naming the tensor that is missing, has the wrong shape or cannot be read.
   init(_ archive: SafetensorsArchive, _ configuration: BERTConfiguration) throws(EncoderError) {
     let isTaskModel = archive.tensor("bert.embeddings.word_embeddings.weight") != nil
     let source = WeightSource(archive, prefix: isTaskModel ? "bert." : "")

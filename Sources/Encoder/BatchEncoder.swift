@@ -1,36 +1,38 @@
 import SimilarityCore
 
-/// What a batcher drives: batches of inputs in, one vector for each out.
+/// An encoder as a batcher sees it: it turns a batch of inputs into one vector for each.
 ///
-/// `Input` is what the encoder takes: token ids for a text encoder, pixels for an image encoder. A model that takes both has
-/// one of these for each. Every call is a whole job, because calls across targets are not inlined.
+/// `Input` is what the encoder takes: token ids for a text encoder, pixels for an image encoder. A model that takes
+/// both provides one of these for each. Every call is a whole job, because calls across targets are not inlined.
 public protocol BatchEncoder<Input>: Sendable {
   associatedtype Input: Sendable
 
-  /// Values of a vector.
+  /// The number of values of a vector.
   var dimension: Int { get }
 
-  /// SHA-256 over everything that decides a vector, as 64 hexadecimal digits: vectors of equal fingerprints compare.
+  /// SHA-256 over everything that a vector depends on, as 64 hexadecimal digits. Vectors can be compared when their
+  /// fingerprints are equal.
   var fingerprint: String { get }
 
-  /// What each input costs, in tokens that the forward pass works through. Batches are packed up to a sum of these.
+  /// The cost of each input, in tokens that the forward pass works through. Batches are filled up to a sum of costs.
   func costs(of inputs: [Input]) -> [Int]
 
-  /// The vectors of a batch, one row for each input, not normalised.
+  /// The vectors of a batch, [inputs, ``dimension``], not normalised.
   ///
-  /// A row has the same bytes alone and in any batch. Memory grows with the cost of the batch.
+  /// A row has the same bytes alone and in any batch. The memory that is needed grows with the cost of the batch.
   ///
-  /// - Throws: ``EncodingFailure`` naming the input where one is to blame.
+  /// - Throws: ``EncodingFailure``, which names the input where one is at fault.
   func encode(_ batch: [Input]) throws(EncodingFailure) -> Matrix
 }
 
 /// Why a batch could not be encoded.
 public enum EncodingFailure: Error, Sendable, Equatable {
-  /// The input at this index is not one that the encoder takes: for texts, no tokens, too many, or one outside the vocabulary.
+  /// The encoder does not take the input at this index: for texts, it has no tokens, too many, or one that is not in
+  /// the vocabulary.
   case invalidInput(Int)
   /// The encoder produced a value that is not finite for the input at this index.
   case notFinite(Int)
-  /// The matrix library failed; no input is to blame.
+  /// The matrix library failed; no input is at fault.
   case matrixLibrary
   /// There is not enough memory for this batch.
   case outOfMemory

@@ -6,7 +6,7 @@ import SimilarityCore
 public enum EncoderError: Error, Sendable, Equatable, CustomStringConvertible {
   /// A file of the model folder, or a key in it, is missing, malformed or not supported.
   case folder(key: String, message: String)
-  /// The matrix library failed, as it says; the folder is not at fault.
+  /// The matrix library failed, with its message; the folder is not at fault.
   case matrixLibrary(String)
   /// The cryptographic library failed; the folder is not at fault.
   case cryptographicLibrary
@@ -26,7 +26,7 @@ public enum EncoderError: Error, Sendable, Equatable, CustomStringConvertible {
 extension EncoderError {
   init(_ error: FieldError) { self = .folder(key: error.key, message: error.message) }
 
-  /// An error of `model.safetensors`, or of the tensor `name` in it.
+  /// An error in `model.safetensors`, or in the tensor `name` in it.
   init(_ error: SafetensorsError, tensor name: String? = nil) {
     if error.isOutOfMemory {
       self = .outOfMemory

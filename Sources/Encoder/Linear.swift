@@ -1,15 +1,20 @@
 import COneDNN
 import SimilarityCore
 
-/// A dense layer y = activation(x·Wᵀ + b) with weights repacked for this processor.
-// SAFETY: the layer is immutable after creation, and the library runs one primitive on several threads at once when each
-// brings its own scratchpad, which the shim does.
+/// A dense layer y = activation(x·Wᵀ + b), whose weights are repacked for this processor.
+// SAFETY: the layer never changes after it is created, and the library can run it on several threads at once, because
+// the shim gives each thread its own scratchpad.
 final class Linear: @unchecked Sendable {
   let inputs: Int
   let outputs: Int
   private let layer: OpaquePointer
 
-  /// - Parameters: `weights` is [outputs, inputs] row-major, `bias` [outputs]; neither is kept.
+  /// Repacks the weights; the arguments are not kept.
+  ///
+  /// - Parameters:
+  ///   - weights: [outputs, inputs], row-major.
+  ///   - bias: [outputs].
+  /// - Throws: ``EncoderError`` when the matrix library fails or there is not enough memory.
   init(
     inputs: Int, outputs: Int, weights: [Float], bias: [Float], activation: nf_activation = NF_IDENTITY
   ) throws(EncoderError) {
@@ -25,10 +30,15 @@ final class Linear: @unchecked Sendable {
 
   deinit { nf_linear_destroy(layer) }
 
-  /// Rows that `x` and `y` of a product of `rows` rows must have room for.
+  /// The number of rows that `x` and `y` must have room for in ``apply(_:rows:into:)``.
   static func paddedRows(_ rows: Int) -> Int { Int(nf_linear_padded_rows(Int64(rows))) }
 
-  /// y = activation(x·Wᵀ + b); `x` is [rows, inputs], `y` [rows, outputs], both padded to ``paddedRows(_:)``.
+  /// y = activation(x·Wᵀ + b).
+  ///
+  /// - Parameters:
+  ///   - x: [rows, inputs]; the rows up to ``paddedRows(_:)`` are read as well, and must be initialised.
+  ///   - y: [rows, outputs]; the rows up to ``paddedRows(_:)`` are written as well.
+  /// - Throws: ``EncodingFailure`` when the matrix library fails or there is not enough memory.
   func apply(_ x: UnsafePointer<Float>, rows: Int, into y: UnsafeMutablePointer<Float>) throws(EncodingFailure) {
     let status = nf_linear_apply(layer, x, Int64(rows), y)
     guard status == NF_SUCCESS else { throw EncodingFailure(ProductFailure(status: status)) }

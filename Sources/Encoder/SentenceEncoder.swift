@@ -4,14 +4,15 @@ import Safetensors
 import SimilarityCore
 import Tokenization
 
-/// A text encoder in a folder of the Hugging Face layout: a tokenizer, an architecture with its weights, and a pooling that
-/// makes one vector of the hidden states of a text's tokens.
+/// A text encoder from a folder in the Hugging Face layout: a tokenizer, an architecture with its weights, and a
+/// pooling that turns the hidden states of a text's tokens into one vector.
 public struct SentenceEncoder: BatchEncoder {
   public let tokenizer: Tokenizer
   public let pooling: Pooling
-  /// `modules.json` ends in a Normalize module: the folder's own vectors have length 1.
+  /// Whether `modules.json` ends in a Normalize module: the model is then meant to give vectors of length 1.
+  /// ``encode(_:)`` does not normalise.
   public let normalizes: Bool
-  /// Longest sequence in tokens, the special ones included.
+  /// The most tokens of a sequence, including the special ones.
   public let maxSequenceLength: Int
   public let fingerprint: String
   /// The last part of the folder's path.
@@ -21,7 +22,9 @@ public struct SentenceEncoder: BatchEncoder {
   private let architecture: any Architecture
   private let kernels: Kernels
 
-  /// - Throws: ``EncoderError``; it names the file and key that is missing, malformed or not supported.
+  /// Loads the encoder from a folder.
+  ///
+  /// - Throws: ``EncoderError``, which names the file and the key that is missing, malformed or not supported.
   public init(folder path: String, kernels: Kernels = .active) throws(EncoderError) {
     let folder = ModelFolder(path: path)
     let description: Family.Description
@@ -59,11 +62,12 @@ public struct SentenceEncoder: BatchEncoder {
     pooling = modules.pooling
     normalizes = modules.normalizes
     self.kernels = kernels
-    // The fingerprint has read it all; most of it is packed by now, and of the word vectors few are used.
+    // All pages were read for the fingerprint. Most weights have been repacked since, and of the word vectors few are
+    // used.
     archive.releasePages()
   }
 
-  /// An encoder around another architecture, with the tokenizer, prompts and pooling of `other`.
+  /// Creates an encoder with another architecture, and with the tokenizer, prompts and pooling of `other`.
   package init(_ architecture: any Architecture, named name: String, fingerprint: String, like other: SentenceEncoder) {
     precondition(architecture.vocabularySize >= other.tokenizer.vocabularySize, "the vocabulary is too small")
     precondition(architecture.longestSequence >= 2, "there is no room for text")
@@ -78,13 +82,14 @@ public struct SentenceEncoder: BatchEncoder {
     kernels = other.kernels
   }
 
-  /// Values of a vector.
+  /// The number of values of a vector.
   public var dimension: Int { architecture.hiddenSize }
 
-  /// The tokens of each sequence.
+  /// The number of tokens of each sequence.
   public func costs(of sequences: [[Int32]]) -> [Int] { sequences.map(\.count) }
 
-  /// The pooled vectors of token sequences, as ``BatchEncoder/encode(_:)``. Give it a few hundred tokens at a time.
+  /// The pooled vectors of token sequences, as in ``BatchEncoder/encode(_:)``. Batches of a few hundred tokens are
+  /// best.
   public func encode(_ sequences: [[Int32]]) throws(EncodingFailure) -> Matrix {
     for (index, sequence) in sequences.enumerated() {
       guard !sequence.isEmpty, sequence.count <= maxSequenceLength,
@@ -96,6 +101,7 @@ public struct SentenceEncoder: BatchEncoder {
     return pooled
   }
 
+  /// Pools the hidden states of each sequence into a row.
   private func pool(_ sequences: [[Int32]], _ hidden: UnsafePointer<Float>) -> Matrix {
     Matrix(rows: sequences.count, columns: dimension) { out in
       var states = hidden
@@ -113,7 +119,8 @@ public struct SentenceEncoder: BatchEncoder {
 }
 
 extension SentenceEncoder {
-  /// SHA-256 (FIPS 180-4) over settings, configuration, vocabulary and all tensors, as 64 hexadecimal digits.
+  /// SHA-256 (FIPS 180-4) over settings, configuration, vocabulary and the bytes of all tensors, as 64 hexadecimal
+  /// digits.
   private static func fingerprint(
     of folder: ModelFolder, _ archive: SafetensorsArchive, settings: String
   ) throws(EncoderError) -> String {

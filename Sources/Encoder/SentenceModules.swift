@@ -1,21 +1,22 @@
 import JSON
 import Tokenization
 
-/// How token vectors become one sentence vector.
+/// How the vectors of tokens become one vector: their mean, the first one (that of `[CLS]`), or the maximum of each
+/// value.
 public enum Pooling: String, Sendable {
   case mean
   case cls
   case max
 }
 
-/// What Sentence Transformers keeps beside the transformer: `modules.json`, `1_Pooling/config.json`,
-/// `sentence_bert_config.json` and `config_sentence_transformers.json`. Each is optional but for the pooling that modules.json
-/// names.
+/// The settings that Sentence Transformers keeps beside the transformer: `modules.json`, `1_Pooling/config.json`,
+/// `sentence_bert_config.json` and `config_sentence_transformers.json`. Each is optional, except the pooling that
+/// modules.json names.
 struct SentenceModules {
   var pooling = Pooling.mean
-  /// The folder's own vectors are divided by their Euclidean norm.
+  /// Whether the model divides its vectors by their Euclidean norm.
   var normalizes = false
-  /// Longest sequence in tokens; nil where the folder does not limit it.
+  /// The most tokens of a sequence; nil where the folder does not limit it.
   var maxSequenceLength: Int?
   /// Texts that may be put before an input, by name.
   var prompts: [String: String] = [:]
@@ -24,13 +25,15 @@ struct SentenceModules {
     "pooling_mode_mean_tokens": .mean, "pooling_mode_cls_token": .cls, "pooling_mode_max_tokens": .max,
   ]
 
-  /// A folder without `modules.json` is a bare transformer: mean pooling, as Sentence Transformers does.
+  /// Reads the files. A folder without `modules.json` is a bare transformer, for which mean pooling is used, as
+  /// Sentence Transformers does. Prompts that are not strings are left out.
   ///
-  /// - Throws: ``FieldError`` for a module or a pooling mode that is not supported.
+  /// - Throws: ``FieldError`` for a module or a pooling mode that is not supported, and for other values that are
+  ///   malformed.
   init(_ folder: ModelFolder) throws(FieldError) {
     if let file = try folder.json("modules.json") { try readModules(file, folder) }
     if let field = try folder.json("sentence_bert_config.json")?.optional("max_seq_length") {
-      // Less than two tokens leave no room for text.
+      // Fewer than two tokens leave no room for text.
       maxSequenceLength = try field.integer(in: 2...Int.max)
     }
     if let prompts = try folder.json("config_sentence_transformers.json")?.optional("prompts") {

@@ -1,10 +1,10 @@
 import COneDNN
 import Safetensors
 
-/// Tensors of a checkpoint by name, checked against the shape that the configuration promises.
+/// The tensors of a checkpoint by name, checked against the shapes that the configuration requires.
 struct WeightSource {
   private let archive: SafetensorsArchive
-  /// What all names begin with: checkpoints of task models keep the encoder below the name of its family.
+  /// The prefix of all names: checkpoints of task models keep the encoder below the name of its family.
   private let prefix: String
 
   init(_ archive: SafetensorsArchive, prefix: String) {
@@ -12,7 +12,10 @@ struct WeightSource {
     self.prefix = prefix
   }
 
-  /// The values of `name`, whose shape must be `shape`; nil stands for any size.
+  /// The values of the tensor `name` as f32.
+  ///
+  /// - Parameter shape: the shape that it must have; nil stands for any size.
+  /// - Throws: ``EncoderError`` naming the tensor when it is missing or has another shape or type.
   func floats(_ name: String, _ shape: [Int?]) throws(EncoderError) -> [Float] {
     let tensor = try tensor(name, shape)
     do {
@@ -22,7 +25,7 @@ struct WeightSource {
     }
   }
 
-  /// The tensor `name` in place, checked likewise.
+  /// The tensor `name` in place, whose shape is checked in the same way.
   func tensor(_ name: String, _ shape: [Int?]) throws(EncoderError) -> TensorView {
     let key = "model.safetensors: \(prefix)\(name)"
     guard let tensor = archive.tensor(prefix + name) else { throw .folder(key: key, message: "is missing") }
@@ -33,14 +36,16 @@ struct WeightSource {
     return tensor
   }
 
+  /// Gain and bias of the LayerNorm `name`, each of `width` values.
   func norm(_ name: String, _ width: Int) throws(EncoderError) -> NormWeights {
-    // Checkpoints converted from TensorFlow keep its names.
+    // Checkpoints that were converted from TensorFlow keep its names.
     let old = archive.tensor("\(prefix)\(name).gamma") != nil
     return NormWeights(
       gamma: try floats("\(name).\(old ? "gamma" : "weight")", [width]),
       beta: try floats("\(name).\(old ? "beta" : "bias")", [width]))
   }
 
+  /// The dense layer `name`.
   func linear(
     _ name: String, _ inputs: Int, _ outputs: Int, activation: nf_activation = NF_IDENTITY
   ) throws(EncoderError) -> Linear {
@@ -50,7 +55,7 @@ struct WeightSource {
   }
 }
 
-/// Scale and shift of one LayerNorm.
+/// The gain and the bias of a LayerNorm (Ba et al. 2016, arXiv 1607.06450).
 struct NormWeights: Sendable {
   let gamma: [Float]
   let beta: [Float]
@@ -60,11 +65,12 @@ struct NormWeights: Sendable {
 // SAFETY: `rows` points into `view` or `converted`, which are constant and live as long as the table.
 final class WordTable: @unchecked Sendable {
   private let view: TensorView
-  /// Rows as f32 where the file holds another type; kept apart so that f32 files are never copied.
+  /// The rows as f32 where the file holds another type or is not aligned; nil where the file is used in place.
   private let converted: UnsafeMutableBufferPointer<Float>?
   private let rows: UnsafePointer<Float>
   private let width: Int
 
+  /// - Throws: ``EncoderError`` naming the table when it is missing or has another shape or type.
   init(_ source: WeightSource, vocabulary: Int, width: Int) throws(EncoderError) {
     let name = "embeddings.word_embeddings.weight"
     view = try source.tensor(name, [vocabulary, width])

@@ -1,14 +1,14 @@
 import Platform
 import Synchronization
 
-/// The buffers of one forward pass, kept from batch to batch.
-// SAFETY: a workspace is owned by one forward pass at a time: the pool hands it out and takes it back.
+/// The buffers of one forward pass, which are reused from batch to batch.
+// SAFETY: one forward pass at a time owns a workspace: the pool gives it out and takes it back.
 package final class Workspace: @unchecked Sendable {
-  /// What decides how large the buffers of a batch are.
+  /// The sizes that, beside the number of tokens, decide how large the buffers are, in floats.
   package struct Sizes: Sendable {
     let hidden: Int
     let intermediate: Int
-    /// Floats that attention needs beside its input and output.
+    /// The scratch memory of attention.
     let attention: Int
 
     package init(hidden: Int, intermediate: Int, attention: Int) {
@@ -18,19 +18,27 @@ package final class Workspace: @unchecked Sendable {
     }
   }
 
-  /// Rows that the buffers hold.
+  /// The number of rows that the buffers hold: the tokens, rounded up as ``Linear/paddedRows(_:)`` requires.
   let tokens: Int
+  /// [tokens, hidden]: the hidden states.
   let hidden: UnsafeMutablePointer<Float>
+  /// [tokens, 3·hidden]: queries, keys and values of each token.
   let queryKeyValue: UnsafeMutablePointer<Float>
+  /// [tokens, hidden]: the result of attention.
   let context: UnsafeMutablePointer<Float>
+  /// [tokens, hidden]: the result of a block before it is added to the hidden states.
   let projected: UnsafeMutablePointer<Float>
-  /// Activations between the two products of the feed-forward block, for one tile of rows.
+  /// [``rowsPerTile``, intermediate]: the activations between the two layers of the feed-forward block.
   let intermediate: UnsafeMutablePointer<Float>
+  /// The scratch memory of attention.
   let attention: UnsafeMutablePointer<Float>
 
-  /// Rows that go through the feed-forward block together: 64 × 1,536 activations stay in the second-level cache.
+  /// The number of rows that go through the feed-forward block together. 64 rows of 1,536 activations stay in the
+  /// second-level cache.
   static let rowsPerTile = 64
 
+  /// Allocates the buffers for a batch of `tokens` tokens.
+  ///
   /// - Throws: ``EncodingFailure/outOfMemory``.
   package init(tokens: Int, _ sizes: Sizes) throws(EncodingFailure) {
     let rows = Linear.paddedRows(tokens)
@@ -57,7 +65,7 @@ package final class Workspace: @unchecked Sendable {
     for buffer in [hidden, queryKeyValue, context, projected, intermediate, attention] { free(buffer) }
   }
 
-  /// Zeros, so that padding rows that a product reads always hold numbers; nil when there is no memory.
+  /// `count` zeros; nil when there is not enough memory. Padding rows, which products read, must be initialised.
   // SAFETY: calloc's memory is aligned for every type, and zero bytes are zero floats.
   private static func zeros(_ count: Int) -> UnsafeMutablePointer<Float>? {
     let size = MemoryLayout<Float>.stride
@@ -65,18 +73,21 @@ package final class Workspace: @unchecked Sendable {
   }
 }
 
-/// Workspaces that are kept for the next batch: as many as passes ever ran at the same time.
+/// Workspaces that are kept for later batches, as many as there ever were passes at the same time.
 final class WorkspacePool: Sendable {
   private let idle = Mutex<[Workspace]>([])
   private let sizes: Workspace.Sizes
 
-  /// Batches up to this size share workspaces; a larger one gets its own, freed after it.
+  /// Batches of up to this many tokens share workspaces. A larger batch gets its own, which is freed after it.
   private static let usualTokens = 1024
 
   init(_ sizes: Workspace.Sizes) {
     self.sizes = sizes
   }
 
+  /// Calls `body` with a workspace for `tokens` tokens, which no other pass uses meanwhile.
+  ///
+  /// - Throws: ``EncodingFailure/outOfMemory``, and what `body` throws.
   func with<Result>(
     tokens: Int, _ body: (Workspace) throws(EncodingFailure) -> Result
   ) throws(EncodingFailure) -> Result {

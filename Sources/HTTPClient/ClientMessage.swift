@@ -1,7 +1,7 @@
-/// A request without Host and Content-Length, which the client adds.
+/// A request. The client adds the fields Host and Content-Length.
 public struct ClientRequest: Sendable {
   public var method: String
-  /// The path and query below the service's URL, beginning with a slash, percent-encoded.
+  /// The path and query below the service's URL. It begins with a slash and is percent-encoded.
   public var path: String
   public var fields: [(name: String, value: String)]
   public var body: [UInt8]
@@ -13,7 +13,7 @@ public struct ClientRequest: Sendable {
     self.body = body
   }
 
-  /// The request line and the fields, with the empty line that ends them.
+  /// The request line and the fields, including the empty line at the end.
   func head(for url: ServiceURL) -> [UInt8] {
     var text = "\(method) \(url.prefix)\(path) HTTP/1.1\r\nHost: \(url.authority)\r\n"
     for field in fields { text += "\(field.name): \(field.value)\r\n" }
@@ -25,14 +25,14 @@ public struct ClientRequest: Sendable {
 /// A complete answer.
 public struct ClientResponse: Sendable {
   public let status: Int
-  /// Names in lower case.
+  /// The fields in the order of the answer, with names in lower case.
   public let fields: [(name: String, value: String)]
-  /// Empty when a sink has taken the body.
+  /// The decoded body; empty when a sink has taken it.
   public internal(set) var body: [UInt8] = []
 
-  /// The value of the first field of that name.
+  /// The value of the first field of that name; nil when there is none.
   ///
-  /// - Parameter name: in lower case.
+  /// - Parameter name: the name in lower case.
   public func field(_ name: String) -> String? { fields.first { $0.name == name }?.value }
 
   public var isSuccess: Bool { (200...299).contains(status) }

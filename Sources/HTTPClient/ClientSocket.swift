@@ -1,12 +1,13 @@
 import Platform
 
-/// A connected stream socket that blocks, with a timeout on every call.
+/// A connected stream socket. Its calls block, for a limited time.
 final class ClientSocket {
   private let descriptor: Int32
 
-  /// Connects to the first address of the host that answers, in the order of the resolver.
+  /// Connects to the first address of the host that accepts, in the order of the resolver.
   ///
-  /// - Parameter timeout: the seconds that one system call may wait.
+  /// - Parameter timeout: the most seconds that one system call waits, at least 1.
+  /// - Throws: ``ClientError`` of the kind `unreachable`, for the last address that was tried.
   init(_ url: ServiceURL, timeout: Int) throws(ClientError) {
     var hints = addrinfo()
     hints.ai_socktype = streamSocket
@@ -48,10 +49,12 @@ final class ClientSocket {
   }
 
   /// Sends all of `bytes`.
+  ///
+  /// - Throws: ``ClientError`` of the kind `interrupted`.
   func send(_ bytes: [UInt8]) throws(ClientError) {
     var sent = 0
     while sent < bytes.count {
-      // SAFETY: the pointer is to the bytes that are not sent yet, and is valid during the call.
+      // SAFETY: the pointer is to the bytes that have not been sent yet, and is valid during the call.
       let count = bytes[sent...].withUnsafeBytes { systemSend(descriptor, $0) }
       guard count > 0 || errno == EINTR else { throw ClientError(.interrupted, "cannot send: \(systemMessage())") }
       sent += max(0, count)
@@ -59,6 +62,8 @@ final class ClientSocket {
   }
 
   /// Receives at most `most` bytes; none at the end of the stream.
+  ///
+  /// - Throws: ``ClientError`` of the kind `interrupted`, also when nothing arrives in time.
   func receive(most: Int) throws(ClientError) -> [UInt8] {
     while true {
       var count = 0

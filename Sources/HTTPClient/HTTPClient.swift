@@ -1,5 +1,5 @@
-/// A client of one service, for programs that wait for each answer: it blocks, carries out one exchange at a time, and
-/// keeps its connection open between them. It speaks http:// only.
+/// A client of one service, for programs that wait for each answer. It blocks, carries out one exchange at a time, and
+/// keeps its connection open in between. It speaks HTTP/1.1 without TLS.
 public final class HTTPClient {
   public let url: ServiceURL
   private let timeout: Int
@@ -8,18 +8,19 @@ public final class HTTPClient {
   private var reader = ResponseReader()
 
   /// - Parameters:
-  ///   - timeout: seconds without a byte after which an exchange is given up.
-  ///   - maxBodyBytes: the most bytes of an answer whose body is kept in memory.
+  ///   - timeout: the seconds without a byte after which an exchange is given up.
+  ///   - maxBodyBytes: the most bytes of a body that is kept in memory.
   public init(_ url: ServiceURL, timeout: Int = 600, maxBodyBytes: Int = 256 << 20) {
     self.url = url
     self.timeout = timeout
     limit = maxBodyBytes
   }
 
-  /// Sends a request and waits for its answer. A kept connection that the service has closed meanwhile is replaced once.
+  /// Sends a request and waits for its answer. When a kept connection fails before a byte of the answer has arrived,
+  /// the request is sent once more, on a new connection: usually the service closed the connection while it was idle.
   ///
-  /// - Parameter sink: takes the body of a successful answer piece by piece; ``ClientResponse/body`` is empty then.
-  /// - Throws: ``ClientError``. The next exchange begins with a new connection.
+  /// - Parameter sink: takes the body of a successful answer piece by piece; ``ClientResponse/body`` is then empty.
+  /// - Throws: ``ClientError``. The next exchange then uses a new connection.
   public func send(
     _ request: ClientRequest, receiving sink: ResponseReader.Sink? = nil
   ) throws(ClientError) -> ClientResponse {
@@ -29,7 +30,7 @@ public final class HTTPClient {
       return try exchange(request, sink, &began)
     } catch {
       socket = nil
-      // The connection was closed while it was idle when nothing of an answer has come.
+      // Nothing of an answer has arrived on a kept connection: the service has probably closed it while it was idle.
       guard wasOpen, !began, error.kind == .interrupted else { throw error }
     }
     do throws(ClientError) {
@@ -51,8 +52,8 @@ public final class HTTPClient {
       self.socket = socket
       reader = ResponseReader()
     }
-    // A service that refuses a request early closes the connection before it has read the body. Its answer may be there
-    // although sending has failed.
+    // A service that rejects a request early closes the connection before it has read the body. Its answer may have
+    // arrived although sending failed.
     var failure: ClientError?
     do throws(ClientError) {
       try socket.send(request.head(for: url))
@@ -80,13 +81,13 @@ public final class HTTPClient {
 /// Why an exchange with a service has failed.
 public struct ClientError: Error, Sendable, Equatable, CustomStringConvertible {
   public enum Kind: Sendable, Equatable {
-    /// The URL is malformed, or not one of http://.
+    /// The URL is malformed, or does not begin with http://.
     case url
     /// No connection could be made.
     case unreachable
     /// The connection ended, or nothing came for too long, before the answer was complete.
     case interrupted
-    /// The answer is not HTTP/1.1, or larger than allowed.
+    /// The answer is not valid HTTP/1.1, or is larger than allowed.
     case unreadable
     /// The receiver of the body has failed.
     case receiver
@@ -100,6 +101,6 @@ public struct ClientError: Error, Sendable, Equatable, CustomStringConvertible {
     self.description = description
   }
 
-  /// Repeating the request later may help.
+  /// Whether repeating the request later may help.
   public var isTransient: Bool { kind == .unreachable || kind == .interrupted }
 }

@@ -1,7 +1,9 @@
-/// Reads answers from a stream of bytes (RFC 9112): a head, then a body whose end is given by Content-Length, by chunks, or
-/// by the end of the stream.
+/// Reads answers from a stream of bytes (RFC 9112): a head, then a body whose end is given by Content-Length, by
+/// chunks, or by the end of the stream.
 public struct ResponseReader {
+  /// Returns the next bytes of the stream; none at its end.
   public typealias Fill = () throws(ClientError) -> [UInt8]
+  /// Takes a piece of a body.
   public typealias Sink = (ArraySlice<UInt8>) throws(ClientError) -> Void
 
   private static let longestHead = 65_536
@@ -9,19 +11,19 @@ public struct ResponseReader {
 
   private var buffer: [UInt8] = []
   private var start = 0
-  /// Whether the connection can carry another exchange.
+  /// Whether the connection can be used for another exchange after the last answer.
   public private(set) var persists = false
 
   public init() {}
 
-  /// Reads one answer.
+  /// Reads one answer; interim answers (1xx) before it are skipped.
   ///
   /// - Parameters:
   ///   - isHead: whether the request was HEAD, whose answer has no body.
   ///   - limit: the most bytes of a body that is kept in memory.
-  ///   - sink: takes the body of a successful answer, piece by piece.
-  ///   - fill: gives the next bytes; none at the end of the stream.
-  /// - Throws: ``ClientError``, also those of `sink` and `fill`.
+  ///   - sink: takes the body of a successful answer (2xx) piece by piece, without a limit.
+  ///   - fill: returns the next bytes.
+  /// - Throws: ``ClientError``, including those of `sink` and `fill`.
   public mutating func read(isHead: Bool, limit: Int, sink: Sink?, fill: Fill) throws(ClientError) -> ClientResponse {
     var response: ClientResponse
     repeat { response = try readHead(fill) } while (100...199).contains(response.status)
@@ -42,7 +44,7 @@ public struct ResponseReader {
       try readChunks(take, fill)
     } else if let text = response.field("content-length") {
       guard let length = Self.number(text, radix: 10) else {
-        throw ClientError(.unreadable, "the answer has the Content-Length '\(text)'")
+        throw ClientError(.unreadable, "the answer has the invalid Content-Length '\(text)'")
       }
       try readBody(length, take, fill)
     } else {
@@ -88,7 +90,7 @@ public struct ResponseReader {
       let line = try readLine(fill)
       let size = Self.trimmed(line.prefix { $0 != ";" })
       guard let length = Self.number(size, radix: 16) else {
-        throw ClientError(.unreadable, "the answer has a chunk of the size '\(size)'")
+        throw ClientError(.unreadable, "the answer has the invalid chunk size '\(size)'")
       }
       guard length > 0 else { break }
       try readBody(length, take, fill)
@@ -107,7 +109,7 @@ public struct ResponseReader {
     }
   }
 
-  /// Hands over at most `most` of the buffered bytes.
+  /// Passes at most `most` of the buffered bytes to `take`.
   ///
   /// - Returns: their number.
   @discardableResult
@@ -149,7 +151,7 @@ public struct ResponseReader {
 
   private static let cutOff = ClientError(.interrupted, "the connection ended before the answer was complete")
 
-  /// Reads digits alone; nil for anything else and for more than an Int holds.
+  /// Reads a number of digits only; nil for any other text, and for a number that an `Int` does not hold.
   private static func number(_ text: String, radix: Int) -> Int? {
     guard let first = text.utf8.first, first != 0x2B, first != 0x2D else { return nil }
     return Int(text, radix: radix)

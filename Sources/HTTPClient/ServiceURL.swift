@@ -1,12 +1,12 @@
 /// The address of a service: `http://host[:port][/prefix]`.
 public struct ServiceURL: Sendable, Equatable, CustomStringConvertible {
-  /// Without the brackets of an IPv6 address.
+  /// A name or an address; an IPv6 address stands without its brackets.
   public let host: String
   public let port: UInt16
-  /// Precedes every path. Empty, or begins with a slash and does not end with one.
+  /// The prefix of every path. It is empty, or begins with a slash and does not end with one.
   public let prefix: String
 
-  /// - Throws: ``ClientError`` of kind `url`.
+  /// - Throws: ``ClientError`` of the kind `url`.
   public init(_ text: String) throws(ClientError) {
     let scheme = "http://"
     guard text.hasPrefix(scheme) else { throw ClientError(.url, "must begin with http://, not '\(text)'") }
@@ -44,7 +44,8 @@ public struct ServiceURL: Sendable, Equatable, CustomStringConvertible {
 }
 
 extension String {
-  /// The text as one segment of a path (RFC 3986, section 3.3): all but unreserved characters percent-encoded.
+  /// The text as one segment of a path (RFC 3986, section 3.3). All characters except the unreserved ones are
+  /// percent-encoded, and so are the dots of the segments `.` and `..`.
   public var pathSegment: String {
     var out = ""
     for byte in utf8 {

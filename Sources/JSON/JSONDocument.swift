@@ -4,25 +4,27 @@ import CSimdjson
 public struct JSONParseError: Error, Sendable {
   /// What is wrong, in words for the sender of the text.
   public var message: String
-  /// Offset of the fault in bytes, where it is known.
+  /// Offset of the fault from the start of the text, in bytes; nil where it is not known.
   public var byteOffset: Int?
 }
 
-/// One parsed JSON text. It never changes after `init`, so values of it may be read from any thread.
+/// One parsed JSON text. It never changes after `init`, so its values may be read from any thread.
 ///
-/// Beyond RFC 8259: a key that stands twice in an object, a number beyond a double, invalid UTF-8, a lone surrogate
-/// and nesting over `maxDepth` are errors. An integer literal of any length is read as a double.
+/// Stricter than RFC 8259: an object with a repeated key, a number beyond the range of a double, invalid UTF-8, a lone
+/// surrogate and nesting over `maxDepth` are errors. An integer literal may have any length; one that does not fit in
+/// 64 bits is read as the nearest double.
 // SAFETY: the only stored property points to a tape that no function of the shim writes to after csj_parse.
 public final class JSONDocument: @unchecked Sendable {
   let tape: OpaquePointer
 
   /// Parses a whole text.
   ///
-  /// `bytes` is not needed once this returns. Pass an array of which no other copy is alive, with 64 bytes of spare
-  /// capacity, and it is not copied either.
+  /// `bytes` is not needed once this returns. An array with at least 64 bytes of spare capacity, the padding that the
+  /// parser reads behind the text, is parsed in place; any other array is copied.
   /// - Parameters:
-  ///   - maxDepth: arrays and objects within one another, at most 1,024.
-  ///   - mayHaveByteOrderMark: ignore a byte order mark in front, which a parser may (RFC 8259, 8.1) and which some clients send.
+  ///   - maxDepth: how deep arrays and objects may be nested, from 1 to 1,024; other values are clamped.
+  ///   - mayHaveByteOrderMark: whether a byte order mark at the start is ignored, which RFC 8259, section 8.1, allows a
+  ///     parser to do and which some clients send.
   /// - Throws: `JSONParseError` for every text that is not acceptable.
   public init(
     _ bytes: [UInt8], maxDepth: Int = 32, mayHaveByteOrderMark: Bool = false
@@ -34,8 +36,9 @@ public final class JSONDocument: @unchecked Sendable {
     if padded.capacity < needed { padded.reserveCapacity(needed) }
     let depth = min(max(maxDepth, 1), 1024)
     var failure = csj_failure()
-    // SAFETY: the capacity covers the padding; simdjson reads it, whatever it holds, and writes nothing. Access that
-    // mutates would be wrong here: the copy that it makes of a shared array need not have that capacity.
+    // SAFETY: the capacity covers the padding. simdjson reads the padding, whatever it holds, and writes nothing. A
+    // mutable pointer would be wrong here: asking for one copies a shared array, and the copy need not have that
+    // capacity.
     let parsed = padded.withUnsafeBufferPointer { text in
       csj_parse(text.baseAddress.map { $0 + skipped }, text.count - skipped, depth, &failure)
     }
@@ -48,7 +51,7 @@ public final class JSONDocument: @unchecked Sendable {
 
   deinit { csj_free(tape) }
 
-  /// The value that the text states.
+  /// The value of the whole text.
   public var root: JSONValue { JSONValue(document: self, at: csj_root()) }
 
   private static func text(of failure: csj_failure) -> String {

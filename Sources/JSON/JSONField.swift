@@ -1,8 +1,9 @@
 /// What is wrong with a field of a settings file, or with the file as a whole.
 public struct FieldError: Error, Sendable, Equatable, CustomStringConvertible {
-  /// The file and the path of the key in it, for instance `tokenizer.json: model.type`; the file alone where no key is at fault.
+  /// The file and the path of the key in it, for instance `tokenizer.json: model.type`; the file alone where no single
+  /// key is at fault.
   public let key: String
-  /// Why it cannot be used.
+  /// Why the field cannot be used, as a phrase that follows ``key``.
   public let message: String
 
   public init(key: String, message: String) {
@@ -20,12 +21,13 @@ public struct JSONField: Sendable {
   public let value: JSONValue
   /// The file and the path of this value in it, as in ``FieldError/key``.
   public let key: String
-  /// This is the whole file.
+  /// Whether this is the whole file: the path of a member then follows the name of the file.
   private let isRoot: Bool
 
   /// Parses the text of a file.
   ///
-  /// - Parameter file: the name that errors give the file.
+  /// - Parameter file: the name of the file in errors.
+  /// - Throws: ``FieldError`` naming the file when the text is not valid JSON.
   public init(parsing text: [UInt8], file: String) throws(FieldError) {
     do {
       value = try JSONDocument(text).root
@@ -43,10 +45,10 @@ public struct JSONField: Sendable {
     isRoot = false
   }
 
-  /// The error that this field is to blame for.
+  /// The error that rejects this field.
   public func refused(_ message: String) -> FieldError { FieldError(key: key, message: message) }
 
-  /// The error that the member `name` is to blame for, whether it is there or not.
+  /// The error that rejects the member `name`, which may be missing.
   public func refused(_ name: String, _ message: String) -> FieldError {
     FieldError(key: path(name), message: message)
   }
@@ -59,19 +61,25 @@ public struct JSONField: Sendable {
     return JSONField(member, key: path(name))
   }
 
-  /// The member `name`, which must be there.
+  /// The member `name`.
+  ///
+  /// - Throws: ``FieldError`` naming the member when it is missing or null.
   public func required(_ name: String) throws(FieldError) -> JSONField {
     guard let field = optional(name) else { throw refused(name, "is missing") }
     return field
   }
 
   /// The elements of an array in order.
+  ///
+  /// - Throws: ``FieldError`` naming this field when it is not an array.
   public func elements() throws(FieldError) -> [JSONField] {
     guard let elements = value.elements else { throw refused("must be an array") }
     return elements.enumerated().map { JSONField($1, key: "\(key)\(isRoot ? ": " : "")[\($0)]") }
   }
 
   /// The members of an object in the order of the file.
+  ///
+  /// - Throws: ``FieldError`` naming this field when it is not an object.
   public func members() throws(FieldError) -> [(name: String, field: JSONField)] {
     guard let members = value.members else { throw refused("must be an object") }
     return members.map { ($0.key, JSONField($0.value, key: path($0.key))) }
@@ -80,6 +88,7 @@ public struct JSONField: Sendable {
   private func path(_ name: String) -> String { "\(key)\(isRoot ? ": " : ".")\(name)" }
 
   // MARK: Values
+  // Each throws a ``FieldError`` naming this field when the value is of another kind or not among those allowed.
 
   /// The text of a string.
   public func string() throws(FieldError) -> String {
@@ -102,7 +111,7 @@ public struct JSONField: Sendable {
     return bool
   }
 
-  /// An integer in `range`; `5.0` is one as well.
+  /// An integer in `range`. `5.0` is the integer 5.
   public func integer(in range: ClosedRange<Int>) throws(FieldError) -> Int {
     guard let integer = value.integer, range.contains(integer) else {
       throw refused("must be an integer from \(range.lowerBound) to \(range.upperBound)")

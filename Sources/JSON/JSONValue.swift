@@ -1,11 +1,11 @@
 import CSimdjson
 
-/// A value in a parsed text: a position in its document, which it keeps alive.
+/// A value in a parsed text. It holds its position in the document, and keeps the document alive.
 public struct JSONValue: Sendable {
   let document: JSONDocument
   let at: Int
 
-  /// The six kinds of RFC 8259 section 3, `true` and `false` taken together.
+  /// The kinds of values of RFC 8259, section 3, with `true` and `false` taken as one.
   public enum Kind: Sendable {
     case null
     case bool
@@ -15,7 +15,7 @@ public struct JSONValue: Sendable {
     case object
   }
 
-  /// What the value is.
+  /// The kind of the value.
   public var kind: Kind {
     switch csj_kind_at(document.tape, at) {
     case CSJ_BOOL: .bool
@@ -27,33 +27,33 @@ public struct JSONValue: Sendable {
     }
   }
 
-  /// True for `null`.
+  /// Whether the value is `null`.
   public var isNull: Bool { kind == .null }
 
-  /// The value of a `true` or `false`, nil for another kind.
+  /// The value of `true` or `false`; nil for another kind.
   public var bool: Bool? { kind == .bool ? csj_bool_at(document.tape, at) : nil }
 
-  /// The number as the nearest double, nil for another kind.
+  /// The number as the nearest double; nil for another kind.
   public var double: Double? { kind == .number ? csj_double_at(document.tape, at) : nil }
 
-  /// The number when it is exactly an integer that fits (`5`, and `5.0` too), else nil.
+  /// The number when it is an integer that an `Int` holds exactly (`5`, and `5.0` too); nil otherwise.
   public var integer: Int? {
     var value: Int64 = 0
     guard kind == .number, csj_integer_at(document.tape, at, &value) else { return nil }
     return Int(exactly: value)
   }
 
-  /// The number when it is exactly an integer of 0 ... 2^64 − 1 (`5`, and `5.0` too), else nil.
+  /// The number when it is an integer from 0 to 2^64 − 1 (`5`, and `5.0` too); nil otherwise.
   public var natural: UInt64? {
     var value: UInt64 = 0
     guard kind == .number, csj_natural_at(document.tape, at, &value) else { return nil }
     return value
   }
 
-  /// The unescaped text of a string, nil for another kind.
+  /// The unescaped text of a string; nil for another kind.
   public var string: String? { kind == .string ? text : nil }
 
-  /// Elements of an array or members of an object, else 0.
+  /// The number of elements of an array or of members of an object; 0 for another kind.
   public var count: Int {
     switch kind {
     case .array, .object: csj_count_at(document.tape, at)
@@ -65,7 +65,7 @@ public struct JSONValue: Sendable {
   var text: String {
     var length = 0
     let bytes = csj_string_at(document.tape, at, &length)
-    // SAFETY: the shim hands out `length` bytes that live as long as the document.
+    // SAFETY: the pointer is to `length` bytes, which live as long as the document.
     return String(decoding: UnsafeBufferPointer(start: bytes, count: length), as: UTF8.self)
   }
 }
@@ -73,7 +73,7 @@ public struct JSONValue: Sendable {
 // MARK: Arrays and objects
 
 extension JSONValue {
-  /// The elements of an array in order, nil for another kind.
+  /// The elements of an array in order; nil for another kind.
   public var elements: [JSONValue]? {
     guard kind == .array else { return nil }
     var result: [JSONValue] = []
@@ -86,7 +86,7 @@ extension JSONValue {
     return result
   }
 
-  /// The members of an object in the order of the text, nil for another kind.
+  /// The members of an object in the order of the text; nil for another kind.
   public var members: [(key: String, value: JSONValue)]? {
     guard kind == .object else { return nil }
     var result: [(key: String, value: JSONValue)] = []
@@ -109,8 +109,9 @@ extension JSONValue {
     return found ? JSONValue(document: document, at: value) : nil
   }
 
-  /// An array of strings.
-  /// - Throws: `JSONTensorError` naming the first entry that is not a string; an empty path names the value itself.
+  /// The strings of an array.
+  /// - Throws: `JSONTensorError` naming the first entry that is not a string; an empty path stands for the value
+  ///   itself.
   public func strings() throws(JSONTensorError) -> [String] {
     guard kind == .array else { throw JSONTensorError(path: [], reason: .notAString) }
     var result: [String] = []
@@ -126,7 +127,7 @@ extension JSONValue {
     return result
   }
 
-  /// Position of the first child, and one past the last; for a container only.
+  /// The position of the first child, and one past the last. Only for arrays and objects.
   private var children: (first: Int, end: Int) {
     var first = 0
     var end = 0

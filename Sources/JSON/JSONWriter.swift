@@ -1,16 +1,16 @@
 import CSimdjson
 
-/// Writes JSON text (RFC 8259) to bytes, and places the commas.
+/// Writes JSON text (RFC 8259) as UTF-8, and places the commas.
 ///
-/// The caller balances `begin…` and `end…` and puts a `key` before each value of an object.
+/// The caller must balance `begin…` and `end…`, and must call ``key(_:)`` before each value of an object.
 public struct JSONWriter: Sendable {
   /// The text so far.
   public private(set) var bytes: [UInt8] = []
-  /// A number that was NaN or infinite has been replaced by 0: the text must not be used.
+  /// Whether a number was NaN or infinite. Such a number is written as 0, and the text must then not be used.
   public private(set) var sawNonFinite = false
   private var needsComma = false
 
-  /// A writer with room for `reserving` bytes before it grows.
+  /// Creates a writer with room for `reserving` bytes before it grows.
   public init(reserving: Int = 256) {
     bytes.reserveCapacity(max(0, reserving))
   }
@@ -20,14 +20,14 @@ public struct JSONWriter: Sendable {
   public mutating func beginArray() { open(0x5B) }
   public mutating func endArray() { close(0x5D) }
 
-  /// The name of the member whose value comes next.
+  /// Writes the name of a member, whose value must come next.
   public mutating func key(_ name: String) {
     string(name)
     bytes.append(0x3A)
     needsComma = false
   }
 
-  /// A string, escaped as RFC 8259 section 7 requires and no further.
+  /// Writes a string, escaping only what RFC 8259, section 7, requires.
   public mutating func string(_ value: String) {
     separate()
     bytes.append(0x22)
@@ -40,32 +40,32 @@ public struct JSONWriter: Sendable {
   public mutating func bool(_ value: Bool) { literal(value ? "true" : "false") }
   public mutating func null() { literal("null") }
 
-  /// The shortest decimal that reads back as the same float.
+  /// Writes the shortest decimal number that reads back as the same float.
   public mutating func number(_ value: Float) {
     separate()
     withUnsafePointer(to: value) { append(UnsafeBufferPointer(start: $0, count: 1)) }
   }
 
-  /// The shortest decimal that reads back as the same double.
+  /// Writes the shortest decimal number that reads back as the same double.
   public mutating func number(_ value: Double) {
     separate()
     appendNumber { csj_write_double(value, $0, &$1) }
   }
 
-  /// A whole array of numbers, each as `number(_:)` writes it.
+  /// Writes a whole array of numbers, each as ``number(_:)`` writes it.
   public mutating func floats(_ values: UnsafeBufferPointer<Float>) {
     beginArray()
     append(values)
     endArray()
   }
 
-  /// One whole value that is JSON text already, such as another writer's ``bytes``; it is not checked.
+  /// Writes a whole value that is JSON text already, such as another writer's ``bytes``. The text is not checked.
   public mutating func raw(_ json: [UInt8]) {
     separate()
     bytes.append(contentsOf: json)
   }
 
-  /// A parsed value once more. Numbers keep their value, not their spelling.
+  /// Writes a parsed value. Numbers keep their value, but not their spelling.
   public mutating func copy(_ value: JSONValue) {
     switch value.kind {
     case .null: null()
@@ -117,7 +117,8 @@ public struct JSONWriter: Sendable {
   }
 
   private mutating func append(_ values: UnsafeBufferPointer<Float>) {
-    // In blocks through the stack: the array then grows by its own doubling, and no block is written twice.
+    // Blocks go through a buffer on the stack: the array then grows by its usual doubling, and no block is written
+    // twice.
     let block = 1024
     withUnsafeTemporaryAllocation(of: UInt8.self, capacity: min(block, max(1, values.count)) * Int(CSJ_MAX_FLOAT)) {
       room in
@@ -136,7 +137,7 @@ public struct JSONWriter: Sendable {
   private mutating func appendEscaped(_ text: UnsafeBufferPointer<UInt8>) {
     var rest = text
     while !rest.isEmpty {
-      // SAFETY: the shim reads exactly the bytes it is given.
+      // SAFETY: csj_plain_prefix reads only the bytes that it is given.
       let plain = csj_plain_prefix(rest.baseAddress, rest.count)
       bytes.append(contentsOf: rest.prefix(plain))
       guard plain < rest.count else { return }

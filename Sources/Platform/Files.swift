@@ -4,18 +4,20 @@ import Glibc
 public enum WholeFile {
   /// Why a file cannot be read.
   public struct Failure: Error, Sendable {
-    /// The error number of the system.
+    /// The error number of the system call that failed.
     public let code: Int32
 
-    /// There is no such file.
+    /// Whether there is no such file.
     public var isMissing: Bool { code == ENOENT }
-    /// What the error number means.
+    /// A description of the error number.
     public var message: String { systemMessage(code) }
   }
 
   /// Reads the file at `path`.
   ///
-  /// - Parameter room: bytes that the array has room for behind the content.
+  /// - Parameter room: the spare capacity of the array behind the content, in bytes, as long as the file does not grow
+  ///   meanwhile.
+  /// - Throws: ``Failure`` when the file cannot be opened or read.
   public static func read(_ path: String, room: Int = 0) throws(Failure) -> [UInt8] {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { throw Failure(code: errno) }
@@ -23,7 +25,7 @@ public enum WholeFile {
     var status = stat()
     guard fstat(descriptor, &status) == 0 else { throw Failure(code: errno) }
     var content: [UInt8] = []
-    // This is a guess only: a pipe or a device has no size.
+    // This is only a guess, because a pipe or a device states no size.
     content.reserveCapacity(max(0, Int(clamping: status.st_size)) + room)
     var failure: Int32?
     // SAFETY: the kernel writes at most the block's size.
@@ -41,16 +43,15 @@ public enum WholeFile {
   }
 }
 
-/// Writes files that are there whole or not at all, even after a crash.
+/// Writes files so that, even after a crash, a file has either all of the new content or is as it was before.
 public enum NewFile {
   /// Writes the file beside `path`, waits until it is on the disk, and renames it.
   ///
   /// - Parameters:
-  ///   - folder: the folder of `path`, which has to reach the disk as well.
-  ///   - content: passes the bytes, some at a time, to the function that it is given. It ends early, returning false,
-  ///     when that function returns false.
-  /// - Returns: nil when `path` has the content and will have it after a crash. Otherwise the reason, and `path` is as it
-  ///   was.
+  ///   - folder: the folder of `path`, which is flushed as well. A failure to flush it is ignored.
+  ///   - content: passes the bytes, in pieces of any size, to the function that it is given. It returns true when it
+  ///     has passed all; when that function returns false, it stops and returns false.
+  /// - Returns: nil when `path` has the content. Otherwise the reason, and `path` is as it was before.
   public static func write(
     _ path: String, in folder: String, _ content: ((UnsafeRawBufferPointer) -> Bool) -> Bool
   ) -> String? {
@@ -82,7 +83,7 @@ public enum Folder {
     defer { closedir(directory) }
     var names: [String] = []
     while let entry = readdir(directory) {
-      // SAFETY: the entry is valid until the next call; its name ends with a zero within the field.
+      // SAFETY: the entry is valid until the next call, and its name ends with a zero within the field.
       names.append(
         withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
     }
@@ -92,7 +93,7 @@ public enum Folder {
 
 /// Writes all of `bytes`.
 ///
-/// - Returns: false when the system refuses to take more; `errno` says why.
+/// - Returns: false when a write fails; `errno` says why.
 // SAFETY: every write is within the buffer.
 public func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32) -> Bool {
   var done = 0

@@ -2,7 +2,7 @@ import Glibc
 
 /// The clocks of the system.
 public enum SystemClock {
-  /// Nanoseconds of a clock that never goes back.
+  /// Nanoseconds of a clock that never goes back, counted from an unspecified time.
   public static var monotonic: UInt64 {
     var time = timespec()
     clock_gettime(CLOCK_MONOTONIC, &time)
@@ -12,12 +12,12 @@ public enum SystemClock {
   /// Seconds since 1970, in UTC.
   public static var unixSeconds: Int { Int(truncatingIfNeeded: time(nil)) }
 
-  /// Seconds as nanoseconds. Less than 0 becomes 0, and more than about 30 years becomes these.
+  /// Seconds as nanoseconds. Negative values and NaN become 0; values above 10⁹ s (about 32 years) become 10⁹ s.
   public static func nanoseconds(_ seconds: Double) -> UInt64 {
     seconds > 0 ? UInt64(min(seconds, 1e9) * 1e9) : 0
   }
 
-  /// Date and time in UTC, as RFC 3339 writes them.
+  /// The current date and time in UTC, as RFC 3339 writes them, for instance `2030-01-31T12:00:00Z`.
   public static var timestamp: String {
     var seconds = time(nil)
     var parts = tm()

@@ -2,19 +2,20 @@ import Platform
 
 /// Named tensors in one file or one body, checked as a whole before any of them can be read.
 ///
-/// The format: https://github.com/huggingface/safetensors (README, "Format"). Refused: a header over 100 MB or over the
-/// file, ranges that overlap or leave gaps, a range that is not shape × element size, a name that occurs twice.
+/// The format: https://github.com/huggingface/safetensors (README, "Format"). Rejected are a header over 100 MB or
+/// longer than the file, ranges that overlap or leave gaps, a range whose length is not shape × element size, and a
+/// repeated name.
 public final class SafetensorsArchive: Sendable {
   /// Names of all tensors, in the order of the header.
   public let names: [String]
-  /// The `__metadata__` of the header, empty when there is none.
+  /// The `__metadata__` of the header; empty when there is none.
   public let metadata: [String: String]
   private let storage: Storage
   private let entries: [String: Entry]
   private let dataStart: Int
 
-  /// Maps a file; its pages are read when a tensor is. The file must not shrink while the archive lives.
-  /// - Throws: `SafetensorsError` naming what is wrong with the file.
+  /// Maps a file into memory; its pages are read when a tensor is. The file must not shrink while the archive lives.
+  /// - Throws: `SafetensorsError`, whose message names the file and what is wrong with it.
   public convenience init(memoryMapping path: String) throws(SafetensorsError) {
     do {
       try self.init(Storage(mapping: path))
@@ -25,6 +26,7 @@ public final class SafetensorsArchive: Sendable {
   }
 
   /// Keeps `bytes`, without copying them, and reads tensors in place.
+  /// - Throws: `SafetensorsError` when the bytes are not valid safetensors.
   public convenience init(_ bytes: [UInt8]) throws(SafetensorsError) {
     try self.init(Storage(keeping: bytes))
   }
@@ -35,14 +37,14 @@ public final class SafetensorsArchive: Sendable {
     dataStart = header.dataStart
     metadata = header.metadata
     names = header.entries.map(\.name)
-    // The parser refused a header in which a name stands twice.
+    // The parser rejects a header in which a name is repeated.
     entries = Dictionary(header.entries.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
   }
 
-  /// Returns the memory that holds the pages of a mapped file to the system; later reads fetch them from the file again.
+  /// Returns to the system the memory that holds pages of a mapped file. Later reads fetch them from the file again.
   public func releasePages() { storage.releasePages() }
 
-  /// The tensor of that name, nil when there is none.
+  /// The tensor of that name; nil when there is none.
   public func tensor(_ name: String) -> TensorView? {
     entries[name].map { TensorView($0, in: storage, dataStart: dataStart) }
   }
@@ -84,7 +86,7 @@ final class Storage: @unchecked Sendable {
     }
     kept = []
     isMapped = true
-    // SAFETY: the mapping has `size` bytes and is undone in `deinit`, when no view is left.
+    // SAFETY: the mapping has `size` bytes and is removed in `deinit`, when no view is left.
     bytes = UnsafeRawBufferPointer(start: base, count: size)
   }
 
@@ -92,14 +94,14 @@ final class Storage: @unchecked Sendable {
     if isMapped { munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count) }
   }
 
-  /// As ``SafetensorsArchive/releasePages()``; nothing happens to bytes that were kept from an array.
+  /// See ``SafetensorsArchive/releasePages()``. Bytes that were kept from an array stay as they are.
   func releasePages() {
     if isMapped { madvise(UnsafeMutableRawPointer(mutating: bytes.baseAddress), bytes.count, MADV_DONTNEED) }
   }
 }
 
 extension SafetensorsError {
-  /// The failure of the system call that was made last.
+  /// The error for the system call that has just failed, from `errno`.
   fileprivate static func system(_ what: String) -> SafetensorsError {
     let code = errno
     return SafetensorsError(.system(code), "\(what): \(systemMessage(code))")

@@ -4,16 +4,16 @@ import Platform
 /// Why bytes cannot be read as safetensors.
 public struct SafetensorsError: Error, Sendable {
   public enum Cause: Sendable, Equatable {
-    /// The bytes are something else altogether: a file of another format, text, nothing.
+    /// The bytes are something else altogether, for instance a file of another format or text, or there are none.
     case otherFormat
-    /// The bytes are safetensors, but damaged, or without the tensor that was asked for.
+    /// The bytes are safetensors, but damaged, or the tensor that was asked for is missing or has the wrong type.
     case malformed
-    /// The system could not open or map the file; the error number says why. The content is not at fault.
+    /// The system could not open or map the file, with this error number. The content is not at fault.
     case system(Int32)
   }
 
   public let cause: Cause
-  /// What is wrong, naming the file and the tensor where there is one.
+  /// What is wrong. It names the file and the tensor where there is one.
   public let message: String
 
   public init(_ cause: Cause = .malformed, message: String) {
@@ -21,13 +21,13 @@ public struct SafetensorsError: Error, Sendable {
     self.message = message
   }
 
-  /// The system has not enough memory to map the file.
+  /// Whether there was not enough memory to map the file.
   public var isOutOfMemory: Bool { cause == .system(ENOMEM) }
 
   init(_ cause: Cause, _ message: String) { self.init(cause, message: message) }
 }
 
-/// One tensor as the header states it; offsets are relative to the data.
+/// One tensor as the header describes it; offsets are in bytes from the start of the data.
 struct Entry: Sendable {
   var name: String
   var dtype: DType
@@ -36,9 +36,10 @@ struct Entry: Sendable {
   var stop: Int
 }
 
-/// The checked header of a file: 8 bytes of length (little-endian), JSON of that length, then the data.
+/// The checked header of a file, which consists of 8 bytes of length (little-endian), JSON of that length, and the
+/// data.
 struct Header: Sendable {
-  /// Longest header that the format's reference implementation reads.
+  /// The longest header, in bytes, that the format's reference implementation reads.
   static let maximumLength = 100_000_000
 
   var entries: [Entry] = []
@@ -51,7 +52,7 @@ struct Header: Sendable {
       throw SafetensorsError(.otherFormat, "\(file.count) bytes are too few for a header")
     }
     let stated = UInt64(littleEndian: file.loadUnaligned(as: UInt64.self))
-    // What another file begins with makes a meaningless number here, so the number is not shown.
+    // The first bytes of another format give a meaningless number here, so the number is not shown.
     guard stated <= UInt64(Self.maximumLength) else {
       throw SafetensorsError(
         .otherFormat, "its first 8 bytes do not state a header length within the limit of \(Self.maximumLength) bytes")
@@ -88,12 +89,13 @@ struct Header: Sendable {
     var covered = 0
     for entry in entries.sorted(by: { ($0.start, $0.stop) < ($1.start, $1.stop) }) {
       guard entry.start == covered else {
-        throw SafetensorsError(message: "tensor \"\(entry.name)\" starts at \(entry.start), expected \(covered)")
+        throw SafetensorsError(
+          message: "tensor \"\(entry.name)\" starts at byte \(entry.start) of the data, expected \(covered)")
       }
       covered = entry.stop
     }
     guard covered == dataCount else {
-      throw SafetensorsError(message: "the tensors cover \(covered) bytes of data, the file has \(dataCount)")
+      throw SafetensorsError(message: "the tensors cover \(covered) bytes of data, but there are \(dataCount)")
     }
   }
 
@@ -117,17 +119,17 @@ struct Header: Sendable {
       throw SafetensorsError(message: "tensor \"\(name)\" has the unknown dtype \"\(type)\"")
     }
     guard let shape = naturals(value["shape"]) else {
-      throw SafetensorsError(message: "tensor \"\(name)\": shape is not a list of natural numbers")
+      throw SafetensorsError(message: "tensor \"\(name)\": shape is not an array of integers of at least 0")
     }
     guard let offsets = naturals(value["data_offsets"]), offsets.count == 2, offsets[0] <= offsets[1] else {
-      throw SafetensorsError(message: "tensor \"\(name)\": data_offsets is not a pair of rising natural numbers")
+      throw SafetensorsError(message: "tensor \"\(name)\": data_offsets is not a pair of integers, 0 ≤ start ≤ end")
     }
     guard let size = byteCount(of: shape, dtype) else {
       throw SafetensorsError(message: "tensor \"\(name)\": the shape \(shape) is too large")
     }
     guard size == offsets[1] - offsets[0] else {
       throw SafetensorsError(
-        message: "tensor \"\(name)\" needs \(size) bytes for \(type)\(shape), its range has \(offsets[1] - offsets[0])")
+        message: "tensor \"\(name)\" needs \(size) bytes for \(type)\(shape), but has \(offsets[1] - offsets[0])")
     }
     return Entry(name: name, dtype: dtype, shape: shape, start: offsets[0], stop: offsets[1])
   }
@@ -156,14 +158,15 @@ private enum OtherFormat {
 
   /// What the file is, as a phrase that follows "it is"; nil when it is not recognised, as safetensors never is.
   ///
-  /// The first 8 bytes of safetensors are a length of at most ``Header/maximumLength``, so that bytes 4 to 7 are zero: only
-  /// files that break this are looked at, and a length that happens to look like a signature is not mistaken for one.
+  /// The first 8 bytes of safetensors are a length of at most ``Header/maximumLength``, so that bytes 4 to 7 are zero.
+  /// Only files that break this rule are looked at, so that a length that happens to look like a signature is not
+  /// mistaken for one.
   static func name(of file: UnsafeRawBufferPointer) -> String? {
     guard file.prefix(8).dropFirst(4).contains(where: { $0 != 0 }) else { return nil }
     if let known = signatures.first(where: { file.starts(with: $0.bytes) }) { return known.name }
     let beginning = file.prefix(64)
     guard beginning.allSatisfy({ $0 >= 0x20 && $0 < 0x7F || (0x09...0x0D).contains($0) || $0 >= 0x80 }),
-      // A character may be cut in two at the end.
+      // The last character may be cut off.
       (0...3).contains(where: { String(validating: beginning.dropLast($0), as: UTF8.self) != nil })
     else { return nil }
     let first = beginning.first { $0 > 0x20 }

@@ -1,14 +1,17 @@
 import JSON
 
-/// What stands before the data of a safetensors body: for a body whose data is sent piece by piece.
+/// The head of a safetensors body, for a body whose data is sent piece by piece: the length of the header, and the
+/// header.
 public enum SafetensorsHead {
-  /// Bytes of a header that every reader of the format takes.
+  /// The longest header, in bytes, that the format's reference implementation reads.
   public static let longest = Header.maximumLength
 
-  /// The head of a body with one tensor, whose bytes follow, in pieces: long metadata is neither copied nor joined.
+  /// The head of a body with one tensor, in pieces that are to be sent one after another, so that long metadata is
+  /// neither copied nor joined.
   ///
   /// - Parameter metadata: names that need no escaping, and values as they stand between the quotes of a JSON string.
-  /// - Throws: `SafetensorsError` when the shape is too large, or the header longer than readers take.
+  /// - Throws: `SafetensorsError` when the shape is too large, the name is reserved, or the header is longer than
+  ///   ``longest``.
   public static func pieces(
     name: String, dtype: DType, shape: [Int], escaped metadata: [(key: String, value: [UInt8])]
   ) throws(SafetensorsError) -> [[UInt8]] {
@@ -25,7 +28,7 @@ public enum SafetensorsHead {
     tensor.beginObject()
     write((name: name, dtype: dtype, shape: shape, count: count), at: 0, to: &tensor)
     tensor.endObject()
-    // Its opening bracket stands before the metadata.
+    // The opening bracket of the object has been written before the metadata.
     pieces.append(Array((metadata.isEmpty ? "\(before)}," : #""},"#).utf8) + tensor.bytes.dropFirst())
     let length = pieces.reduce(0) { $0 + $1.count }
     let padding = (8 - length % 8) % 8
@@ -36,11 +39,11 @@ public enum SafetensorsHead {
     return [withUnsafeBytes(of: UInt64(length + padding).littleEndian) { Array($0) }] + pieces
   }
 
-  /// The length, then the header, padded with spaces so that the data starts at a multiple of 8.
+  /// The head of a body: the length, then the header, padded with spaces so that the data starts at a multiple of 8.
   ///
   /// - Parameters:
-  ///   - tensors: in the order of their data; `count` is their bytes.
-  ///   - reserving: bytes that the caller is going to append.
+  ///   - tensors: the tensors in the order of their data, each with its number of bytes.
+  ///   - reserving: the number of bytes that the caller is going to append.
   public static func bytes(
     of tensors: [(name: String, dtype: DType, shape: [Int], count: Int)], metadata: [String: String],
     reserving: Int = 0
@@ -120,21 +123,22 @@ public struct SafetensorsWriter: Sendable {
   public init() {}
 
   /// Adds a tensor of 32-bit floats; the values are copied.
-  /// - Throws: `SafetensorsError` when `shape` does not name as many elements, or the name is taken.
+  /// - Throws: `SafetensorsError` when `shape` has another number of elements, or the name is taken or reserved.
   public mutating func add(
     name: String, shape: [Int], floats: UnsafeBufferPointer<Float>
   ) throws(SafetensorsError) {
     try add(name: name, dtype: .f32, shape: shape, bytes: UnsafeRawBufferPointer(floats))
   }
 
-  /// Adds a tensor of 32-bit floats; the array is kept and not copied until it is written.
-  /// - Throws: `SafetensorsError` when `shape` does not name as many elements, or the name is taken.
+  /// Adds a tensor of 32-bit floats; the array is kept, and is copied only when the body is written.
+  /// - Throws: `SafetensorsError` when `shape` has another number of elements, or the name is taken or reserved.
   public mutating func add(name: String, shape: [Int], floats: [Float]) throws(SafetensorsError) {
     try add(name, .f32, shape, count: floats.count * 4, .floats(floats))
   }
 
   /// Adds a tensor by its little-endian bytes, which are copied.
-  /// - Throws: `SafetensorsError` when `shape` and `dtype` do not need as many bytes, or the name is taken.
+  /// - Throws: `SafetensorsError` when `shape` and `dtype` need another number of bytes, or the name is taken or
+  ///   reserved.
   public mutating func add(
     name: String, dtype: DType, shape: [Int], bytes: UnsafeRawBufferPointer
   ) throws(SafetensorsError) {
@@ -154,10 +158,11 @@ public struct SafetensorsWriter: Sendable {
     parts.append(Part(name: name, dtype: dtype, shape: shape, count: count, content: content))
   }
 
-  /// The whole body: length, header padded with spaces so that the data starts at a multiple of 8, data.
+  /// The whole body: the length, the header padded with spaces so that the data starts at a multiple of 8, and the
+  /// data.
   ///
-  /// Tensors with larger elements come first, so that each is aligned to its element; names break ties, and
-  /// metadata is sorted, so that the same content gives the same bytes.
+  /// Tensors with larger elements come first, so that each is aligned to its element. Names break ties, and metadata is
+  /// sorted, so that the same content gives the same bytes.
   public func serialize(metadata: [String: String] = [:]) -> [UInt8] {
     let ordered = parts.sorted { ($1.dtype.size, $0.name) < ($0.dtype.size, $1.name) }
     var body = SafetensorsHead.bytes(

@@ -14,7 +14,7 @@ public enum DType: String, Sendable, CaseIterable {
   case u8 = "U8"
   case bool = "BOOL"
 
-  /// Bytes of one element.
+  /// The size of one element in bytes.
   public var size: Int {
     switch self {
     case .f64, .i64, .u64: 8
@@ -25,7 +25,7 @@ public enum DType: String, Sendable, CaseIterable {
   }
 }
 
-/// Bytes that a shape needs; nil when the product does not fit in an `Int` or an extent is negative.
+/// The number of bytes that a shape needs; nil when it does not fit in an `Int` or an extent is negative.
 func byteCount(of shape: [Int], _ dtype: DType) -> Int? {
   var total = dtype.size
   for extent in shape {
@@ -41,11 +41,12 @@ func byteCount(of shape: [Int], _ dtype: DType) -> Int? {
 public struct TensorView: @unchecked Sendable {
   /// The tensor's name in the file.
   public let name: String
-  /// Type of one element.
+  /// The type of the elements.
   public let dtype: DType
-  /// Extent of each axis, outermost first; empty for a scalar.
+  /// The extent of each axis, outermost first; empty for a scalar.
   public let shape: [Int]
-  /// The elements, row-major and little-endian, `shape` × `dtype.size` bytes. Not necessarily aligned.
+  /// The elements, row-major and little-endian: the product of `shape`, times `dtype.size`, bytes. They are not
+  /// necessarily aligned.
   public let bytes: UnsafeRawBufferPointer
   private let storage: Storage
 
@@ -58,7 +59,7 @@ public struct TensorView: @unchecked Sendable {
     self.storage = storage
   }
 
-  /// Number of elements.
+  /// The number of elements.
   public var count: Int { bytes.count / dtype.size }
 
   /// The elements as 32-bit floats: F32 as they are, F16 and BF16 widened, which is exact.
@@ -69,7 +70,7 @@ public struct TensorView: @unchecked Sendable {
     }
     let count = self.count
     return [Float](unsafeUninitializedCapacity: count) { out, written in
-      // SAFETY: `out` has room for `count` floats; loads are unaligned ones within `bytes`.
+      // SAFETY: `out` has room for `count` floats, and all loads are unaligned ones within `bytes`.
       written = count
       switch dtype {
       case .f16: for i in 0..<count { out[i] = widenHalf(half(i)) }
@@ -84,11 +85,11 @@ public struct TensorView: @unchecked Sendable {
   }
 }
 
-/// An IEEE 754 binary16 as binary32, exactly, without a branch on subnormals.
+/// Widens an IEEE 754 binary16 to binary32, exactly, without a branch for subnormal numbers.
 @inline(__always)
 private func widenHalf(_ half: UInt16) -> Float {
   let magnitude = UInt32(half & 0x7FFF) << 13
-  // The exponent moves from bias 15 to 127 by a multiplication with 2^112, which normalises subnormals as well.
+  // Multiplying by 2^112 changes the bias of the exponent from 15 to 127, and normalises subnormal numbers as well.
   var bits = (Float(bitPattern: magnitude) * 0x1p112).bitPattern
   if half & 0x7C00 == 0x7C00 { bits = magnitude | 0x7F80_0000 }
   return Float(bitPattern: bits | UInt32(half & 0x8000) << 16)

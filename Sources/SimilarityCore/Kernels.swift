@@ -1,57 +1,57 @@
 import CKernels
 
-/// The leaf loops of one instruction set, chosen once as the program starts.
+/// The innermost loops in the variant of one instruction set.
 ///
-/// Every function is a pure function of its arguments: the same bytes for a row alone and in any batch.
-// SAFETY: the table is a constant of the program, never written after load.
+/// A result depends on the arguments alone, so that a row gives the same bytes alone and in any batch.
+// SAFETY: the table is a constant of the program.
 public struct Kernels: @unchecked Sendable {
   let table: UnsafePointer<nf_kernels>
 
-  /// The best variant that this processor runs.
+  /// The best variant that this processor can run.
   public static let active = Kernels(table: nf_kernels_active())
 
-  /// Every name that a build may know, best last.
+  /// The names of all variants, of which a processor can run only some; later ones are preferred.
   public static let names = ["baseline", "neon", "avx2", "avx512", "avx512_vnni"]
 
   private init(table: UnsafePointer<nf_kernels>) {
     self.table = table
   }
 
-  /// The variant of that name, or nil when this processor cannot run it.
+  /// The variant of that name; nil when it is unknown or this processor cannot run it.
   public init?(named name: String) {
     guard let table = nf_kernels_named(name) else { return nil }
     self.table = table
   }
 
-  /// `baseline`, `avx2`, `avx512`, `avx512_vnni` or `neon`.
+  /// The name of the variant, one of ``names``.
   public var name: String { String(cString: table.pointee.name) }
 
-  /// Σ aᵢ·bᵢ over the shorter of both, each product and the sum in f64.
+  /// Σ aᵢ·bᵢ over the length of the shorter vector; each product and the sum are in f64.
   public func dot(_ a: UnsafeBufferPointer<Float>, _ b: UnsafeBufferPointer<Float>) -> Double {
     guard let a0 = a.baseAddress, let b0 = b.baseAddress else { return 0 }
     return table.pointee.dot_f64(a0, b0, min(a.count, b.count))
   }
 
-  /// Σ (aᵢ − bᵢ)² over the shorter of both, in f64.
+  /// Σ (aᵢ − bᵢ)² over the length of the shorter vector, in f64.
   public func squaredDistance(_ a: UnsafeBufferPointer<Float>, _ b: UnsafeBufferPointer<Float>) -> Double {
     guard let a0 = a.baseAddress, let b0 = b.baseAddress else { return 0 }
     return table.pointee.distance_f64(a0, b0, min(a.count, b.count))
   }
 
-  /// The number of bits that are set.
+  /// The number of bits that are set in `words`.
   public func countOfBits(_ words: UnsafeBufferPointer<UInt64>) -> Int {
     guard let first = words.baseAddress else { return 0 }
     return table.pointee.count_bits(first, words.count)
   }
 
-  /// Asks the processor for values that will be read soon.
+  /// Prefetches values that will be read soon.
   public func prefetch(_ values: UnsafeBufferPointer<Float>) {
     if let first = values.baseAddress { nf_prefetch(first, 4 * values.count) }
   }
 
-  /// Extends a running log-sum-exp by `products[j]·scale·columnScale[j]` (arXiv 1805.02867).
+  /// Extends a running log-sum-exp by `products[j]·scale·columnScale[j]` (Milakov & Gimelshein 2018, arXiv 1805.02867).
   ///
-  /// - Parameter columnScale: one factor per column, as long as `products`; nil is all ones.
+  /// - Parameter columnScale: one factor per column, as long as `products`; nil stands for ones.
   func extend(
     _ state: inout LogSumExp, products: UnsafeBufferPointer<Float>, scale: Float,
     columnScale: UnsafeBufferPointer<Float>?
@@ -61,7 +61,8 @@ public struct Kernels: @unchecked Sendable {
       p, columnScale?.baseAddress, scale, products.count, &state.maximum, &state.sum)
   }
 
-  /// LayerNorm (Ba et al. 2016, arXiv 1607.06450) of `x + residual` over rows of `gamma.count`; `out` may be `x`.
+  /// LayerNorm (Ba et al. 2016, arXiv 1607.06450) of `x + residual`, both [rows, gamma.count]. `out` may be `x` or
+  /// `residual`.
   public func layerNorm(
     _ x: UnsafePointer<Float>, residual: UnsafePointer<Float>?, gamma: UnsafeBufferPointer<Float>,
     beta: UnsafeBufferPointer<Float>, epsilon: Float, rows: Int, into out: UnsafeMutablePointer<Float>
@@ -71,9 +72,12 @@ public struct Kernels: @unchecked Sendable {
     table.pointee.layer_norm(x, residual, g, b, epsilon, rows, gamma.count, out)
   }
 
-  /// Self-attention of one sequence: `qkv` is [length, 3·heads·headWidth], `out` [length, heads·headWidth].
+  /// Self-attention of one sequence (Vaswani et al. 2017, section 3.2): softmax(Q·Kᵀ·scale)·V for each head.
   ///
-  /// - Parameter scratch: at least ``attentionScratch(length:headWidth:)`` floats.
+  /// - Parameters:
+  ///   - qkv: [length, 3·heads·headWidth], the queries, keys and values of each token.
+  ///   - scratch: at least ``attentionScratch(length:headWidth:)`` floats.
+  ///   - out: [length, heads·headWidth].
   public func attention(
     _ qkv: UnsafePointer<Float>, length: Int, heads: Int, headWidth: Int, scale: Float,
     scratch: UnsafeMutablePointer<Float>, into out: UnsafeMutablePointer<Float>
@@ -81,17 +85,18 @@ public struct Kernels: @unchecked Sendable {
     table.pointee.attention(qkv, length, heads, headWidth, scale, scratch, out)
   }
 
+  /// The number of floats of scratch memory that ``attention(_:length:heads:headWidth:scale:scratch:into:)`` needs.
   public static func attentionScratch(length: Int, headWidth: Int) -> Int {
     nf_attention_scratch(length, headWidth)
   }
 
-  /// The mean of `rows` rows of `out.count` floats.
+  /// The mean of each column over `rows` rows of `out.count` floats; 0 when there are no rows.
   public func mean(_ x: UnsafePointer<Float>, rows: Int, into out: UnsafeMutableBufferPointer<Float>) {
     guard let o = out.baseAddress else { return }
     table.pointee.mean_rows(x, rows, out.count, o)
   }
 
-  /// The largest value of each column over `rows` rows of `out.count` floats.
+  /// The largest value of each column over `rows` rows of `out.count` floats, at least one row.
   public func maximum(_ x: UnsafePointer<Float>, rows: Int, into out: UnsafeMutableBufferPointer<Float>) {
     guard let o = out.baseAddress else { return }
     table.pointee.max_rows(x, rows, out.count, o)

@@ -2,17 +2,17 @@
 public struct Matrix: Sendable, Equatable {
   public let rows: Int
   public let columns: Int
-  /// `rows · columns` values, row after row.
+  /// The values, `rows · columns` of them, row after row.
   public private(set) var values: [Float]
 
-  /// nil when `values` does not hold exactly `rows · columns` values.
+  /// Creates a matrix of `values`; nil when there are not exactly `rows · columns` of them.
   public init?(rows: Int, columns: Int, values: [Float]) {
     let (count, overflow) = rows.multipliedReportingOverflow(by: columns)
     guard rows >= 0, columns >= 0, !overflow, values.count == count else { return nil }
     self.init(rows: rows, columns: columns, of: values)
   }
 
-  /// `rows` rows written in place by `fill`, which gets all values, zeroed.
+  /// Creates a matrix whose values, zeros at first, are written in place by `fill`.
   public init(rows: Int, columns: Int, fill: (UnsafeMutableBufferPointer<Float>) throws -> Void) rethrows {
     precondition(rows >= 0 && columns >= 0, "a matrix of \(rows) × \(columns) values")
     self.init(rows: rows, columns: columns, of: [Float](repeating: 0, count: rows * columns))
@@ -44,7 +44,7 @@ public struct Matrix: Sendable, Equatable {
     }
   }
 
-  /// The first `count` columns; self when there are no more than that.
+  /// The first `count` columns; the matrix itself when it has no more than that.
   public func prefix(columns count: Int) -> Matrix {
     precondition(count >= 0, "\(count) columns")
     guard count < columns else { return self }
@@ -54,19 +54,19 @@ public struct Matrix: Sendable, Equatable {
     return Matrix(rows: rows, columns: count, of: kept)
   }
 
-  /// Multiplies row `index` by `factor`, in f64, rounded once.
+  /// Multiplies row `index` by `factor`, in f64, and rounds once.
   public mutating func scaleRow(_ index: Int, by factor: Double) {
     for position in range(of: index) { values[position] = Float(Double(values[position]) * factor) }
   }
 
-  /// Where the values of row `index` are.
+  /// The positions of row `index` in ``values``.
   private func range(of index: Int) -> Range<Int> {
     precondition((0..<rows).contains(index), "there is no row \(index) among \(rows)")
     return index * columns..<(index + 1) * columns
   }
 }
 
-/// Scratch memory for f32 values, uninitialised, freed with the object.
+/// Uninitialised scratch memory for f32 values, which is freed with the object.
 public final class FloatBuffer {
   public let count: Int
   /// The first of `count` values; valid while the buffer lives.

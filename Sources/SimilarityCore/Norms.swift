@@ -25,22 +25,24 @@ extension Matrix {
 extension Kernels {
   /// The cosine of two vectors of equal length, in [−1, 1]; NaN when one of them is all zeros.
   ///
-  /// It is exactly 1 for vectors of equal values, and −1 for vectors that differ in sign only: then all three sums are the
-  /// same number s but for the sign, √(s·s) rounds to s (Boldo 2015, "Stupid is as stupid does: taking the square root of
-  /// the square of a floating-point number"), and s / s is 1. Squares of f32 values neither overflow nor vanish in f64,
-  /// nor do the products of two such sums. For other vectors rounding may lead a little beyond ±1, which is cut off.
+  /// It is exactly 1 for vectors of equal values, and −1 for vectors that differ only in sign. In both cases all three
+  /// sums are the same number s apart from the sign, √(s·s) rounds to s (Boldo 2015, "Stupid is as stupid does: taking
+  /// the square root of the square of a floating-point number"), and s / s is 1. Squares of f32 values neither overflow
+  /// nor underflow in f64, and nor do the products of two such sums. For other vectors rounding may lead slightly
+  /// beyond ±1, which is cut off.
   /// - Parameter squares: ‖a‖² and ‖b‖², as ``dot(_:_:)`` gives them.
   public func cosine(
     _ a: UnsafeBufferPointer<Float>, _ b: UnsafeBufferPointer<Float>, squares: (Double, Double)
   ) -> Double {
     let cosine = dot(a, b) / (squares.0 * squares.1).squareRoot()
-    // Written so that NaN stays NaN.
+    // This form keeps NaN.
     return cosine > 1 ? 1 : cosine < -1 ? -1 : cosine
   }
 }
 
-/// A row without a direction stood where one is needed.
+/// A row is all zeros where a direction is needed.
 public struct ZeroRow: Error, Sendable, Equatable {
+  /// The index of the row.
   public let row: Int
 
   public init(row: Int) {

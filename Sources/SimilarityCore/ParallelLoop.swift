@@ -1,20 +1,21 @@
 import Dispatch
 import Synchronization
 
-/// Runs independent pieces of one job on several threads. The caller fixes the pieces, so that the result does not depend
-/// on how many threads there are or which of them takes a piece.
+/// Runs independent pieces of one job on several threads. The caller decides what a piece is, so that the result does
+/// not depend on the number of threads or on which of them runs a piece.
 public struct ParallelLoop: Sendable {
+  /// The most threads that run at once, including the calling one.
   public let threads: Int
 
-  /// - Parameter threads: the calling thread included; less than 1 counts as 1.
+  /// - Parameter threads: the number of threads, including the calling one; less than 1 counts as 1.
   public init(threads: Int) {
     self.threads = max(1, threads)
   }
 
-  /// Calls `body` with each of 0 ..< count, on at most ``threads`` threads, and waits for all. A call may write only to
-  /// what belongs to its index.
+  /// Calls `body` with each of 0 ..< count, on at most ``threads`` threads, and waits for all calls. A call may write
+  /// only to what belongs to its index.
   ///
-  /// - Throws: what the first call to fail threw; the pieces that have not begun are then left out.
+  /// - Throws: what the first failing call threw. Pieces that have not begun by then are left out.
   public func forEachPiece<Failure: Error>(_ count: Int, _ body: (Int) throws(Failure) -> Void) throws(Failure) {
     precondition(count >= 0, "\(count) pieces")
     let workers = min(threads, count)
@@ -26,8 +27,8 @@ public struct ParallelLoop: Sendable {
     let hasFailed = Atomic(false)
     let failure = Mutex<Failure?>(nil)
     withoutActuallyEscaping(body) { body in
-      // SAFETY: each index is given out once, and callers write only to what belongs to their index; concurrentPerform
-      // returns when every call has.
+      // SAFETY: each index is given out once, and callers write only to what belongs to their index. concurrentPerform
+      // returns when all calls have returned.
       nonisolated(unsafe) let body = body
       DispatchQueue.concurrentPerform(iterations: workers) { _ in
         while !hasFailed.load(ordering: .relaxed) {
@@ -45,9 +46,9 @@ public struct ParallelLoop: Sendable {
     if let failure = failure.withLock({ $0 }) { throw failure }
   }
 
-  /// ``forEachPiece(_:_:)`` for calls that say only whether they succeeded.
+  /// ``forEachPiece(_:_:)`` for calls that return whether they succeeded.
   ///
-  /// - Throws: ``ProductFailure`` without a cause when a call returns false.
+  /// - Throws: ``ProductFailure`` of an unknown cause when a call returns false.
   public func forEach(_ count: Int, _ body: (Int) -> Bool) throws(ProductFailure) {
     try forEachPiece(count) { index throws(ProductFailure) in
       guard body(index) else { throw ProductFailure() }

@@ -1,19 +1,20 @@
 import COneDNN
 
-/// The library that products of matrices come from.
+/// The library that computes matrix products.
 public enum MatrixLibrary {
-  /// Its version and the instruction set that it uses on this processor.
+  /// Its version, and the instruction set that it uses on this processor.
   public static var description: String { String(cString: nf_onednn_description()) }
 }
 
-/// Why a product of matrices could not be computed. The values of the matrices never cause it.
+/// Why a product of matrices could not be computed. The cause is never in the values of the matrices.
 public enum ProductFailure: Error, Sendable, Equatable, CustomStringConvertible {
   /// The matrix library could not get the memory that it needs beside the matrices.
   case outOfMemory
-  /// The matrix library failed otherwise. `status` is its own code (oneDNN's `dnnl_status_t`); nil where it is not known.
+  /// The matrix library failed for another reason. `status` is its own code (oneDNN's `dnnl_status_t`); nil where that
+  /// is not known.
   case library(status: Int32?)
 
-  /// A failure of the library whose status is not known.
+  /// A failure of the library with an unknown status.
   public init() { self = .library(status: nil) }
 
   /// - Parameter status: what a function of the shim returned, other than `NF_SUCCESS`.
@@ -33,7 +34,8 @@ public enum ProductFailure: Error, Sendable, Equatable, CustomStringConvertible 
   }
 }
 
-/// The three products of a loss and its gradients, on the calling thread. Matrices are row-major.
+/// The three matrix products of a loss and its gradients, on the calling thread. Matrices are row-major, and `stride`
+/// is the number of values from one row to the next. Each throws ``ProductFailure`` when the library fails.
 // SAFETY: callers pass pointers to whole matrices of the stated shapes.
 public enum Product {
   /// products[i, j] = Σ_d left[i, d]·right[j, d]: left [rows, inner], right [columns, inner], products [rows, stride].
@@ -64,25 +66,27 @@ public enum Product {
   }
 }
 
-/// Rows that take part in many products, repacked once for the matrix unit: about a tenth faster than ``Product/ofRows``.
+/// Rows that take part in many products and are therefore repacked once into the library's own layout. Products are
+/// about a tenth faster than by ``Product/ofRows``.
 // SAFETY: packing writes to one tile per call, and every tile is packed before the first product; products only read.
 public final class PackedRows: @unchecked Sendable {
-  /// Rows of one tile.
+  /// The number of rows of a tile.
   public static let rowsPerTile = 512
 
-  /// Whole tiles.
+  /// The number of whole tiles.
   public let tiles: Int
-  /// Rows that the left side of a product must have.
+  /// The number of rows that the left side of a product must have.
   public let leftRows: Int
   private let packed: OpaquePointer
-  // The shim reads from the rows while it packs.
+  // Packing reads from these rows.
   private let matrix: Matrix
 
   /// Packs the whole tiles of `matrix`; rows after the last whole tile are left out.
   ///
   /// - Parameters:
-  ///   - leftRows: rows of the left side of every product, at least 1.
-  ///   - stride: values from one row of products to the next; at least ``rowsPerTile`` where there is a whole tile.
+  ///   - leftRows: the number of rows of the left side of every product, at least 1.
+  ///   - stride: the number of values from one row of products to the next; at least ``rowsPerTile`` where there is a
+  ///     whole tile.
   /// - Returns: nil when there is no whole tile, or when the library has no packed form for this shape.
   /// - Throws: ``ProductFailure`` when the library fails.
   public init?(_ matrix: Matrix, leftRows: Int, stride: Int, loop: ParallelLoop) throws(ProductFailure) {
@@ -117,8 +121,10 @@ public final class PackedRows: @unchecked Sendable {
 
   deinit { nf_packed_destroy(packed) }
 
-  /// products[i, j] = Σ_d left[i, d]·row[tile·512 + j, d] for ``leftRows`` rows of `left`.
-  // SAFETY: `left` has leftRows rows, `products` room for as many of `stride`; the tile is checked.
+  /// products[i, j] = Σ_d left[i, d]·rows[tile·512 + j, d] for ``leftRows`` rows of `left`.
+  ///
+  /// - Throws: ``ProductFailure`` when the library fails.
+  // SAFETY: `left` has leftRows rows, and `products` has room for as many of `stride` values; the tile is checked.
   public func product(
     tile: Int, _ left: UnsafePointer<Float>, into products: UnsafeMutablePointer<Float>
   ) throws(ProductFailure) {

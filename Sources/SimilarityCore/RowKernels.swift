@@ -1,18 +1,18 @@
 import CKernels
 import Platform
 
-/// Passes over one row of logits, in place.
+/// Passes over one row of logits, in place. Sums are in f64.
 extension Kernels {
-  /// A value that takes no part in a sum of exponentials.
+  /// The value of entries that take no part in a sum of exponentials.
   public static let masked = -Float.greatestFiniteMagnitude
 
-  /// zⱼ ← zⱼ·scale·columnScaleⱼ; nil is all ones, otherwise it has at least as many values as `row`.
+  /// zⱼ ← zⱼ·scale·columnScaleⱼ. `columnScale` has at least as many values as `row`; nil stands for ones.
   public func scale(_ row: UnsafeMutableBufferPointer<Float>, by scale: Float, _ columnScale: UnsafePointer<Float>?) {
     guard let z = row.baseAddress else { return }
     table.pointee.scale_row(z, columnScale, scale, row.count)
   }
 
-  /// What ``exponentiate(_:)`` found.
+  /// The result of ``exponentiate(_:)``.
   public struct Exponentials: Sendable {
     /// max zⱼ.
     public let maximum: Float
@@ -22,7 +22,7 @@ extension Kernels {
     public let weighted: Double
   }
 
-  /// zⱼ ← exp(zⱼ − max); entries of ``masked`` become 0.
+  /// zⱼ ← exp(zⱼ − max). Entries of ``masked`` become 0 unless all are masked.
   public func exponentiate(_ row: UnsafeMutableBufferPointer<Float>) -> Exponentials {
     var sum = 0.0
     var weighted = 0.0
@@ -31,7 +31,7 @@ extension Kernels {
     return Exponentials(maximum: maximum, sum: sum, weighted: weighted)
   }
 
-  /// What ``sigmoid(_:bias:)`` found.
+  /// The result of ``sigmoid(_:bias:)``.
   public struct Sigmoids: Sendable {
     /// Σ log(1 + exp(zⱼ + bias)).
     public let loss: Double
@@ -50,18 +50,20 @@ extension Kernels {
     return Sigmoids(loss: loss, sum: sum, weighted: weighted)
   }
 
-  /// What ``statistics(_:threshold:)`` found.
+  /// The result of ``statistics(_:threshold:)``.
   public struct RowStatistics: Sendable {
-    /// How many values are at least the threshold.
+    /// The number of values that are at least the threshold.
     public var atLeast = 0
-    /// The largest value; ``masked`` where there are none.
+    /// The largest value; ``masked`` where there are no values.
     public var largest = Kernels.masked
+    /// Σ zⱼ.
     public var sum = 0.0
+    /// The number of values.
     public var count = 0
 
     public init() {}
 
-    /// Takes in the values of another part of the row.
+    /// Adds the values of another part of the row.
     public mutating func add(_ other: RowStatistics) {
       atLeast += other.atLeast
       largest = max(largest, other.largest)
@@ -70,6 +72,7 @@ extension Kernels {
     }
   }
 
+  /// Counts the values of `row` that are at least `threshold`, and finds the largest value and the sum.
   public func statistics(_ row: UnsafeBufferPointer<Float>, threshold: Float) -> RowStatistics {
     var found = RowStatistics()
     guard let z = row.baseAddress else { return found }
@@ -86,27 +89,27 @@ extension Kernels {
   }
 }
 
-/// log Σ exp zⱼ of values that arrive piece by piece, without ever holding them all (Milakov & Gimelshein 2018,
-/// arXiv 1805.02867).
+/// log Σ exp zⱼ of values that arrive in pieces, which are never stored all at once (Milakov & Gimelshein 2018, arXiv
+/// 1805.02867).
 public struct LogSumExp: Sendable {
   /// The largest value so far; −∞ before the first.
   var maximum = -Double.infinity
   /// Σ exp(zⱼ − maximum).
   var sum = 0.0
 
-  /// The sum over nothing.
+  /// The log-sum-exp of no values.
   public init() {}
 
-  /// The sum over one value.
+  /// The log-sum-exp of one value.
   public init(_ value: Float) {
     maximum = Double(value)
     sum = 1
   }
 
-  /// log Σ exp zⱼ in nats; −∞ over nothing, not finite when a value was not.
+  /// log Σ exp zⱼ; −∞ for no values, not finite when a value was not.
   public var value: Double { sum > 0 ? maximum + log(sum) : (maximum == -.infinity ? -.infinity : .nan) }
 
-  /// Extends the sum by `products[j] · scale · factors[columns[j]]`; factors of nil are ones.
+  /// Extends the sum by `products[j] · scale · factors[columns[j]]`; nil for `factors` stands for ones.
   public mutating func extend(
     by products: UnsafeBufferPointer<Float>, scale: Float, columns: Range<Int>, of factors: [Float]?, _ kernels: Kernels
   ) {

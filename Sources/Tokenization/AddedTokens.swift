@@ -1,16 +1,16 @@
 import JSON
 
-/// A token that is found in the text before it is split into words.
+/// A token that is looked for in the text before the text is split into words.
 struct AddedToken: Sendable {
   var id: Int32
   var content: String
-  /// Matched in the normalised text, not in the raw one.
+  /// Whether it is matched in the normalised text instead of the raw one.
   var normalized = false
-  /// Only where no word character stands next to it.
+  /// Whether it is matched only where no word character stands next to it.
   var singleWord = false
-  /// Takes the white space before it along.
+  /// Whether the white space before it belongs to the match.
   var stripsLeft = false
-  /// Takes the white space after it along.
+  /// Whether the white space after it belongs to the match.
   var stripsRight = false
 }
 
@@ -29,14 +29,15 @@ extension AddedToken {
 /// Where an added token was found in a text.
 struct AddedMatch {
   var id: Int32
-  /// Its first byte, the white space that it takes along included; `stop` likewise is one past its last byte.
+  /// Its first byte, including the white space before it that belongs to the match.
   var start: Int
+  /// One past its last byte, including the white space after it that belongs to the match.
   var stop: Int
-  /// One past the last byte of the token itself.
+  /// One past the last byte of the token itself, without white space.
   var contentStop: Int
 }
 
-/// A set of added tokens, of which the leftmost longest one matches.
+/// A set of added tokens. Of those that start at one place, the longest is matched.
 struct AddedTokens: Sendable {
   private var tokens: [AddedToken] = []
   private var trie = ByteTrie()
@@ -49,7 +50,9 @@ struct AddedTokens: Sendable {
 
   var isEmpty: Bool { tokens.isEmpty }
 
-  /// - Parameter spelling: the content's bytes, normalised where the token asks for it.
+  /// Adds a token; one without any bytes is ignored.
+  ///
+  /// - Parameter spelling: the bytes to look for: those of the content, normalised where the token asks for it.
   mutating func insert(_ token: AddedToken, spelling: some Collection<UInt8>) {
     guard let first = spelling.first else { return }
     starts[Int(first)] = true
@@ -57,20 +60,20 @@ struct AddedTokens: Sendable {
     tokens.append(token)
   }
 
-  /// True when a token may start with `byte`.
+  /// Whether a token may start with `byte`.
   func mayStart(with byte: UInt8) -> Bool { starts[Int(byte)] }
 
   /// What was found at a position of the text.
   enum Finding {
     case none
-    /// A token that must stand alone but does not; no other may start before `stop`.
+    /// A token with `singleWord` next to a word character; no other token may start before `stop`.
     case refused(stop: Int)
     case match(AddedMatch)
   }
 
-  /// The token that starts at `position`.
+  /// Looks for a token that starts at `position`.
   ///
-  /// - Parameter floor: where the match before ended; white space before it is not taken along.
+  /// - Parameter floor: the end of the previous match; white space before it does not belong to this one.
   func find(in text: UnsafeBufferPointer<UInt8>, at position: Int, floor: Int) -> Finding {
     var node = root
     var best: (index: Int32, stop: Int)?

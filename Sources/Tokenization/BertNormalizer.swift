@@ -1,31 +1,34 @@
 import JSON
 
-/// BERT's normaliser, `BertNormalizer` in tokenizer.json: what a text goes through before it is split into words.
+/// The normaliser of BERT, `BertNormalizer` in tokenizer.json, which changes a text before it is split into words.
 struct BertNormalizer: Sendable, Equatable {
-  /// Control characters are dropped, and every white space becomes a space.
+  /// Control characters are removed, and each white space character becomes a space (`clean_text`).
   var cleansText = true
-  /// Each CJK ideograph is set apart by spaces.
+  /// A space is put on each side of every CJK ideograph (`handle_chinese_chars`).
   var splitsChinese = true
-  /// Characters are decomposed, and marks without width are dropped.
+  /// Characters are decomposed, and marks without width are removed (`strip_accents`).
   var stripsAccents = true
+  /// Letters become lowercase (`lowercase`).
   var lowercases = true
 
-  /// What the normaliser makes of one scalar.
+  /// What becomes of one scalar.
   enum Output {
-    /// The scalar itself.
+    /// It stays as it is.
     case unchanged
-    /// Scalars in its place, with a space on each side where `isSetApart`.
+    /// It is replaced by these scalars, with a space on each side where `isSetApart`.
     case scalars([UInt32], isSetApart: Bool)
-    /// White space, which becomes a space.
+    /// It is white space, and becomes a space.
     case space
-    /// Nothing. `blocksMarks` where combining marks do not move across the place in canonical ordering.
+    /// It is removed. `blocksMarks` says that canonical ordering does not move combining marks across its place.
     case nothing(blocksMarks: Bool)
-    /// A Hangul syllable, to be decomposed into its letters.
+    /// It is a Hangul syllable, which is decomposed into its letters.
     case hangul
-    /// It holds a combining mark that stays and that canonical ordering may move: ``Scan/takeMarks()``.
+    /// Its decomposition has a combining mark that stays and that canonical ordering may move; ``Scan/takeMarks()``
+    /// reads it.
     case reordered
   }
 
+  /// What the normaliser makes of one scalar.
   func normalize(_ scalar: UInt32, _ unicode: UnicodeTables) -> Output {
     let properties = unicode.properties(of: scalar)
     if properties.isEmpty {
@@ -56,7 +59,7 @@ extension BertNormalizer {
     lowercases = try section.required("lowercase").bool()
     cleansText = try section.required("clean_text").bool()
     splitsChinese = try section.required("handle_chinese_chars").bool()
-    // null means: as `lowercase` says.
+    // null stands for the value of `lowercase`.
     stripsAccents = try section.optional("strip_accents")?.bool() ?? lowercases
   }
 }

@@ -1,5 +1,5 @@
-/// BERT's pre-tokeniser, `BertPreTokenizer` in tokenizer.json: words end at white space, and each punctuation character is
-/// a word of its own.
+/// The pre-tokeniser of BERT, `BertPreTokenizer` in tokenizer.json. It splits a text into words at white space, and
+/// makes each punctuation character a word of its own.
 enum BertPreTokenizer {
   enum Class {
     case letter
@@ -7,7 +7,7 @@ enum BertPreTokenizer {
     case punctuation
   }
 
-  /// The class of a scalar that the normaliser has put out.
+  /// The class of a scalar of normalised text.
   static func classify(_ scalar: UInt32, _ unicode: UnicodeTables) -> Class {
     let properties = unicode.properties(of: scalar)
     if properties.contains(.space) { return .space }

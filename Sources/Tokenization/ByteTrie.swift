@@ -1,13 +1,16 @@
-/// Finds the longest of a set of byte strings that a text starts with. Edges stand in one open-addressing table.
+/// Sets of byte strings with values, as tries that share one table of edges with open addressing. It serves to find the
+/// longest string of a set that a text starts with.
 struct ByteTrie: Sendable {
-  /// Node 0 has no edges: a walk that leaves the set ends there.
+  /// Node 0 has no edges, and stands for a walk that has left the set.
   static let none: UInt32 = 0
 
-  /// node << 8 | byte in the upper half, the next node in the lower; 0 is free.
+  /// An edge has node << 8 | byte in its upper half and the next node in its lower half; 0 is a free place. Nodes have
+  /// 24 bits.
   private var edges: [UInt64]
+  /// The shift that leaves as many bits of a hash as the table has address bits.
   private var shift: UInt64
   private var used = 0
-  /// Value of the string that ends at a node, or -1.
+  /// The value of the string that ends at each node; -1 where none does.
   private(set) var values: [Int32] = [-1]
 
   init() {
@@ -15,13 +18,13 @@ struct ByteTrie: Sendable {
     shift = 64 - 6
   }
 
-  /// A new node without an edge to it, where a set of its own starts.
+  /// Adds a node to which no edge leads: the root of a new set.
   mutating func addRoot() -> UInt32 {
     values.append(-1)
     return UInt32(truncatingIfNeeded: values.count - 1)
   }
 
-  /// Adds a string to the set of `root`; a later value replaces an earlier one.
+  /// Adds a string to the set of `root`. A later value for the same string replaces the earlier one.
   mutating func insert(_ bytes: some Collection<UInt8>, root: UInt32, value: Int32) {
     var node = root
     for byte in bytes {
@@ -35,7 +38,7 @@ struct ByteTrie: Sendable {
     values[Int(node)] = value
   }
 
-  /// The node behind an edge, or `none`.
+  /// The node that the edge leads to; ``none`` when there is no such edge.
   @inline(__always)
   func step(_ node: UInt32, _ byte: UInt8) -> UInt32 {
     let key = node << 8 | UInt32(byte)
@@ -55,7 +58,7 @@ struct ByteTrie: Sendable {
   }
 
   private mutating func put(_ edge: UInt64) {
-    // At most half full, so that a search for a missing edge ends soon.
+    // The table is at most half full, so that a search for a missing edge ends soon.
     if (used + 1) * 2 > edges.count {
       let old = edges
       edges = [UInt64](repeating: 0, count: old.count * 2)

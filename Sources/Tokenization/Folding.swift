@@ -1,21 +1,21 @@
-/// What the normaliser and the pre-tokeniser make of one scalar together, in 32 bits.
+/// The result of the normaliser and the pre-tokeniser for one scalar, in 32 bits.
 struct Fold {
   enum Kind: UInt32 {
-    /// Part of a word, as `payload` (as the scalar itself when that is 0).
+    /// A part of a word. `payload` is the scalar that it becomes; 0 stands for the scalar itself.
     case letter
-    /// Nothing; `payload` is 1 where combining marks do not move across it.
+    /// It is removed. `payload` is 1 where canonical ordering does not move combining marks across it.
     case drop
-    /// Separates words.
+    /// It separates words.
     case space
-    /// A word of its own.
+    /// It is a word of its own. `payload` is as for a letter.
     case punctuation
-    /// A word of its own, with a space on each side.
+    /// It is a word of its own, with a space on each side. `payload` is as for a letter.
     case chinese
-    /// Several folds: `payload` is offset × 16 + count in `Folding.sequences`.
+    /// It becomes several folds: `payload` is offset × 16 + count in ``Folding/sequences``.
     case sequence
-    /// A Hangul syllable, to be decomposed.
+    /// It is a Hangul syllable, which is decomposed into its letters.
     case hangul
-    /// Holds a mark that stays and that canonical ordering may move.
+    /// Its decomposition has a mark that stays and that canonical ordering may move.
     case reorder
   }
 
@@ -26,7 +26,7 @@ struct Fold {
   init(bits: UInt32) { self.bits = bits }
   init(_ kind: Kind, _ payload: UInt32) { bits = kind.rawValue | payload << 3 }
 
-  /// A scalar that is past the normaliser.
+  /// The fold of a scalar of normalised text.
   init(normalized scalar: UInt32, _ unicode: UnicodeTables) {
     switch BertPreTokenizer.classify(scalar, unicode) {
     case .letter: self.init(.letter, scalar)
@@ -36,7 +36,7 @@ struct Fold {
   }
 }
 
-/// The fold of an ASCII character, in one byte of output and one of flags.
+/// The fold of an ASCII character: a byte of output and a byte of flags.
 struct ASCIIAction: Sendable {
   let output: UInt8
   private let flags: UInt8
@@ -55,19 +55,21 @@ struct ASCIIAction: Sendable {
 
   var isLetter: Bool { flags & 1 != 0 }
   var isPunctuation: Bool { flags & 2 != 0 }
-  /// Neither a letter nor punctuation nor a space.
+  /// Whether it is anything else than a letter, punctuation or a space that stays in ASCII: the scan then takes its
+  /// general path.
   var isSpecial: Bool { flags & 8 != 0 }
-  /// An added token may start with this byte.
+  /// Whether an added token may start with this byte.
   var mayStartToken: Bool { flags & 16 != 0 }
 }
 
-/// The normaliser and the pre-tokeniser of all code points in one table, made once for a tokenizer's options: a scan looks
-/// each character up instead of running the two one after the other.
+/// The normaliser and the pre-tokeniser for all code points in one table, made once for the options of a tokenizer. A
+/// scan looks each character up instead of running one after the other.
 struct Folding: Sendable {
   let normalizer: BertNormalizer
-  /// `Fold.bits` of all code points in pages of 256; equal pages are kept once.
+  /// ``Fold/bits`` of all code points, in pages of 256. Equal pages are stored once.
   private let pageOf: [UInt16]
   private let pages: [UInt32]
+  /// ``Fold/bits`` of the scalars that become several folds, one after another.
   let sequences: [UInt32]
 
   init(_ normalizer: BertNormalizer) {
@@ -94,7 +96,7 @@ struct Folding: Sendable {
     self.sequences = sequences
   }
 
-  /// `scalar` is a Unicode scalar value.
+  /// The fold of a Unicode scalar value.
   func fold(_ scalar: UInt32) -> Fold {
     Fold(bits: pages[Int(pageOf[Int(scalar >> 8)]) << 8 | Int(scalar & 255)])
   }
@@ -103,7 +105,7 @@ struct Folding: Sendable {
     _ scalar: UInt32, _ output: BertNormalizer.Output, _ unicode: UnicodeTables, _ sequences: inout [UInt32]
   ) -> Fold {
     switch output {
-    // 0 stands for the scalar itself: letters that stay as they are then share their pages.
+    // 0 stands for the scalar itself, so that pages of letters that stay as they are are equal.
     case .unchanged: return Fold(Fold(normalized: scalar, unicode).kind, 0)
     case .space: return Fold(.space, 0x20)
     case .nothing(let blocksMarks): return Fold(.drop, blocksMarks ? 1 : 0)

@@ -9,12 +9,12 @@ public struct ModelFolder: Sendable {
     self.path = path
   }
 
-  /// The content of a file; nil when there is no such file.
+  /// The content of the file `name`; nil when there is no such file.
   ///
   /// - Throws: ``FieldError`` naming the file when the system cannot read it.
   public func bytes(of name: String) throws(FieldError) -> [UInt8]? {
     do {
-      // Room for the padding that the JSON parser wants, so that it need not copy.
+      // With room for the padding that the JSON parser needs, the content is parsed without being copied.
       return try WholeFile.read("\(path)/\(name)", room: 64)
     } catch {
       if error.isMissing { return nil }
@@ -22,7 +22,7 @@ public struct ModelFolder: Sendable {
     }
   }
 
-  /// The value that a JSON file holds; nil when there is no such file.
+  /// The value of the JSON file `name`; nil when there is no such file.
   ///
   /// - Throws: ``FieldError`` naming the file when it cannot be read or is not valid JSON.
   public func json(_ name: String) throws(FieldError) -> JSONField? {
@@ -30,7 +30,7 @@ public struct ModelFolder: Sendable {
     return try JSONField(parsing: text, file: name)
   }
 
-  /// The value of a JSON file that must be there.
+  /// The value of the JSON file `name`, which must exist.
   ///
   /// - Throws: ``FieldError`` naming the file when it is missing, cannot be read or is not valid JSON.
   public func requiredJSON(_ name: String) throws(FieldError) -> JSONField {

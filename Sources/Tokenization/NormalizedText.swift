@@ -1,9 +1,9 @@
-/// A normalised segment of a text, in which added tokens are found that are matched after the normaliser.
+/// A normalised segment of a text. Added tokens with `normalized` are looked for in it.
 struct NormalizedText {
   typealias Span = WordBuffer.Span
 
   private(set) var bytes: [UInt8] = []
-  /// Where each byte comes from.
+  /// The part of the original text that each byte comes from.
   private var spans: [Span] = []
 
   enum Piece {
@@ -11,7 +11,9 @@ struct NormalizedText {
     case token(Int32, Span)
   }
 
-  /// - Parameter isSetApart: a space is put on each side.
+  /// Appends a scalar that comes from `span`.
+  ///
+  /// - Parameter isSetApart: whether a space is put on each side.
   mutating func append(_ scalar: UInt32, _ span: Span, isSetApart: Bool) {
     if isSetApart { bytes.append(0x20) }
     UTF8Scalars.append(scalar, to: &bytes)
@@ -19,7 +21,8 @@ struct NormalizedText {
     while spans.count < bytes.count { spans.append(span) }
   }
 
-  /// Removes what comes from the text from `start` on: white space that the added token behind the segment takes along.
+  /// Removes what comes from the text from `start` on: white space that belongs to the match of the added token after
+  /// the segment.
   mutating func cut(from start: Int) {
     while let last = spans.last, last.start >= start {
       spans.removeLast()
@@ -27,15 +30,15 @@ struct NormalizedText {
     }
   }
 
-  /// Hands out the added tokens and, scalar by scalar, what is between them.
+  /// Calls `body` with the added tokens and, one by one, the scalars between them, in the order of the text.
   func split(by tokens: AddedTokens, _ body: (Piece) -> Void) {
     bytes.withUnsafeBufferPointer { text in
       var position = 0
-      // Where the last match ends, the white space that it takes along included.
+      // The end of the last match, including the white space after the token that belongs to it.
       var taken = 0
-      // No token may start before this.
+      // No token may start before this place.
       var searchFrom = 0
-      // Scalars are held back, since a token may take the white space before it along.
+      // Scalars are held back, because the white space before a token may belong to its match.
       var pending: [(scalar: UInt32, start: Int)] = []
       func release(before stop: Int) {
         for item in pending where item.start < stop { body(.scalar(item.scalar, spans[item.start])) }
@@ -49,7 +52,7 @@ struct NormalizedText {
           case .match(let match):
             release(before: match.start)
             body(.token(match.id, (spans[match.start].start, spans[match.stop - 1].stop)))
-            // The next token may start in that white space: a normalised one can have a space in front.
+            // The next token may start in the white space of this match: a normalised token can begin with a space.
             position = match.contentStop
             taken = match.stop
             continue

@@ -1,17 +1,17 @@
-/// Everything that a folder says about how its texts become ids, in the sections of tokenizer.json: added tokens,
-/// normaliser, pre-tokeniser, model and post-processor. It never changes once it is loaded.
+/// All that a folder says about how texts become ids, by the sections of tokenizer.json: added tokens, normaliser,
+/// pre-tokeniser, model and post-processor. It never changes once it is loaded.
 struct Pipeline: Sendable {
-  /// The normaliser and the pre-tokeniser, fused.
+  /// The normaliser and the pre-tokeniser together.
   let folding: Folding
-  /// What becomes of each byte that is ASCII, and which bytes may start an added token.
+  /// What becomes of each ASCII byte, and for all bytes whether an added token may start with them.
   let ascii: [ASCIIAction]
   let model: any SubwordModel
   let postProcessor: TemplateProcessing
-  /// Added tokens that are matched in the text as it is.
+  /// Added tokens that are matched in the original text.
   let rawTokens: AddedTokens
-  /// Added tokens that are matched behind the normaliser.
+  /// Added tokens that are matched in the normalised text.
   let normalizedTokens: AddedTokens
-  /// Text of each id, that of the added tokens included; empty where an id has none.
+  /// The text of each id, including those of the added tokens; empty where an id has none.
   let texts: [String]
 
   init(

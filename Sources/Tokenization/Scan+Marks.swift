@@ -1,15 +1,15 @@
-/// A combining mark on its way through canonical ordering.
+/// A combining mark, before canonical ordering.
 private struct Mark {
   var scalar: UInt32
   var combiningClass: UInt8
-  /// It came out of the scalar before it, by decomposition.
+  /// Whether the decomposition of a scalar added it, so that it has no place of its own in the text.
   var isInserted: Bool
 }
 
-/// Marks that stay after `strip_accents` and have a combining class: canonical ordering may move them, and with them
-/// the place in the text that each is said to come from. Rare, so clarity goes before speed here.
+/// Combining marks that `strip_accents` keeps and that canonical ordering may move. With them moves the place in the
+/// text that each is said to come from. This is rare, so the code is written for clarity, not for speed.
 extension Scan {
-  /// Reads a scalar that `Folding` calls `.reorder`, and all marks around it.
+  /// Reads a scalar whose fold is ``Fold/Kind/reorder``, and all marks around it.
   mutating func takeMarks() {
     let unicode = UnicodeTables.shared
     let (scalar, length) = UTF8Scalars.scalar(in: text, at: position)
@@ -23,7 +23,8 @@ extension Scan {
       append(parts, from: starters.count, isFirstInserted: true, to: &marks)
       position = last.stop
     } else {
-      // Marks since the last starter have been dropped, but they hold their places: read them once more.
+      // The marks since the last starter have been removed, but they keep their places in the order, so they are read
+      // once more.
       if base >= 0 {
         let (scalar, length) = UTF8Scalars.scalar(in: text, at: base)
         let parts = unicode.decomposition(of: scalar)
@@ -44,7 +45,7 @@ extension Scan {
     }
     base = -1
     marksStart = position
-    // Stable: the place breaks ties.
+    // The index makes the sort stable.
     let order = marks.indices.sorted { (marks[$0].combiningClass, $0) < (marks[$1].combiningClass, $1) }
     var next = 0
     for mark in order.map({ marks[$0] }) {
@@ -56,7 +57,7 @@ extension Scan {
     }
   }
 
-  /// Index behind the last starter.
+  /// The index after the last starter.
   private func startOfMarks(_ parts: [UInt32]) -> Int {
     (parts.lastIndex { UnicodeTables.shared.combiningClass(of: $0) == 0 } ?? -1) + 1
   }

@@ -1,31 +1,31 @@
-/// One pass over a text, left to right: added tokens, normaliser, pre-tokeniser and model at once, so that a long text costs
-/// no more than the part of it that is needed.
+/// One pass over a text, from left to right, that looks for added tokens, normalises, splits into words and runs the
+/// model at once. A long text therefore costs no more than the part of it that is needed.
 struct Scan<Model: SubwordModel> {
   typealias Span = WordBuffer.Span
 
   let pipeline: Pipeline
   private let model: Model
   let text: UnsafeBufferPointer<UInt8>
-  /// Reading stops once there are more tokens than this.
+  /// Reading stops as soon as there are more tokens than this.
   let limit: Int
   var word: WordBuffer
   private(set) var found: TokenList
 
   var position = 0
-  /// Where the last scalar starts that marks do not move across, if it may decompose; -1 otherwise.
+  /// The start of the last scalar across which marks do not move, if it may have a decomposition; -1 otherwise.
   var base = -1
-  /// Where that scalar ends, or the segment starts: canonical ordering may move marks from here on.
+  /// The end of that scalar, or the start of the segment: canonical ordering may move marks from here on.
   var marksStart = 0
-  /// Where the segment between added tokens starts.
+  /// The start of the segment between added tokens.
   private var segmentStart = 0
-  /// No added token may start before this.
+  /// No added token may start before this place.
   private var addedFloor = 0
-  /// The segment's normalised text, when added tokens are to be found in that.
+  /// The normalised text of the segment, when added tokens are looked for in it; nil otherwise.
   private var normalized: NormalizedText?
 
   /// The tokens of a text, read until there are more than `limit` of them.
   ///
-  /// - Parameter isTraced: the places of the tokens are wanted as well.
+  /// - Parameter isTraced: whether the places of the tokens in the text are needed as well.
   static func run(
     _ pipeline: Pipeline, _ model: Model, _ text: String, limit: Int, isTraced: Bool
   ) -> TokenList {
@@ -33,7 +33,7 @@ struct Scan<Model: SubwordModel> {
     let characters = model.maximumCharacters
     return text.withUTF8 { bytes in
       withUnsafeTemporaryAllocation(of: UInt8.self, capacity: characters * 4) { room in
-        // SAFETY: both buffers have the sizes that WordBuffer asks for, and outlive the scan.
+        // SAFETY: both buffers have the sizes that WordBuffer requires, and outlive the scan.
         withUnsafeTemporaryAllocation(of: Span.self, capacity: isTraced ? characters * 4 : 0) { spans in
           let word = WordBuffer(room, spans, maximumCharacters: characters)
           var scan = Scan(pipeline, model, bytes, limit: limit, word: word)
@@ -44,7 +44,7 @@ struct Scan<Model: SubwordModel> {
     }
   }
 
-  /// The bytes that the normaliser makes of a short text, whatever added tokens are in it.
+  /// The normalised bytes of a short text. Added tokens in it are not looked for.
   static func normalize(_ text: String, _ pipeline: Pipeline, _ model: Model) -> [UInt8] {
     var text = text
     return text.withUTF8 { bytes in
@@ -66,6 +66,7 @@ struct Scan<Model: SubwordModel> {
     if !pipeline.normalizedTokens.isEmpty { normalized = NormalizedText() }
   }
 
+  /// Whether the limit is passed.
   var isFull: Bool { found.ids.count > limit }
 
   /// Reads until the text ends or the limit is passed.
@@ -73,7 +74,7 @@ struct Scan<Model: SubwordModel> {
     while position < text.count && !isFull {
       let byte = text[position]
       if pipeline.rawTokens.mayStart(with: byte), position >= addedFloor, takeAddedToken() { continue }
-      // White space that the token before it has taken along.
+      // White space that belongs to the match of the token before it is skipped.
       if position < segmentStart {
         position &+= 1
         continue
@@ -88,7 +89,7 @@ struct Scan<Model: SubwordModel> {
     if !isFull { endSegment() }
   }
 
-  /// What the normaliser makes of the whole text.
+  /// The normalised bytes of the whole text.
   private mutating func normalizedBytes() -> [UInt8] {
     normalized = NormalizedText()
     while position < text.count {
@@ -98,7 +99,7 @@ struct Scan<Model: SubwordModel> {
     return normalized?.bytes ?? []
   }
 
-  /// ASCII characters up to the next one that is not, or that may start an added token.
+  /// Reads ASCII characters up to the first byte that is not ASCII or that an added token may start with.
   @inline(__always)
   private mutating func takeASCII(_ first: UInt8) {
     var byte = first
@@ -124,6 +125,7 @@ struct Scan<Model: SubwordModel> {
     settleMarks(behind: start)
   }
 
+  /// Reads the byte at `position`; returns false at the end of the text.
   @inline(__always)
   private func next(_ byte: inout UInt8) -> Bool {
     if position >= text.count { return false }
@@ -131,14 +133,14 @@ struct Scan<Model: SubwordModel> {
     return true
   }
 
-  /// ASCII from `start` to here: no mark moves across it, and none comes out of it.
+  /// Records that the text from `start` to here is ASCII: no mark moves across it, and its decomposition has none.
   private mutating func settleMarks(behind start: Int) {
     if position == start { return }
     base = -1
     marksStart = position
   }
 
-  /// Any scalar.
+  /// Reads a scalar of any kind.
   private mutating func take(_ scalar: UInt32, _ span: Span) {
     let fold = pipeline.folding.fold(scalar)
     position = span.stop
@@ -165,7 +167,7 @@ struct Scan<Model: SubwordModel> {
     marksStart = span.stop
   }
 
-  /// A scalar that is past the normaliser: `fold.payload`, or `scalar` when that is 0.
+  /// Adds a scalar of normalised text: `fold.payload`, or `scalar` when the payload is 0.
   mutating func put(_ fold: Fold, _ scalar: UInt32, _ span: Span) {
     let output = fold.payload == 0 ? scalar : fold.payload
     if normalized != nil {
@@ -179,7 +181,7 @@ struct Scan<Model: SubwordModel> {
     endWord()
   }
 
-  /// True when an added token starts here; the scan is then behind it.
+  /// Reads the added token that starts here; returns false when there is none.
   private mutating func takeAddedToken() -> Bool {
     switch pipeline.rawTokens.find(in: text, at: position, floor: segmentStart) {
     case .none: return false
@@ -199,13 +201,14 @@ struct Scan<Model: SubwordModel> {
     }
   }
 
-  /// True when an added token starts at `place`: marks are not read beyond it.
+  /// Whether an added token starts at `place`. Marks are not read beyond it.
   func addedTokenStarts(at place: Int) -> Bool {
     guard place >= addedFloor, pipeline.rawTokens.mayStart(with: text[place]) else { return false }
     if case .match = pipeline.rawTokens.find(in: text, at: place, floor: segmentStart) { return true }
     return false
   }
 
+  /// Ends the word and the segment. Where the segment has been normalised, its tokens are looked for now.
   private mutating func endSegment() {
     endWord()
     guard let segment = normalized else { return }
@@ -222,8 +225,8 @@ struct Scan<Model: SubwordModel> {
     normalized = NormalizedText()
   }
 
-  /// Hands the word to the model, if there is one. Kept out of line: inlined into the loop over ASCII, the model takes the
-  /// registers that the loop needs, and a text takes half as long again.
+  /// Runs the model on the word, if there is one. This is kept out of line: inlined into the loop over ASCII, the model
+  /// takes the registers that the loop needs, and a scan takes 1.5 times as long.
   @inline(never)
   private mutating func endWord() {
     if word.characters == 0 { return }

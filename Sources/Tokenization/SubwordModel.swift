@@ -1,10 +1,10 @@
-/// The model of tokenizer.json: it splits one word into tokens of its vocabulary.
+/// The model of a tokenizer, `model` in tokenizer.json, which splits one word into tokens of its vocabulary.
 ///
-/// ``WordPiece`` is one; BPE and Unigram are others.
+/// ``WordPiece`` is one such model; BPE and Unigram are others.
 protocol SubwordModel: Sendable {
-  /// Text of each id; empty where an id has none.
+  /// The text of each id; empty where an id has none.
   var texts: [String] { get }
-  /// Most characters of a word whose bytes are kept; of a longer one only the number of characters is known.
+  /// The most characters of a word. Of a longer word the model sees only how many characters there are.
   var maximumCharacters: Int { get }
 
   /// The id of a token by its text as the vocabulary spells it; nil when the vocabulary does not have it.
@@ -13,8 +13,8 @@ protocol SubwordModel: Sendable {
   /// Appends the tokens of a word, which has at least one character.
   func encode(_ word: WordBuffer, into tokens: inout TokenList)
 
-  /// ``Scan/run(_:_:_:limit:isTraced:)`` with this model. A requirement, so that the whole scan is compiled for each model: a
-  /// call through the protocol for each word would take a tenth of the time.
+  /// Runs ``Scan/run(_:_:_:limit:isTraced:)`` with this model. This is a requirement so that the whole scan is compiled
+  /// for each model: calling the model through the protocol for each word would take a tenth of the time.
   func scan(_ pipeline: Pipeline, _ text: String, limit: Int, isTraced: Bool) -> TokenList
 }
 
@@ -23,14 +23,14 @@ extension SubwordModel {
     Scan.run(pipeline, self, text, limit: limit, isTraced: isTraced)
   }
 
-  /// ``Scan/normalize(_:_:_:)`` with this model.
+  /// Runs ``Scan/normalize(_:_:_:)`` with this model.
   func normalize(_ text: String, _ pipeline: Pipeline) -> [UInt8] { Scan.normalize(text, pipeline, self) }
 }
 
-/// Tokens that were found in a text.
+/// The tokens that were found in a text, in its order.
 struct TokenList {
   private(set) var ids: [Int32] = []
-  /// The place of each token in the text, in bytes; empty when places are not asked for.
+  /// The place of each token in the text, in bytes; empty when places are not needed.
   private(set) var spans: [WordBuffer.Span] = []
   private let keepsSpans: Bool
 
@@ -45,7 +45,7 @@ struct TokenList {
     if keepsSpans { spans.append(span()) }
   }
 
-  /// Takes back all tokens from index `count` on.
+  /// Removes the tokens from index `count` on.
   mutating func truncate(to count: Int) {
     ids.removeSubrange(count...)
     if keepsSpans { spans.removeSubrange(count...) }

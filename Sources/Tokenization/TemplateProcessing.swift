@@ -1,13 +1,15 @@
 import JSON
 
-/// The post-processor, `TemplateProcessing` in tokenizer.json: the special tokens that stand around those of a text.
+/// The post-processor, `TemplateProcessing` in tokenizer.json, which puts special tokens before and after those of a
+/// text.
 struct TemplateProcessing: Sendable {
   var before: [Token] = []
   var after: [Token] = []
 
+  /// The number of special tokens.
   var count: Int { before.count + after.count }
 
-  /// A text's ids between the special tokens, at most `maxLength` in all: the special tokens are kept and the text is cut.
+  /// The ids of a text between the special tokens, at most `maxLength` in all. The ids of the text are cut off first.
   func apply(to ids: [Int32], maxLength: Int) -> [Int32] {
     let maxLength = max(0, maxLength)
     let room = max(0, maxLength - count)
@@ -16,7 +18,7 @@ struct TemplateProcessing: Sendable {
     for token in before { result.append(token.id) }
     result += ids.prefix(room)
     for token in after { result.append(token.id) }
-    // Only where even the special tokens are too many.
+    // This happens only when there are more special tokens than `maxLength`.
     if result.count > maxLength { result.removeLast(result.count - maxLength) }
     return result
   }
@@ -29,7 +31,7 @@ extension TemplateProcessing {
     for piece in try section.required("single").elements() {
       if let text = piece.optional("Sequence") {
         let id = try text.required("id")
-        if try id.string() != "A" || seenText { throw id.refused("the text must occur once, as \"A\"") }
+        if try id.string() != "A" || seenText { throw id.refused("must be \"A\" and occur only once") }
         try Self.requireFirstType(text)
         seenText = true
         continue
@@ -40,7 +42,7 @@ extension TemplateProcessing {
       let entry = try section.required("special_tokens").required(name)
       let ids = try entry.required("ids").elements()
       let texts = try entry.required("tokens").elements()
-      guard ids.count == texts.count else { throw entry.refused("ids and tokens differ in number") }
+      guard ids.count == texts.count else { throw entry.refused("must have as many tokens as ids") }
       for (id, text) in zip(ids, texts) {
         let value = try id.tokenID()
         guard value < vocabularySize else { throw id.refused("is not in the vocabulary") }
@@ -48,16 +50,17 @@ extension TemplateProcessing {
         if seenText { after.append(token) } else { before.append(token) }
       }
     }
-    guard seenText else { throw try section.required("single").refused("the text does not occur in it") }
+    guard seenText else { throw try section.required("single").refused("does not contain the sequence \"A\"") }
   }
 
-  /// All positions of a single text have token type 0: no other type is handed on to the encoder.
+  /// All tokens of a single text have token type 0, because the encoder takes no other.
   private static func requireFirstType(_ piece: JSONField) throws(FieldError) {
     if let type = piece.optional("type_id") { _ = try type.integer(in: 0...0) }
   }
 }
 
 extension JSONField {
-  /// An id of the vocabulary. No vocabulary has more than some millions, and the bound limits what a broken file can ask for.
+  /// An id of the vocabulary. Vocabularies have at most some millions of entries; the bound limits the memory that a
+  /// broken file can ask for.
   func tokenID() throws(FieldError) -> Int32 { Int32(try integer(in: 0...9_999_999)) }
 }

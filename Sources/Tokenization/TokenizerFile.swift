@@ -1,7 +1,8 @@
 import JSON
 
-/// `tokenizer.json`: the whole pipeline, one section for each step, each with its type. What a section means is read beside
-/// the step itself; a type that is not implemented is refused here by its key.
+/// `tokenizer.json`, which holds the whole pipeline in one section for each step, each with its type. The type of each
+/// step reads its own section; a section of a type that is not implemented is rejected here, and the error names its
+/// key.
 struct TokenizerFile {
   let root: JSONField
 

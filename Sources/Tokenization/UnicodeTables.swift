@@ -1,19 +1,25 @@
-/// What the reference tokenizer knows about each code point: categories, canonical decompositions and lowercase letters.
+/// What the reference tokenizer knows about each code point: categories, canonical decompositions and lowercase
+/// letters.
 ///
-/// The standard library's tables are not used, because they are newer than the reference's and change with the toolchain.
+/// The standard library's tables are not used, because they are newer than those of the reference and change with the
+/// toolchain.
 struct UnicodeTables: Sendable {
   struct Properties: OptionSet {
     let rawValue: UInt8
-    /// A control, format or private-use character, U+0000 or U+FFFD.
+    /// A control, format or private-use character, U+0000 or U+FFFD, which `clean_text` removes.
     static let removed = Properties(rawValue: 1)
+    /// White space, which separates words.
     static let space = Properties(rawValue: 2)
+    /// A CJK ideograph.
     static let chinese = Properties(rawValue: 4)
     static let punctuation = Properties(rawValue: 8)
     /// A mark without width (category Mn).
     static let mark = Properties(rawValue: 16)
-    /// A canonical combining class that is not 0.
+    /// A canonical combining class other than 0.
     static let combining = Properties(rawValue: 32)
+    /// A canonical decomposition other than the scalar itself.
     static let decomposes = Properties(rawValue: 64)
+    /// A lowercase mapping other than the scalar itself.
     static let lowers = Properties(rawValue: 128)
   }
 
@@ -65,24 +71,26 @@ struct UnicodeTables: Sendable {
     scalar < Self.codePoints ? Properties(rawValue: properties[Int(scalar)]) : []
   }
 
-  /// Canonical combining class, 0 for a starter.
+  /// The canonical combining class; 0 for a starter.
   func combiningClass(of scalar: UInt32) -> UInt8 {
     properties(of: scalar).contains(.combining) ? classes[scalar] ?? 0 : 0
   }
 
-  /// The canonical decomposition in full, before reordering.
+  /// The full canonical decomposition, before canonical ordering.
   func decomposition(of scalar: UInt32) -> [UInt32] {
     if Self.hangul.contains(scalar) { return Self.jamo(of: scalar) }
     guard properties(of: scalar).contains(.decomposes) else { return [scalar] }
     return decompositions[scalar] ?? [scalar]
   }
 
+  /// The lowercase mapping of a scalar; the scalar itself when it has none.
   func lowercase(_ scalar: UInt32) -> [UInt32] {
     guard properties(of: scalar).contains(.lowers) else { return [scalar] }
     return lowercase[scalar] ?? [scalar]
   }
 
-  /// Leading consonant, vowel and, where there is one, trailing consonant (Unicode Standard, section 3.12).
+  /// The canonical decomposition of a Hangul syllable: leading consonant, vowel and, where there is one, trailing
+  /// consonant (Unicode Standard, section 3.12).
   static func jamo(of syllable: UInt32) -> [UInt32] {
     let index = syllable - hangul.lowerBound
     let vowels: UInt32 = 21
@@ -92,8 +100,8 @@ struct UnicodeTables: Sendable {
   }
 }
 
-/// The word characters (`\w` of Unicode Technical Standard 18, annex C) that an added token with `single_word` must not
-/// touch. They are decoded only when there is such a token.
+/// The word characters (`\w` of Unicode Technical Standard 18, annex C), next to which an added token with
+/// `single_word` is not matched. They are decoded only when there is such a token.
 struct WordCharacters: Sendable {
   static let shared = WordCharacters()
 
@@ -116,8 +124,8 @@ struct WordCharacters: Sendable {
   }
 }
 
-/// Reads the numbers in a string of `UnicodeData`. Each character is a digit of five bits, least significant first; its
-/// sixth bit says that more digits follow.
+/// Reads the numbers in a string of ``UnicodeData``. A number is written in digits of five bits, least significant
+/// first, one character each. The sixth bit of a character says that more digits follow.
 struct UnicodeReader {
   private let text: StaticString
   private var next = 0
@@ -128,11 +136,12 @@ struct UnicodeReader {
 
   var isAtEnd: Bool { next >= text.utf8CodeUnitCount }
 
+  /// Reads a number of at least 0.
   mutating func number() -> Int {
     var value = 0
     var shift = 0
     while !isAtEnd {
-      // SAFETY: `next` is below the length of the literal; all literals read here are plain ASCII.
+      // SAFETY: `next` is less than the length of the literal, and all literals that are read here are ASCII.
       let digit = Self.digit(text.utf8Start[next])
       next += 1
       value |= (digit & 31) << shift
@@ -142,13 +151,14 @@ struct UnicodeReader {
     return value
   }
 
-  /// Zero, minus one, one, minus two …
+  /// Reads a signed number: 0, 1, 2, 3 … stand for 0, −1, 1, −2 …
   mutating func signed() -> Int {
     let value = number()
     return value & 1 == 0 ? value >> 1 : -(value >> 1) - 1
   }
 
-  /// Calls `body` with each range of code points: gap to the range before, length less one.
+  /// Calls `body` with each range of code points. A range is written as the number of code points since the one before,
+  /// and its length less one.
   mutating func ranges(_ body: (ClosedRange<Int>, inout UnicodeReader) -> Void) {
     var after = 0
     while !isAtEnd {
@@ -159,7 +169,9 @@ struct UnicodeReader {
     }
   }
 
-  /// Calls `body` with each mapping: gap, length less one, then each scalar as a difference.
+  /// Calls `body` with each code point that has a mapping, and the scalars that it maps to. A mapping is written as the
+  /// number of code points since the one before, the number of scalars less one, and each scalar as a difference: the
+  /// first from the code point, the others from U+0300.
   mutating func mappings(_ body: (Int, [UInt32]) -> Void) {
     var after = 0
     while !isAtEnd {

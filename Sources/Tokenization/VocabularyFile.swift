@@ -1,6 +1,7 @@
 import JSON
 
-/// `vocab.txt`: the vocabulary of a folder without tokenizer.json, one token per line; the line's number is the token's id.
+/// `vocab.txt`, the vocabulary of a folder without tokenizer.json: one token per line, whose id is the number of the
+/// line, from 0.
 struct VocabularyFile {
   private var tokens: [(text: String, id: Int32)] = []
 
@@ -29,7 +30,7 @@ struct VocabularyFile {
     if added.isEmpty {
       added = [cls, sep, try special(settings, model, "unk_token", "[UNK]")]
       for (key, text) in [("pad_token", "[PAD]"), ("mask_token", "[MASK]")] {
-        // A folder without them encodes just as well.
+        // These are optional, because encoding does not need them.
         let content = try settings.specialToken(key, default: text)
         if let id = model.id(of: content) { added.append(AddedToken(id: id, content: content)) }
       }
@@ -53,7 +54,7 @@ struct VocabularyFile {
   }
 }
 
-/// `tokenizer_config.json`: the options of BERT's tokenizer under the names that it had before tokenizer.json.
+/// `tokenizer_config.json`: the options of BERT's tokenizer under their older names.
 struct TokenizerSettings {
   private let root: JSONField?
   let lowercases: Bool?
@@ -67,7 +68,8 @@ struct TokenizerSettings {
     stripsAccents = try root?.optional("strip_accents")?.bool()
   }
 
-  /// Refuses settings that contradict tokenizer.json: there is no telling which of the two the model was trained with.
+  /// Rejects settings that contradict tokenizer.json, because it is unknown which of the two the model was trained
+  /// with.
   func check(against normalizer: BertNormalizer) throws(FieldError) {
     let pairs = [
       ("do_lower_case", lowercases, normalizer.lowercases),
@@ -90,20 +92,20 @@ struct TokenizerSettings {
       lowercases: lowercases)
   }
 
-  /// The text of a special token such as `cls_token`: a string, or an object with `content`.
+  /// The text of a special token such as `cls_token`, which is a string, or an object with `content`.
   func specialToken(_ key: String, default text: String) throws(FieldError) -> String {
     guard let field = root?.optional(key) else { return text }
     if let content = field.optional("content") { return try content.string() }
     return try field.string()
   }
 
-  /// `added_tokens_decoder`: added tokens by id, nil when it is not stated.
+  /// The added tokens by id in `added_tokens_decoder`; nil when the file does not have it.
   func addedTokens() throws(FieldError) -> [AddedToken]? {
     guard let members = try root?.optional("added_tokens_decoder")?.members() else { return nil }
     var tokens: [AddedToken] = []
     for (name, field) in members {
-      // Int32(_:) also takes a sign, which no program writes into such a key.
-      guard let id = Int32(name), (0...9_999_999).contains(id) else { throw field.refused("the key is not an id") }
+      // Int32(_:) also accepts a plus sign, which no program writes in such a key.
+      guard let id = Int32(name), (0...9_999_999).contains(id) else { throw field.refused("its key is not a token id") }
       tokens.append(try AddedToken(id: id, field))
     }
     return tokens

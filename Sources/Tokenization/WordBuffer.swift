@@ -1,20 +1,23 @@
-/// The word that is being read: its normalised bytes and, where asked for, the part of the text that each comes from.
+/// The word that is being read: its normalised bytes and, where needed, the part of the text that each comes from.
 struct WordBuffer {
-  /// Where a byte comes from in the original text.
+  /// The part of the original text that a byte comes from, as byte offsets.
   typealias Span = (start: Int, stop: Int)
 
   private let room: UnsafeMutableBufferPointer<UInt8>
   private let spans: UnsafeMutableBufferPointer<Span>
   private let maximumCharacters: Int
-  /// Spans are kept.
+  /// Whether the span of each byte is kept.
   let isTraced: Bool
+  /// The number of bytes in the buffer.
   private(set) var length = 0
+  /// The number of characters of the word, including those that are not in the buffer.
   private(set) var characters = 0
   /// The part of the text that the whole word comes from.
   private(set) var start = 0
   private(set) var stop = 0
 
-  /// `room` has four bytes for each of `maximumCharacters`, `spans` as many entries, or none.
+  /// Creates an empty word. `room` has four bytes for each of `maximumCharacters`; `spans` has as many entries, or
+  /// none.
   init(
     _ room: UnsafeMutableBufferPointer<UInt8>, _ spans: UnsafeMutableBufferPointer<Span>, maximumCharacters: Int
   ) {
@@ -24,7 +27,7 @@ struct WordBuffer {
     isTraced = !spans.isEmpty
   }
 
-  /// More characters than a word may have: the bytes are not all there.
+  /// Whether the word has more characters than are kept, so that some of its bytes are missing.
   var isTooLong: Bool { characters > maximumCharacters }
   var bytes: UnsafeBufferPointer<UInt8> { UnsafeBufferPointer(rebasing: room[0..<length]) }
 
@@ -33,10 +36,10 @@ struct WordBuffer {
     characters = 0
   }
 
-  /// The span behind the bytes `range`, which are in the buffer. Only when traced.
+  /// The part of the text that the bytes `range` of the buffer come from. Only when traced.
   func span(_ range: Range<Int>) -> Span { (spans[range.lowerBound].start, spans[range.upperBound - 1].stop) }
 
-  /// Appends an ASCII character that stands at `position`.
+  /// Appends an ASCII character that comes from the byte at `position`.
   @inline(__always)
   mutating func append(ascii byte: UInt8, at position: Int) {
     if characters == 0 { start = position }
@@ -76,16 +79,16 @@ struct WordBuffer {
 
   @inline(__always)
   private mutating func put(_ byte: UInt32, _ span: Span) {
-    // SAFETY: as above.
+    // SAFETY: fewer than maximumCharacters characters of at most four bytes are in the buffer before this one.
     room[length] = UInt8(truncatingIfNeeded: byte)
     if isTraced { spans[length] = span }
     length &+= 1
   }
 }
 
-/// Scalars of text that is known to be valid UTF-8, as all of a `String` is.
+/// Reads and writes the scalars of valid UTF-8, such as the bytes of a `String`.
 enum UTF8Scalars {
-  /// The scalar whose first byte is at `position`, which is within the text.
+  /// The scalar whose first byte is at `position`, which must be within the text.
   @inline(__always)
   static func scalar(in text: UnsafeBufferPointer<UInt8>, at position: Int) -> (value: UInt32, length: Int) {
     // SAFETY: valid UTF-8 has the continuation bytes that a lead byte announces.
@@ -98,7 +101,7 @@ enum UTF8Scalars {
     return ((lead & 0x07) << 18 | second << 12 | third << 6 | UInt32(text[position &+ 3]) & 0x3F, 4)
   }
 
-  /// The scalar that ends at `position`, nil at the start of the text.
+  /// The scalar that ends at `position`; nil at the start of the text.
   static func scalar(in text: UnsafeBufferPointer<UInt8>, before position: Int) -> (value: UInt32, length: Int)? {
     var start = position - 1
     while start > 0 && text[start] & 0xC0 == 0x80 { start -= 1 }

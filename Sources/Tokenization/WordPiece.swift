@@ -1,18 +1,20 @@
 import JSON
 
-/// WordPiece (Schuster and Nakajima 2012; Wu et al. 2016, arXiv 1609.08144): a vocabulary of word starts and of
-/// continuations, of which the longest that fits comes first, again and again.
+/// WordPiece (Schuster and Nakajima 2012; Wu et al. 2016, arXiv 1609.08144). The vocabulary has word starts and
+/// continuations; a word is split into the longest entry that it starts with, the longest continuation that fits next,
+/// and so on.
 struct WordPiece: SubwordModel {
   let texts: [String]
-  /// A longer word is the unknown token as a whole.
+  /// A word of more characters becomes the unknown token as a whole.
   let maximumCharacters: Int
   private let unknown: Int32
   private let trie: ByteTrie
+  /// The roots of the two sets in the trie.
   private let starts: UInt32
   private let continuations: UInt32
 
   /// - Parameters:
-  ///   - tokens: text and id of each entry, in the order of the file.
+  ///   - tokens: the text and the id of each entry, in the order of the file.
   ///   - prefix: what the vocabulary puts before the text of a continuation.
   /// - Returns: nil when the vocabulary does not have `unknownToken`.
   init?(tokens: [(text: String, id: Int32)], unknownToken: String, prefix: String, maximumCharacters: Int) {
@@ -47,7 +49,7 @@ struct WordPiece: SubwordModel {
     return value >= 0 ? value : nil
   }
 
-  /// Appends the longest pieces of a word, or the unknown token when some rest of it has none.
+  /// Appends the pieces of a word, or the unknown token when a rest of the word has none.
   @inline(__always)
   func encode(_ word: WordBuffer, into tokens: inout TokenList) {
     if word.isTooLong { return tokens.append(unknown, (word.start, word.stop)) }
@@ -64,7 +66,7 @@ struct WordPiece: SubwordModel {
     }
   }
 
-  /// The longest piece of `word` from `start` on: its id and where it ends; nil when there is none.
+  /// The longest piece of `word` that starts at `start`: its id and its end; nil when there is none.
   @inline(__always)
   private func piece(_ word: UnsafeBufferPointer<UInt8>, from start: Int) -> (id: Int32, end: Int)? {
     var node = start == 0 ? starts : continuations

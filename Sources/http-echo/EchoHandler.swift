@@ -1,6 +1,7 @@
 import HTTP1
 
-/// The routes that protocol tests need. Every answer is given at once, on the loop's thread.
+/// The routes that protocol tests need: `GET /`, `POST /echo` and `POST /json`. Every answer is sent at once, on the
+/// event loop's thread.
 struct EchoHandler: RequestHandler {
   let maxBodyBytes: Int
   private let greeting: Response
@@ -41,14 +42,15 @@ struct EchoHandler: RequestHandler {
 
   private func echo(_ request: Request) -> Response {
     if request.head.fields.contains("Content-Encoding"), request.head.path == "/json" {
-      // The first two bytes of gzip (RFC 1952, 2.3.1) tell a broken body from one that this program cannot decode.
+      // gzip starts with these two bytes (RFC 1952, section 2.3.1). They distinguish a broken body from one that this
+      // program does not decode.
       return request.body.starts(with: [0x1f, 0x8b]) ? Self.unsupported : Self.text(400, "the body is not gzip\n")
     }
     let type = request.head.fields["Content-Type"] ?? "application/octet-stream"
     return Response(status: 200, fields: HTTPFields([("Content-Type", type)]), body: request.body)
   }
 
-  /// The methods of the path, for `Allow`; nil when there is no such path.
+  /// The methods that the path allows, for the field `Allow`; nil when there is no such path.
   private static func methods(of head: RequestHead) -> String? {
     guard !head.isForWholeServer else { return "GET, HEAD, POST, OPTIONS" }
     return switch head.path {
@@ -58,7 +60,7 @@ struct EchoHandler: RequestHandler {
     }
   }
 
-  /// The answer where `/json` refuses the body; nil where it takes it.
+  /// The answer to a body that `/json` does not take; nil when it takes the body.
   private static func refusal(of fields: HTTPFields) -> Response? {
     let type = (fields["Content-Type"] ?? "").prefix { $0 != ";" && $0 != " " && $0 != "\t" }
     guard type.lowercased() == "application/json" else { return unsupported }

@@ -46,13 +46,13 @@ struct Options {
 
   private static func seconds(_ text: String, _ flag: String) throws(Mistake) -> Double {
     guard let seconds = Double(text), seconds > 0, seconds.isFinite else {
-      throw Mistake(message: "\(flag) needs seconds above 0, not \(text)")
+      throw Mistake(message: "\(flag) needs a number of seconds above 0, not \(text)")
     }
     return seconds
   }
 }
 
-/// Writes text at once, without a buffer in between. Nothing is to be done about a failure.
+/// Writes text at once, unbuffered. A failure is ignored, because there is nowhere to report it.
 func write(_ text: String, to descriptor: Int32) {
   var text = text
   _ = text.withUTF8 { writeAll(UnsafeRawBufferPointer($0), to: descriptor) }

@@ -1,7 +1,8 @@
-// Thin C interface to the products of oneDNN that Nearfar uses. Each call runs on the calling thread alone: the service
-// spreads work over its own queues.
+// The products of oneDNN that Nearfar uses. Each call runs on the calling thread alone, because the service distributes
+// work over its own queues.
 //
-// Functions that return an int return a dnnl_status_t: NF_SUCCESS, or why the library failed.
+// Functions that return an int return a dnnl_status_t: NF_SUCCESS, or the reason why the library failed. All matrices
+// are row-major.
 #ifndef NEARFAR_CONEDNN_H
 #define NEARFAR_CONEDNN_H
 
@@ -14,61 +15,63 @@ extern "C" {
 
 enum { NF_SUCCESS = 0, NF_OUT_OF_MEMORY = 1, NF_NOT_SUPPORTED = 3 };
 
-// "out_of_memory", "invalid_arguments": the library's name of a status.
+// The library's name of a status, for instance "out_of_memory" or "invalid_arguments".
 const char *nf_onednn_status_name(int status);
 
-// For tests: this thread's next call for a dense layer fails with `status`; NF_SUCCESS takes that back.
+// For tests: the next call for a dense layer on this thread fails with `status`; NF_SUCCESS cancels that.
 void nf_fail_next(int status);
 
 typedef struct nf_linear nf_linear;
 
 typedef enum nf_activation { NF_IDENTITY = 0, NF_GELU_ERF = 1, NF_GELU_TANH = 2, NF_RELU = 3 } nf_activation;
 
-// A dense layer y = activation(x·Wᵀ + b): `weights` is [outputs, inputs] row-major, `bias` [outputs] or NULL. The weights
-// are repacked for this processor; the arguments are not kept. On success `*layer` is the caller's to destroy.
+// A dense layer y = activation(x·Wᵀ + b): `weights` is [outputs, inputs], `bias` [outputs] or NULL. The weights are
+// repacked for this processor; the arguments are not kept. On success the caller must destroy `*layer`.
 int nf_linear_create(int64_t inputs, int64_t outputs, const float *weights, const float *bias, nf_activation activation,
                      nf_linear **layer);
 void nf_linear_destroy(nf_linear *layer);
 
-// x is [rows, inputs], y [rows, outputs], both with room for nf_linear_padded_rows(rows) rows: the rows between are read
-// (so they must be initialised) and written. A row's result does not depend on the rows beside it.
+// x is [rows, inputs] and y [rows, outputs], both with room for nf_linear_padded_rows(rows) rows. The rows after the
+// last one are read, so they must be initialised, and written. The result of a row does not depend on the rows beside
+// it.
 int nf_linear_apply(const nf_linear *layer, const float *x, int64_t rows, float *y);
 int64_t nf_linear_padded_rows(int64_t rows);
 
-// products[i, j] = Σ_d left[i, d]·right[j, d]; left [rows, inner], right [columns, inner], products [rows, stride].
+// products[i, j] = Σ_d left[i, d]·right[j, d]: left [rows, inner], right [columns, inner], products [rows, stride].
 int nf_product_transposed(const float *left, int64_t rows, const float *right, int64_t columns, int64_t inner,
                           float *products, int64_t stride);
 
-// Rows that take part in many products: `tiles` tiles of `columns` rows of `inner` values each, from `rows` on, which must
-// stay where they are until all are packed. Products are of `left_rows` rows into rows of `stride` values. On success
-// `*packed` is the caller's to destroy; NF_NOT_SUPPORTED when the library has no packed form for these sizes.
+// Rows that take part in many products: `tiles` tiles of `columns` rows of `inner` values each, from `rows` on. They
+// must stay where they are until all tiles are packed. The left side of every product has `left_rows` rows, and the
+// rows of products are `stride` values apart. On success the caller must destroy `*packed`; NF_NOT_SUPPORTED when the
+// library has no packed form for these sizes.
 typedef struct nf_packed nf_packed;
 int nf_packed_create(const float *rows, int64_t inner, int64_t columns, int64_t tiles, int64_t left_rows, int64_t stride,
                      nf_packed **packed);
 void nf_packed_destroy(nf_packed *packed);
-// Repacks one tile; different tiles on different threads at once.
+// Repacks one tile. Different tiles may be packed on different threads at once.
 int nf_packed_pack(nf_packed *packed, int64_t tile);
-// products[i, j] = Σ_d left[i, d]·tile[j, d] of a packed tile; any number of threads at once.
+// products[i, j] = Σ_d left[i, d]·tile[j, d] for a packed tile. May be called on several threads at once.
 int nf_packed_product(const nf_packed *packed, int64_t tile, const float *left, float *products);
 
-// The two products of a backward pass, added to what `out` holds:
-// out[i, c] += Σ_j weights[i, j]·rows[j, c]; weights [count, stride], rows [inner, columns], out [count, columns].
+// The two products of a backward pass, which are added to what `out` holds.
+// out[i, c] += Σ_j weights[i, j]·rows[j, c]: weights [count, stride], rows [inner, columns], out [count, columns].
 int nf_product_accumulate(const float *weights, int64_t count, int64_t stride, const float *rows, int64_t inner,
                           int64_t columns, float *out);
-// out[j, c] += Σ_i weights[i, j]·rows[i, c]; weights [inner, stride], rows [inner, columns], out [count, columns].
+// out[j, c] += Σ_i weights[i, j]·rows[i, c]: weights [inner, stride], rows [inner, columns], out [count, columns].
 int nf_product_transposed_accumulate(const float *weights, int64_t count, int64_t stride, const float *rows,
                                      int64_t inner, int64_t columns, float *out);
 
-// A batch of `count` queries of `inner` signed bytes, repacked for products with tiles of `rows` rows of unsigned bytes that
-// lie `row_stride` bytes apart. On success `*batch` is the caller's to destroy.
+// A batch of `count` queries of `inner` signed bytes, repacked for products with tiles of `rows` rows of unsigned
+// bytes, which are `row_stride` bytes apart. On success the caller must destroy `*batch`.
 typedef struct nf_code_batch nf_code_batch;
 int nf_code_batch_create(const int8_t *queries, int64_t count, int64_t inner, int64_t rows, int64_t row_stride,
                          nf_code_batch **batch);
 void nf_code_batch_destroy(nf_code_batch *batch);
-// products[i·count + j] = Σ_d rows[i, d]·queries[j, d], exact; any number of threads at once.
+// products[i·count + j] = Σ_d rows[i, d]·queries[j, d], exactly. May be called on several threads at once.
 int nf_code_batch_product(const nf_code_batch *batch, const uint8_t *rows, int32_t *products);
 
-// "2.6.3 avx512_core_bf16": the library's version and the best instruction set that it found.
+// The library's version and the best instruction set that it found, for instance "2.6.3 avx512_core_bf16".
 const char *nf_onednn_description(void);
 
 #ifdef __cplusplus

@@ -1,4 +1,4 @@
-// Thin C interface to libcrypto.
+// The functions of libcrypto that Nearfar uses.
 #ifndef NEARFAR_COPENSSL_H
 #define NEARFAR_COPENSSL_H
 
@@ -6,7 +6,8 @@
 
 typedef struct nf_sha256 nf_sha256;
 
-// SHA-256 (FIPS 180-4) in pieces. NULL or non-zero on failure. `finish` writes 32 bytes and frees the state.
+// SHA-256 (FIPS 180-4) of data that arrives in pieces. `begin` returns NULL on failure; `update` and `finish` return 0
+// on success. `finish` writes 32 bytes to `digest`, and frees the state even when it fails.
 nf_sha256 *nf_sha256_begin(void);
 int nf_sha256_update(nf_sha256 *state, const void *bytes, size_t count);
 int nf_sha256_finish(nf_sha256 *state, unsigned char digest[32]);

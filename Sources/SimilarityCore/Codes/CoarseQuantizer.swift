@@ -1,23 +1,24 @@
 import CKernels
 
-/// Reference points that codes are relative to: a row is its nearest centroid plus a residual, and only the residual is
+/// The centroids that codes are relative to: a row is its nearest centroid plus a residual, and only the residual is
 /// rounded (Jégou et al. 2011, "Product quantization for nearest neighbor search", section IV).
 ///
-/// Errors scale with the residual, not with the row, so that codes distinguish vectors even in dense clusters or in a narrow
-/// cone. Centroids are in the rotated space, after the mean of all rows has been subtracted.
+/// Errors scale with the residual, not with the row, so that codes distinguish vectors even in dense clusters or in a
+/// narrow cone. Centroids are in the rotated space, after the mean of all rows has been subtracted.
 public final class CoarseQuantizer: Sendable {
   public let dimension: Int
   public let metric: CodeMetric
   public let rotation: Rotation
-  /// Subtracted from every row (from its direction, under the cosine) before it is rotated.
+  /// The mean that is subtracted from every row (under the cosine, from its direction) before it is rotated.
   let mean: [Float]
-  /// [count, stride], rotated; zero behind the dimension. Each value is rounded to bf16. That costs no accuracy, since residuals
-  /// are relative to the rounded centroid.
+  /// [count, stride], rotated; zero after the last dimension. Each value is rounded to bf16, which costs no accuracy,
+  /// since residuals are relative to the rounded centroid.
   let centroids: [Float]
-  /// The same as bf16 in blocks of 16 centroids, dimension by dimension.
+  /// The centroids as bf16 in blocks of 16, dimension by dimension.
   let blocks: [UInt16]
+  /// The number of centroids.
   public let count: Int
-  /// The distance from one centroid to the next in values, a multiple of 32.
+  /// The number of values from one centroid to the next, a multiple of 32.
   let stride: Int
   /// An upper bound of the norms of the centroids.
   let longest: Double
@@ -26,7 +27,7 @@ public final class CoarseQuantizer: Sendable {
   /// An upper bound of the relative rounding error of f32 sums of a row's squares or products.
   let sumRounding: Double
 
-  /// A quantizer with the origin as its only reference point.
+  /// Creates a quantizer whose only centroid is the origin.
   public convenience init(dimension: Int, metric: CodeMetric, rotation: Rotation) {
     let stride = Self.stride(dimension)
     self.init(
@@ -45,7 +46,7 @@ public final class CoarseQuantizer: Sendable {
     count = centroids.count / stride
     blocks = Self.blocks(centroids, stride)
     drift = rotation.rounding + 1.2e-7
-    // 6e-8 for each addition within a lane, and some more for summing the lanes and for later rounding.
+    // 6e-8 for each addition within a lane, and more for adding up the lanes and for later rounding.
     sumRounding = Double(stride / 4 + 16) * 6e-8
     longest =
       centroids.indices.lazy.filter { [stride] in $0 % stride == 0 }.reduce(0) { [stride] longest, first in
@@ -69,14 +70,16 @@ public final class CoarseQuantizer: Sendable {
   /// `count` rounded up to whole blocks.
   static func room(_ count: Int) -> Int { (count + Int(NF_BLOCK) - 1) / Int(NF_BLOCK) * Int(NF_BLOCK) }
 
+  /// `dimension` rounded up to a multiple of 32.
   static func stride(_ dimension: Int) -> Int { (dimension + 31) / 32 * 32 }
 
-  /// Whether sums of squares of a row of this norm neither overflow nor vanish in f32.
+  /// Whether sums of squares of a row of this norm neither overflow nor underflow in f32.
   static func resolves(norm: Double) -> Bool { norm == 0 || (1e-15...1e15).contains(norm) }
 
-  /// Writes the rotated row, less the mean, into `z`, which has ``stride`` values.
+  /// Scales the row to length 1 under the cosine, subtracts the mean where `subtractingMean`, and writes the rotated
+  /// vector to `z`, which has ``stride`` values.
   ///
-  /// - Returns: the norm of the rotated vector.
+  /// - Returns: the norm of the vector.
   // SAFETY: the sizes of row and target are checked; mean and signs are as long as the dimension says.
   func place(
     _ row: UnsafeBufferPointer<Float>, norm: Double, subtractingMean: Bool, into z: UnsafeMutableBufferPointer<Float>,
@@ -93,8 +96,8 @@ public final class CoarseQuantizer: Sendable {
     }
   }
 
-  /// The centroid nearest to `z`.
-  // SAFETY: `z` has ``stride`` values, the scratch room for ``count``.
+  /// The number of the centroid that is nearest to `z`.
+  // SAFETY: `z` has ``stride`` values, and the scratch memory has room for ``count``.
   func nearest(to z: UnsafePointer<Float>, _ scratch: UnsafeMutablePointer<Float>, _ kernels: Kernels) -> Int {
     centroids.withUnsafeBufferPointer {
       kernels.table.pointee.code_cells($0.baseAddress, count, stride, z, nil, scratch)
@@ -105,10 +108,11 @@ public final class CoarseQuantizer: Sendable {
   }
 }
 
-/// A fixed rotation, which spreads the content of single dimensions over all of them before values are rounded to bytes. It
-/// depends on the dimension alone, so that it needs no training and never changes.
+/// A fixed rotation, which spreads the content of single dimensions over all of them before values are rounded to
+/// bytes. It depends on the dimension alone, so that it needs no training and never changes.
 ///
-/// It alternates random signs and Walsh–Hadamard transforms (Ailon & Chazelle 2009, "The fast Johnson–Lindenstrauss transform").
+/// It alternates random signs and Walsh–Hadamard transforms (Ailon & Chazelle 2009, "The fast Johnson–Lindenstrauss
+/// transform").
 public struct Rotation: Sendable {
   static let rounds = 4
 
@@ -122,8 +126,8 @@ public struct Rotation: Sendable {
     signs = (0..<Self.rounds * max(0, dimension)).map { _ in random.next() & 1 == 0 ? 1 : -1 }
   }
 
-  /// An upper bound of the f32 rounding error of a rotated vector, relative to its norm: every stage of a transform rounds each
-  /// value once.
+  /// An upper bound of the f32 rounding error of a rotated vector, relative to its norm. Every stage of a transform
+  /// rounds each value once.
   var rounding: Double {
     var stages = 2
     while 1 << (stages - 1) <= dimension { stages += 1 }
@@ -131,7 +135,8 @@ public struct Rotation: Sendable {
   }
 }
 
-/// A pseudorandom generator whose numbers depend on its seed alone (Steele et al. 2014, "Fast splittable pseudorandom number generators").
+/// A pseudorandom generator whose numbers depend on its seed alone (Steele et al. 2014, "Fast splittable pseudorandom
+/// number generators").
 struct SplitMix64 {
   var state: UInt64
 

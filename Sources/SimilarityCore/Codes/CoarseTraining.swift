@@ -1,22 +1,25 @@
 import CKernels
 
 extension CoarseQuantizer {
-  /// The number of sampled rows for each of the fewest centroids.
+  /// The number of rows in the sample for each centroid, when there are the fewest centroids.
   private static let rowsPerCentroid = 64
-  /// Records could name more, in 16 bits, but each query is compared with all of them.
+  /// The most centroids. Records could name more, in 16 bits, but each query is compared with all of them.
   private static let mostCentroids = 1024
+  /// The number of rounds of Lloyd's algorithm.
   private static let rounds = 3
 
-  /// The number of centroids for `rows` rows without clusters. It is small, since each query is compared with all of them.
+  /// The number of centroids for `rows` rows without clusters. It is small, because each query is compared with all
+  /// centroids.
   private static func fewest(forRows rows: Int) -> Int {
     rows < 256 ? 1 : min(mostCentroids, max(4, Int(Double(rows).squareRoot() / 4)))
   }
 
-  /// Chooses centroids by k-means (Lloyd 1982) from seeds by k-means++ (Arthur & Vassilvitskii 2007), over an even sample.
+  /// Chooses centroids by k-means (Lloyd 1982), with seeds by k-means++ (Arthur & Vassilvitskii 2007), over an evenly
+  /// spaced sample of the rows.
   ///
   /// - Parameters:
   ///   - rows: the number of rows.
-  ///   - read: returns the row of a number below `rows`, and its norm.
+  ///   - read: returns the row with a number below `rows`, and its norm.
   /// - Throws: ``ProductFailure`` when the matrix library fails.
   public static func trained(
     rows: Int, rotation: Rotation, metric: CodeMetric, _ loop: ParallelLoop, _ kernels: Kernels,
@@ -24,7 +27,7 @@ extension CoarseQuantizer {
   ) throws(ProductFailure) -> CoarseQuantizer {
     let wanted = fewest(forRows: rows)
     let size = min(rows, max(1024, rowsPerCentroid * wanted))
-    // Sums of squares of the other rows are out of the range of f32; those rows get no codes.
+    // Sums of squares of other rows are out of the range of f32, so these rows are left out of the sample.
     let sample = (0..<size).map { $0 * rows / size }.filter { resolves(norm: read($0).norm) }
     guard !sample.isEmpty else {
       return CoarseQuantizer(dimension: rotation.dimension, metric: metric, rotation: rotation)
@@ -47,7 +50,8 @@ extension CoarseQuantizer {
       }
     }
     var clustering = Clustering(rows: placed, kernels: kernels, loop: loop)
-    // Up to eight times as many where that is worthwhile: each cluster of the data should have a centroid of its own.
+    // Up to eight times as many centroids are used where that is worthwhile, since each cluster of the data should have
+    // its own.
     clustering.seed(wanted, most: min(mostCentroids, 8 * wanted, sample.count / 3))
     for _ in 0..<(wanted > 1 ? rounds : 1) {
       try clustering.improve()
@@ -76,14 +80,14 @@ private struct Clustering {
   /// A random number in 0 ..< 1.
   private mutating func next() -> Double { Double(random.next() >> 11) * 0x1p-53 }
 
-  /// Doubling the number of seeds is worthwhile when it reduces the mean squared distance by this share.
+  /// Doubling the number of seeds is worthwhile when it reduces the mean squared distance by at least this share.
   private static let worthwhile = 0.2
 
-  /// Chooses seeds; the probability of a row is proportional to its squared distance from the nearest seed so far.
+  /// Chooses seeds. The probability of a row is proportional to its squared distance from the nearest seed so far.
   ///
   /// - Parameters:
   ///   - fewest: the least number of seeds.
-  ///   - most: the largest, which is chosen only if it brings the seeds much nearer to the rows.
+  ///   - most: the largest number, which is chosen only if it brings the seeds much nearer to the rows.
   mutating func seed(_ fewest: Int, most: Int) {
     centroids = Array(rows.row(Int(next() * Double(rows.rows))))
     var nearest = [Float](repeating: .infinity, count: rows.rows)
@@ -108,7 +112,7 @@ private struct Clustering {
         guard look > 1, 2 * look <= most else { break }
         look *= 2
       }
-      // There are fewer different rows than seeds.
+      // All rows are at distance 0: there are fewer different rows than seeds.
       guard total > 0 else { break }
       var left = next() * total
       var chosen = nearest.count - 1
@@ -124,6 +128,7 @@ private struct Clustering {
     if centroids.count > best.count * stride { centroids.removeLast(centroids.count - best.count * stride) }
   }
 
+  /// The squared distance of each row from `seed`.
   // SAFETY: the rows are as long as the seed, and there is room for one value per row.
   private func squares(from seed: [Float]) -> [Float] {
     [Float](unsafeUninitializedCapacity: rows.rows) { squares, count in
@@ -135,7 +140,8 @@ private struct Clustering {
     }
   }
 
-  /// One round of Lloyd's algorithm: assigns every row to its nearest centroid, and moves every centroid to the mean of its rows.
+  /// One round of Lloyd's algorithm: assigns every row to its nearest centroid, and moves every centroid to the mean of
+  /// its rows.
   ///
   /// - Throws: ``ProductFailure`` when the matrix library fails.
   mutating func improve() throws(ProductFailure) {
@@ -167,6 +173,7 @@ private struct Clustering {
     }
   }
 
+  /// Writes the nearest centroid of each row of `range` to `cells`. `lengths` has the squared norms of the centroids.
   // SAFETY: the range lies inside the rows, and the products of its rows with every centroid fit in the scratch.
   private func assign(
     _ range: Range<Int>, _ lengths: [Float], _ cells: UnsafeMutableBufferPointer<Int>

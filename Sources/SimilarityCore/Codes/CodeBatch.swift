@@ -1,7 +1,7 @@
 import CKernels
 import COneDNN
 
-/// Compares many queries with tiles of records by products of matrices, in exact 32-bit integers.
+/// Compares many queries with tiles of records at once by matrix products, which are exact in 32-bit integers.
 // SAFETY: the packed queries are written in the initialiser only.
 public final class CodeBatch: @unchecked Sendable {
   /// The number of records in a tile.
@@ -9,18 +9,23 @@ public final class CodeBatch: @unchecked Sendable {
   /// The inner dimension of the products is a multiple of this.
   private static let unit = 16
 
+  /// The number of queries.
   public let count: Int
   private let records: CodeRecords
   private let batch: OpaquePointer
-  /// Whether products include the lower halves of the queries' codes, which doubles their number.
+  /// Whether there are products with the lower halves of the queries' codes as well, which doubles the number of
+  /// products.
   private let hasLower: Bool
   private let isDot: Bool
   private let sums: [Int32]
   /// Six arrays of one value per query: steps, errors, constant, linear and quadratic slack, norms.
   private let values: [Float]
-  /// [cells, queries]: terms under the dot product, else distances from centroids.
+  /// [cells, queries]: terms under the dot product, otherwise distances from the centroids.
   private let cells: [Float]
 
+  /// - Parameters:
+  ///   - queries: at least one query, all made for `records`.
+  ///   - records: what they are compared with.
   /// - Throws: ``ProductFailure`` when the matrix library fails.
   // SAFETY: a query has a term or a distance for every cell and `padded` codes in each half.
   public init(_ queries: [CodeQuery], for records: CodeRecords) throws(ProductFailure) {
@@ -28,7 +33,8 @@ public final class CodeBatch: @unchecked Sendable {
     count = queries.count
     self.records = records
     let isDot = records.metric == .dot
-    // The upper seven bits of a query are enough unless the query is far from the mean and near to a centroid.
+    // The upper 8 of the 15 bits of a query are enough unless its error is large relative to its distance from the
+    // nearest centroid, which is so for a query far from the mean and near to a centroid.
     let coarse = raw.count { query in
       let nearest = query.reach.map { reach in (0..<records.coarse.count).reduce(.infinity) { min($0, reach[$1]) } }
       return query.upper_error > 0.004 * (nearest ?? query.norm) && query.upper_error.isFinite
@@ -48,7 +54,7 @@ public final class CodeBatch: @unchecked Sendable {
       initialized = records.coarse.count * raw.count
     }
     var codes: [Int8] = []
-    // Codes behind the last dimension are 0.
+    // Codes after the last dimension are 0.
     let inner = min(records.padded, (records.dimension + Self.unit - 1) / Self.unit * Self.unit)
     codes.reserveCapacity((hasLower ? 2 : 1) * queries.count * inner)
     for query in queries { codes += UnsafeBufferPointer(start: query.upper, count: inner) }
@@ -68,8 +74,9 @@ public final class CodeBatch: @unchecked Sendable {
   /// Finds the pairs of a row of `cell` and a query whose key may reach the query's threshold.
   ///
   /// - Parameters:
-  ///   - slots: at most ``rowsPerTile``, all of one cell.
-  ///   - scratch: not used by another caller at the same time.
+  ///   - slots: at most ``rowsPerTile`` slots, all of `cell`.
+  ///   - thresholds: one value per query.
+  ///   - scratch: scratch memory that no other caller uses at the same time.
   ///   - hits: has room for rowsPerTile · count hits.
   /// - Returns: the number of hits.
   /// - Throws: ``ProductFailure`` when the matrix library fails.
@@ -107,8 +114,8 @@ public final class CodeBatch: @unchecked Sendable {
     }
   }
 
-  /// The memory in which a tile is unpacked and multiplied.
-  // SAFETY: it is sized for one batch, and one caller uses it at a time.
+  /// The scratch memory in which a tile is unpacked and multiplied.
+  // SAFETY: its size is that of one batch, and one caller uses it at a time.
   public final class Scratch {
     let rows: UnsafeMutablePointer<UInt8>
     let products: UnsafeMutablePointer<Int32>

@@ -1,11 +1,13 @@
 import CKernels
 
-/// A query in the form in which it is compared with records: its codes of 15 bits, and its distance from every centroid.
+/// A query in the form in which it is compared with records: its codes of 15 bits, and its distance from every centroid
+/// (under the dot product, its product with every centroid). See ``CodeRecords`` for the algebra.
 ///
-/// The mean of the coarse quantizer enters only the exact terms, not the codes; see ``CodeRecords`` for the algebra.
+/// The mean of the coarse quantizer is subtracted before the query is coded; under the dot product it is not, and the
+/// query's product with the mean is added to the terms instead.
 // SAFETY: the buffers are written in the initialiser only.
 public final class CodeQuery: @unchecked Sendable {
-  /// A centroid is near when its squared distance is at most so many times that of the nearest.
+  /// A cell is near when its squared distance is at most this many times that of the nearest.
   private static let farthest: Float = 2
 
   let upper: UnsafeMutablePointer<Int8>
@@ -18,7 +20,8 @@ public final class CodeQuery: @unchecked Sendable {
   /// - Parameters:
   ///   - query: as many values as the records have dimensions.
   ///   - norm: ‖query‖.
-  ///   - metric: the meaning of keys; nil for that of the records. Records for the dot product can give Euclidean keys too.
+  ///   - metric: the meaning of keys; nil for that of the records. Records for the dot product can give Euclidean keys
+  ///     as well.
   public init(
     _ query: UnsafeBufferPointer<Float>, norm: Double, for records: CodeRecords, metric: CodeMetric? = nil,
     _ kernels: Kernels
@@ -35,7 +38,8 @@ public final class CodeQuery: @unchecked Sendable {
     raw = .allocate(capacity: 1)
     let isCosine = metric == .cosine
     guard isCosine ? norm > 0 : CoarseQuantizer.resolves(norm: norm) else {
-      // The query is too long or too short for f32: all bounds are infinite, so that nothing is ruled out.
+      // The query is all zeros under the cosine, or its norm is out of the range of f32. All bounds are then infinite,
+      // so that nothing is ruled out.
       cells.initialize(repeating: 0, count: 2 * room)
       raw.initialize(
         to: nf_code_query(
@@ -85,11 +89,11 @@ public final class CodeQuery: @unchecked Sendable {
     raw.initialize(to: made)
   }
 
-  /// Writes the cells with the nearest centroids to `out`, nearest first. Cells much farther away than the nearest are left out
-  /// unless `includingFar` is true.
+  /// Writes the cells with the nearest centroids (under the dot product, with the largest products) to `out`, best
+  /// first. Cells much farther away than the nearest are left out unless `includingFar` is true.
   ///
   /// - Returns: the number of cells, at most `count`.
-  // SAFETY: `out` has room for `count`.
+  // SAFETY: `out` has room for `count` cells.
   public func nearestCells(
     _ count: Int, includingFar: Bool = false, into out: UnsafeMutablePointer<UInt32>, _ kernels: Kernels
   ) -> Int {
@@ -98,7 +102,7 @@ public final class CodeQuery: @unchecked Sendable {
     return kernels.table.pointee.nearest_cells(raw.pointee.terms, cellCount, least, count, out)
   }
 
-  /// Whether the centroid of `cell` is much farther than that of `other`; under the dot product, never.
+  /// Whether the centroid of `cell` is much farther away than that of `other`; never so under the dot product.
   public func isFarther(_ cell: Int, than other: Int) -> Bool {
     guard raw.pointee.reach != nil, let terms = raw.pointee.terms else { return false }
     return terms[cell] < 1.25 * terms[other]

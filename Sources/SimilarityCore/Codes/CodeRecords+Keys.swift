@@ -1,15 +1,16 @@
 import CKernels
 
-/// The best slots that a walk has met, best first. Behind the last place there are ``CandidatePool/slack`` more, whose keys are
-/// −∞.
+/// The best slots that a walk has found, best first. After the last place there is room for ``CandidatePool/slack``
+/// more keys, which are −∞.
 public typealias CandidatePool = nf_pool
 
 extension CandidatePool {
+  /// The number of keys after the last place.
   public static var slack: Int { Int(NF_POOL_SLACK) }
 }
 
 extension CodeRecords {
-  /// The keys of `slots` for `query`, by all bits of their codes.
+  /// Writes the keys of `slots` for `query`, from all bits of their codes, to `keys`, which has room for as many.
   public func keys(
     of slots: UnsafeBufferPointer<UInt32>, for query: CodeQuery, into keys: UnsafeMutablePointer<Float>,
     _ kernels: Kernels
@@ -18,7 +19,8 @@ extension CodeRecords {
     kernels.table.pointee.code_keys(raw, query.raw, first, slots.count, keys)
   }
 
-  /// The keys of `slots` for `query`, by the upper half of the bits of their codes where records are divided.
+  /// Writes the keys of `slots` for `query` to `keys`, which has room for as many. Where records are divided, only the
+  /// upper halves of the codes are read.
   public func roughKeys(
     of slots: UnsafeBufferPointer<UInt32>, for query: CodeQuery, into keys: UnsafeMutablePointer<Float>,
     _ kernels: Kernels
@@ -29,9 +31,9 @@ extension CodeRecords {
 
   /// Writes the neighbours of `slot` that are not in `visited`, and their rough keys, to `slots` and `keys`.
   ///
-  /// - Parameter visited: a bit for every slot; the bits of the returned ones are set.
-  /// - Returns: how many there are.
-  // SAFETY: lists hold slots of this object only; the outputs have room for mostNeighbors.
+  /// - Parameter visited: one bit for every slot. The bits of the neighbours are set.
+  /// - Returns: how many neighbours were written.
+  // SAFETY: lists hold slots of this object only; the outputs have room for mostNeighbors values.
   @inline(__always)
   public func expand(
     _ slot: UInt32, for query: CodeQuery, visited: UnsafeMutablePointer<UInt64>,
@@ -42,8 +44,8 @@ extension CodeRecords {
 
   /// Inserts `count` slots that have not been offered before into the pool.
   ///
-  /// - Returns: the first place that changed, or the former size.
-  // SAFETY: the pool has the room that it states, and the slack behind it.
+  /// - Returns: the first place that changed; the size of the pool when none did.
+  // SAFETY: the pool has the room that it states, and the slack after it.
   @inline(__always)
   public func offer(
     _ slots: UnsafePointer<UInt32>, keys: UnsafePointer<Float>, count: Int, to pool: inout CandidatePool,
@@ -55,7 +57,7 @@ extension CodeRecords {
   /// Moves the slots whose keys are at least `least`, and these keys, to the front.
   ///
   /// - Returns: how many there are.
-  // SAFETY: both have `count` values.
+  // SAFETY: `slots` and `keys` have `count` values.
   public func keep(
     _ slots: UnsafeMutablePointer<UInt32>, keys: UnsafeMutablePointer<Float>, count: Int, atLeast least: Float,
     _ kernels: Kernels
@@ -63,18 +65,19 @@ extension CodeRecords {
     kernels.table.pointee.keep_above(slots, keys, count, least)
   }
 
-  /// One standard deviation of the error of the key of `slot` by all bits of its codes. Rounding errors have random directions,
-  /// so that it is the bound of the error divided by √dimension.
+  /// One standard deviation of the error of the key of `slot`, from all bits of its codes. Rounding errors have random
+  /// directions, so that it is the bound of the error divided by √dimension.
   public func deviation(of slot: UInt32, for query: CodeQuery) -> Float {
     let header = raw.pointee.headers[Int(slot)]
     let reach = query.raw.pointee.reach.map { $0[Int(header.cell)] } ?? query.raw.pointee.norm
     return raw.pointee.bounds[Int(slot)].e * reach / Float(dimension).squareRoot()
   }
 
-  /// The centroid that the codes of `slot` are relative to.
+  /// The number of the centroid that the codes of `slot` are relative to.
   public func cell(of slot: Int) -> Int { Int(raw.pointee.headers[slot].cell) }
 
-  /// A measure of the distance of the row in `slot` from its centroid.
+  /// A measure of the distance of the row in `slot` from its centroid: an upper bound of twice that distance, infinite
+  /// where the slot has no codes.
   public func residual(of slot: Int) -> Float { raw.pointee.bounds[slot].n }
 }
 
@@ -82,7 +85,7 @@ extension CodeRecords {
 public typealias CodeHit = nf_code_hit
 
 extension CodeRecords {
-  /// Finds those of `count` slots whose key may reach `threshold`, by all bits of their codes.
+  /// Finds those of `count` slots whose key may reach `threshold`, from all bits of their codes.
   ///
   /// - Parameter hits: has room for `count` hits.
   /// - Returns: the number of hits.
@@ -98,9 +101,10 @@ extension CodeRecords {
   ///
   /// - Parameters:
   ///   - groups: groups of `cell`.
-  ///   - live: a bit for each slot to be searched.
+  ///   - live: has the bits of the slots to be searched set.
   ///   - slots: has room for ``InvertedLists/rowsPerGroup`` slots of each group.
-  /// - Returns: the number of slots, and the number of groups that were read. Groups behind these cannot reach the threshold.
+  /// - Returns: the number of slots, and the number of groups that were read. Groups after these cannot reach the
+  ///   threshold.
   // SAFETY: the lists name slots of this object only.
   func scan(
     _ groups: Range<Int>, of cell: UInt32, in lists: InvertedLists, for query: CodeQuery,

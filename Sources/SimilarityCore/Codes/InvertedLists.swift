@@ -3,13 +3,13 @@ import Platform
 
 /// The rows of each cell, in the order in which exact scans read them (Jégou et al. 2011, section IV).
 ///
-/// A scan skips cells that cannot hold a neighbour. In a cell, rows are in the order of falling distance from the centroid; by
-/// the triangle inequality a row is no nearer to the query than the centroid's distance less its own, so that a scan can end
-/// early. The rows before that are compared by the upper nibbles of their codes, half of a record, and only those that these
-/// cannot rule out are compared by all bits.
+/// A scan skips cells that cannot hold a neighbour. In a cell, rows come in order of decreasing distance from the
+/// centroid. By the triangle inequality a row is no nearer to the query than the centroid's distance less its own, so
+/// that a scan can end early. The rows before that are compared by the upper nibbles of their codes, half of a record,
+/// and only rows that these cannot rule out are compared by all bits.
 ///
-/// For up to 256 dimensions, where that takes little memory, the lists contain copies of the nibbles, those of sixteen rows side
-/// by side. Otherwise nibbles are read from the records.
+/// For up to 256 dimensions, where that takes little memory, the lists contain copies of the upper nibbles, those of
+/// sixteen rows side by side. Otherwise the nibbles are read from the records.
 ///
 /// Lists never change. A scan is told which slots are as they were when the lists were made, and ignores the others.
 // SAFETY: the memory is written in the initialiser only.
@@ -29,9 +29,10 @@ public final class InvertedLists: @unchecked Sendable {
   let raw: UnsafePointer<nf_lists>
   private let memory: PageMemory
 
-  /// - Parameter slots: different slots that have codes.
-  /// - Returns: nil when there are none, or not enough memory.
-  // SAFETY: parts of the memory are as long as the shape says, each cell writes to its own groups, and slots are inside the records.
+  /// - Parameter slots: different slots that have been written; a slot without codes is never ruled out.
+  /// - Returns: nil when there are no slots, or not enough memory.
+  // SAFETY: the parts of the memory are as long as the shape says, each cell writes to its own groups, and slots are
+  // inside the records.
   public init?(of slots: [Int], in records: CodeRecords, _ loop: ParallelLoop, _ kernels: Kernels) {
     let coarse = records.coarse
     var cells = [[UInt32]](repeating: [], count: coarse.count)
@@ -83,7 +84,7 @@ public final class InvertedLists: @unchecked Sendable {
         errors[place] = (error + header.a * square.squareRoot()) * 1.0001
         if hasCodes { (steps[place], offsets[place]) = (header.a, header.rough) }
         let own = withUnsafePointer(to: header) { nf_slack($0) }
-        // A row without bounds has an infinite error of its own, so that the slack of its cell need not be infinite.
+        // A row without codes has an infinite error of its own, so that the slack of its cell need not be infinite.
         if own.isFinite { largest = max(largest, (own + 4e-7 * abs(header.rough)) * 1.0001) }
       }
       slack[cell] = largest
@@ -102,10 +103,10 @@ public final class InvertedLists: @unchecked Sendable {
 
   deinit { raw.deallocate() }
 
-  /// The number of cells, of which some may be empty.
+  /// The number of cells; some may be empty.
   public var cells: Int { starts.count - 1 }
 
-  /// The number of places for rows in `cells`, of which a few may be empty.
+  /// The number of places for rows in `cells`; a few of them may be empty.
   public func rows(in cells: some Sequence<UInt32>) -> Int {
     cells.reduce(0) { $0 + (starts[Int($1) + 1] - starts[Int($1)]) * Self.rowsPerGroup }
   }
@@ -122,11 +123,11 @@ public final class InvertedLists: @unchecked Sendable {
 
 /// How much exact scans have compared.
 public struct ScanEffort: Sendable, Equatable {
-  /// Queries that were scanned for; not a whole number where older ones count for less.
+  /// The number of scanned queries; not a whole number where older queries count for less.
   public var queries = 0.0
-  /// Rows that were compared by the upper halves of their codes, or passed over on the way.
+  /// The number of rows that were compared by the upper halves of their codes, or skipped on the way.
   public var rough = 0.0
-  /// Rows that were compared by all bits.
+  /// The number of rows that were compared by all bits.
   public var full = 0.0
 
   public init(queries: Double = 0, rough: Double = 0, full: Double = 0) {
@@ -140,13 +141,15 @@ public struct ScanEffort: Sendable, Equatable {
   }
 }
 
-/// A scan of cells for one query, step by step.
-// SAFETY: the buffers have room for one step.
+/// A scan of cells for one query, in steps.
+// SAFETY: the buffers have room for the slots of one step.
 public struct ListScan: ~Copyable {
   private static let groupsPerStep = 32
-  /// The first step of a scan without a threshold is short, since its keys give a threshold for the rest.
+  /// The number of groups in the steps of a scan that has no threshold yet. They are short, because their keys give a
+  /// threshold for the rest.
   private static let firstGroups = 4
-  /// After so many rows it is known whether the upper halves of codes rule out enough to be read first.
+  /// The number of rows after which it is known whether the upper halves of codes rule out enough rows to be read
+  /// first.
   private static let fewestKnown = 2048.0
 
   private let records: CodeRecords
@@ -169,10 +172,11 @@ public struct ListScan: ~Copyable {
     hits.deallocate()
   }
 
-  /// Calls `body` with the rows of `cell` that cannot be ruled out, some at a time.
+  /// Calls `body` with the rows of `cell` that cannot be ruled out, a few at a time.
   ///
   /// - Parameters:
-  ///   - live: a bit for each slot to be searched.
+  ///   - live: has the bits of the slots to be searched set.
+  ///   - threshold: what keys must reach; −∞ for no threshold.
   ///   - body: returns the threshold that keys must reach from then on.
   public mutating func run(
     _ cell: UInt32, live: UnsafeBufferPointer<UInt64>, threshold: Float,
@@ -206,7 +210,7 @@ public struct ListScan: ~Copyable {
   /// Whether reading the upper halves of codes first has ruled out too few rows to be worthwhile.
   private var resolvesLittle: Bool { effort.rough >= Self.fewestKnown && 4 * effort.full > effort.rough }
 
-  /// Writes the slots of some groups that are live to ``slots``.
+  /// Writes the live slots of some groups to ``slots``.
   ///
   /// - Returns: their number.
   private func list(_ groups: Range<Int>, _ live: UnsafeBufferPointer<UInt64>) -> Int {

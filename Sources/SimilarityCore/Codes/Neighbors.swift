@@ -1,8 +1,8 @@
 import CKernels
 
-/// Lists of neighbours, which searches read while they change.
+/// Lists of neighbours, which searches read while they change. One thread at a time may change a list.
 extension CodeRecords {
-  /// Copies the list of `slot` into `out`, which has room for ``mostNeighbors``.
+  /// Copies the list of `slot` to `out`, which has room for ``mostNeighbors`` slots.
   ///
   /// - Returns: the number of neighbours.
   public func neighbors(of slot: Int, into out: UnsafeMutablePointer<UInt32>) -> Int {
@@ -19,7 +19,7 @@ extension CodeRecords {
   /// Whether the list of `slot` names `neighbor`.
   public func names(_ neighbor: UInt32, at slot: Int) -> Bool { nf_list_contains(raw, slot, neighbor) != 0 }
 
-  /// Whether one of the neighbours of `slot` names it.
+  /// Whether the list of one of the neighbours of `slot` names it.
   public func isNamed(_ slot: Int) -> Bool {
     withUnsafeTemporaryAllocation(of: UInt32.self, capacity: mostNeighbors) { list in
       guard let first = list.baseAddress else { return false }
@@ -38,15 +38,18 @@ extension CodeRecords {
 }
 
 extension Kernels {
-  /// Chooses the neighbours of a row so that they point in different directions (robust prune; Subramanya et al. 2019, "DiskANN",
-  /// algorithm 2): a candidate is left out when a chosen one is α times nearer to it than the row is.
+  /// Chooses the neighbours of a row so that they point in different directions (robust prune; Subramanya et al. 2019,
+  /// "DiskANN", algorithm 2): a candidate is left out when a chosen one is α times nearer to it than the row is.
   ///
   /// - Parameters:
-  ///   - candidates: rows, and the factors by which they are multiplied before distances are taken.
-  ///   - slots: decide between candidates that are equally far.
-  ///   - alphaSquared: α², since distances here are squares.
-  /// - Returns: the places of at most `degree` candidates, nearest first.
-  // SAFETY: every row has as many values as `origin`; the scratch is as large as the kernel says.
+  ///   - candidates: the rows to choose from.
+  ///   - factors: what each candidate is multiplied by before distances are taken.
+  ///   - slots: the slots of the candidates, all different; of candidates at equal distances the smaller slot comes
+  ///     first.
+  ///   - origin: the row whose neighbours are chosen; it is multiplied by `factor`, and is in slot `slot`.
+  ///   - alphaSquared: α², because distances here are squared.
+  /// - Returns: the numbers of at most `degree` candidates, nearest first.
+  // SAFETY: every row has as many values as `origin`; the scratch memory is as large as the kernel requires.
   public func choose(
     _ degree: Int, of candidates: [UnsafePointer<Float>?], factors: [Float], slots: [UInt32],
     around origin: UnsafeBufferPointer<Float>, factor: Float, slot: UInt32, alphaSquared: Float
