@@ -275,7 +275,7 @@ def filtered(judged: Judged, options, judge, index) -> None:
 
 def table(path: Path, results: dict) -> None:
     lines = [
-        "| set | queries/s at 0.95 | x best peer | queries/s at 0.99 | x best peer | two threads, x best | build, s (hnswlib M16) | bytes a vector | exact, one / 2,000 at once, x IndexFlat |",
+        "| set | queries/s at 0.95 | x best peer | queries/s at 0.99 | x best peer | two threads, x best | build, s (hnswlib M16) | bytes per vector | exact, one / 2,000 at once, x IndexFlat |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, result in results.items():

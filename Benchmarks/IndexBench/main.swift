@@ -7,8 +7,8 @@ import Platform
 //   graph EF THREADS OUT     searches the graph with every query, one after another on each thread
 //   auto TARGET THREADS OUT  searches with every query in automatic mode for this recall; also prints the pool (ef)
 //                            and the expected recall
-//   filter KIND SHARE        searches with 100 queries under a filter that a share of the vectors match: random, near or
-//                            far; prints rates and recall
+//   filter KIND SHARE        searches with 100 queries under a filter that a share of the vectors match: random, near
+//                            or far; prints rates and recall
 //   remove PERCENT           removes this percentage of the vectors
 //   exact THREADS OUT N [M]  searches exactly with N queries, M per call (1 without M)
 //   batch THREADS OUT        searches exactly with all queries in one call

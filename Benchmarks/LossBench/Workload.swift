@@ -13,8 +13,8 @@ struct Workload {
   init(_ job: Job) {
     self.job = job
     var state: UInt64 = 0x9E37_79B9_7F4A_7C15
-    // The top 24 bits of xorshift as values between -1 and 1. They are written in place, so that no second copy counts as
-    // memory.
+    // The top 24 bits of xorshift as values between -1 and 1. They are written in place, so that no second copy adds to
+    // the memory.
     func next() -> Float {
       state ^= state << 13
       state ^= state >> 7
