@@ -1,23 +1,23 @@
 import Testing
 
-/// Bytes a client sends, and what has to come of them however they are cut.
+/// Bytes that a client sends, and the expected outcome, however they are split into reads.
 struct RawCase: Sendable, CustomTestStringConvertible {
   let name: String
   let raw: [UInt8]
-  /// Statuses of the final answers in order.
+  /// The statuses of the final answers, in order.
   let statuses: [Int]
-  /// The connection ends after them.
+  /// Whether the connection ends after them.
   let closes: Bool
-  /// `METHOD target body` of every request handed to the handler.
+  /// `METHOD target body` of every request that reaches the handler.
   let requests: [String]
 
-  /// Requests that are all answered 200, the connection staying open unless `closes`.
+  /// Requests that are all answered with 200. The connection stays open unless `closes`.
   static func good(_ name: String, _ raw: String, _ requests: [String], closes: Bool = false) -> RawCase {
     RawCase(
       name: name, raw: Self.latin1(raw), statuses: requests.map { _ in 200 }, closes: closes, requests: requests)
   }
 
-  /// A request that is refused for a fault; the connection ends.
+  /// A faulty request, which is refused and ends the connection.
   static func bad(_ status: Int, _ name: String, _ raw: String, after requests: [String] = []) -> RawCase {
     RawCase(
       name: name, raw: Self.latin1(raw), statuses: requests.map { _ in 200 } + [status], closes: true,
@@ -26,17 +26,17 @@ struct RawCase: Sendable, CustomTestStringConvertible {
 
   var testDescription: String { name }
 
-  /// Every scalar below 256 as one byte.
+  /// The bytes of a text in Latin-1: each scalar is below 256 and becomes one byte.
   static func latin1(_ text: String) -> [UInt8] {
     text.unicodeScalars.map { UInt8(truncatingIfNeeded: $0.value) }
   }
 
-  /// A POST with the given lines and body.
+  /// A POST with the given header lines and body.
   static func post(_ lines: String, _ body: String) -> String {
     "POST /in HTTP/1.1\r\nHost: h\r\n" + lines + "\r\n" + body
   }
 
-  /// A GET with the given lines.
+  /// A GET with the given header lines.
   static func get(_ lines: String) -> String {
     "GET /out HTTP/1.1\r\nHost: h\r\n" + lines + "\r\n"
   }
