@@ -89,8 +89,8 @@ struct Reference {
 
   private func hat(_ rows: Rows) -> Rows { normalize ? rows.unit() : rows }
 
-  /// The similarities of each row that has a loss. Where there are two views, the rows of the second follow those of the
-  /// first.
+  /// The similarities of each row that has a loss. Where there are two views, the rows of the second follow those of
+  /// the first.
   func similarities() -> [Similarities] {
     switch objective {
     case .infonce, .moco, .dcl: oneWay()

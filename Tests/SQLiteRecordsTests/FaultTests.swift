@@ -50,8 +50,8 @@ import VectorStore
     #expect(failures >= 6)
   }
 
-  /// From the n-th write on everything fails, as when a machine dies. Batches that were answered are stored; any other is
-  /// stored completely or not at all.
+  /// From the n-th write on everything fails, as when a machine dies. Batches that were answered are stored; any other
+  /// is stored completely or not at all.
   @Test(arguments: [SQLITE_FULL, SQLITE_IOERR])
   func whatWasAnsweredOutlivesTheDisk(code: Int32) throws {
     for failing in 1...60 {

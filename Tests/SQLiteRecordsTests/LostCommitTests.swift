@@ -66,8 +66,8 @@ import VectorStore
     let whole = try Data(contentsOf: log)
     var refused = 0
     for frame in stride(from: 32, to: whole.count, by: 24 + 8192) {
-      // These are bytes of the page number, the database size after a commit (two), the salts (two), the checksums (two)
-      // and the page itself.
+      // These are bytes of the page number, the database size after a commit (two), the salts (two), the checksums
+      // (two) and the page itself.
       for offset in [3, 7, 8, 15, 16, 23, 24, 5000] {
         let copy = try TemporaryFolder()
         for (name, bytes) in files { try bytes.write(to: URL(fileURLWithPath: "\(copy.path)/\(name)")) }

@@ -6,7 +6,8 @@ import Testing
 import VectorIndex
 import VectorStore
 
-/// Folders that are opened with `readOnly`. Permissions are not used, because the tests may run as root, which ignores them.
+/// Folders that are opened with `readOnly`. Permissions are not used, because the tests may run as root, which ignores
+/// them.
 @Suite struct ReadOnlyTests {
   @Test func whatIsThereIsServedAndNothingChanges() throws {
     let folder = try filled()

@@ -2,7 +2,7 @@ import Foundation
 import Safetensors
 import Testing
 
-/// The bytes of a file: the length of the header (or `length` instead), the header, then `data` bytes counting up from 0.
+/// The bytes of a file: the header's length (or `length` instead), the header, then `data` bytes counting up from 0.
 func file(_ header: String, data: Int, length: UInt64? = nil) -> [UInt8] {
   let text = Array(header.utf8)
   let stated = length ?? UInt64(text.count)
