@@ -23,7 +23,7 @@ struct CellScanTests {
   }
 
   /// Rows are added, removed, and added in the slots of removed ones. The dimensions cover codes of 8 bits and of 4 bits.
-  /// Each query is searched alone, in a batch, under a filter, and with one row excluded.
+  /// Queries run alone, in a batch, under a filter, and with one row excluded.
   @Test(arguments: [20, 100, 200], Metric.allCases)
   func laterRowsAndSlotsUsedAgainAreFound(_ dimension: Int, _ metric: Metric) throws {
     var random = Seeded(UInt64(dimension))

@@ -50,7 +50,7 @@ enum AdversarialSet: String, CaseIterable, CustomTestStringConvertible {
 
 @Suite("The exact search's certificate")
 struct CertificateTests {
-  /// About 15,000 queries over all sets, metrics and dimensions: one at a time, and in a batch on two threads.
+  /// About 15,000 queries over all sets, metrics and dimensions: alone, in a batch, and in a batch on two threads.
   @Test(arguments: AdversarialSet.allCases, Metric.allCases)
   func answersAreThoseOfBruteForce(_ set: AdversarialSet, _ metric: Metric) throws {
     var random = Seeded(UInt64(17 + set.rawValue.utf8.count))
