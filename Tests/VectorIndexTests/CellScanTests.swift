@@ -22,7 +22,7 @@ struct CellScanTests {
     return rows
   }
 
-  /// Rows are added, removed, and added in the slots of removed ones. The dimensions cover codes of 8 bits and of 4 bits.
+  /// Rows are added, removed, and added in the slots of removed ones. The dimensions cover codes of 8 and of 4 bits.
   /// Queries run alone, in a batch, under a filter, and with one row excluded.
   @Test(arguments: [20, 100, 200], Metric.allCases)
   func laterRowsAndSlotsUsedAgainAreFound(_ dimension: Int, _ metric: Metric) throws {

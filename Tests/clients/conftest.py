@@ -14,7 +14,7 @@ def server():
 
 @pytest.fixture
 def alive(server):
-    """Checks after the test that the shared server is running and answers."""
+    """Checks after the test that the shared server is running and computes correctly."""
     yield
     assert server.process.poll() is None, server.errors()[-2000:]
     assert server.get("/livez").status_code == 200
