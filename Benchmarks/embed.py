@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""texts/s of Nearfar's POST /embed beside ONNX Runtime f32, on the same WordNet glosses, in one run.
+"""Compares texts/s of Nearfar's POST /embed with ONNX Runtime in f32, on the same WordNet glosses, in one run.
 
     Benchmarks/embed.py [--binary .build/release/nearfar] [--threshold 1.0]
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The index beside hnswlib, faiss, usearch and scalable-vs, in one run: recall@10 against queries/s, build time, bytes per vector.
+"""Compares the index with hnswlib, faiss, usearch and scalable-vs in one run: queries/s by recall@10, build time, bytes per vector.
 
     Benchmarks/index.py [--index-bench .build/release/index-bench] [--binary .build/release/nearfar] [--set wordnet|clusters]
 

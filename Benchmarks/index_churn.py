@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The recall of a graph after 200,000 removals and insertions, beside a fresh build of the same vectors.
+"""Compares the recall of a graph after 200,000 removals and insertions with a fresh build of the same vectors.
 
     Benchmarks/index_churn.py [--index-bench .build/release/index-bench] [--operations 200000]
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Searches over HTTP: their rate beside the rate in process, and their latency while another client writes.
+"""Searches over HTTP: their rate compared with the rate in process, and their latency while another client writes.
 
     Benchmarks/index_service.py [--binary .build/release/nearfar] [--index-bench .build/release/index-bench]
 

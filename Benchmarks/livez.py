@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Requests per second of a server's cheapest route beside nginx, on this machine, in one run.
+"""Compares the requests per second of a server's cheapest route with nginx, on this machine, in one run.
 
 usage: livez.py [--server COMMAND] [--path /livez] [--rounds 3] [--seconds 5] [--connections 64] [--threads 2]
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""InfoNCE with Nearfar beside PyTorch on CPU, in one run: time, share of the matrix unit, peak memory.
+"""Compares InfoNCE with Nearfar and with PyTorch on the CPU in one run: time, share of the speed limit, peak memory.
 
     Benchmarks/loss.py [--loss-bench .build/release/loss-bench] [--binary .build/release/nearfar] [--quick]
 

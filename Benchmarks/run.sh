@@ -6,13 +6,13 @@ cd "$(dirname "$0")/.." || exit 2
 binary=${1:-.build/release/nearfar}
 status=0
 
-echo "==> bench: GET /livez beside nginx"
+echo "==> bench: GET /livez compared with nginx"
 Benchmarks/livez.py --server "$binary serve --port 0" || status=1
-echo "==> bench: POST /embed beside ONNX Runtime"
+echo "==> bench: POST /embed compared with ONNX Runtime"
 Benchmarks/embed.py --binary "$binary" || status=1
-echo "==> bench: losses beside PyTorch"
+echo "==> bench: losses compared with PyTorch"
 Benchmarks/loss.py --binary "$binary" --loss-bench "$(dirname "$binary")/loss-bench" || status=1
-echo "==> bench: the index beside hnswlib, faiss, usearch and SVS"
+echo "==> bench: the index compared with hnswlib, faiss, usearch and SVS"
 Benchmarks/index.py --binary "$binary" --index-bench "$(dirname "$binary")/index-bench" || status=1
 echo "==> bench: the index on nineteen different sets"
 Benchmarks/sets.py --binary "$binary" --index-bench "$(dirname "$binary")/index-bench" || status=1

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The index beside hnswlib, faiss, usearch and scalable-vs on many different sets, in one run.
+"""Compares the index with hnswlib, faiss, usearch and scalable-vs on many different sets, in one run.
 
     Benchmarks/sets.py [--set NAME]... [--peer NAME]... [--table FILE] [--picture FILE]
 

@@ -151,7 +151,7 @@ struct TargetTests {
     #expect(status(parse(Array(target.utf8))) == 400)
   }
 
-  @Test("Only OPTIONS * is about the server as a whole")
+  @Test("OPTIONS * or of an address without a path is about the server as a whole, and other requests are not")
   func asterisk() throws {
     func head(_ line: String) throws -> RequestHead {
       var parser = RequestParser()

@@ -188,7 +188,7 @@ def places(node, at=""):
         for index, each in enumerate(node):
             yield from places(each, f"{at} {index}")
     elif isinstance(node, dict):
-        # Members of an example are no places, and neither are properties that are called `example`.
+        # Members of an example do not count, and neither do properties that are called `example`.
         if ("example" in node or "examples" in node) and not at.endswith(" properties"):
             yield at.strip()
         for key, value in node.items():

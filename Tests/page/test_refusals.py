@@ -1,4 +1,4 @@
-"""A refusal of the service is shown beside the field at fault, and names the row."""
+"""A refusal of the service is shown next to the field at fault, and names the row."""
 
 import pytest
 

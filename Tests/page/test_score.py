@@ -115,7 +115,7 @@ def test_the_symmetric_objective(page, server):
     assert page.value("loss-browser") == pytest.approx(expected, abs=1e-5)
     body = {"objective": "symmetric", "queries": page.lines("queries"), "keys": page.lines("keys")}
     answer = server.post("/loss", body)
-    # A server without this objective refuses it, and the page shows that beside the objective.
+    # A server without this objective refuses it, and the page shows that next to the objective.
     if answer.status_code == 200:
         assert page.value("loss-service") == pytest.approx(answer.json()["loss"], abs=1e-5)
         assert not page.visible("objective-error")
