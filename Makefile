@@ -1,4 +1,4 @@
-# Every step is a script of scripts/; each says what it does with one line that begins with "==>", and does nothing twice.
+# Most steps are scripts in scripts/. Each announces what it does in lines that begin with "==>", and skips what is done already.
 #   make run PORT=9000        serve elsewhere
 #   make run ARGS='--threads 1'   any further flag of `nearfar serve`
 
@@ -19,7 +19,7 @@ deps: ## install the Debian packages that are missing
 	@scripts/deps.sh build
 	@scripts/toolchain.sh
 
-model: deps ## fetch, check and unpack the default encoder
+model: deps ## fetch, verify and unpack the default encoder
 	@scripts/model.sh
 
 build: deps ## build .build/release/nearfar and http-echo
@@ -34,11 +34,11 @@ test: deps model ## set up what is missing, then run every test
 	@scripts/deps.sh page
 	@scripts/test.sh
 
-smoke: deps model ## try the deployment: the runtime file system by chroot (as root), two replicas behind HAProxy
+smoke: deps model ## test the deployment: the runtime file system in a chroot (needs root), two replicas behind HAProxy
 	@scripts/deps.sh smoke
 	@scripts/smoke.sh
 
-bench: deps model build ## measure beside the peers (Benchmarks/run.sh)
+bench: deps model build ## measure speed and recall beside other libraries (Benchmarks/run.sh)
 	@scripts/deps.sh bench
 	@Benchmarks/run.sh $(BINARY)
 
@@ -50,5 +50,5 @@ lint: ## check style of Swift, shell and Python sources
 	@scripts/toolchain.sh
 	@scripts/lint.sh
 
-clean: ## remove what was built; the model stays
+clean: ## remove build products; the model stays
 	rm -rf .build

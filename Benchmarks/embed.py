@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""texts/s of Nearfar's POST /embed beside ONNX Runtime f32, on the same WordNet glosses, in one run.
+"""Compares texts/s of Nearfar's POST /embed with ONNX Runtime in f32, on the same WordNet glosses, in one run.
 
     Benchmarks/embed.py [--binary .build/release/nearfar] [--threshold 1.0]
 
 The peer runs in this process: 2 threads, batches of 32 sorted by length, tokenization included. Nearfar runs as
-`nearfar serve` and is asked over HTTP: 32 texts a request, 4 keep-alive connections, in the order of the sample. The
-two take turns (A B A B …) so that a change of the machine's pace hits both. Ends with 1 when the ratio of the medians
-is below the threshold or when the vectors differ.
+`nearfar serve` and is called over HTTP: 32 texts per request, 4 keep-alive connections, in the order of the sample. The
+two take turns (A B A B …) so that a change of the machine's pace affects both. Exits with 1 when the ratio of the
+medians is below the threshold or when the vectors differ.
 """
 
 import argparse
@@ -23,7 +23,7 @@ VENV = ROOT / ".build" / "bench-venv"
 
 
 def enter_venv() -> None:
-    """Goes on in .build/bench-venv with the pinned peer, made on the first run; later runs need no network."""
+    """Restarts this script in .build/bench-venv with the pinned peer. The first run makes it; later runs need no network."""
     if Path(sys.prefix).resolve() == VENV.resolve():
         return
     wanted = (HERE / "requirements.txt").read_text()

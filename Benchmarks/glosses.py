@@ -12,7 +12,7 @@ PARTS = ("adj", "adv", "noun", "verb")
 
 
 def ensure_installed() -> None:
-    """Installs Debian's wordnet-base when it is missing, or ends with the command that does."""
+    """Installs Debian's wordnet-base when it is missing, or exits and prints the command that installs it."""
     if all((FOLDER / f"data.{part}").exists() for part in PARTS):
         return
     command = ["apt-get", "install", "-y", "wordnet-base"]
@@ -43,5 +43,5 @@ def all_of_them() -> list[str]:
 
 def sample(count: int, seed: int = 2048) -> list[str]:
     """`count` distinct glosses, the same ones on every machine."""
-    # Sorted first: a set's order changes from one Python process to the next.
+    # The set is sorted because its order changes from one Python process to the next.
     return random.Random(seed).sample(sorted(set(all_of_them())), count)

@@ -1,4 +1,4 @@
-"""Nearfar's half of embed.py: a server process, and a client that costs as little of the two cores as it can."""
+"""Nearfar's side of embed.py: a server process, and a client that uses as little of the two cores as possible."""
 
 import http.client
 import json
@@ -30,7 +30,7 @@ class HttpSide:
         if port is None:
             self.process.kill()
             sys.exit("the server ended before it was ready")
-        # Drains the pipe: a server that logs to it must not stop when it is full.
+        # Somebody has to read the pipe: a server that logs to it would block once it is full.
         threading.Thread(target=self.process.stdout.read, daemon=True).start()
         for _ in range(connections):
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
@@ -43,7 +43,7 @@ class HttpSide:
         return [json.dumps({"inputs": texts[i : i + size]}).encode() for i in range(0, len(texts), size)]
 
     def run(self, bodies: list[bytes]) -> list[bytes]:
-        """Sends every body once over all connections; the answers in the order of the bodies, not parsed."""
+        """Sends every body once over all connections; returns the unparsed answers in the order of the bodies."""
         answers: list[bytes | None] = [None] * len(bodies)
         failures: list[str] = []
         waiting: queue.SimpleQueue[int] = queue.SimpleQueue()
@@ -83,7 +83,7 @@ class HttpSide:
         return numpy.array([row for answer in answers for row in json.loads(answer)], dtype="f4")
 
     def stop(self) -> None:
-        """SIGTERM, and SIGKILL when that is not enough, so that no server is left behind."""
+        """Sends SIGTERM, and SIGKILL when that is not enough, so that no server is left behind."""
         for connection in self.connections:
             connection.close()
         self.process.send_signal(signal.SIGTERM)

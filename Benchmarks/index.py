@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""The index beside hnswlib, faiss, usearch and scalable-vs, in one run: recall@10 against queries/s, build time, bytes a vector.
+"""Compares the index with hnswlib, faiss, usearch and scalable-vs in one run: queries/s by recall@10, build time, bytes per vector.
 
     Benchmarks/index.py [--index-bench .build/release/index-bench] [--binary .build/release/nearfar] [--set wordnet|clusters]
 
 Two sets: 115,659 WordNet glosses embedded by the service's own encoder (cosine; 2,000 others as queries), and 200,000
-synthetic vectors of 768 dimensions in clusters (Euclidean). Everyone gets the same rows and the same queries, one query after
-another on one thread, then on two; pools (ef) are swept, and rates are read off the curves at recall 0.95 and 0.99. All
-sides take turns, round by round. Ground truth is faiss IndexFlat's. Ends with 1 when a threshold is missed.
+synthetic vectors of 768 dimensions in clusters (Euclidean). Each library gets the same rows and the same queries, one query
+after another on one thread, then on two. The pool size (ef) is varied, and rates are read off the curves at recall 0.95 and
+0.99. The libraries take turns, round by round. The ground truth comes from faiss IndexFlat. Exits with 1 when a threshold is
+missed.
 """
 
 import argparse
@@ -27,7 +28,7 @@ SINGLE = 200
 
 
 def enter_venv() -> None:
-    """Goes on in .build/index-venv with the pinned peers, made on the first run; later runs need no network."""
+    """Restarts this script in .build/index-venv with the pinned peers. The first run makes it; later runs need no network."""
     if Path(sys.prefix).resolve() == VENV.resolve():
         return
     requirements = HERE / "index-requirements.txt"
@@ -42,7 +43,7 @@ def enter_venv() -> None:
 
 
 def add_programs(parser: argparse.ArgumentParser) -> None:
-    """What is measured, and what embeds the sets that need it."""
+    """Adds the flags for the measured program, and for the service and model that embed the texts of a set."""
     release = ROOT / ".build" / "release"
     parser.add_argument("--index-bench", type=Path, default=release / "index-bench")
     parser.add_argument("--binary", type=Path, default=release / "nearfar")
@@ -53,14 +54,14 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_programs(parser)
     parser.add_argument("--set", choices=["wordnet", "clusters"], action="append")
-    parser.add_argument("--threads", type=int, default=2, help="threads that build, and of the exact search")
+    parser.add_argument("--threads", type=int, default=2, help="threads for building and for the exact search")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--plot", type=Path, help="write the curves here, once for each set (NAME becomes the set's)")
+    parser.add_argument("--plot", type=Path, help="write the curves here, one picture per set (NAME in the path becomes the set's name)")
     return parser.parse_args()
 
 
 class Nearfar:
-    """index-bench, asked for one measurement at a time."""
+    """A running index-bench that does one measurement per line it is sent."""
 
     name = "Nearfar"
 
@@ -68,7 +69,8 @@ class Nearfar:
         command = [str(binary), str(path), metric, str(threads), *build]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         found = self.read()
-        # What was added since the last look may be out of reach until the next, after a twentieth more.
+        # Vectors that were added since the last check of reachability may be unreachable until the next check, which comes
+        # after a twentieth more has been added.
         self.unreachable = found["unreachable"]
         if self.unreachable > found["vectors"] / 20:
             raise SystemExit(f"{self.unreachable} vectors cannot be reached")
@@ -83,7 +85,7 @@ class Nearfar:
         return json.loads(line)
 
     def ask(self, command: str):
-        """Queries/s, and the slots found."""
+        """Returns queries/s and the slots that were found."""
         import numpy
 
         self.process.stdin.write(command + "\n")
@@ -101,7 +103,7 @@ def recall(found, truth) -> float:
 
 
 def rate_at(curve: list[tuple[float, float]], wanted: float) -> float:
-    """Queries/s at a recall, on the line between the points around it; 0 when the curve does not get there."""
+    """Queries/s at a recall, interpolated linearly; 0 when the curve does not reach that recall."""
     curve = sorted(curve)
     best = 0.0
     for (low, slow), (high, fast) in zip(curve, curve[1:]):
@@ -202,7 +204,7 @@ def measure(name: str, path: Path, metric: str, options: argparse.Namespace, jud
             peers.Usearch(vectors, metric, options.threads), peers.Vamana(vectors, metric, options.threads),
         ]
         for side in [ours, *sides]:
-            print(f"{name}: {side.name:16} built in {side.build:7.1f} s, {side.bytes:7.0f} bytes a vector", flush=True)
+            print(f"{name}: {side.name:16} built in {side.build:7.1f} s, {side.bytes:7.0f} bytes per vector", flush=True)
         for threads in [1, 2]:
             curves = sweep(sides, ours, queries, truth, threads, options.rounds)
             for side, curve in curves.items():
@@ -216,7 +218,7 @@ def measure(name: str, path: Path, metric: str, options: argparse.Namespace, jud
                 rates = {side: rate_at(curve, wanted) for side, curve in curves.items()}
                 mine = rates.pop(ours.name)
                 hnsw = max(rate for side, rate in rates.items() if side.startswith("hnswlib"))
-                # A side that does not reach the recall has no rate: whoever does is ahead without bound.
+                # A library that does not reach the recall has the rate 0; the ratio to it is infinite for one that does.
                 for what, theirs, least in [("hnswlib", hnsw, 2.0), ("the best peer", max(rates.values()), 1.5)]:
                     ratio = mine / theirs if theirs > 0 else float("inf") if mine > 0 else 0.0
                     judge.at_least(f"{name}, recall {wanted}, times as fast as {what}", ratio, least)

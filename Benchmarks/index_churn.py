@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""What 200,000 removals and insertions leave of a graph's recall, beside the same vectors freshly built.
+"""Compares the recall of a graph after 200,000 removals and insertions with a fresh build of the same vectors.
 
     Benchmarks/index_churn.py [--index-bench .build/release/index-bench] [--operations 200000]
 
-WordNet's glosses (cosine) and 100,000 synthetic vectors in clusters (Euclidean). A hundred random vectors are removed at a time and a
-hundred others come back, with a tenth of all away meanwhile, until every vector is there again: then both graphs hold the
-same. Ends with 1 when recall@10 has lost more than half a point at any pool, or the graph is not sound.
+WordNet's glosses (cosine) and 100,000 synthetic vectors in clusters (Euclidean). Each write removes a
+hundred random vectors and inserts a hundred that were removed before, so that a tenth of all is missing meanwhile. At the end
+every vector is stored again, and both graphs hold the same vectors. Exits with 1 when recall@10 is lower by more than 0.005 at
+any pool size, or the graph is not sound.
 """
 
 import argparse
@@ -50,7 +51,7 @@ def main() -> int:
                     rate = done["queries"] / done["seconds"]
                     print(f"{name}: {done['queries']:,} operations, {rate:,.0f}/s", flush=True)
                     judge.at_least(f"{name}, less the edges that are wrong", -done["wrong"], 0.0)
-                    # Until the next look at all of them, which a twentieth of new vectors brings.
+                    # Not all: some may stay unreachable until the next check, which comes after a twentieth of new vectors.
                     judge.at_least(f"{name}, vectors that are reachable, as a share", 1 - done["unreachable"] / ours.count, 0.999)
             for pool, fresh, mixed in zip(POOLS, *recalls):
                 print(f"{name}: pool {pool:4}: recall {mixed:.4f}, freshly built {fresh:.4f}", flush=True)

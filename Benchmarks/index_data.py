@@ -1,4 +1,6 @@
-"""The vectors of index.py: WordNet's glosses by the service's own encoder, and synthetic clusters. Made once, kept under .build."""
+"""The vectors of index.py: WordNet's glosses embedded by the service's own encoder, and synthetic clusters. Each is
+made once and kept under .build.
+"""
 
 import json
 import sys
@@ -25,7 +27,7 @@ def write(path: Path, vectors: numpy.ndarray, queries: numpy.ndarray) -> None:
 
 
 def read(path: Path) -> tuple[numpy.ndarray, numpy.ndarray]:
-    """vectors, queries."""
+    """Returns the vectors and the queries of a file."""
     data = numpy.memmap(path, dtype="u1", mode="r")
     length = int(data[:8].view("<u8")[0])
     header = json.loads(bytes(data[8 : 8 + length]))
@@ -37,7 +39,7 @@ def read(path: Path) -> tuple[numpy.ndarray, numpy.ndarray]:
 
 
 def wordnet(binary: Path, model: Path, threads: int) -> Path:
-    """115,659 glosses, and 2,000 others as queries, as MiniLM embeds them; some minutes when they are made."""
+    """115,659 glosses, and 2,000 others as queries, embedded by MiniLM; making them takes some minutes."""
     path = FOLDER / "wordnet.safetensors"
     if path.exists():
         return path
@@ -48,7 +50,7 @@ def wordnet(binary: Path, model: Path, threads: int) -> Path:
     command = [str(binary), "serve", "--port", "0", "--model", str(model), "--threads", str(threads)]
     server = HttpSide(command, 4)
     try:
-        # By length, so that a batch holds texts alike; the answers go back to their places.
+        # Sorted by length, so that a batch holds texts of similar length; the rows are put back in order below.
         order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
         rows = HttpSide.vectors(server.run(HttpSide.bodies([texts[i] for i in order], 256)))
     finally:

@@ -3,7 +3,7 @@
 
     Benchmarks/index_growth.py [--index-bench .build/release/index-bench] [--largest 1000000]
 
-Prints build time, bytes a vector, queries/s on one thread at recall@10 0.95 and 0.99, and the exact search's rates. The largest
+Prints build time, bytes per vector, queries/s on one thread at recall@10 0.95 and 0.99, and the exact search's rates. The largest
 needs 5 GiB of memory and of disk.
 """
 
@@ -26,7 +26,7 @@ def main() -> int:
     index.enter_venv()
     import index_data
 
-    print("  vectors   build s  bytes a vector   0.95, 1 thread   0.99, 1 thread   exact, 1 at a time   2,000 at once")
+    print("  vectors   build s    bytes/vector   0.95, 1 thread   0.99, 1 thread   exact, 1 at a time   2,000 at once")
     for count in [10_000, 100_000, 1_000_000]:
         if count > options.largest:
             break

@@ -3,11 +3,11 @@
 
     Benchmarks/index_memory.py [--binary .build/release/nearfar] [--count 1000000]
 
-Synthetic vectors in clusters, 384 dimensions, cosine, in a data folder. Memory is what the kernel says of the process: resident
-(RssAnon + RssFile + RssShmem), and anonymous, which nothing but swap can take back. Both at rest and the highest value while
-the service starts and answers, every 20 ms. Both modes must give the same answers, byte for byte. Then the same vectors with two numbers
-each in their metadata: every filtered answer must be full and right. Ends with 1 when a threshold is missed. Needs 8 GB of disk
-and 10 minutes.
+Synthetic vectors in clusters, 384 dimensions, cosine, in a data folder. Memory is what the kernel reports for the process: resident
+(RssAnon + RssFile + RssShmem), and anonymous, which the kernel can only reclaim by swapping. Both are read while the service is
+idle; the peak of anonymous memory is sampled every 20 ms from its start on. Both modes must give the same answers, byte for
+byte. Then the same vectors are stored with two numbers each in their metadata, and every filtered answer must be complete and
+right. Exits with 1 when a threshold is missed. Needs 8 GB of disk and 10 minutes.
 """
 
 import argparse
@@ -27,7 +27,7 @@ ROOT = HERE.parent
 GIB = 1 << 30
 BATCH = 10_000
 PER_REQUEST = 16
-#: Share of the points that match, and the filter.
+# The share of the points that match, and the filter.
 FILTERS = [
     (1.0, None), (0.5, {"number": {"$lt": 500_000}}), (0.1, {"number": {"$lt": 100_000}}), (0.01, {"number": {"$lt": 10_000}}),
     (0.001, {"tenth": 7}), (0.00001, {"number": {"$lt": 10}}),
@@ -40,7 +40,7 @@ def memory(process: subprocess.Popen) -> dict[str, int]:
 
 
 class Service:
-    """`nearfar serve`; its memory is looked at while it starts."""
+    """A running `nearfar serve`, whose anonymous memory is sampled from its start on."""
 
     def __init__(self, options: argparse.Namespace, folder: str, *flags: str) -> None:
         command = [str(options.binary), "serve", "--port", "0", "--model", str(options.model), "--threads", "2"]
@@ -82,12 +82,12 @@ def fill(service: Service, vectors, with_metadata: bool) -> None:
             meta["metadata"] = json.dumps(values)
         call(f"{service.base}/collections/c/points", "PUT", pack(meta, {"vectors": part}))
     print(f"{len(vectors):,} points stored and indexed in {time.perf_counter() - start:.0f} s", flush=True)
-    # The service gives back what it freed a second after the last batch.
+    # The service returns freed memory to the system a second after the last batch.
     time.sleep(3)
 
 
 def ask(service: Service, part, **fields) -> tuple[float, list]:
-    """Seconds, and the ids and scores found for each query."""
+    """Returns the seconds that the request took, and what was found for each query."""
     from index_service import call
 
     body = {"collection": "c", "vectors": part, "k": 10, "include": ["metadata"], **fields}
@@ -122,7 +122,7 @@ def filters(service: Service, queries, count: int) -> int:
                 wanted += len(truth)
                 hits += sum(hit["id"] in truth for hit in found)
         print(
-            f"{share:8.3%} of the points match: median {statistics.median(times) * 1e3:6.2f} ms a request with one query, "
+            f"{share:8.3%} of the points match: median {statistics.median(times) * 1e3:6.2f} ms per request with one query, "
             f"recall@10 {hits / wanted:.3f}", flush=True)
     return wrong
 
@@ -168,10 +168,10 @@ def main() -> int:
                 used[name] = report(name, service)
             finally:
                 service.stop()
-    judge.at_least("2.3 GiB a million vectors, in times of what is resident", 2.3 * GIB * share / used["in memory"]["VmRSS"], 1.0)
+    judge.at_least("resident memory: 2.3 GiB per million vectors, divided by it", 2.3 * GIB * share / used["in memory"]["VmRSS"], 1.0)
     judge.at_least("the same after filling", 2.3 * GIB * share / used["filled"]["VmRSS"], 1.0)
     judge.at_least(
-        "0.8 GiB a million vectors, in times of what is anonymous", 0.8 * GIB * share / used["--low-memory"]["RssAnon"], 1.0)
+        "anonymous memory: 0.8 GiB per million vectors, divided by it", 0.8 * GIB * share / used["--low-memory"]["RssAnon"], 1.0)
     judge.at_least(
         "answers that are the same in both modes, as a share", float(found["in memory"] == found["--low-memory"]), 1.0)
     with tempfile.TemporaryDirectory(dir=scratch) as folder:

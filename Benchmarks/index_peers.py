@@ -18,7 +18,7 @@ class Hnswlib:
         self.index.init_index(max_elements=len(vectors), ef_construction=200, M=degree, random_seed=1)
         self.index.add_items(vectors, num_threads=threads)
         self.build = time.perf_counter() - start
-        # The rows, two lists a node on the bottom layer's side, labels and offsets.
+        # Per node: the row, the bottom layer's list of up to 2·M neighbours, and its label and offsets.
         self.bytes = vectors.shape[1] * 4 + 2 * degree * 4 + 16
 
     def search(self, queries, ef, threads):

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""The index through HTTP: its rate beside the rate in process, and reads while a writer writes.
+"""Searches over HTTP: their rate compared with the rate in process, and their latency while another client writes.
 
     Benchmarks/index_service.py [--binary .build/release/nearfar] [--index-bench .build/release/index-bench]
 
-115,659 WordNet glosses as MiniLM embeds them. Queries are vectors in safetensors, 16 a request, k = 10, on 8 connections of
-wrk, which shares the two cores with the service; in process the same queries with the same pool go through two threads.
-Then wrk reads alone and while 50,000 points are inserted, 500 a request. Ends with 1 when a threshold is missed.
+115,659 WordNet glosses embedded by MiniLM. Queries are vectors in safetensors, 16 per request, k = 10, on 8 connections of
+wrk, which shares the two cores with the service; in process, two threads search with the same queries and the same pool size.
+Then wrk searches alone, and while 50,000 points are inserted, 500 per request. Exits with 1 when a threshold is missed.
 """
 
 import argparse

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Requests per second of a server's cheapest route beside nginx, on this machine, in one run.
+"""Compares the requests per second of a server's cheapest route with nginx, on this machine, in one run.
 
 usage: livez.py [--server COMMAND] [--path /livez] [--rounds 3] [--seconds 5] [--connections 64] [--threads 2]
 
 Both answer the same status, type and body on loopback; nginx has one worker and `return 200`. The rounds alternate, so that
-a change of the machine's mood meets both. Exit 0 when the ratio of the medians is at least --minimum (0.8).
+a change of the machine's pace affects both. Exits with 0 when the ratio of the medians is at least --minimum (0.8).
 """
 import argparse
 import os
@@ -42,7 +42,7 @@ def tool(name, package):
 
 
 def stop(process):
-    """Ends one child, and only that one."""
+    """Stops a child process: SIGTERM, then SIGKILL when that is not enough."""
     if process.poll() is None:
         process.terminate()
         try:
@@ -135,7 +135,7 @@ def main():
             if (status, len(body)) != (peer_status, len(peer_body)):
                 sys.exit("the two answers differ in status or size")
             print(f"GET {options.path}: {len(body)} bytes of {content_type}; {options.connections} connections, "
-                  f"{options.threads} wrk threads, {options.seconds} s a round", flush=True)
+                  f"{options.threads} wrk threads, {options.seconds} s per round", flush=True)
             ours, theirs = [], []
             for number in range(options.rounds):
                 ours.append(requests_per_second(wrk, port, options))

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
-"""InfoNCE with Nearfar beside PyTorch on CPU, in one run: time, share of the matrix unit, peak memory.
+"""Compares InfoNCE with Nearfar and with PyTorch on the CPU in one run: time, share of the speed limit, peak memory.
 
     Benchmarks/loss.py [--loss-bench .build/release/loss-bench] [--binary .build/release/nearfar] [--quick]
 
 PyTorch runs in this process: normalize, then cross_entropy(q @ k.T / τ), forward under no_grad, and forward with the
 gradients of queries and keys. Nearfar runs as `loss-bench`, which calls the library in its own process, and as `nearfar
 serve`, which is sent safetensors over one keep-alive connection. They take turns (A B A B …) so that a change of the
-machine's pace hits all. The limit is the time of the N×N×D product alone, by oneDNN in f32; with gradients three times
-that. Memory is the peak above inputs and outputs of one call in a fresh process. Ends with 1 when a threshold is missed.
+machine's pace affects all. The limit is the time of the N×N×D product alone, by oneDNN in f32; with gradients, three times
+that. Memory is the peak beyond inputs and outputs of one call in a fresh process. Exits with 1 when a threshold is missed.
 """
 
 import argparse
@@ -35,7 +35,7 @@ QUICK_SIZES = [(256, 384), (1024, 384)]
 
 
 def enter_venv() -> None:
-    """Goes on in .build/loss-venv with the pinned peer, made on the first run; later runs need no network."""
+    """Restarts this script in .build/loss-venv with the pinned peer. The first run makes it; later runs need no network."""
     if Path(sys.prefix).resolve() == VENV.resolve():
         return
     requirements = HERE / "loss-requirements.txt"
@@ -59,14 +59,14 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2, help="compute threads of each side")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="small batches only, without the thresholds of large ones")
-    parser.add_argument("--sizes", nargs="+", metavar="NxD", help="these batches, without the doublings")
+    parser.add_argument("--sizes", nargs="+", metavar="NxD", help="measure these batches only, without the doubling of N")
     parser.add_argument("--no-http", action="store_true", help="without nearfar serve")
     parser.add_argument("--torch-memory", nargs=3, metavar=("N", "D", "MODE"), help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
 def timed(work) -> float:
-    """Seconds of one call; short ones are repeated."""
+    """The seconds that one call takes; short calls are repeated and averaged."""
     count, start = 0, time.perf_counter()
     while True:
         work()
@@ -114,9 +114,9 @@ def resident(field: str) -> int:
 
 
 def torch_memory(rows: int, dimension: int, mode: str, threads: int) -> None:
-    """Prints the peak above inputs and outputs of one call, in this fresh process."""
+    """Prints the peak memory, beyond inputs and outputs, of one call in this fresh process."""
     side = TorchSide(rows, dimension, threads)
-    # The library's own start is no part of the call.
+    # The library's initialisation is not part of the call.
     TorchSide(64, 8, threads).run(mode)
     Path("/proc/self/clear_refs").write_text("5")
     before = resident("VmRSS:")
@@ -160,7 +160,7 @@ def tensor(body: bytes, name: str):
 
 
 class ServerSide:
-    """`nearfar serve`, asked for losses as safetensors."""
+    """A running `nearfar serve`, whose losses are requested as safetensors."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         from http_side import HttpSide
@@ -191,7 +191,7 @@ class ServerSide:
 
 @dataclasses.dataclass
 class Figures:
-    """Median seconds of one batch size."""
+    """The median seconds, and the memory, of one batch size."""
 
     peer: dict[str, float]
     ours: dict[str, float]
@@ -259,7 +259,7 @@ def show(rows: int, dimension: int, figures: Figures) -> None:
 
 
 def doublings(options: argparse.Namespace) -> dict[tuple[int, str], float]:
-    """Seconds of ours at N = 4,096 … 32,768 and D = 384, in turns."""
+    """Nearfar's median seconds at N = 4,096 … 32,768 and D = 384; the sizes take turns."""
     sizes, modes = [4096, 8192, 16384, 32768], ["forward", "gradients"]
     benches, times = {}, {}
     try:
@@ -291,8 +291,11 @@ class Thresholds:
 
 
 class OtherWork:
-    """What else ran on the cores. Both sides wait for their slowest thread, PyTorch far worse: its times then tell
-    nothing, and every ratio flatters."""
+    """The CPU time that other processes took meanwhile.
+
+    Both sides wait for their slowest thread, and PyTorch suffers far more from that: with other work on the cores its times
+    mean nothing, and every ratio is too favourable to Nearfar.
+    """
 
     def __init__(self) -> None:
         self.start = time.perf_counter()
@@ -300,14 +303,14 @@ class OtherWork:
 
     @staticmethod
     def seconds() -> float:
-        """CPU time of the machine that is not of this process or of children that have ended."""
+        """The machine's CPU time, without that of this process and of its children that have ended."""
         user, nice, system = map(int, Path("/proc/stat").read_text().split(maxsplit=4)[1:4])
         times = os.times()
         own = times.user + times.system + times.children_user + times.children_system
         return (user + nice + system) / os.sysconf("SC_CLK_TCK") - own
 
     def share(self) -> float:
-        """Of all cores' time since the start; to be asked for when all children have ended."""
+        """The share of all cores' time since the start. To be called after all children have ended, since only those count."""
         passed = (time.perf_counter() - self.start) * os.cpu_count()
         return max(0.0, (self.seconds() - self.before) / passed)
 

@@ -32,7 +32,7 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
 
 
 class Graph:
-    """Collects nodes and constants under names that are made up as they come."""
+    """Collects nodes and constants, and gives each a unique name."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -59,7 +59,7 @@ def build_model(folder: Path) -> bytes:
     def weight(name: str) -> str:
         return graph.constant(weights[name])
 
-    # No segment ids: the row of segment 0 belongs to every token, so it is added to each position's row.
+    # There are no segment ids as input: every token is in segment 0, so its row is added to each position's row.
     positions = weights["embeddings.position_embeddings.weight"] + weights["embeddings.token_type_embeddings.weight"][0]
     layer_norm = "embeddings.LayerNorm."
     hidden = graph.node(
@@ -110,7 +110,8 @@ def build_model(folder: Path) -> bytes:
             )
 
     mask = graph.node("Cast", ["attention_mask"], to=TensorProto.FLOAT)
-    # [n, 1, length] × [n, length, hidden]: the sum over the text's own tokens. Its length cancels in the division.
+    # [n, 1, length] × [n, length, hidden] is the sum over the text's own tokens. The normalisation below makes the division by
+    # their number unnecessary.
     row = graph.node("Unsqueeze", [mask, graph.constant(np.array([1], np.int64))])
     total = graph.node("Squeeze", [graph.node("MatMul", [row, hidden]), graph.constant(np.array([1], np.int64))])
     graph.nodes.append(helper.make_node("LpNormalization", [total], ["embeddings"], axis=1, p=2))
@@ -142,7 +143,7 @@ class OnnxPeer:
         self.batch = batch
 
     def embed(self, texts: list[str]) -> np.ndarray:
-        """[n, hidden] in the order of `texts`; inside, batches are sorted by length so that padding is small."""
+        """Returns [n, hidden] in the order of `texts`. Batches are formed by length so that there is little padding."""
         encodings = self.tokenizer.encode_batch(texts)
         order = sorted(range(len(texts)), key=lambda i: len(encodings[i].ids))
         rows: list[np.ndarray | None] = [None] * len(texts)

@@ -1,28 +1,28 @@
 #!/usr/bin/env bash
-# Every comparison with a peer, one after another: Benchmarks/run.sh NEARFAR
-# Ends with 1 when one of them misses its ratio. Run nothing else meanwhile.
+# Runs every comparison with a peer, one after another: Benchmarks/run.sh NEARFAR
+# Exits with 1 when one of them misses its ratio. Run nothing else meanwhile.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 2
 binary=${1:-.build/release/nearfar}
 status=0
 
-echo "==> bench: GET /livez beside nginx"
+echo "==> bench: GET /livez compared with nginx"
 Benchmarks/livez.py --server "$binary serve --port 0" || status=1
-echo "==> bench: POST /embed beside ONNX Runtime"
+echo "==> bench: POST /embed compared with ONNX Runtime"
 Benchmarks/embed.py --binary "$binary" || status=1
-echo "==> bench: losses beside PyTorch"
+echo "==> bench: losses compared with PyTorch"
 Benchmarks/loss.py --binary "$binary" --loss-bench "$(dirname "$binary")/loss-bench" || status=1
-echo "==> bench: the index beside hnswlib, faiss, usearch and SVS"
+echo "==> bench: the index compared with hnswlib, faiss, usearch and SVS"
 Benchmarks/index.py --binary "$binary" --index-bench "$(dirname "$binary")/index-bench" || status=1
-echo "==> bench: the index on nineteen unlike sets"
+echo "==> bench: the index on nineteen different sets"
 Benchmarks/sets.py --binary "$binary" --index-bench "$(dirname "$binary")/index-bench" || status=1
-echo "==> bench: the recall of searches that ask for nothing"
+echo "==> bench: the recall of searches with the default settings"
 Benchmarks/sets.py --recall --binary "$binary" --index-bench "$(dirname "$binary")/index-bench" || status=1
 echo "==> bench: searches under filters"
 Benchmarks/sets.py --filters --binary "$binary" --index-bench "$(dirname "$binary")/index-bench" || status=1
-echo "==> bench: the index through HTTP"
+echo "==> bench: searches over HTTP"
 Benchmarks/index_service.py --binary "$binary" --index-bench "$(dirname "$binary")/index-bench" || status=1
-echo "==> bench: what removals and insertions leave of the graph"
+echo "==> bench: the recall of a graph after many removals and insertions"
 Benchmarks/index_churn.py --binary "$binary" --index-bench "$(dirname "$binary")/index-bench" || status=1
 echo "==> bench: a million points in the service: memory, filters"
 Benchmarks/index_memory.py --binary "$binary" || status=1

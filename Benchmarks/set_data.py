@@ -1,7 +1,8 @@
 """The sets of sets.py: rows and fresh queries of many shapes, made from fixed seeds and kept under .build.
 
-Each is made for a reason that its text gives: where vectors crowd, codes of a fixed step do not tell them apart; where they
-repeat, lists of neighbours fill with copies; where queries are of another kind than the rows, a pool chosen on rows is too short.
+Each set is hard for an index in its own way, which its docstring names. Where vectors are close together, codes with a fixed step
+do not tell them apart; where vectors repeat, lists of neighbours fill with copies; where queries are distributed differently from
+the rows, a pool size chosen on the rows is too small.
 """
 
 import gzip
@@ -23,7 +24,7 @@ class Set:
     make: Callable[[numpy.random.Generator], tuple[numpy.ndarray, numpy.ndarray]]
 
     def file(self) -> Path:
-        """The set as safetensors: `vectors` in an order that means nothing, and `queries`."""
+        """The set as a safetensors file: `vectors`, in random order, and `queries`."""
         path = index_data.FOLDER / f"set-{self.name}.safetensors"
         if not path.exists():
             rows, queries = self.make(numpy.random.default_rng(sum(self.name.encode())))
@@ -84,12 +85,12 @@ def zipf(count: int, dimension: int, centres: int):
 
 
 def duplicates(count: int, dimension: int):
-    """A fifth of the rows are copies of few others: half of these exact, half off by a ten-thousandth."""
+    """A fifth of the rows are copies of few others: half of these exact, half with noise of 1e-4 per value."""
 
     def make(random):
         rows = low_rank(count + QUERIES, dimension, 24, random)
         copied = random.choice(len(rows), size=len(rows) // 5, replace=False)
-        # The most copied one comes a thousand times and more.
+        # The row that is copied most occurs a thousand times or more.
         source = (random.pareto(0.7, len(copied)) * 3).astype("i8") % (count // 50)
         rows[copied] = rows[source]
         near = copied[::2]
@@ -118,7 +119,7 @@ def intrinsic(count: int, dimension: int, rank: int):
 
 
 def norms(count: int, dimension: int):
-    """Lengths with a heavy tail: under the inner product few long rows answer many queries."""
+    """Norms with a heavy tail: under the inner product, few long rows are the neighbours of many queries."""
 
     def make(random):
         rows = low_rank(count + QUERIES, dimension, 48, random)
@@ -130,13 +131,13 @@ def norms(count: int, dimension: int):
 
 
 def foreign(count: int, dimension: int):
-    """Queries of another distribution than the rows, as a text's vectors are among those of pictures."""
+    """Queries from another distribution than the rows, like vectors of texts searched among vectors of images."""
 
     def make(random):
         rows = low_rank(count, dimension, 64, random)
         shift = normal(random, dimension) * 0.5
         queries = low_rank(QUERIES, dimension, 64, random)
-        # A rank of their own beside some of the rows', and a common offset.
+        # A mixture of a row and a vector of another subspace, with a common offset.
         mixed = rows[random.integers(count, size=QUERIES)] * 0.7 + 0.7 * queries + shift
         return rows, mixed.astype("f4")
 
@@ -144,7 +145,7 @@ def foreign(count: int, dimension: int):
 
 
 def two_levels(count: int, dimension: int, groups: int, per_group: int):
-    """Many tight clusters inside few wide ones: more of them than an index can have reference points."""
+    """Many tight clusters inside few wide ones: more clusters than an index can have reference points."""
 
     def make(random):
         wide = normal(random, groups, dimension)

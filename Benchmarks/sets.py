@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""The index beside hnswlib, faiss, usearch and scalable-vs on many unlike sets, in one run.
+"""Compares the index with hnswlib, faiss, usearch and scalable-vs on many different sets, in one run.
 
     Benchmarks/sets.py [--set NAME]... [--peer NAME]... [--table FILE] [--picture FILE]
 
-Everyone gets the same rows and the same fresh queries (set_data.py), one query after another on one thread, then on two. Pools (ef) are swept,
-and queries/s are read off the curves at recall@10 0.95 and 0.99. Where our exact search is faster than a walk that finds so
-many, as in the automatic mode, it is what counts for us; the table says so. A neighbour counts as found when it is as near as the tenth
-nearest, by scores in f64. Besides: build time, bytes a vector, exact search beside faiss IndexFlat, and what searches that ask
-for nothing find (--recall). Ends with 1 when a threshold is missed.
+Each library gets the same rows and the same fresh queries (set_data.py), one query after another on one thread, then on two. The
+pool size (ef) is varied, and queries/s are read off the curves at recall@10 0.95 and 0.99. Where Nearfar's exact search is faster
+than its graph search with that recall, the exact search counts, since the automatic mode would choose it; the table says so. A
+neighbour counts as found when it is as near as the tenth nearest, by scores in f64. Also measured: build time, bytes per vector,
+the exact search beside faiss IndexFlat, and the recall of searches with the default settings (--recall). Exits with 1 when a
+threshold is missed.
 """
 
 import argparse
@@ -23,17 +24,17 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 POOLS = [2, 4, 6, 8, 10, 13, 16, 20, 24, 32, 40, 48, 64, 96, 128, 192, 256, 384, 512, 1024]
 PEERS = ["hnswlib M16", "hnswlib M32", "faiss HNSW M16", "faiss HNSW M32", "usearch M16", "SVS Vamana R32"]
-# For the highest recall that walks reach, where these do not reach it.
+# Larger pools, for the highest recall that graph searches reach where POOLS is not enough.
 LONG_POOLS = [2048, 4096, 8192, 16384]
 SINGLE = 200
-# Seconds that the queries of one point of a curve take at least, but for so many rounds.
+# A point of a curve is measured for at least so many seconds, but in no more than MOST_ROUNDS rounds.
 SHORT = 0.15
 MOST_ROUNDS = 10
 # Seconds after which idle threads of a matrix library have gone to sleep.
 SPINNING = 0.1
 # Builds of up to so many seconds are repeated.
 SHORT_BUILD = 3.0
-# Queries of one call, on the way to exact answers to all: too few for one pass over the rows for all of them.
+# Queries per call where all queries are answered exactly: too few to be answered together in one pass over the rows.
 TOGETHER = 16
 
 
@@ -43,15 +44,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--set", action="append", help="only these")
     parser.add_argument("--peer", action="append", choices=PEERS, help="only these")
     parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--recall", action="store_true", help="measure what searches find that ask for nothing, and no peers")
-    parser.add_argument("--filters", action="store_true", help="measure searches under filters, and no peers")
+    parser.add_argument("--recall", action="store_true", help="measure the recall of searches with the default settings, without peers")
+    parser.add_argument("--filters", action="store_true", help="measure searches under filters, without peers")
     parser.add_argument("--table", type=Path, help="write the figures here, as Markdown")
     parser.add_argument("--picture", type=Path, help="write the ratios to the best peer here")
     return parser.parse_args()
 
 
 def scores(rows, queries, found, metric):
-    """[queries, k] in f64: products, or squared distances below zero."""
+    """The scores [queries, k] in f64: inner products, or negated squared distances."""
     import numpy
 
     out = numpy.full(found.shape, -numpy.inf)
@@ -64,7 +65,7 @@ def scores(rows, queries, found, metric):
 
 
 class Judged:
-    """A set with what is true of it."""
+    """A set with the score that a true neighbour of each query has at least."""
 
     def __init__(self, name: str, path: Path, metric: str) -> None:
         import index_data
@@ -79,10 +80,10 @@ class Judged:
         self.least = None
 
     def learn(self, truth) -> None:
-        """From the slots that the exact search found; checked against faiss in `exact`."""
-        # Rows were divided by their norms in f32 here: near-copies may stand in another order.
+        """Takes the slots that the exact search found as the truth; `exact` checks them against faiss."""
+        # The minimum, not the last: rows were normalised in f32 here, which may change the order of near-copies.
         tenth = scores(self.given, self.queries, truth, self.metric).min(axis=1)
-        # What rounding to f32 on the way in may have done to a tie.
+        # The tolerance allows for the rounding to f32 of scores that tie.
         self.least = tenth - 1e-7 * abs(tenth)
 
     def recall(self, found) -> float:
@@ -94,9 +95,9 @@ def curve(ask, judged: Judged, rounds: int) -> list[tuple[float, float]]:
     for pool in POOLS:
         best = spent = 0.0
         taken = 0
-        # Threads of the matrix library that judged the point before wait for more work in a loop, on the same cores.
+        # The matrix library's threads that scored the previous point busy-wait on the same cores for a while.
         time.sleep(SPINNING)
-        # A few milliseconds say little: short ones are taken again.
+        # A few milliseconds are too short to measure, so short rounds are repeated.
         while taken < rounds or (spent < SHORT and taken < MOST_ROUNDS):
             rate, found = ask(pool)
             best = max(best, rate)
@@ -132,7 +133,7 @@ def exact(judged: Judged, ours, judge, index) -> dict:
     rate, found = ours.ask(f"batch 2 {ours.out}")
     judged.learn(found)
     theirs = flat.search(judged.queries, 2)
-    # faiss sums in f32: what it finds cannot be much nearer than what is nearest.
+    # faiss sums in f32, so some of its neighbours differ; but most must be the same.
     if judged.recall(theirs) > 1 or index.recall(found, theirs) < 0.8:
         raise SystemExit(f"{judged.name}: the exact search is not exact")
     for name, fast, slow in [
@@ -152,7 +153,7 @@ def exact(judged: Judged, ours, judge, index) -> dict:
 
 
 def build_again(judged: Judged, options, index, sides: dict) -> None:
-    """Short builds are repeated in turn and the best of three counts: one alone tells more about the machine's other work."""
+    """Repeats short builds in turn and keeps the best of three, since one alone depends on what else the machine does."""
     import index_peers
 
     for _ in range(2):
@@ -191,7 +192,7 @@ def compare(judged: Judged, options, judge, index) -> dict:
             del side
         for name, side in sides.items():
             at = [index.rate_at(side["curves"][1], wanted) for wanted in (0.95, 0.99)]
-            print(f"{judged.name}: {name:15} built in {side['build']:6.1f} s, {side['bytes']:5.0f} bytes a vector; one thread {at[0]:9,.0f}/s at 0.95, {at[1]:9,.0f}/s at 0.99", flush=True)
+            print(f"{judged.name}: {name:15} built in {side['build']:6.1f} s, {side['bytes']:5.0f} bytes per vector; one thread {at[0]:9,.0f}/s at 0.95, {at[1]:9,.0f}/s at 0.99", flush=True)
         for threads in (1, 2):
             for wanted in (0.95, 0.99):
                 rates = {name: index.rate_at(side["curves"][threads], wanted) for name, side in sides.items()}
@@ -218,7 +219,7 @@ def compare(judged: Judged, options, judge, index) -> dict:
 
 
 def drifting(judged: Judged) -> Path:
-    """The set with its rows in the order of their place along one direction: what comes later lies elsewhere."""
+    """The set with the rows below the median along a random direction first: rows that are added later lie elsewhere."""
     import index_data
     import numpy
 
@@ -231,7 +232,7 @@ def drifting(judged: Judged) -> Path:
 
 
 def promised(judged: Judged, options, judge, index) -> None:
-    """Recall at the targets 0.97, 0.99 and 1: grown in three ways and under a drift, and with 30 % removed."""
+    """Recall at the targets 0.97, 0.99 and 1, of indexes grown in three ways and under a drift, and after 30 % is removed."""
     for way, batch in (("all at once", None), ("in batches of 100", 100), ("one by one", 1), ("under a drift", 100)):
         path = judged.path
         if way == "under a drift":
@@ -255,10 +256,10 @@ def promised(judged: Judged, options, judge, index) -> None:
 
 
 def filtered(judged: Judged, options, judge, index) -> None:
-    """Queries/s and recall under filters of every selectivity: matches at random, near to the query, and far from it."""
+    """Queries/s and recall under filters of many selectivities, whose matches are random, near the query, or far from it."""
     ours = index.Nearfar(options.index_bench, judged.path, judged.metric, 2)
     try:
-        # One unfiltered round first: pools are measured on the queries then.
+        # One unfiltered round first, in which the index measures pool sizes on these queries.
         ours.ask(f"auto 0.97 1 {ours.out}")
         for kind in ("random", "near", "far"):
             for share in (0.9, 0.5, 0.1, 0.01, 0.001):
@@ -274,7 +275,7 @@ def filtered(judged: Judged, options, judge, index) -> None:
 
 def table(path: Path, results: dict) -> None:
     lines = [
-        "| set | queries/s at 0.95 | x best peer | queries/s at 0.99 | x best peer | two threads, x best | build, s (hnswlib M16) | bytes a vector | exact, one / 2,000 at once, x IndexFlat |",
+        "| set | queries/s at 0.95 | x best peer | queries/s at 0.99 | x best peer | two threads, x best | build, s (hnswlib M16) | bytes per vector | exact, one / 2,000 at once, x IndexFlat |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, result in results.items():

@@ -1,11 +1,11 @@
-"""numpy f32 arrays as safetensors, for bodies and files of the benchmarks."""
+"""Writes numpy f32 arrays as safetensors, for the requests and files of the benchmarks."""
 
 import json
 import struct
 
 
 def head(tensors: dict, metadata: dict | None = None) -> bytes:
-    """What stands before the arrays' bytes, which follow in the same order."""
+    """The length and the header, which the arrays' bytes follow in the same order."""
     header = {} if metadata is None else {"__metadata__": metadata}
     offset = 0
     for name, array in tensors.items():

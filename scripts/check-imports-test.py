@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tests scripts/check-imports.py on packages made in a temporary folder: a sound one, and one with every fault it looks for."""
+"""Tests scripts/check-imports.py on packages in a temporary folder: one without faults, and one per fault that it looks for."""
 
 import importlib.util
 import pathlib
@@ -45,7 +45,7 @@ let package = Package(
     "Tests/HTTP1Tests/a.swift": "import Testing\nimport Foundation\nimport HTTP1\n",
 }
 
-# (file to replace, its new text, what must be found; the sound package plus this one change)
+# Each fault is the sound package with one file replaced: (the file, its new text, the beginning of the expected finding).
 FAULTS = [
     (
         "Package.swift",

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Holds every Swift file's imports to Package.swift, and every target's dependencies to the ranks of the house.
+"""Checks every Swift file's imports against Package.swift, and every target's dependencies against the ranks of the architecture.
 
-The compiler lets a file import a module that is only reachable through another target; here a file may import the direct
-dependencies of its own target and modules of the toolchain, nothing else. Findings are printed as file:line: message.
+The compiler lets a file import a module that is only an indirect dependency of its target. This check allows the direct
+dependencies of the file's target and modules of the toolchain, nothing else. Findings are printed as file:line: message.
 
   check-imports.py [--root DIR]   exit 0 when nothing is found, 1 otherwise
-  check-imports.py --self-test    builds broken packages in a temporary folder and must find what is wrong with each
+  check-imports.py --self-test    checks faulty packages in a temporary folder; exit 0 when every fault is found
 """
 
 import argparse
@@ -15,7 +15,7 @@ import re
 import subprocess
 import sys
 
-# Ranks only look down: a target may depend on targets of a lower rank, never of its own or a higher one.
+# A target may depend on targets of a lower rank only, never on those of its own or a higher one.
 RANKS = {
     "nearfar": 4,
     "http-echo": 4,
@@ -35,7 +35,7 @@ RANKS = {
     "SimilarityCore": 0,
     "JSON": 0,
     "Platform": -1,
-    # C targets hold no logic of the house: anything may stand on them, they stand on nothing.
+    # C targets hold no logic of the project: any target may depend on them, and they depend on none.
     "CKernels": -2,
     "COneDNN": -2,
     "CSimdjson": -2,
@@ -57,10 +57,10 @@ TESTING = {"Testing", "XCTest"}
 C_LIBRARIES = {"Glibc", "Musl", "Darwin"}
 TOOLCHAIN = {"Swift", "Dispatch", "Synchronization"} | C_LIBRARIES | FOUNDATION | TESTING
 
-# The only target that knows the operating system; the others import this one.
+# The only target that imports the C library; the others import this target instead.
 KNOWS_THE_SYSTEM = "Platform"
 
-# Their work is on bytes and floats, and Foundation's Data, Date and String paths cost more than that work.
+# These targets work on bytes and floats; going through Foundation's Data, Date and String would cost more than the work itself.
 WITHOUT_FOUNDATION = {
     "HTTP1",
     "HTTPClient",
@@ -73,7 +73,7 @@ WITHOUT_FOUNDATION = {
     "Tokenization",
 }
 
-# Attributes and access levels, then `import`, then perhaps the kind of the one declaration, then the module.
+# Attributes and access levels, `import`, the kind of a single imported declaration where there is one, and the module.
 IMPORT = re.compile(
     r"^\s*(?P<modifiers>(?:(?:@\w+(?:\([^)]*\))?|public|package|internal|fileprivate|private)\s+)*)"
     r"import\s+(?:(?:struct|class|enum|protocol|typealias|func|let|var|actor)\s+)?`?(?P<module>\w+)`?"
@@ -81,12 +81,12 @@ IMPORT = re.compile(
 
 
 def code_only(text):
-    """The text with comments and string contents blanked out; line numbers stay as they are."""
+    """The text with comments and string contents replaced by blanks; line numbers stay the same."""
     out = []
     position, end = 0, len(text)
     comment_depth = 0
-    # One entry for each string literal that is open: [delimiter's hashes, is multi-line, depth of parentheses in an
-    # interpolation or None while in the literal itself].
+    # One entry per open string literal: [the delimiter's number signs, whether it is multi-line, the depth of parentheses in an
+    # interpolation, or None while in the literal itself].
     strings = []
 
     def blank(count):
@@ -119,7 +119,7 @@ def code_only(text):
             elif text.startswith(escape, position):
                 blank(len(escape) + 1)
             elif not multiline and text[position] == "\n":
-                # Not a string after all (a quote in a regex literal, say): no literal of this kind spans lines.
+                # It was no string after all but, for instance, a quote in a regex literal: this kind of literal ends with its line.
                 strings.pop()
                 blank(1)
             else:
@@ -150,7 +150,7 @@ def code_only(text):
 
 
 def imports(text):
-    """(line number, module, is @testable) of every import in Swift source text."""
+    """Yields (line number, module, whether it is @testable) for every import in Swift source text."""
     for number, line in enumerate(code_only(text).split("\n"), start=1):
         for statement in line.split(";"):
             match = IMPORT.match(statement)
@@ -159,7 +159,7 @@ def imports(text):
 
 
 def described_package(root):
-    """What `swift package dump-package` says, as parsed JSON."""
+    """The parsed JSON output of `swift package dump-package`."""
     command = ["swift", "package", "--package-path", str(root), "dump-package"]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     if run.returncode != 0:
@@ -168,17 +168,17 @@ def described_package(root):
 
 
 def dependency_name(dependency):
-    """The name a target dependency gives, whatever the form it was written in."""
+    """The name of a target dependency, in whichever form the manifest writes it."""
     return next(iter(dependency.values()))[0]
 
 
 def serves_tests(target):
-    """Test targets, and what only they share: the ranks are not about them, and they may import a test library."""
+    """Whether a target is a test target or shared by these. Such targets have no rank and may import a test library."""
     return target["type"] == "test" or (target.get("path") or "").startswith("Tests/")
 
 
 def manifest_line(manifest, target):
-    """The line of Package.swift that names a target, for a message that can be clicked."""
+    """The line of Package.swift that names a target, so that an editor can jump from the finding to it."""
     for number, line in enumerate(manifest.split("\n"), start=1):
         is_product = ".executable(" in line or ".library(" in line
         if not is_product and re.search(rf'name:\s*"{re.escape(target)}"', line):
@@ -187,7 +187,7 @@ def manifest_line(manifest, target):
 
 
 def check_manifest(package, manifest):
-    """Findings about the targets' dependencies."""
+    """Yields the findings about the targets' dependencies."""
     names = {target["name"] for target in package["targets"]}
     if package.get("dependencies"):
         yield "Package.swift:1: a package from outside the toolchain is not to be depended on"
@@ -210,7 +210,7 @@ def check_manifest(package, manifest):
 
 
 def check_file(target, text, names):
-    """(line, message) for every import of a file of the target that the manifest or the Foundation rule forbids."""
+    """Yields (line, message) for every import in a file of the target that is not allowed."""
     allowed = {dependency_name(dependency).replace("-", "_") for dependency in target["dependencies"]}
     is_test = serves_tests(target)
     for line, module, testable in imports(text):
@@ -231,7 +231,7 @@ def check_file(target, text, names):
 
 
 def findings(root):
-    """(all findings, number of files read) of the package in a folder."""
+    """Returns all findings about the package in a folder, and the number of files that were read."""
     package = described_package(root)
     found = list(check_manifest(package, (root / "Package.swift").read_text(encoding="utf-8")))
     names = {target["name"].replace("-", "_") for target in package["targets"]}
@@ -251,7 +251,7 @@ def main():
     parser.add_argument("--self-test", action="store_true")
     options = parser.parse_args()
     if options.self_test:
-        # The cases stand in their own file; it imports this one.
+        # The cases are in a file of their own, which imports this one.
         script = pathlib.Path(__file__).with_name("check-imports-test.py")
         return subprocess.run([sys.executable, str(script)], check=False).returncode
     found, files = findings(options.root)

@@ -1,5 +1,8 @@
 #!/usr/bin/env python3
-"""Counts the test cases in xunit files and prints "N passed, M failed". A skipped test, or no test at all, counts as failed."""
+"""Counts the test cases in xunit files and prints "N passed, M failed".
+
+A skipped test counts as failed, and so does a run without any test.
+"""
 
 import glob
 import sys
@@ -14,7 +17,7 @@ def main(names):
         try:
             cases = list(ElementTree.parse(name).iter("testcase"))
         except ElementTree.ParseError as error:
-            print(f"count-tests: {name} is not whole, the test process died: {error}")
+            print(f"count-tests: {name} is incomplete, so the test process must have died: {error}")
             failed += 1
             continue
         for case in cases:

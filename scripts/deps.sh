@@ -1,16 +1,16 @@
 #!/bin/sh
-# Installs the Debian packages that are missing, and only those: when nothing is missing no network is used.
+# Installs the Debian packages that are missing, and only those. When none is missing, the network is not used.
 #   scripts/deps.sh GROUP...     GROUP is a file of scripts/packages/ without its .txt (build, page, lint, smoke, bench)
 set -eu
 
 cd "$(dirname "$0")/.."
 
-# $1: a package list. Prints its names, one a line.
+# Prints the names in the package list $1, one per line.
 listed() {
   sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$1"
 }
 
-# $1: a package name. True when it is installed (a removed package that left its configuration behind is not).
+# True when the package $1 is installed. A removed package that left its configuration behind is not.
 installed() {
   [ "$(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
@@ -25,7 +25,7 @@ for group in "$@"; do
 done
 
 if ! command -v dpkg-query >/dev/null 2>&1; then
-  echo "deps: this is not Debian. Install what stands for these packages of Debian 12:$wanted" >&2
+  echo "deps: this is not Debian. Install the equivalents of these packages of Debian 12:$wanted" >&2
   exit 1
 fi
 
@@ -40,7 +40,7 @@ if [ -z "$missing" ]; then
 fi
 echo "==> deps: missing:$missing"
 
-# The one command, for whoever has to run it by hand.
+# The command is printed for users who have to run it by hand.
 command="apt-get update && apt-get install -y --no-install-recommends$missing"
 if [ "$(id -u)" -eq 0 ]; then
   as_root=
@@ -52,9 +52,9 @@ else
   exit 1
 fi
 
-# An index that is partly stale or partly unreachable may still know every package: the installation decides.
+# A failed update does not stop the script: an index that is partly stale or unreachable may still list every package.
 $as_root apt-get update -q || echo "deps: apt-get update failed; trying with the package index as it is" >&2
-# shellcheck disable=SC2086 # a list of names, each a word
+# shellcheck disable=SC2086 # the variable is a list of names to be split
 if ! $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing </dev/null; then
   echo "deps: apt-get could not install:$missing" >&2
   exit 1

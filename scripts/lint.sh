@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Style of every source: Swift by the toolchain's own formatter, shell by shellcheck, Python by its own parser, YAML by yamllint.
-# Nothing is rewritten.
+# Checks every source file: Swift with the toolchain's own formatter, shell with shellcheck, Python with its own parser, YAML with
+# yamllint. No file is changed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,7 +13,7 @@ done
 echo "==> lint: swift format lint --strict ${swift_sources[*]}"
 swift format lint --strict --parallel --recursive "${swift_sources[@]}" || failed=1
 
-# Shell scripts by their first line, wherever they stand; what is built or fetched is not looked at.
+# Shell scripts are recognised by their first line, in every folder except for those that are built or fetched.
 mapfile -d '' shell_scripts < <(
   find . \( -path ./.build -o -path ./.git -o -path ./models \) -prune -o -type f -size -200k -print0 |
     xargs -0 grep -lZE -m1 '^#!.*(/| )(ba|da)?sh$'

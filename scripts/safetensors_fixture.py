@@ -1,4 +1,4 @@
-"""Writes the fixture of Tests/SafetensorsTests with the reference library.
+"""Writes the fixture of Tests/SafetensorsTests with the reference implementation, the library `safetensors`.
 
     pip install safetensors==0.8.0 numpy
     python scripts/safetensors_fixture.py Tests/SafetensorsTests/Fixtures/reference.safetensors

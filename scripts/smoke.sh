@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Both trials of the deployment. The last line is "N passed, M failed".
+# Runs both trials of the deployment. The last line is "N passed, M failed".
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

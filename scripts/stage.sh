@@ -1,8 +1,8 @@
 #!/bin/sh
-# Builds the program as the container has it, Swift's runtime linked in, and lays out what goes into the runtime image beside the
-# model. Dockerfile and deploy/smoke-chroot.sh both call this, so that what is tried is what is shipped.
+# Builds the program for the container, with Swift's runtime linked statically, and lays out what goes into the runtime image apart from
+# the model. Dockerfile and deploy/smoke-chroot.sh both call this, so that the smoke test runs what is shipped.
 #   scripts/stage.sh FOLDER      FOLDER/usr/local/bin/nearfar, FOLDER/usr/local/libexec/swift-backtrace-static where the toolchain has it
-#   NEARFAR_BINARY=PATH          stage this program in place of building one
+#   NEARFAR_BINARY=PATH          stage this program instead of building one
 set -eu
 
 out=$1
@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.."
 binary=${NEARFAR_BINARY:-}
 if [ -z "$binary" ]; then
   scripts/toolchain.sh
-  # A build folder of its own: with other link options in the same one, this build and the usual one would each undo the other.
+  # This build has its own folder, because its link options differ: in a shared folder, each build would invalidate the other.
   set -- -c release --static-swift-stdlib --product nearfar --scratch-path .build/container
   echo "==> stage: swift build $*"
   swift build "$@"
@@ -21,7 +21,7 @@ if [ -z "$binary" ]; then
 fi
 install -D -m 0755 "$binary" "$out/usr/local/bin/nearfar"
 
-# The program that prints the backtrace of a crash: without it a crash in the container says nothing.
+# This program prints the backtrace of a crash. Without it, a crash in the container leaves no message.
 if command -v swift >/dev/null 2>&1; then
   toolchain=$(dirname "$(dirname "$(readlink -f "$(command -v swift)")")")
   backtracer=$(find "$toolchain/libexec" -name swift-backtrace-static -type f 2>/dev/null | head -n 1)

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Every test: the import check and its own test, the Swift tests, then each Tests/*/run.sh with the binary as its argument.
-# The last line is "N passed, M failed", added up from what each runner counted; a skipped test counts as failed.
+# Runs every test: the import check and its own test, the Swift tests, then each Tests/*/run.sh.
+# The last line is "N passed, M failed", the sum of what each runner counted; a skipped test counts as failed.
 #
-# A Tests/*/run.sh ends with a line "N passed, M failed" and exit status 0 only when M is 0. The paths of nearfar and http-echo are its
-# two arguments.
+# A Tests/*/run.sh is given the paths of nearfar and http-echo. It ends with a line "N passed, M failed", and with exit status 0 only
+# when M is 0.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,7 +12,7 @@ failed=0
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
-# Adds up a runner's own closing line. $1: what ran, $2: its exit status; its output is in $log.
+# Adds the last counts in $log, which holds the output of the runner $1. $2: the runner's exit status.
 count() {
   local line ok bad
   line=$(grep -oE '[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1 || true)
@@ -22,13 +22,13 @@ count() {
     return
   fi
   read -r ok _ bad _ <<<"$line"
-  # A runner that failed without having counted a failure (it died half-way) has one all the same.
+  # A runner that failed without counting a failure, for instance because it crashed, counts as one failure.
   if [ "$2" -ne 0 ] && [ "$bad" -eq 0 ]; then bad=1; fi
   passed=$((passed + ok))
   failed=$((failed + bad))
 }
 
-# $1: what runs; the rest: its command. Its output is shown as it comes.
+# Runs a command that prints counts. $1: its name; the rest: the command, whose output is shown as it comes.
 run() {
   local name=$1 status=0
   shift
@@ -37,7 +37,7 @@ run() {
   count "$name" "$status"
 }
 
-# $1: one check without a count of its own; the rest: its command.
+# Runs a command that counts as one check. $1: its name; the rest: the command.
 check() {
   local name=$1
   shift
@@ -48,13 +48,13 @@ check() {
 swift_tests() {
   local status=0 results=.build/test-results.xml
   rm -f .build/test-results*.xml
-  # With --skip-build, the tests use what the line below built: `swift test` alone would compile everything once more with other flags.
+  # --skip-build uses what the line below built; `swift test` alone would compile everything again with other flags.
   swift test -c release --skip-build --xunit-output "$results" || status=$?
   python3 scripts/count-tests.py .build/test-results*.xml || status=1
   return "$status"
 }
 
-run "the import check finds what it should" python3 scripts/check-imports.py --self-test
+run "the import check finds the faults it should" python3 scripts/check-imports.py --self-test
 check "imports are those of Package.swift" python3 scripts/check-imports.py
 
 echo "==> test: swift build -c release --build-tests"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Stops with one clear sentence when the Swift toolchain is missing or too old.
+# Exits with a message when the Swift toolchain is missing or too old.
 set -eu
 
 needed="Nearfar needs the Swift 6.3 toolchain for Debian 12, with its usr/bin on PATH (see swift.org/install)"
@@ -8,7 +8,7 @@ if ! command -v swift >/dev/null 2>&1; then
   echo "toolchain: there is no 'swift' on PATH. $needed." >&2
   exit 1
 fi
-# "Swift version 6.3.1 (swift-6.3.1-RELEASE)" or "Apple Swift version …"
+# The output contains "Swift version 6.3.1 (swift-6.3.1-RELEASE)" or "Apple Swift version …".
 printed=$(swift --version 2>&1) || true
 version=$(echo "$printed" | sed -n 's/.*Swift version \([0-9][0-9]*\)\.\([0-9][0-9]*\).*/\1 \2/p' | head -n 1)
 major=${version%% *}

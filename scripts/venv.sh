@@ -1,12 +1,12 @@
 #!/bin/sh
-# Makes the Python environment .build/venv when it is not there, and prints the path of its python.
-# Debian's pip refuses to install outside of one (PEP 668).
+# Makes the Python environment .build/venv unless it exists, and prints the path of its python.
+# The scripts need one because Debian's pip refuses to install outside of an environment (PEP 668).
 set -eu
 
 cd "$(dirname "$0")/.."
 venv=.build/venv
 
-# A half-made environment has no working pip: it is made anew. Both checks are quick and offline.
+# An environment whose creation was interrupted has no working pip and is made again. The check needs no network.
 if ! "$venv/bin/python" -c 'import pip' 2>/dev/null; then
   rm -rf "$venv"
   mkdir -p .build

@@ -17,7 +17,7 @@ struct Workload {
     }
     var options = IndexOptions()
     options.threads = threads
-    // Rows of one insertion; all at once without.
+    // The rows per insertion; without the argument, all rows are inserted at once.
     let batch = arguments.count > 4 ? max(1, Int(arguments[4]) ?? 1) : Int.max
     let archive = try SafetensorsArchive(memoryMapping: arguments[1])
     let vectors = try Self.matrix(archive, "vectors")
@@ -68,7 +68,7 @@ struct Workload {
     case "exact":
       options.mode = .exact
       options.loop = ParallelLoop(threads: Int(words[1]) ?? 1)
-      // How many queries, and how many of them come together.
+      // The number of queries, and the number of them per call.
       let count = min(queries.rows, words.count > 3 ? Int(words[3]) ?? 200 : 200)
       let together = words.count > 4 ? max(1, Int(words[4]) ?? 1) : 1
       let asked = stride(from: 0, to: count, by: together).compactMap { first in
@@ -88,8 +88,8 @@ struct Workload {
     return "{\"seconds\":\(seconds),\"queries\":\(found.count)}"
   }
 
-  /// The first 100 queries, one at a time, under filters that a share of the vectors match: the same ones for all queries
-  /// (`random`), those nearest to the query (`near`) or those farthest from it (`far`).
+  /// Searches with the first 100 queries, one at a time, under a filter that a share of the vectors match: random ones,
+  /// the same for all queries (`random`), those nearest to the query (`near`) or those farthest from it (`far`).
   private func filter(_ kind: String, _ share: Double) throws -> String {
     let snapshot = index.snapshot
     let slots = snapshot.live.all
@@ -154,7 +154,7 @@ struct Workload {
     return slots.indices.sorted { scores[$0] > scores[$1] }.map { slots[$0] }
   }
 
-  /// Removes so many of a hundred vectors, a hundred at a time, spread evenly.
+  /// Removes `percent` percent of the vectors, evenly spread, a hundred per write.
   private func remove(_ percent: Int) throws -> String {
     let slots = index.snapshot.live.all
     let removed = slots.indices.filter { $0 * percent / 100 != ($0 + 1) * percent / 100 }.map { slots[$0] }
@@ -166,7 +166,8 @@ struct Workload {
     return "{\"seconds\":\(seconds),\"queries\":\(removed.count),\"sound\":\(index.validate().isSound)}"
   }
 
-  /// Removes and inserts, a hundred at a time and in no order, until all vectors are there again.
+  /// Removes and inserts vectors in random order, a hundred per write, until `operations` are done and all vectors are
+  /// stored again.
   private func churn(_ operations: Int) throws -> String {
     var random = SystemRandomNumberGenerator()
     var slots = index.snapshot.live.all
@@ -183,7 +184,7 @@ struct Workload {
       }
       let rows = removed.map { index.snapshot.vector(at: $0) }
       away.shuffle(using: &random)
-      // A tenth of the vectors is away once it has begun.
+      // After the first rounds, about a tenth of the vectors is missing at any time.
       let count = min(away.count, done < operations && away.count < slots.count / 10 ? 0 : 100)
       let added = away.suffix(count).flatMap(\.self)
       away.removeLast(count)

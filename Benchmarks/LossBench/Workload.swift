@@ -7,13 +7,14 @@ struct Workload {
   private let job: Job
   private let input: LossInput
   private let options: LossOptions
-  /// A round repeats short work until this time has passed.
+  /// Work that is shorter than this is repeated within a round until this time has passed.
   private let leastSeconds = 0.1
 
   init(_ job: Job) {
     self.job = job
     var state: UInt64 = 0x9E37_79B9_7F4A_7C15
-    // Xorshift, top 24 bits: values between -1 and 1, written in place so that nothing else is ever in memory.
+    // The top 24 bits of xorshift as values between -1 and 1. They are written in place, so that no second copy adds to
+    // the memory.
     func next() -> Float {
       state ^= state << 13
       state ^= state >> 7
@@ -34,7 +35,7 @@ struct Workload {
     self.options = options
   }
 
-  /// Peak memory of the first evaluation of the process, above inputs and outputs.
+  /// The peak memory of the first evaluation in this process, beyond the inputs and outputs.
   func memoryLine() throws -> String {
     let before = ResidentMemory.resetPeak()
     guard job.mode != .product else {
@@ -61,7 +62,7 @@ struct Workload {
     return #"{"seconds":\#(passed / Double(count)),"repeats":\#(count)}"#
   }
 
-  /// The product of all queries with all keys, tile by tile into scratch that stays in cache.
+  /// Computes the product of all queries with all keys, tile by tile, into scratch memory that stays in cache.
   private func product() throws(ProductFailure) {
     guard let keys = input.keys else { return }
     let loop = ParallelLoop(threads: job.threads)
@@ -75,7 +76,7 @@ struct Workload {
       let products = FloatBuffer(height * width)
       try input.queries.withBaseAddress { query throws(ProductFailure) in
         try keys.withBaseAddress { key throws(ProductFailure) in
-          // SAFETY: both stretches lie in their matrices, and a tile fits in the scratch.
+          // SAFETY: both row ranges lie within their matrices, and a tile fits into the scratch memory.
           for left in stride(from: 0, to: job.rows, by: width) {
             let columns = min(width, job.rows - left)
             if let packed, count == height, columns == width {
@@ -98,9 +99,9 @@ struct Workload {
   }
 }
 
-/// The process's resident memory in bytes, as Linux counts it; 0 where there is no /proc.
+/// The process's resident memory in bytes as Linux counts it, or 0 where /proc is missing.
 enum ResidentMemory {
-  /// Forgets the peak so far, and gives what is resident now.
+  /// Resets the peak and returns the current resident memory.
   static func resetPeak() -> Int {
     if let file = fopen("/proc/self/clear_refs", "w") {
       fputs("5", file)

@@ -2,10 +2,10 @@ import Platform
 
 // loss-bench N D forward|gradients|diagnostics|product THREADS ROUNDS
 //
-// Times ContrastiveLoss.evaluate (infonce, τ = 0.07, cosine) on N random pairs of D values, or the N×N×D product alone, which
-// is the limit of any way to compute the loss. The first line is the memory of one evaluation in this fresh process, then
-// one line per round; with ROUNDS = 0 there is a round for each line of standard input, so that a peer can take turns.
-// `diagnostics` computes gradients too.
+// Times ContrastiveLoss.evaluate (infonce, τ = 0.07, cosine) on N random pairs of D values, or the N×N×D product alone,
+// which bounds the speed of any way to compute the loss. The first line printed is the memory of one evaluation in this
+// fresh process, followed by one line per round. With ROUNDS = 0 each line of standard input starts a round, so that a
+// peer can take turns. `diagnostics` computes gradients too.
 
 /// What is measured.
 struct Job {
@@ -37,7 +37,7 @@ struct Job {
   }
 }
 
-/// Writes a line at once: whoever waits for it has no other sign that a round is over.
+/// Writes a line without buffering, because the caller waits for it to learn that a round is over.
 func write(_ line: String, to descriptor: Int32 = 1) {
   let bytes = Array((line + "\n").utf8)
   _ = write(descriptor, bytes, bytes.count)

@@ -4,7 +4,7 @@ import SimilarityCore
 import TestSupport
 import Testing
 
-/// All diagnostics against their definitions in f64.
+/// Compares all diagnostics with their definitions, computed in f64.
 @Suite struct DiagnosticsTests {
   static let random: [LossCase] =
     Objective.allCases.flatMap { objective in
@@ -28,7 +28,7 @@ import Testing
     try expectDiagnostics(test.input, test.options)
   }
 
-  /// Rows that are equal, or differ by a power of two in length, tie exactly, wherever they stand.
+  /// Keys that are equal, or whose lengths differ by a power of two, tie exactly, whatever their positions.
   @Test(arguments: [8, 63, 64, 150, 700], [Objective.infonce, .symmetric, .ntXent, .sigmoid, .dcl])
   func tiesCountAgainstThePositive(_ rows: Int, _ objective: Objective) throws {
     var random = Seeded(UInt64(rows))
@@ -41,7 +41,7 @@ import Testing
     let near = try #require(Matrix(rows: rows, columns: 24, values: noisy))
     for queries in [keys, near] {
       let result = try expectDiagnostics(LossInput(queries: queries, keys: keys), LossOptions(objective))
-      // Views meet keys as rows too, and only noise tells those apart.
+      // With nt_xent the keys are rows as well, so its accuracy has another value.
       if objective != .ntXent {
         let alone = rows % 2 == 1 ? 1 / Double(rows) : 0
         #expect(abs((result.accuracyTop1 ?? -1) - alone) <= 1e-12)
@@ -49,7 +49,7 @@ import Testing
     }
   }
 
-  /// Of more than 2,048 rows only that many, evenly spaced, are compared.
+  /// Of more than 2,048 rows, at most 2,048 evenly spaced ones are compared: here, every second one.
   @Test func uniformityOfManyRowsIsThatOfASample() throws {
     var random = Seeded(77)
     let queries = random.matrix(2500, 4)
@@ -152,7 +152,7 @@ import Testing
     for (pair, wanted) in zip(found, margins) {
       let row = rows[pair[0]]
       guard let index = row.columns.firstIndex(of: pair[1]) else {
-        Issue.record("\(pair) is no pair off the positive")
+        Issue.record("\(pair) is not a pair of a query and another key than its positive")
         continue
       }
       #expect(abs(row.others[index] - row.positive - wanted) <= tolerance)

@@ -4,7 +4,7 @@ import SimilarityCore
 import TestSupport
 import Testing
 
-/// Batches at the ends of what is allowed.
+/// Batches at the limits of what is allowed.
 @Suite struct EdgeTests {
   private func evaluate(_ input: LossInput, _ options: LossOptions) throws -> LossResult {
     var options = options
@@ -33,7 +33,7 @@ import Testing
     }
   }
 
-  /// With logits from f32 and from f64 products, and with identical keys in different tiles.
+  /// The sizes and temperatures cover logits from f32 and from f64 products, and identical keys in different tiles.
   @Test(arguments: [7, 50, 63, 64, 65, 200, 600, 1030], [Float(0.005), 0.07, 100])
   func identicalRowsCostTheLogarithmOfTheirNumber(_ rows: Int, _ temperature: Float) throws {
     var random = Seeded(3)
@@ -85,7 +85,7 @@ import Testing
       for (row, (found, wanted)) in zip(result.perRow, reference.perRow()).enumerated() {
         deviation.compare(Double(found), wanted ?? 0, "row \(row)")
       }
-      // A direction in one dimension cannot turn.
+      // With a single dimension the cosine is constant, so every gradient is 0.
       if dimension == 1 {
         for value in result.gradients?.queries.values ?? [] { deviation.compare(Double(value), 0, "gradient") }
       }
@@ -93,7 +93,8 @@ import Testing
     }
   }
 
-  /// Raw products of such rows leave f32, their cosines do not; gradients grow as norms shrink.
+  /// The products of such rows are out of the range of f32, but their cosines are not. A gradient is inversely
+  /// proportional to the norm of its row.
   @Test(arguments: [5, 70], [1e30, 1e-30]) func extremeNormsDoNotMatter(_ rows: Int, _ factor: Double) throws {
     for objective in Objective.allCases {
       let test = LossCase(objective) { ($0.rows, $0.queue) = (rows, objective == .moco ? 9 : nil) }
@@ -104,7 +105,7 @@ import Testing
       var scaled = input
       for row in 0..<rows {
         scaled.queries.scaleRow(row, by: factor)
-        // Only some keys, so that one batch has keys of both kinds.
+        // Only some keys are scaled, so that one batch has keys of both kinds.
         if row % 3 != 1 { scaled.keys?.scaleRow(row, by: factor) }
       }
       scaled.queue?.scaleRow(2, by: factor)
@@ -143,7 +144,7 @@ import Testing
     #expect(all.perRow[4] == 0)
     let sum = all.perRow.reduce(0) { $0 + Double($1) }
     #expect(abs(all.loss - sum / 4) <= 1e-6)
-    // It is still a candidate of the others.
+    // The row is still a candidate of the others.
     #expect(all.candidates == 4)
     #expect(all.gradients?.queries.row(4).contains { $0 != 0 } == true)
     #expect(throws: ContrastiveError.self) {
@@ -194,7 +195,7 @@ import Testing
       LossCase(.supcon) { ($0.rows, $0.hasSecondView, $0.dimension) = (700, false, 24) },
     ]
 
-  /// The batch alone determines the pieces of work; threads only share them.
+  /// The batch alone determines how the work is divided, so that results do not depend on the number of threads.
   @Test(arguments: shapes) func threadsDoNotShow(_ test: LossCase) throws {
     let input = test.input
     var options = test.options

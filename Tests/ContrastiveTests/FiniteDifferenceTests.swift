@@ -3,7 +3,7 @@ import SimilarityCore
 import TestSupport
 import Testing
 
-/// Values and gradients of every objective and option against the formulas in f64 and their finite differences.
+/// Compares values and gradients, for every objective and option, with the formulas in f64 and finite differences.
 @Suite struct FiniteDifferenceTests {
   @Test(arguments: LossCase.all) func valuesAndGradients(_ test: LossCase) throws {
     let input = test.input
@@ -61,8 +61,8 @@ import Testing
     #expect(result.excluded == expected.indices.filter { expected[$0] == nil })
   }
 
-  /// Every derivative of a small matrix; of a large one those at edges of tiles, some others, and one along a direction
-  /// that all values are part of.
+  /// Compares every derivative of a small matrix. Of a large matrix, it compares those at edges of tiles, some random
+  /// ones, and the derivative along a random direction, to which all values contribute.
   private func compare(
     _ found: Matrix, _ reference: Reference, _ values: WritableKeyPath<Reference, [Double]>, _ name: String,
     _ deviation: inout Deviation
@@ -97,14 +97,14 @@ import Testing
     }
   }
 
-  /// The derivative at 0 by central differences of fourth order; its error is f⁽⁵⁾·step⁴/30.
+  /// The derivative of `f` at 0 by central differences of fourth order, with an error of f⁽⁵⁾·step⁴/30.
   private func slope(_ step: Double, _ f: (Double) -> Double) -> Double {
     (8 * (f(step) - f(-step)) - (f(2 * step) - f(-2 * step))) / (12 * step)
   }
 }
 
 extension Reference {
-  /// Empty where there are none.
+  /// The values of the keys; empty where there are no keys.
   fileprivate var keyValues: [Double] {
     get { keys?.values ?? [] }
     set { keys?.values = newValue }

@@ -4,7 +4,7 @@ import SimilarityCore
 import TestSupport
 import Testing
 
-/// Values and gradients as widely used libraries compute them; generate_fixtures.py wrote the file.
+/// Values and gradients as widely used libraries compute them, from the file that generate_fixtures.py wrote.
 struct LibraryCases: Decodable {
   struct Tensor: Decodable {
     let shape: [Int]
@@ -18,7 +18,7 @@ struct LibraryCases: Decodable {
       }
     }
 
-    /// All but the last dimension are rows.
+    /// The tensor as a matrix, whose rows are all dimensions but the last.
     func matrix() throws -> Matrix {
       let columns = try #require(shape.last)
       let rows = shape.dropLast().reduce(1, *)

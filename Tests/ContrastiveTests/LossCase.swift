@@ -3,11 +3,11 @@ import SimilarityCore
 import TestSupport
 import Testing
 
-/// A random batch with options.
+/// A random batch with its options.
 struct LossCase: Sendable, CustomTestStringConvertible {
   var objective: Objective
   var rows = 6
-  /// As many as queries when nil.
+  /// The number of keys; nil for as many as there are queries.
   var keys: Int?
   var dimension = 8
   var shared = 0
@@ -17,7 +17,7 @@ struct LossCase: Sendable, CustomTestStringConvertible {
   var normalize = true
   var inBatch = true
   var bias: Float = -10
-  /// Number of classes (`supcon`); the last row's label is its own.
+  /// The number of classes (`supcon`). The last row is the only one with its label.
   var classes = 3
   var hasSecondView = true
   var threads = 1
@@ -44,7 +44,7 @@ struct LossCase: Sendable, CustomTestStringConvertible {
     let queries = random.matrix(rows, dimension)
     var input = LossInput(queries: queries)
     if objective != .supcon || hasSecondView {
-      // Keys lean towards their queries, so that the softmax is neither flat nor a single peak.
+      // Keys are correlated with their queries, so that the softmax is neither flat nor a single peak.
       let noise = random.matrix(keys ?? rows, dimension)
       input.keys = Matrix(rows: keys ?? rows, columns: dimension) { out in
         for index in out.indices {
@@ -69,7 +69,7 @@ struct LossCase: Sendable, CustomTestStringConvertible {
     return options
   }
 
-  /// The size of a row's softmax, as the interface defines it.
+  /// The number of candidates in a row's softmax, as the interface defines it.
   var candidates: Int {
     let count = (keys ?? rows)
     switch objective {
@@ -85,7 +85,8 @@ struct LossCase: Sendable, CustomTestStringConvertible {
 }
 
 extension LossCase {
-  /// Every objective and option, in batches that the core treats apart: few rows, and many with all edges of its tiles.
+  /// Every objective and option, in small batches and in large ones whose sizes cover all edges of the tiles, since the
+  /// core treats these separately.
   static let all: [LossCase] = oneWay + twoWay + [.simsiam, .byol].flatMap(regression)
 
   private static let oneWay: [LossCase] =

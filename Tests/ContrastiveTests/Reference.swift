@@ -2,7 +2,7 @@ import Contrastive
 import Platform
 import SimilarityCore
 
-/// Rows of f64.
+/// A matrix of f64 values.
 struct Rows {
   var count: Int
   let width: Int
@@ -23,7 +23,7 @@ struct Rows {
     return result
   }
 
-  /// The product of a row with a row of other rows.
+  /// The inner product of a row with a row of `other`.
   func dot(_ row: Int, _ other: Rows, _ otherRow: Int) -> Double {
     values.withUnsafeBufferPointer { a in
       other.values.withUnsafeBufferPointer { b in
@@ -40,7 +40,7 @@ struct Rows {
   }
 }
 
-/// Every objective, written out in f64 as it is defined, with all similarities of a row at once.
+/// Every objective in f64, written as it is defined: all similarities of a row are computed before its loss.
 struct Reference {
   let objective: Objective
   let normalize: Bool
@@ -48,7 +48,7 @@ struct Reference {
   var queries: Rows
   var keys: Rows?
   var negatives: Rows?
-  /// nil: the negatives are shared.
+  /// The number of negatives of each query; nil when all queries share the negatives.
   var negativesPerQuery: Int?
   let positives: [Int]?
   let labels: [Int]?
@@ -76,12 +76,12 @@ struct Reference {
     bias = Double(options.bias)
   }
 
-  /// A row's similarities before τ: of its positive, and of the candidates that its loss compares it with.
+  /// A row's similarities, not yet divided by τ: with its positive, and with the other candidates of its loss.
   struct Similarities {
     var positive = 0.0
-    /// Without the positive.
+    /// The similarities with the other candidates, without the positive.
     var others: [Double] = []
-    /// For each of `others` the index of its key; nil for negatives and for the queue.
+    /// The index of the key for each of `others`; nil for negatives and rows of the queue.
     var columns: [Int?] = []
     /// Indices into `others` of further positives (`supcon`).
     var partners: [Int] = []
@@ -89,7 +89,8 @@ struct Reference {
 
   private func hat(_ rows: Rows) -> Rows { normalize ? rows.unit() : rows }
 
-  /// The rows that have a loss, each with what it is compared with; two views are one list of rows.
+  /// The similarities of each row that has a loss. Where there are two views, the rows of the second follow those of
+  /// the first.
   func similarities() -> [Similarities] {
     switch objective {
     case .infonce, .moco, .dcl: oneWay()
@@ -167,7 +168,7 @@ struct Reference {
     return logSum(candidates.map { $0 / temperature }) - row.positive / temperature
   }
 
-  /// ℓ of each row; nil for a row without a partner.
+  /// The loss of each row; nil for a row without a partner.
   func perRow() -> [Double?] {
     let rows = similarities()
     switch objective {
@@ -199,20 +200,20 @@ struct Reference {
   }
 }
 
-/// How far results are from their reference, as a multiple of the tolerance; 1 is the limit.
+/// The largest deviation of results from their reference, as a multiple of the tolerance. At most 1 is accepted.
 struct Deviation: CustomStringConvertible {
   private(set) var worst = 0.0
   private(set) var place = "nothing compared"
   let tolerance: Double
 
-  /// 1e-5 + 1e-6/τ, relative above 1, absolute below.
+  /// The tolerance is 1e-5 + 1e-6/τ, relative for values above 1 and absolute below.
   init(temperature: Float) {
     tolerance = 1e-5 + 1e-6 / Double(temperature)
   }
 
   mutating func compare(_ found: Double, _ wanted: Double, _ name: @autoclosure () -> String) {
     let ratio = abs(found - wanted) / (tolerance * max(1, abs(wanted)))
-    // Written so that NaN is a miss.
+    // The comparison is negated so that NaN counts as a deviation.
     guard !(ratio <= worst) || place == "nothing compared" else { return }
     worst = ratio.isNaN ? .infinity : ratio
     place = "\(name()): \(found), wanted \(wanted)"

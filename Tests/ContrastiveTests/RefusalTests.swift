@@ -4,7 +4,7 @@ import SimilarityCore
 import TestSupport
 import Testing
 
-/// A batch that cannot be scored is refused, and the error names the field, and the row where one is to blame.
+/// A batch that cannot be scored is refused, and the error names the field and, where one is at fault, the row.
 @Suite struct RefusalTests {
   private func parameter(_ input: LossInput, _ objective: Objective, _ change: (inout LossOptions) -> Void = { _ in })
     -> String?
@@ -32,7 +32,7 @@ import Testing
     broken = input
     broken.queries.scaleRow(rows - 1, by: 0)
     #expect(parameter(broken, objective) == "queries[\(rows - 1)]")
-    // Nothing has to be divided by its length then.
+    // Without normalisation a row of zeros is valid.
     #expect(parameter(broken, objective) { $0.normalize = false } == nil)
     if objective.options.contains(.negatives) {
       var random = Seeded(1)
@@ -111,7 +111,7 @@ import Testing
     #expect(parameter(batch(.dcl, rows: 70).input, .dcl) { $0.inBatchNegatives = false } == "negatives")
   }
 
-  /// A value that is not a number is an error that names the row.
+  /// NaN among the values is an error that names the row.
   @Test(arguments: [2, 70]) func rowsThatAreNoNumbers(_ rows: Int) throws {
     let broken = try #require(
       Matrix(rows: rows, columns: 2, values: [1, 2] + [Float](repeating: .nan, count: 2 * rows - 2)))
@@ -121,7 +121,7 @@ import Testing
     }
   }
 
-  /// Rows whose products come near the end of the range of f32, or leave it, have finite diagnostics or are refused.
+  /// Rows whose products are near the limits of f32, or beyond, have finite results or are refused.
   @Test(arguments: [Float(1e-20), 1e9, 1e15, 9e18, 3e38], [2, 70])
   func figuresAreNumbers(_ length: Float, _ count: Int) throws {
     let values = (0..<count).map { $0 % 2 == 0 ? length : -length }
@@ -144,7 +144,8 @@ import Testing
     }
   }
 
-  /// The batch is not to blame, and the error says what is: in a process of its own, whose address space may not grow.
+  /// When memory is missing, the error says so and does not blame the batch. The test runs in a process of its own,
+  /// whose address space cannot grow.
   @Test(arguments: [false, true]) func aLossWithoutMemory(_ wantsDiagnostics: Bool) async {
     await #expect(processExitsWith: .exitCode(42)) { [wantsDiagnostics] in
       let rows = Matrix(rows: 512, columns: 1 << 15) { $0.update(repeating: 1) }

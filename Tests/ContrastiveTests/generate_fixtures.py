@@ -6,9 +6,9 @@
     VENV/bin/pip install --no-deps lightly==1.6.0
     VENV/bin/python Tests/ContrastiveTests/generate_fixtures.py
 
-Inputs are f32; everything after that is f64, gradients by autograd. `source` says whose function gave a case: "torch"
-are the formulas of the interface in plain PyTorch, the others the library's own class. A case holds only the
-gradients that the library defines in our terms. Only needed again when the cases change: the tests read the file.
+Inputs are f32; everything after that is f64, gradients by autograd. `source` names the library whose own class
+computed a case; "torch" means the formulas of the interface in plain PyTorch. A case holds only the gradients that the
+library defines as the interface does. Run this again only when the cases change: the tests read the file.
 """
 
 import base64
@@ -27,7 +27,7 @@ from torch.nn.functional import cross_entropy, logsigmoid, normalize
 
 
 def lightly(name: str):
-    """A module of lightly without its package's start, which wants an image library that losses do not use."""
+    """Imports a module of lightly without running its package's __init__, which needs an image library that losses do not use."""
     for package in ["lightly", "lightly.loss", "lightly.models", "lightly.models.modules", "lightly.utils"]:
         if package not in sys.modules:
             stub = types.ModuleType(package)
@@ -44,7 +44,7 @@ def encoded(tensor: torch.Tensor, kind: str) -> dict:
 
 
 class Batch:
-    """One batch: f32 values held as f64 leaves, options under their names in the interface."""
+    """One batch: f32 values as f64 leaf tensors, and options under their names in the interface."""
 
     def __init__(self, name, source, objective, seed, rows, dim, temperature, **options):
         random = numpy.random.default_rng(seed)
@@ -65,15 +65,15 @@ class Batch:
         negatives = options.pop("negatives", None)
         self.negatives = leaf(*negatives, dim) if negatives else None
         if options.pop("other_queries", False):
-            # The negatives of a row are all queries but itself: what a two-sided loss has beside the keys.
+            # The negatives of a row are all other queries, which a two-sided loss uses in addition to the keys.
             others = [[j for j in range(rows) if j != i] for i in range(rows)]
             self.negatives = self.queries.detach()[torch.tensor(others)].requires_grad_()
         queue = options.pop("queue", 0)
         self.queue = leaf(queue, dim).detach() if queue else None
         if options.pop("unit_queue", False):
-            # Rounded to f32 as it is stored; the tests' cosines undo what rounding did to the norms.
+            # Rounded to f32, as it is stored; the tests normalise it again, which corrects the norms.
             self.queue = normalize(self.queue, dim=1).float().double()
-        # τ as f32 holds it.
+        # τ is rounded to f32, as the library holds it.
         self.temperature = torch.tensor(float(numpy.float32(temperature)), dtype=torch.float64).requires_grad_()
         self.bias = torch.tensor(float(options.get("bias", -10.0)), dtype=torch.float64).requires_grad_()
 
@@ -108,7 +108,7 @@ def softmax_rows(batch: Batch) -> dict:
     if batch.objective != "moco" and batch.options.get("in_batch_negatives", True):
         mask = torch.zeros(len(q), len(k), dtype=torch.bool)
         mask[rows, positives] = True
-        # Masked after the division, whose derivative at -inf is not a number.
+        # Masked after the division, because its derivative at -inf is NaN.
         others.append((q @ k.T / batch.temperature).masked_fill(mask, -torch.inf))
     if batch.negatives is not None:
         n = batch.unit(batch.negatives)
@@ -248,7 +248,7 @@ def lightly_losses() -> list[dict]:
     cases.append(bank.case(loss=loss(bank.queries, bank.keys)))
 
     # One side of DCLLoss, whose negatives are the other rows of both views. Its gradient with respect to the queries
-    # is ours plus that of the negatives, which are queries too: only the keys' compares.
+    # includes that of the negatives, which are queries too, so only the keys' gradient can be compared.
     side = batch("DCLLoss, one side", "dcl", 43, 6, 6, 0.1, other_queries=True)
     q, k = side.unit(side.queries), side.unit(side.keys)
     loss = decoupled.DCLLoss(temperature=side.temperature)._loss(q, k, q, k)
@@ -273,7 +273,7 @@ def sentence_transformers() -> list[dict]:
     def batch(*arguments, **options):
         return Batch(arguments[0], "sentence-transformers", *arguments[1:], **options)
 
-    # The classes want a model that makes the embeddings; here they are given.
+    # The classes expect a model that computes the embeddings; here these are passed directly.
     def loss_of(kind, one, embeddings, **options):
         return kind(None, scale=1 / one.temperature, **options).compute_loss_from_embeddings(embeddings, None)
 
@@ -285,7 +285,8 @@ def sentence_transformers() -> list[dict]:
     columns = [hard.queries, hard.keys, hard.negatives[:6], hard.negatives[6:]]
     cases.append(hard.case(loss=loss_of(MultipleNegativesRankingLoss, hard, columns)))
 
-    # As lightly's DCLLoss: the negatives are queries too. It masks before it scales, so the scale has no derivative.
+    # As in lightly's DCLLoss, the negatives are queries too. The class masks before it scales, so that the scale's derivative
+    # is not defined.
     joint = batch("MultipleNegativesRankingLoss, query to query", "infonce", 53, 6, 6, 0.1, other_queries=True)
     directions = ("query_to_doc", "query_to_query")
     value = loss_of(MultipleNegativesRankingLoss, joint, [joint.queries, joint.keys], directions=directions)
@@ -304,7 +305,7 @@ def transformers_losses() -> list[dict]:
     logits = clip.unit(clip.queries) @ clip.unit(clip.keys).T / clip.temperature
     cases = [clip.case(loss=image_text_contrastive_loss(logits))]
 
-    # The model's forward with its two towers replaced by the embeddings; texts are its rows.
+    # The model's forward pass with both encoders replaced by the embeddings; the texts are its rows.
     siglip = Batch("SiglipModel.forward", "transformers", "sigmoid", 62, 8, 6, 0.1, bias=-10.0)
     model = SimpleNamespace(
         config=SimpleNamespace(return_dict=True),

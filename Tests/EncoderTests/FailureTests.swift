@@ -3,7 +3,7 @@ import Encoder
 import TestSupport
 import Testing
 
-/// Failures of the matrix library and of memory: none of them is blamed on the folder or on an input.
+/// Failures of the matrix library and missing memory are reported as such, not as faults of the folder or of an input.
 @Suite struct FailureTests {
   @Test func loadingSaysWhatFailed() throws {
     defer { nf_fail_next(Int32(NF_SUCCESS)) }
@@ -16,7 +16,7 @@ import Testing
     #expect(EncoderError.outOfMemory.description == "there is not enough memory to load the model")
   }
 
-  /// 5 is oneDNN's `dnnl_runtime_error`.
+  /// The status 5 is oneDNN's `dnnl_runtime_error`.
   @Test func encodingSaysWhatFailedAndGoesOn() throws {
     let encoder = try SentenceEncoderTests.loaded.get()
     let sequence: [Int32] = [101, 7592, 102]
@@ -38,7 +38,7 @@ import Testing
     _ = try Workspace(tokens: 8, Workspace.Sizes(hidden: 4, intermediate: 4, attention: 4))
   }
 
-  /// What the library itself reports, not what a test asks for.
+  /// These failures come from the library itself and are not simulated.
   @Test func theLibrarysOwnFailuresAreToldApart() {
     var weight: Float = 1
     var layer: OpaquePointer?

@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// Folders that differ from the default model's in one file.
+/// Model folders that differ from the default model's in one file.
 @Suite struct FolderTests {
   /// Builds a folder of links to the model's files, with `file` written anew, and loads it.
   private func load(_ file: String, _ content: String?, as name: String = #function) throws -> SentenceEncoder {
@@ -28,7 +28,7 @@ import Testing
     try String(contentsOfFile: "\(ModelFolder.path)/\(file)", encoding: .utf8)
   }
 
-  /// What `SentenceEncoder` says about the folder with one text of `file` replaced.
+  /// The error of `SentenceEncoder` for a folder in which `text` in `file` is replaced.
   private func refusal(_ file: String, _ text: String, _ replacement: String) throws -> String {
     let before = try original(file)
     #expect(before.contains(text), "\(file) has no \(text)")

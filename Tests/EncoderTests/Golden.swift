@@ -1,7 +1,7 @@
 import Foundation
 import TestSupport
 
-/// Vectors that the original model gave, from files made by the checked-in scripts.
+/// Vectors of the original model, from files that the checked-in scripts wrote.
 struct Golden: Decodable {
   struct Case: Decodable {
     let text: String
@@ -20,7 +20,7 @@ struct Golden: Decodable {
   }
 }
 
-/// Vectors under each pooling, not normalised.
+/// Vectors for each kind of pooling, not normalised.
 struct GoldenPoolings: Decodable {
   struct Case: Decodable {
     let ids: [Int32]
@@ -37,7 +37,7 @@ struct GoldenPoolings: Decodable {
   }
 }
 
-/// The floats of a base64 row.
+/// Decodes a row of base64 into its little-endian f32 values.
 func floats(_ base64: String) -> [Float] {
   let bytes = [UInt8](Data(base64Encoded: base64) ?? Data())
   return stride(from: 0, to: bytes.count - 3, by: 4).map { start in

@@ -39,7 +39,7 @@ import Testing
     }
   }
 
-  /// The same bytes alone, in a batch, in another order, and with any neighbours.
+  /// A sequence gives the same bytes alone, in a batch, in another order, and beside other sequences.
   @Test func aRowDoesNotDependOnItsBatch() throws {
     let encoder = try encoder()
     let sequences = try Golden.load().cases.map(\.ids)
@@ -52,7 +52,7 @@ import Testing
     }
   }
 
-  /// Every row count up to a few tiles: none of the product's shapes rounds differently.
+  /// No shape of the product rounds differently: the number of rows before the probe covers a few tiles.
   @Test func aRowDoesNotDependOnTheTokensBeforeIt() throws {
     let encoder = try encoder()
     let probe: [Int32] = [101, 7592, 2088, 102]

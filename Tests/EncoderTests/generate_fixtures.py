@@ -4,7 +4,7 @@
     python -m venv VENV && VENV/bin/pip install torch transformers tokenizers numpy
     VENV/bin/python Tests/EncoderTests/generate_fixtures.py models/all-MiniLM-L6-v2
 
-The vectors are not normalised. Only needed again when the cases change: the tests read the file.
+The vectors are not normalised. Run this again only when the cases change: the tests read the file.
 """
 
 import base64

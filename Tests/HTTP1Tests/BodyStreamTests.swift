@@ -4,7 +4,7 @@ import Testing
 
 @Suite("Body stream")
 struct BodyStreamTests {
-  /// Gives out pieces and counts the calls; empty when there is none left.
+  /// Returns one piece per call, then empty ones, and counts the calls.
   private final class Source: Sendable {
     private let state: Mutex<(pieces: [String], calls: Int)>
 
@@ -29,7 +29,7 @@ struct BodyStreamTests {
     return script
   }
 
-  @Test("Pieces follow one another, and the next request is answered behind them")
+  @Test("Pieces are sent one after another, followed by the answer to the next request")
   func whole() {
     let source = Source(["abc", "de", "f"])
     var script = script()
@@ -63,7 +63,7 @@ struct BodyStreamTests {
     #expect(!script.state.isBusy)
   }
 
-  @Test("What comes beyond the stated length is cut off")
+  @Test("Bytes beyond the stated length are not sent")
   func tooLong() {
     var script = script()
     script.feed(RawCase.get(""))
@@ -83,7 +83,7 @@ struct BodyStreamTests {
     #expect(script.requests.count == 1)
   }
 
-  @Test("HEAD states the length and asks for nothing")
+  @Test("The answer to HEAD states the length, and no piece is made")
   func head() {
     let source = Source(["abc"])
     var script = script()
@@ -95,7 +95,7 @@ struct BodyStreamTests {
     #expect(!script.isClosed)
   }
 
-  @Test("A client that takes nothing meets the write deadline")
+  @Test("A client that reads nothing is dropped at the write deadline")
   func stalled() {
     var script = script()
     script.feed(RawCase.get(""))
@@ -105,7 +105,7 @@ struct BodyStreamTests {
     #expect(script.isClosed)
   }
 
-  @Test("While a piece is being made nothing is sent, no time runs, and the next request waits")
+  @Test("While a piece is being made, nothing is sent, no deadline runs, and the next request waits")
   func late() {
     let deliveries = Mutex<[BodyStream.Delivery]>([])
     var script = script()
@@ -122,7 +122,7 @@ struct BodyStreamTests {
     deliveries.withLock { $0[0] }(Array("ab".utf8))
     script.takePieces()
     #expect(script.state.deadline == 1030)
-    // The second is made while the first is sent.
+    // The second piece is made while the first is sent.
     #expect(deliveries.withLock { $0.count } == 2)
     script.take(2)
     deliveries.withLock { $0[1] }(Array("cd".utf8))

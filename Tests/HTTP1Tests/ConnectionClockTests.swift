@@ -1,10 +1,11 @@
 import HTTP1
 import Testing
 
-/// Times: head 10, body 20, write 30, idle 75, lingering 2 of silence and 5 in all.
-@Suite("Connection: clock")
+/// The timeouts of `Script.limits`: head 10, body 20, write 30, idle 75. Lingering ends after 2 without input, or 5 in
+/// all.
+@Suite("Connection: timeouts")
 struct ConnectionClockTests {
-  @Test("A client that says nothing is dropped without an answer")
+  @Test("A client that sends nothing is dropped without an answer")
   func silence() {
     var script = Script()
     #expect(script.state.deadline == 75)
@@ -15,7 +16,7 @@ struct ConnectionClockTests {
     #expect(script.sent.isEmpty)
   }
 
-  @Test("A client that connects ahead of need has the idle time, and then the head time from its first byte")
+  @Test("Before the first byte of a request the idle timeout counts, and from then on the head timeout")
   func connectsEarly() {
     var script = Script()
     script.pass(to: 60)
@@ -36,9 +37,9 @@ struct ConnectionClockTests {
     #expect(slow.statuses == [408])
   }
 
-  @Test("Empty lines before a request line neither begin a head nor renew the idle time", arguments: [0, 50])
+  @Test("Empty lines before a request line neither begin a head nor restart the idle timeout", arguments: [0, 50])
   func emptyLines(_ start: UInt64) {
-    // `start` above 0: behind a first request, which the idle time counts from.
+    // With `start` above 0 a first request is answered at that time, from which the idle timeout counts.
     func begun() -> Script {
       var script = Script()
       script.now = start
@@ -66,7 +67,7 @@ struct ConnectionClockTests {
     #expect(late.state.deadline == start + 149)
   }
 
-  @Test("While a client takes its answer the idle time does not run, even with the next request waiting")
+  @Test("While an answer is being sent the idle timeout does not run, even with the next request waiting")
   func longDownload() {
     for next in ["", RawCase.get("")] {
       var script = Script()
@@ -84,7 +85,7 @@ struct ConnectionClockTests {
     }
   }
 
-  @Test("The head's deadline counts from its first byte, whatever trickles in")
+  @Test("The head timeout counts from the first byte, however slowly the rest arrives")
   func slowHead() {
     var script = Script()
     script.now = 5
@@ -100,7 +101,7 @@ struct ConnectionClockTests {
     #expect(script.text.contains("Connection: close\r\n"))
   }
 
-  @Test("The idle time counts from the last answer")
+  @Test("The idle timeout counts from the last answer")
   func idle() {
     var script = Script()
     script.now = 8
@@ -114,7 +115,7 @@ struct ConnectionClockTests {
     #expect(!script.text.contains("408"))
   }
 
-  @Test("A second head has a deadline of its own")
+  @Test("A second head has its own deadline")
   func secondHead() {
     var script = Script()
     script.feed(RawCase.get(""))
@@ -125,7 +126,7 @@ struct ConnectionClockTests {
     #expect(script.statuses == [200, 408])
   }
 
-  @Test("A body may be long in coming, but not pause")
+  @Test("A body may take long to arrive, but a pause longer than the body timeout is 408")
   func pausingBody() {
     var script = Script()
     script.feed(RawCase.post("Content-Length: 9\r\n", ""))
@@ -141,14 +142,14 @@ struct ConnectionClockTests {
     #expect(script.requests.isEmpty)
   }
 
-  @Test("A body that drips below the rate is cut off")
+  @Test("A body that arrives more slowly than the minimum rate is 408")
   func drippingBody() {
     var limits = Script.limits
     limits.bodyTimeout = 10_000_000_000
     limits.minimumBodyRate = 2
     var script = Script(limits: limits)
     script.feed(RawCase.post("Content-Length: 50\r\n", ""))
-    // A byte a second earns half a second: 18 of them stretch the 10 s to 19.
+    // At 2 bytes/s each byte extends the deadline by half a second: 18 bytes move it from 10 s to 19 s.
     for second in UInt64(1)...18 {
       script.pass(to: second * 1_000_000_000)
       script.feed("a")
@@ -158,7 +159,7 @@ struct ConnectionClockTests {
     #expect(script.statuses == [408])
   }
 
-  @Test("While a request is handled no clock runs")
+  @Test("While a request is handled no deadline runs")
   func handling() {
     var script = Script()
     script.answers = false
@@ -169,7 +170,7 @@ struct ConnectionClockTests {
     #expect(!script.isClosed)
   }
 
-  @Test("A client that takes nothing is dropped; one that takes a little is waited for")
+  @Test("A client that reads nothing is dropped, and each byte that it reads restarts the write timeout")
   func slowReader() {
     var script = Script()
     script.takesOutput = false
@@ -184,7 +185,7 @@ struct ConnectionClockTests {
     #expect(script.isClosed)
   }
 
-  @Test("Lingering ends after silence")
+  @Test("Lingering ends when no more input arrives")
   func lingerSilence() {
     var script = Script()
     script.feed("bad\r\n")
@@ -197,7 +198,7 @@ struct ConnectionClockTests {
     #expect(script.isClosed)
   }
 
-  @Test("Lingering ends after its time, however much comes")
+  @Test("Lingering ends after its timeout, however much input arrives")
   func lingerTime() {
     var script = Script()
     script.feed("bad\r\n")
@@ -211,7 +212,7 @@ struct ConnectionClockTests {
     #expect(script.statuses == [400])
   }
 
-  @Test("Lingering ends after so many bytes, and with the client's end")
+  @Test("Lingering ends at its limit of bytes, and when the client ends its side")
   func lingerBytes() {
     var flooded = Script()
     flooded.feed("bad\r\n")

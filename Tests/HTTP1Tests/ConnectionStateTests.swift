@@ -16,7 +16,7 @@ struct ConnectionStateTests {
     #expect(script.text.hasPrefix(Self.interim + "HTTP/1.1 200 OK\r\n"))
   }
 
-  @Test("No 100 Continue when the body is coming, not wanted, or too long")
+  @Test("100 Continue is not sent when the body is arriving already, not wanted, or too long")
   func noInterimAnswer() {
     for (raw, status) in [
       (RawCase.post("Expect: 100-continue\r\nContent-Length: 2\r\n", "a"), nil),
@@ -28,7 +28,7 @@ struct ConnectionStateTests {
       script.feed(raw)
       #expect(!script.text.contains(" 100 "), "\(raw)")
       #expect(script.statuses.first == status, "\(raw)")
-      // Nobody can tell whether the body still comes: such a connection ends.
+      // After a refusal it is unknown whether the client still sends the body, so the connection ends.
       #expect(script.hasFinished == (status != nil), "\(raw)")
     }
   }
@@ -42,7 +42,7 @@ struct ConnectionStateTests {
     #expect(script.sent.isEmpty)
   }
 
-  @Test("Draining closes idle connections at once and tells the others")
+  @Test("Draining closes idle connections at once and announces the close to the others")
   func drain() {
     var idle = Script()
     idle.feed(RawCase.get(""))
@@ -77,7 +77,7 @@ struct ConnectionStateTests {
       #expect(script.state.isSettled)
       #expect(!script.state.isBusy)
       #expect(!script.isClosed)
-      // When its time is over there is no answer either, since that would have to be waited for in turn.
+      // Its timeout brings no answer either, since the drain would have to wait until the client has read it.
       script.pass(to: script.state.deadline)
       #expect(script.isClosed)
       #expect(!script.statuses.contains(408))
@@ -106,7 +106,7 @@ struct ConnectionStateTests {
     script.feed("cd")
     #expect(script.requests == ["POST /in abcd"])
     #expect(script.text.contains("Connection: close\r\n"))
-    // The client is given the time to read the answer.
+    // The connection lingers so that the client can read the answer.
     #expect(script.hasFinished)
     #expect(!script.state.isBusy)
     #expect(!script.state.isSettled)
@@ -115,7 +115,7 @@ struct ConnectionStateTests {
     #expect(script.state.isSettled)
   }
 
-  @Test("The rest of a body that nobody wants is not waited for while draining")
+  @Test("The rest of a refused body is not waited for while draining")
   func drainWithinDiscarding() {
     var script = Script()
     script.feed("PUT /no HTTP/1.1\r\nHost: h\r\nContent-Length: 18\r\n\r\n")
@@ -128,7 +128,7 @@ struct ConnectionStateTests {
     #expect(script.isClosed)
   }
 
-  @Test("A half-closed client gets every answer, the last with close")
+  @Test("A half-closed client gets every answer, the last with Connection: close")
   func halfClose() {
     var script = Script()
     script.answers = false
@@ -142,7 +142,7 @@ struct ConnectionStateTests {
     #expect(script.isClosed)
   }
 
-  @Test("A client that ends its side before it has taken the answer loses nothing of it")
+  @Test("A client that ends its side before it has read the answer still gets all of it")
   func lateHalfClose() {
     var script = Script()
     script.takesOutput = false
@@ -156,7 +156,7 @@ struct ConnectionStateTests {
     #expect(script.isClosed)
   }
 
-  @Test("Requests wait for their turn, and reading stops when enough of them wait")
+  @Test("Pipelined requests wait for their turn, and reading stops when enough of them wait")
   func backpressure() {
     var script = Script()
     script.answers = false
@@ -171,7 +171,7 @@ struct ConnectionStateTests {
     #expect(script.requests.count > 100)
   }
 
-  @Test("Answers that are not taken hold further requests up")
+  @Test("While answers are not read, further requests are not handled")
   func outputBackpressure() {
     var script = Script()
     script.takesOutput = false
@@ -187,7 +187,7 @@ struct ConnectionStateTests {
     #expect(script.requests.count == 300)
   }
 
-  @Test("A long answer keeps its place before the next one")
+  @Test("A long answer is sent completely before the next one")
   func longAnswer() {
     var script = Script()
     script.bodyLimit = 100_000
@@ -211,7 +211,7 @@ struct ConnectionStateTests {
     #expect(script.sent == first)
   }
 
-  @Test("A handler can end the connection, and a refusal always does")
+  @Test("A handler can end the connection, and a refusal always ends it")
   func closing() {
     var script = Script()
     script.answers = false
@@ -227,12 +227,12 @@ struct ConnectionStateTests {
     #expect(count > 0)
     refused.sent(count, now: 0)
     guard case .finishSending = refused.next(now: 0) else {
-      Issue.record("a refused connection has to end")
+      Issue.record("a refused connection must end")
       return
     }
   }
 
-  @Test("A failed HEAD has no body")
+  @Test("The error answer to a HEAD has no body")
   func failedHead() {
     var script = Script()
     script.feed("HEAD /out HTTP/1.1\r\nHost: h\r\nHost: h\r\n\r\n")
@@ -240,7 +240,7 @@ struct ConnectionStateTests {
     #expect(script.text.hasSuffix("\r\n\r\n"))
   }
 
-  @Test("A body cut off by the client's end is 400, not a request")
+  @Test("A body that ends early because the client ends its side is 400, not a request")
   func truncatedBody() {
     var script = Script()
     script.feed(RawCase.post("Content-Length: 2\r\n", "a"))

@@ -1,10 +1,10 @@
 import Testing
 
-/// Cases with a few bytes changed, left out, doubled or put elsewhere. Nobody knows the right answer; but it may not
-/// depend on how the bytes are cut, and a body never becomes a request.
+/// Cases with a few bytes changed, removed, doubled or moved. The right answer to such input is not known, but it must
+/// not depend on how the bytes are split into reads.
 @Suite("Damaged input")
 struct DamagedInputTests {
-  /// A fixed sequence: every run sees the same damage.
+  /// A generator with a fixed seed, so that every run tests the same damage.
   private struct Dice {
     var state: UInt64
 
@@ -14,7 +14,7 @@ struct DamagedInputTests {
     }
   }
 
-  /// Bytes that mean something somewhere.
+  /// Bytes with a meaning somewhere in HTTP.
   private static let loaded = Array("\r\n\t \0:;,=\"\\/%?*@[]09afGHX\u{7f}".utf8) + [0x80, 0xff]
 
   private func damaged(_ raw: [UInt8], _ dice: inout Dice) -> [UInt8] {
@@ -36,7 +36,7 @@ struct DamagedInputTests {
     "\(script.statuses) \(script.requests) \(script.hasFinished) \(script.isClosed)"
   }
 
-  @Test("The verdict does not depend on the cut", arguments: 0..<8)
+  @Test("The outcome does not depend on how the bytes are split", arguments: 0..<8)
   func cuts(_ seed: Int) {
     var dice = Dice(state: UInt64(seed))
     let short = RawCase.all.filter { $0.raw.count < 400 }

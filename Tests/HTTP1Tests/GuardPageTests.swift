@@ -2,12 +2,12 @@ import HTTP1
 import Platform
 import Testing
 
-/// Input whose last byte is the last that may be read: one byte further ends the process.
+/// Input that ends right before a protected page, so that reading one byte too many ends the process.
 @Suite("Guard page")
 struct GuardPageTests {
   private static let pageSize = 16_384
 
-  /// Lends `bytes` right before a page that must not be touched.
+  /// Calls `body` with a copy of `bytes` that ends right before a page that cannot be read.
   private func atTheEdge<Result>(_ bytes: ArraySlice<UInt8>, _ body: (Span<UInt8>) -> Result) throws -> Result {
     let size = Self.pageSize
     let map = mmap(nil, 2 * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
@@ -27,10 +27,10 @@ struct GuardPageTests {
     }
   }
 
-  @Test("The head parser stays inside every prefix of every case")
+  @Test("The head parser reads nothing beyond any prefix of any case")
   func heads() throws {
     for example in RawCase.all {
-      // The places where something can go wrong are near the front; long fillings add nothing.
+      // Long cases are filled up with repeated bytes, so their first 220 bytes are enough.
       for count in 0...min(example.raw.count, 220) {
         let prefix = example.raw[..<count]
         let inHeap = Array(prefix)
@@ -45,7 +45,7 @@ struct GuardPageTests {
     }
   }
 
-  @Test("The body decoder stays inside every prefix of a chunked body")
+  @Test("The body decoder reads nothing beyond any prefix of a chunked body")
   func bodies() throws {
     let raw = Array("3;a=\"b\"\r\nabc\r\n0a\r\n0123456789\r\n0;z\r\nA: b\r\n\r\n".utf8)
     for count in 0...raw.count {

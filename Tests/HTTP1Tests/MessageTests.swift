@@ -3,7 +3,7 @@ import Testing
 
 @Suite("Messages")
 struct MessageTests {
-  @Test("Field names are compared without case, duplicates are kept and joined")
+  @Test("Field names are compared without regard to case, and duplicates are kept and joined")
   func fields() {
     var fields = HTTPFields([("Accept", "a"), ("Host", "h"), ("ACCEPT", "b")])
     #expect(fields["accept"] == "a, b")
@@ -18,7 +18,7 @@ struct MessageTests {
     #expect(fields == HTTPFields([("host", "h"), ("accept", "c"), ("accept", "")]))
   }
 
-  @Test("Parsed fields and those made by hand read alike")
+  @Test("Fields that were parsed read the same as fields that were built")
   func parsed() throws {
     let raw = Array("GET /a%2Fb/c?x=1&y=%20+&z HTTP/1.1\r\nHost: h\r\nX:  v w \t\r\nx: u\r\n\r\nrest".utf8)
     var parser = RequestParser()
@@ -41,7 +41,7 @@ struct MessageTests {
     #expect(!head.isHTTP10)
   }
 
-  @Test("Path segments")
+  @Test("A path is split into decoded segments, without its query")
   func segments() {
     for (target, segments) in [
       ("/", []), ("/a", ["a"]), ("/a/", ["a", ""]), ("//a", ["", "a"]), ("/%c3%a9?/x", ["\u{e9}"]), ("/%zz", ["%zz"]),
@@ -52,7 +52,7 @@ struct MessageTests {
     #expect(RequestHead(method: .get, target: "/a?").query == "")
   }
 
-  @Test("Absolute-form puts its authority in the place of Host")
+  @Test("The authority of an absolute-form target replaces the Host field")
   func absolute() {
     let raw = Array("GET http://b:81/x HTTP/1.1\r\nHost: a\r\n\r\n".utf8)
     var parser = RequestParser()
@@ -64,13 +64,15 @@ struct MessageTests {
     #expect(parsed.head.fields.values(of: "Host") == ["b:81"])
   }
 
-  @Test("Methods", arguments: ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT", "get"])
+  @Test(
+    "Every method keeps its name, and only those in upper case are known",
+    arguments: ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "CONNECT", "get"])
   func methods(_ name: String) {
     #expect(HTTPMethod(name: name).name == name)
     #expect((HTTPMethod(name: name) == .other(name)) == (name == "get"))
   }
 
-  @Test("A body grows as it arrives, not as it is announced")
+  @Test("Memory for a body grows as the body arrives, not as its length announces")
   func growth() throws {
     var decoder = try BodyDecoder(.length(1 << 40), limit: 1 << 41)
     var body: [UInt8] = []
@@ -81,7 +83,7 @@ struct MessageTests {
     #expect(throws: RequestFailure.self) { try BodyDecoder(.length(101), limit: 100) }
   }
 
-  @Test("Extensions of many chunks are limited together")
+  @Test("The extensions of all chunks together have a limit")
   func extensions() throws {
     var decoder = try BodyDecoder(.chunked, limit: 1 << 20)
     let chunk = Array(("1;" + String(repeating: "e", count: 999) + "\r\na\r\n").utf8)

@@ -2,20 +2,20 @@ import Testing
 
 @Suite("Raw cases")
 struct RawCaseTests {
-  @Test("There are enough, with different names")
+  @Test("There are at least 60 cases, each with its own name")
   func census() {
     #expect(RawCase.all.count >= 60)
     #expect(Set(RawCase.all.map(\.name)).count == RawCase.all.count)
   }
 
-  @Test("Whole", arguments: RawCase.all)
+  @Test("A case that arrives in one piece has its outcome", arguments: RawCase.all)
   func whole(_ example: RawCase) {
     var script = Script()
     script.feed(example.raw)
     expectOutcome(script, example, "whole")
   }
 
-  @Test("In two pieces, at every place", arguments: RawCase.all)
+  @Test("A case that is split in two, at any place, has the same outcome", arguments: RawCase.all)
   func split(_ example: RawCase) {
     for place in 1..<max(2, example.raw.count) {
       var script = Script()
@@ -25,28 +25,28 @@ struct RawCaseTests {
     }
   }
 
-  @Test("Byte by byte", arguments: RawCase.all)
+  @Test("A case that arrives byte by byte has the same outcome", arguments: RawCase.all)
   func bytes(_ example: RawCase) {
     var script = Script()
     for byte in example.raw { script.feed([byte]) }
     expectOutcome(script, example, "bytes")
   }
 
-  @Test("A prefix is never more than a beginning", arguments: RawCase.all)
+  @Test("The outcome of a prefix is the beginning of the whole outcome", arguments: RawCase.all)
   func prefix(_ example: RawCase) {
     for count in 0..<example.raw.count {
       var script = Script()
       script.feed(example.raw[..<count])
       #expect(example.requests.starts(with: script.requests), "prefix of \(count)")
       #expect(example.statuses.starts(with: script.statuses), "prefix of \(count)")
-      // A verdict, once given, is that of the whole; what makes a request whole is its last byte.
+      // Once all requests of a case have reached the handler, no answer may be missing.
       if script.requests.count == example.requests.count, !example.requests.isEmpty, !example.closes {
         #expect(script.statuses == example.statuses, "prefix of \(count)")
       }
     }
   }
 
-  @Test("The last byte of a request completes it, no earlier one does")
+  @Test("A request is complete with its last byte and not before")
   func lastByte() {
     for example in RawCase.all where example.statuses == [200] && !example.closes {
       var script = Script()
@@ -58,7 +58,7 @@ struct RawCaseTests {
     }
   }
 
-  @Test("Cut off by the client's end, nothing is accepted that was not whole")
+  @Test("When the client ends its side early, no incomplete request is accepted")
   func truncated() {
     for example in RawCase.all where example.statuses == [200] && !example.closes {
       for count in 1..<example.raw.count {

@@ -10,7 +10,7 @@ struct ResponseSerializerTests {
     String(decoding: serializer.bytes(response, context), as: UTF8.self)
   }
 
-  @Test("Head, fields in order, body")
+  @Test("A response has its head, its fields in order, and its body")
   func whole() {
     let response = Response(status: 201, fields: HTTPFields([("B", "2"), ("A", "1")]), body: Array("hi".utf8))
     #expect(
@@ -25,20 +25,20 @@ struct ResponseSerializerTests {
         """)
   }
 
-  @Test("HEAD keeps the length and drops the body")
+  @Test("The answer to HEAD states the length and has no body")
   func head() {
     let found = text(Response(status: 200, body: Array("hi".utf8)), .init(isHead: true))
     #expect(found.hasSuffix("Content-Length: 2\r\n\r\n"))
   }
 
-  @Test("204 and 304 have neither body nor length", arguments: [204, 304])
+  @Test("A 204 or 304 has neither body nor length", arguments: [204, 304])
   func empty(_ status: Int) {
     let found = text(Response(status: status, body: Array("hi".utf8)))
     #expect(!found.contains("Content-Length"))
     #expect(found.hasSuffix("\r\n\r\n"))
   }
 
-  @Test("Connection says what happens")
+  @Test("The Connection field says whether the connection stays open")
   func connection() {
     #expect(!text(Response(status: 200)).contains("Connection"))
     #expect(text(Response(status: 200), .init(closes: true)).contains("Connection: close\r\n"))
@@ -62,14 +62,14 @@ struct ResponseSerializerTests {
         """)
   }
 
-  @Test("A status outside 200 to 599 becomes 500; one without a phrase stays")
+  @Test("A status outside 200 to 599 becomes 500, and one without a known phrase is kept")
   func statuses() {
     #expect(text(Response(status: 100)).hasPrefix("HTTP/1.1 500 \r\n"))
     #expect(text(Response(status: -7)).hasPrefix("HTTP/1.1 500 \r\n"))
     #expect(text(Response(status: 299)).hasPrefix("HTTP/1.1 299 \r\n"))
   }
 
-  @Test("The date follows its clock")
+  @Test("The Date field follows the clock")
   func renewal() {
     var serializer = serializer
     serializer.renew(unixSeconds: 784_111_778)
@@ -77,7 +77,7 @@ struct ResponseSerializerTests {
     #expect(found.contains("Date: Sun, 06 Nov 1994 08:49:38 GMT\r\n"))
   }
 
-  @Test("Dates agree with the C library over four centuries and at the bounds")
+  @Test("Dates agree with the C library's over four centuries, and are clamped at the bounds")
   func dates() {
     func expected(_ seconds: Int) -> String {
       var time = time_t(seconds)
@@ -87,7 +87,7 @@ struct ResponseSerializerTests {
       let count = strftime(&buffer, 64, "%a, %d %b %Y %H:%M:%S GMT", &parts)
       return String(decoding: buffer[..<count].map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
-    // Steps of a prime number of seconds meet every month, leap day and hour.
+    // Steps of a prime number of seconds reach every month, leap day and hour.
     for seconds in stride(from: 0, to: 13_000_000_000, by: 1_000_003) {
       #expect(String(decoding: HTTPDate.bytes(unixSeconds: seconds), as: UTF8.self) == expected(seconds))
     }

@@ -1,7 +1,8 @@
 import HTTP1
 import Synchronization
 
-/// Drives a `ConnectionState` as a server would, with a handler that echoes, and writes down what happens.
+/// Drives a `ConnectionState` as a server would, with a handler that echoes bodies and rejects `/no`,
+/// and records what happens.
 struct Script {
   static let limits: ConnectionLimits = {
     var limits = ConnectionLimits()
@@ -28,9 +29,9 @@ struct Script {
   var sent: [UInt8] = []
   var hasFinished = false
   var isClosed = false
-  /// False lets answers wait.
+  /// When false, requests are not answered until the test calls `answer`.
   var answers = true
-  /// False is a client that reads nothing.
+  /// When false, the client reads nothing unless the test calls `take`.
   var takesOutput = true
   var bodyLimit = 50
   private let serializer = ResponseSerializer(unixSeconds: 784_111_777)
@@ -73,7 +74,7 @@ struct Script {
     run()
   }
 
-  /// Lets the client take so many bytes.
+  /// Lets the client read `count` bytes.
   mutating func take(_ count: Int) {
     let part = state.output.withParts { first, second in
       Array((array(first) + array(second)).prefix(count))
@@ -85,14 +86,14 @@ struct Script {
 
   var text: String { String(decoding: sent, as: UTF8.self) }
 
-  /// Pieces that streams have delivered.
+  /// The pieces that streams have delivered and `takePieces` has not passed on yet.
   private let pieces = Pieces()
 
   private final class Pieces: Sendable {
     let waiting = Mutex<[[UInt8]]>([])
   }
 
-  /// Gives the state the pieces that have been delivered.
+  /// Passes the delivered pieces on to the state.
   mutating func takePieces() {
     for piece in pieces.waiting.withLock({ waiting in
       defer { waiting = [] }

@@ -3,7 +3,7 @@ import Testing
 
 @Suite("Request target")
 struct TargetTests {
-  /// What the parser makes of a GET with `target`, whose bytes arrive in the pieces that `cut` makes.
+  /// Parses a GET with `target`, whose bytes arrive split at the places that `cut` returns for their number.
   private func parse(_ target: [UInt8], cut: (Int) -> [Int]) -> Result<RequestHead, RequestFailure>? {
     let raw = Array("GET ".utf8) + target + Array(" HTTP/1.1\r\nHost: h\r\n\r\n".utf8)
     var parser = RequestParser()
@@ -17,7 +17,8 @@ struct TargetTests {
     return nil
   }
 
-  /// The head, which has to be the same at every place where the bytes can be cut in two, and byte by byte.
+  /// Parses a GET with `target`, and checks that the result is the same wherever the bytes are split in two, and when
+  /// they arrive one by one.
   private func parse(_ target: [UInt8]) -> Result<RequestHead, RequestFailure>? {
     func outcome(_ result: Result<RequestHead, RequestFailure>?) -> String {
       switch result {
@@ -47,11 +48,11 @@ struct TargetTests {
     return "%" + String(digits[Int(byte / 16)]) + String(digits[Int(byte % 16)])
   }
 
-  /// Those that a URI's path has no place for (RFC 3986, 3.3).
+  /// The printable characters that a URI's path cannot contain (RFC 3986, 3.3) and that are percent-encoded instead.
   private static let escapedInPath = Array(#"|"^{}`<>\[]"#.utf8)
   private static let escapedInQuery = Array(#"|"^{}`<>\"#.utf8)
 
-  @Test("Each byte in a path", arguments: UInt8.min...UInt8.max)
+  @Test("Each byte in a path is kept, percent-encoded, or refused", arguments: UInt8.min...UInt8.max)
   func pathBytes(_ byte: UInt8) throws {
     let found = parse(Array("/a".utf8) + [byte] + Array("z/b?c".utf8))
     let isRefused = byte <= 0x20 || byte >= 0x7f || byte == UInt8(ascii: "#") || byte == UInt8(ascii: "%")
@@ -76,7 +77,7 @@ struct TargetTests {
     if Self.escapedInPath.contains(byte) { #expect(escaped.target == head.target) }
   }
 
-  @Test("Each byte in a query", arguments: UInt8.min...UInt8.max)
+  @Test("Each byte in a query is kept, percent-encoded, or refused", arguments: UInt8.min...UInt8.max)
   func queryBytes(_ byte: UInt8) throws {
     let found = parse(Array("/?n=a".utf8) + [byte] + Array("z".utf8))
     let isRefused = byte <= 0x20 || byte >= 0x7f || byte == UInt8(ascii: "#") || byte == UInt8(ascii: "%")
@@ -100,7 +101,7 @@ struct TargetTests {
   }
 
   @Test(
-    "UTF-8 as it is means its escaped form",
+    "Raw UTF-8 means the same as its percent-encoded form",
     arguments: [
       "\u{80}", "é", "\u{7ff}", "\u{800}", "€", "日本語", "\u{d7ff}", "\u{e000}", "\u{fffd}", "\u{ffff}", "\u{10000}", "😀",
       "\u{10ffff}", "e\u{301}", "a|é{日}", "\u{feff}",
@@ -124,32 +125,33 @@ struct TargetTests {
     "Bytes that are not UTF-8 are refused",
     arguments: [
       [0x80], [0xbf], [0xc3], [0xe9], [0xff], [0xfe],
-      // Overlong forms of "/", NUL, U+007F, U+07FF and U+FFFF.
+      // Overlong encodings of "/", NUL, U+007F, U+07FF and U+FFFF.
       [0xc0, 0xaf], [0xc0, 0x80], [0xe0, 0x80, 0xaf], [0xf0, 0x80, 0x80, 0xaf], [0xc1, 0xbf], [0xe0, 0x9f, 0xbf],
       [0xf0, 0x8f, 0xbf, 0xbf],
       // Surrogates, alone and as a pair.
       [0xed, 0xa0, 0x80], [0xed, 0xbf, 0xbf], [0xed, 0xa0, 0xbd, 0xed, 0xb8, 0x80],
-      // Beyond U+10FFFF, and forms of five and six bytes.
+      // Code points beyond U+10FFFF, and encodings of five and six bytes.
       [0xf4, 0x90, 0x80, 0x80], [0xf5, 0x80, 0x80, 0x80], [0xf8, 0x88, 0x80, 0x80, 0x80],
       [0xfc, 0x84, 0x80, 0x80, 0x80, 0x80],
-      // Cut short, continued too long, or continued by an escape.
+      // Sequences that are too short, too long, or continued by an escape.
       [0xe2, 0x82], [0xf0, 0x9f, 0x98], [0xc3, 0xa9, 0xa9], [0xc3, 0x25, 0x41, 0x39], [0xc3, 0x2f, 0xa9],
     ] as [[UInt8]])
   func notUTF8(_ bytes: [UInt8]) {
     for target in [[0x2f] + bytes, [0x2f, 0x3f] + bytes, [0x2f] + bytes + [0x2f, 0x61]] {
       #expect(status(parse(target)) == 400, "\(target)")
     }
-    // A character may not be spread over path and query.
+    // An absolute-form target is checked as well.
     #expect(status(parse(Array("http://o/".utf8) + bytes)) == 400)
   }
 
   @Test(
-    "Nothing is lenient about the authority", arguments: ["http://o|p/", "http://é/", "http://o\\p/", "http://{o}/"])
+    "Characters that an authority cannot contain are refused",
+    arguments: ["http://o|p/", "http://é/", "http://o\\p/", "http://{o}/"])
   func authority(_ target: String) {
     #expect(status(parse(Array(target.utf8))) == 400)
   }
 
-  @Test("OPTIONS * is about the server as a whole; no other target is")
+  @Test("OPTIONS * or of an address without a path is about the server as a whole, and other requests are not")
   func asterisk() throws {
     func head(_ line: String) throws -> RequestHead {
       var parser = RequestParser()

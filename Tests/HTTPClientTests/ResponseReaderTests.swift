@@ -1,9 +1,9 @@
 import HTTPClient
 import Testing
 
-@Suite("Client: answers")
+@Suite("Client: responses")
 struct ResponseReaderTests {
-  /// Reads `count` answers from bytes that come `step` at a time.
+  /// Reads `count` responses from bytes that arrive `step` at a time.
   private func read(_ text: String, step: Int, count: Int = 1, limit: Int = 1000) throws -> [ClientResponse] {
     var rest = Array(text.utf8)[...]
     var reader = ResponseReader()
@@ -15,7 +15,9 @@ struct ResponseReaderTests {
     }
   }
 
-  @Test("By length, in chunks and to the end, however the bytes come", arguments: [1, 2, 7, 1000])
+  @Test(
+    "A body ends by its length, its last chunk or the connection's end, however the bytes arrive",
+    arguments: [1, 2, 7, 1000])
   func framing(_ step: Int) throws {
     let found = try read(
       "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length:  3 \r\nX-A: b\r\n\r\nabc"
@@ -28,7 +30,7 @@ struct ResponseReaderTests {
   }
 
   @Test(
-    "What is no answer is an error",
+    "Bytes that are not a complete, valid response are an error",
     arguments: [
       "", "H", "HTTP/2 200\r\n\r\n", "HTTP/1.1 2000 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nno colon\r\n\r\n",
       "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc", "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
@@ -44,7 +46,7 @@ struct ResponseReaderTests {
     for step in [1, 1000] { #expect(throws: ClientError.self) { try read(text, step: step) } }
   }
 
-  @Test("A sink takes the body of a success, not that of a failure")
+  @Test("A sink gets the body of a success, but not that of a failure")
   func sink() throws {
     for (status, taken) in [(200, "abc"), (404, "")] {
       var rest = Array("HTTP/1.1 \(status) X\r\nContent-Length: 3\r\n\r\nabc".utf8)

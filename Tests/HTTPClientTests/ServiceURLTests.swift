@@ -4,7 +4,7 @@ import Testing
 @Suite("Client: addresses")
 struct ServiceURLTests {
   @Test(
-    "Host, port and prefix",
+    "An address is split into host, port and path prefix",
     arguments: [
       ("http://a", "a:80", ""), ("http://a:8080/", "a:8080", ""), ("http://a:1/x/y/", "a:1", "/x/y"),
       ("http://[::1]:9", "[::1]:9", ""), ("http://[::1]", "[::1]:80", ""),
@@ -16,7 +16,7 @@ struct ServiceURLTests {
   }
 
   @Test(
-    "What is none",
+    "An address that is not a plain http URL is refused",
     arguments: [
       "", "a:80", "https://a", "http://", "http://:80", "http://a:", "http://a:x", "http://a:70000", "http://a:-1",
       "http://a b", "http://a\r\nX: y", "http://u@a", "http://a/?q", "http://[::1", "http://[]",
@@ -25,7 +25,7 @@ struct ServiceURLTests {
     #expect(throws: ClientError.self) { try ServiceURL(text) }
   }
 
-  @Test("Segments of a path keep nothing that has a meaning there")
+  @Test("Characters with a meaning in a path are percent-encoded in a segment")
   func segments() {
     #expect("a-b_c.d~1".pathSegment == "a-b_c.d~1")
     #expect("a/b ü".pathSegment == "a%2Fb%20%C3%BC")

@@ -1,8 +1,8 @@
 import Platform
 
-/// A plain blocking client on loopback that says exactly what it is told to. A read gives up after ten seconds.
+/// A blocking client on loopback that sends exactly the bytes that it is given. A read gives up after ten seconds.
 final class Client {
-  /// One answer, as far as the tests care.
+  /// The parts of an answer that the tests compare.
   struct Answer: Equatable {
     var status: Int
     var head: String
@@ -16,7 +16,7 @@ final class Client {
   private var buffer: [UInt8] = []
   private let decode: ([UInt8]) -> [UInt8]
 
-  /// - Parameter decode: turns the bytes that come from the server, in their order, into those of HTTP.
+  /// - Parameter decode: turns the bytes that arrive from the server, in order, into those of HTTP.
   init(port: Int, receiveBuffer: Int32 = 0, decode: @escaping ([UInt8]) -> [UInt8] = { $0 }) {
     self.decode = decode
     descriptor = socket(AF_INET, streamSocket, 0)
@@ -40,7 +40,7 @@ final class Client {
 
   deinit { disconnect() }
 
-  /// False when the server does not take all of it.
+  /// Returns false when the server does not accept all of the bytes.
   @discardableResult
   func send(_ bytes: [UInt8]) -> Bool {
     var sent = 0
@@ -55,7 +55,8 @@ final class Client {
   @discardableResult
   func send(_ text: String) -> Bool { send(Array(text.utf8)) }
 
-  /// The next answer; nil when the connection ends, or nothing comes, before it is whole.
+  /// Returns the next answer, or nil when it is still incomplete at the end of the connection or after ten seconds
+  /// without input.
   func receive(isHead: Bool = false) -> Answer? {
     var searched = 0
     while true {
@@ -72,19 +73,19 @@ final class Client {
     }
   }
 
-  /// True when the server has ended the connection and nothing more came.
+  /// Whether the server has ended the connection without sending anything more.
   func isAtEnd() -> Bool {
     guard buffer.isEmpty else { return false }
     var byte: UInt8 = 0
     return recv(descriptor, &byte, 1, 0) == 0
   }
 
-  /// Ends the sending side alone.
+  /// Ends the sending side only.
   func finishSending() {
     shutdown(descriptor, Int32(SHUT_WR))
   }
 
-  /// Ends the connection by a reset.
+  /// Ends the connection with a reset.
   func reset() {
     var now = linger(l_onoff: 1, l_linger: 0)
     setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &now, socklen_t(MemoryLayout<linger>.size))

@@ -8,12 +8,12 @@ struct ClientBehaviourTests {
     "GET \(target) HTTP/1.1\r\nHost: h\r\n\(lines)\r\n"
   }
 
-  @Test("A thousand connections come and go")
+  @Test("The server survives a thousand connections that end in different ways")
   func churn() throws {
     let running = try RunningServer(handler: ClosureHandler.echo)
     for number in 0..<1000 {
       let client = Client(port: running.port)
-      // Every way to leave: politely, in the middle of a head, by reset, without a word.
+      // A connection ends in one of four ways: announced, in the middle of a head, by a reset, or without a request.
       switch number % 4 {
       case 0:
         client.send(Self.get("/\(number)", "Connection: close\r\n"))
@@ -36,7 +36,7 @@ struct ClientBehaviourTests {
     #expect(running.stop() == true)
   }
 
-  @Test("A slow reader gets all of a long answer and holds up nobody")
+  @Test("A slow reader gets all of a long answer and does not delay others")
   func slowReader() throws {
     let long = [UInt8](repeating: 120, count: 8 << 20)
     let running = try RunningServer(
@@ -57,7 +57,7 @@ struct ClientBehaviourTests {
     #expect(running.stop() == true)
   }
 
-  @Test("A client that ends its side still gets the answer, and is not abandoned")
+  @Test("A client that ends its side still gets the answer, and its request does not count as abandoned")
   func halfClose() throws {
     let inbox = Inbox()
     let running = try RunningServer(handler: inbox.handler)
@@ -65,7 +65,7 @@ struct ClientBehaviourTests {
     client.send(Self.get("/held"))
     client.finishSending()
     let held = inbox.take(1)
-    // A round trip of another client: by then the loop has seen the half close.
+    // After the round trip of another client, the loop has seen that this one ended its side.
     let other = Client(port: running.port)
     other.send(Self.get("/now"))
     #expect(other.receive()?.text == "now")
@@ -78,7 +78,7 @@ struct ClientBehaviourTests {
     #expect(running.stop() == true)
   }
 
-  @Test("A reset marks the request abandoned; its answer goes nowhere")
+  @Test("A reset marks the request as abandoned, and its answer is not sent to anybody")
   func reset() throws {
     let inbox = Inbox()
     let running = try RunningServer(handler: inbox.handler)
@@ -88,7 +88,7 @@ struct ClientBehaviourTests {
     #expect(held.first?.reply.isAbandoned == false)
     client.reset()
     #expect(wait { held.first?.reply.isAbandoned == true })
-    // The slot of the dead connection is taken by the next; the late answer must not reach it.
+    // The next connection reuses the slot of the one that was reset, and must not get its late answer.
     let next = Client(port: running.port)
     next.send(Self.get("/now"))
     held.first?.reply.send(Response(status: 200, body: Array("stray".utf8)))
@@ -98,7 +98,7 @@ struct ClientBehaviourTests {
     #expect(running.stop() == true)
   }
 
-  @Test("A client that goes on sending a refused body can read why")
+  @Test("A client that goes on sending a refused body can read the reason")
   func refusedBody() throws {
     var handler = ClosureHandler.echo
     handler.maxBodyBytes = 1000
@@ -116,7 +116,7 @@ struct ClientBehaviourTests {
     #expect(running.stop() == true)
   }
 
-  @Test("A slow head is answered 408, silence is closed, in real time")
+  @Test("In real time, a slow head is answered with 408 and an idle connection is closed")
   func timeouts() throws {
     let running = try RunningServer(
       {
@@ -133,7 +133,7 @@ struct ClientBehaviourTests {
     #expect(running.stop() == true)
   }
 
-  @Test("A connection that is opened ahead of need has the idle time, in real time")
+  @Test("In real time, the idle timeout counts until the first byte of a request")
   func opensEarly() throws {
     let running = try RunningServer(
       {
@@ -148,7 +148,7 @@ struct ClientBehaviourTests {
     #expect(early.receive()?.text == "/early")
     blank.send("\r\n" + Self.get("/blank"))
     #expect(blank.receive()?.text == "/blank")
-    // Between two requests it is the same.
+    // The same holds between two requests.
     pause(milliseconds: 500)
     early.send("G")
     #expect(early.receive()?.status == 408)
@@ -157,7 +157,7 @@ struct ClientBehaviourTests {
     #expect(running.stop() == true)
   }
 
-  @Test("Bytes that a URI has no place for arrive percent-encoded")
+  @Test("Bytes that a URI cannot contain reach the handler percent-encoded")
   func rawTarget() throws {
     let running = try RunningServer(handler: ClosureHandler.echo)
     let client = Client(port: running.port)
@@ -166,7 +166,7 @@ struct ClientBehaviourTests {
     #expect(running.stop() == true)
   }
 
-  @Test("OPTIONS * reaches the handler as such")
+  @Test("OPTIONS * reaches the handler as a request about the whole server")
   func asterisk() throws {
     let running = try RunningServer(
       handler: ClosureHandler { request, reply in
@@ -176,13 +176,13 @@ struct ClientBehaviourTests {
     client.send("OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n" + Self.get("/*"))
     #expect(client.receive()?.status == 204)
     #expect(client.receive()?.status == 404)
-    // As HAProxy checks with `option httpchk OPTIONS *`.
+    // HAProxy sends this with `option httpchk OPTIONS *`.
     client.send("OPTIONS * HTTP/1.0\r\n\r\n")
     #expect(client.receive()?.status == 204)
     #expect(running.stop() == true)
   }
 
-  @Test("Beyond the limit of connections the answer is 503, until there is room")
+  @Test("Connections beyond the limit are answered with 503 until another one ends")
   func fullHouse() throws {
     let running = try RunningServer({ $0.maxConnections = 2 }, handler: ClosureHandler.echo)
     let guests = (0..<2).map { _ in Client(port: running.port) }

@@ -10,7 +10,7 @@ struct ExchangeTests {
     "GET \(target) HTTP/1.1\r\nHost: h\r\n\(lines)\r\n"
   }
 
-  @Test("One connection serves requests one after the other")
+  @Test("A connection serves one request after another")
   func keepAlive() throws {
     let running = try RunningServer(handler: ClosureHandler.echo)
     let client = Client(port: running.port)
@@ -30,11 +30,11 @@ struct ExchangeTests {
     #expect(running.server.statistics.connectionsOpen == 0)
   }
 
-  @Test("Pipelined requests are answered in order, and without a packet each")
+  @Test("Thousands of pipelined requests are answered in order")
   func pipelining() throws {
     let running = try RunningServer(handler: ClosureHandler.echo)
     let client = Client(port: running.port)
-    // More than a connection holds back at once.
+    // More requests than a connection lets wait at once.
     let count = 5000
     DispatchQueue(label: "sender").async { [client = Box(client)] in
       client.value.send((0..<count).map { Self.get("/\($0)") }.joined())
@@ -49,7 +49,7 @@ struct ExchangeTests {
     #expect(running.stop() == true)
   }
 
-  @Test("Answers from other threads, in any order, find their connections")
+  @Test("Answers that other threads give in any order reach their connections")
   func otherThreads() throws {
     let inbox = Inbox()
     let running = try RunningServer(handler: inbox.handler)
@@ -70,7 +70,7 @@ struct ExchangeTests {
     #expect(running.stop() == true)
   }
 
-  @Test("A request the handler forgets is answered 500")
+  @Test("A request whose reply the handler drops is answered with 500")
   func forgotten() throws {
     let running = try RunningServer(handler: ClosureHandler { _, _ in })
     let client = Client(port: running.port)
@@ -79,7 +79,7 @@ struct ExchangeTests {
     #expect(running.stop() == true)
   }
 
-  @Test("endOfPass follows the requests of a pass")
+  @Test("endOfPass is called after the requests of each pass of the loop")
   func endOfPass() throws {
     let state = Box(Mutex<[any ReplyChannel]>([]))
     var handler = ClosureHandler { _, reply in state.value.withLock { $0.append(reply) } }
@@ -96,13 +96,13 @@ struct ExchangeTests {
       client.send(Self.get("/"))
       #expect(client.receive()?.status == 202)
     }
-    // Nothing more comes from the client, so nothing but the passes themselves can bring these about.
+    // The client sends nothing more, so endOfPass must be called without further input until all are answered.
     client.send(String(repeating: Self.get("/"), count: 50))
     for _ in 0..<50 { #expect(client.receive()?.status == 202) }
     #expect(running.stop() == true)
   }
 
-  @Test("Long bodies pass both ways, with a length and in chunks")
+  @Test("Long bodies are received and sent, with a length and in chunks")
   func longBodies() throws {
     let running = try RunningServer(handler: ClosureHandler.echo)
     let body = (0..<(9 << 20)).map { UInt8(truncatingIfNeeded: $0 &* 2_654_435_761 >> 13) }

@@ -6,7 +6,7 @@ import Testing
 struct LifecycleTests {
   private static func get(_ target: String) -> String { "GET \(target) HTTP/1.1\r\nHost: h\r\n\r\n" }
 
-  @Test("Draining finishes what is in flight, still answers, and closes what is idle")
+  @Test("Draining closes idle connections, and finishes and answers the requests in flight")
   func drain() throws {
     let inbox = Inbox()
     let running = try RunningServer(handler: inbox.handler)
@@ -36,7 +36,7 @@ struct LifecycleTests {
     #expect(running.server.statistics.connectionsOpen == 0)
   }
 
-  @Test("A connection in the middle of a head does not hold the drain up")
+  @Test("A connection in the middle of a head does not delay the drain")
   func drainWithinHead() throws {
     let running = try RunningServer({ $0.headTimeout = 60 }, handler: ClosureHandler.echo)
     let parts = ["G", "GET /", "GET / HTTP/1.1\r\nHost: h\r\nX:", "\r\n", ""].map { part in
@@ -48,7 +48,7 @@ struct LifecycleTests {
     kept.send(Self.get("/first"))
     #expect(kept.receive()?.text == "/first")
     kept.send("GET /second")
-    // A round trip of another client: by then the loop has read what the others sent.
+    // After the round trip of another client, the loop has read what these sent.
     let other = Client(port: running.port)
     other.send(Self.get("/other"))
     #expect(other.receive()?.text == "/other")
@@ -76,7 +76,7 @@ struct LifecycleTests {
     #expect(running.ended() == true)
   }
 
-  @Test("The drain time cuts off what does not end")
+  @Test("The drain timeout ends requests that take too long")
   func drainTimeout() throws {
     let inbox = Inbox()
     let running = try RunningServer({ $0.drainTimeout = 0.2 }, handler: inbox.handler)
@@ -98,7 +98,7 @@ struct LifecycleTests {
     #expect(try server.run())
   }
 
-  @Test("What cannot be listened on is said")
+  @Test("The error names an address that cannot be listened on")
   func badAddress() throws {
     let running = try RunningServer(handler: ClosureHandler.echo)
     for (host, port) in [("127.0.0.1", running.port), ("127.0.0.1", 70_000), ("300.0.0.1", 0), ("192.0.2.1", 0)] {

@@ -1,11 +1,11 @@
 import HTTPServer
 import Synchronization
 
-/// A small protocol between TCP and HTTP that is as awkward as TLS may be: everything travels in records; what was
-/// received is given out only when an acknowledgement has been written; and what is to be sent has to wait until the
-/// client has granted it.
+/// A small protocol between TCP and HTTP that makes demands like those of TLS: all bytes are sent in records; received
+/// data is passed on only after an acknowledgement has been written; and data is sent only after the client has granted
+/// it.
 ///
-/// A record is its kind, two bytes of length and so many bytes of payload.
+/// A record consists of its kind, two bytes of length and that many bytes of payload.
 enum Record {
   /// Bytes of HTTP, each XORed with `mask`.
   static let data: UInt8 = 0
@@ -13,13 +13,13 @@ enum Record {
   static let grant: UInt8 = 1
   /// Acknowledges one record of the client's data.
   static let acknowledgement: UInt8 = 2
-  /// Means nothing, but has to be written.
+  /// Has no meaning, but has to be written.
   static let padding: UInt8 = 3
   /// The server will send no more.
   static let end: UInt8 = 4
 
   static let mask: UInt8 = 0x5a
-  /// Bytes of HTTP in one record, at most.
+  /// The most bytes of HTTP in one record.
   static let most = 1000
 
   static func bytes(_ kind: UInt8, _ payload: some Collection<UInt8> = []) -> [UInt8] {
@@ -43,7 +43,7 @@ enum Record {
     }
   }
 
-  /// Takes the first record off `raw`, if it is there as a whole.
+  /// Removes the first record from `raw` and returns it, or returns nil while it is incomplete.
   static func next(_ raw: inout [UInt8]) -> (kind: UInt8, payload: [UInt8])? {
     guard raw.count >= 3 else { return nil }
     let length = Int(raw[1]) << 8 | Int(raw[2])
@@ -54,7 +54,7 @@ enum Record {
   }
 }
 
-/// The client's side of the records: what came, beside data.
+/// The client's side of the protocol. It also counts acknowledgements and bytes of padding.
 final class RecordDecoder {
   private var raw: [UInt8] = []
   private(set) var acknowledgements = 0
@@ -77,19 +77,19 @@ final class RecordDecoder {
   }
 }
 
-/// What the transports of one server went through.
+/// Counts what happened in the transports of one server.
 final class RecordLog: Sendable {
-  /// Times when receiving had to wait until something could be written.
+  /// How often receiving had to wait until something could be written.
   let receiveWaitedForWritable = Atomic(0)
-  /// Times when sending had to wait until something could be read.
+  /// How often sending had to wait until something could be read.
   let sendWaitedForReadable = Atomic(0)
-  /// Times when ending had to wait.
+  /// How often ending the sending side had to wait.
   let finishWaited = Atomic(0)
-  /// Times when sending read data that receiving was yet to give out.
+  /// How often sending read data that receiving had not passed on yet.
   let sendReadData = Atomic(0)
 }
 
-/// The server's side of the records.
+/// The server's side of the protocol.
 final class RecordTransport: Transport {
   private let plain: PlainTransport
   private let piece: Int
@@ -98,7 +98,7 @@ final class RecordTransport: Transport {
   private let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: 4096, alignment: 1)
   private var rawInput: [UInt8] = []
   private var rawOutput: [UInt8]
-  /// Bytes of HTTP that `receive` has still to give out.
+  /// Bytes of HTTP that `receive` has not passed on yet.
   private var held: [UInt8] = []
   private var grants = 0
   /// Bytes of HTTP in `rawOutput` that have not been reported as sent.
@@ -106,9 +106,9 @@ final class RecordTransport: Transport {
   private var isFinishing = false
 
   /// - Parameters:
-  ///   - piece: bytes that one call gives out at most.
-  ///   - greeting: bytes that are to be written before anything else.
-  ///   - farewell: bytes that are to be written before the sending side ends.
+  ///   - piece: the most bytes that one call to `receive` passes on.
+  ///   - greeting: the number of bytes of padding to write before anything else.
+  ///   - farewell: the number of bytes of padding to write before the sending side ends.
   init(_ descriptor: Int32, piece: Int, greeting: Int = 0, farewell: Int = 0, log: RecordLog) {
     plain = PlainTransport(descriptor)
     self.piece = piece
@@ -181,7 +181,7 @@ final class RecordTransport: Transport {
 
   func noteEnd() { plain.noteEnd() }
 
-  /// Writes what waits; nil when all of it is written.
+  /// Writes the pending output, and returns nil when all of it is written.
   private func flush() -> Reception? {
     while !rawOutput.isEmpty {
       switch plain.send(rawOutput.span, rawOutput.span.extracting(first: 0)) {
@@ -193,7 +193,7 @@ final class RecordTransport: Transport {
     return nil
   }
 
-  /// Reads once; nil when something came.
+  /// Reads once, and returns nil when something was read.
   private func fill() -> Reception? {
     switch plain.receive(into: scratch) {
     case .bytes(let count, _): rawInput += scratch[..<count]
@@ -212,7 +212,7 @@ final class RecordTransport: Transport {
   }
 }
 
-/// Bytes as they are, counting the calls.
+/// Sends and receives bytes unchanged, and counts the calls.
 final class CountingTransport: Transport {
   final class Calls: Sendable {
     let receive = Atomic(0)

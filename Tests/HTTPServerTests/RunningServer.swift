@@ -3,7 +3,7 @@ import HTTP1
 import HTTPServer
 import Synchronization
 
-/// A server on a thread of its own, drained when the test lets it go.
+/// A server on a thread of its own, which is drained when the test releases it.
 final class RunningServer: Sendable {
   let server: HTTPServer
   private let hasEnded = DispatchSemaphore(value: 0)
@@ -26,7 +26,7 @@ final class RunningServer: Sendable {
 
   var port: Int { server.port }
 
-  /// What `run` returned; nil when it does not return in time.
+  /// What `run` returned, or nil when it does not return in time.
   func ended(within seconds: Double = 10) -> Bool? {
     guard hasEnded.wait(timeout: .now() + seconds) == .success else { return nil }
     hasEnded.signal()
@@ -54,14 +54,14 @@ struct ClosureHandler: RequestHandler {
     Response(status: failure.status, body: Array(failure.reason.utf8))
   }
 
-  /// Answers with the target, or the body where there is one.
+  /// Answers with the request's body, or with its target where the body is empty.
   static let echo = ClosureHandler { request, reply in
     let body = request.body.isEmpty ? Array(request.head.target.utf8) : request.body
     reply.send(Response(status: 200, body: body))
   }
 }
 
-/// Requests a test answers when it likes.
+/// Holds requests until the test answers them.
 final class Inbox: Sendable {
   private let held = Mutex<[(target: String, reply: any ReplyChannel)]>([])
 
@@ -76,7 +76,7 @@ final class Inbox: Sendable {
     }
   }
 
-  /// Takes all requests once there are `count`; fewer when that takes too long.
+  /// Takes all requests once there are `count`, or those that have arrived after ten seconds.
   func take(_ count: Int) -> [(target: String, reply: any ReplyChannel)] {
     wait { held.withLock { $0.count >= count } }
     return held.withLock { held in
@@ -101,7 +101,7 @@ func wait(until condition: () -> Bool) -> Bool {
   return condition()
 }
 
-/// Carries a value to another thread where the test sees to it that only one uses it at a time.
+/// Carries a value to another thread. The test must ensure that only one thread uses it at a time.
 final class Box<Value: ~Copyable>: @unchecked Sendable {
   let value: Value
   init(_ value: consuming Value) { self.value = value }

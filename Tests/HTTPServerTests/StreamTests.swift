@@ -8,7 +8,7 @@ import Testing
 struct StreamTests {
   private static let get = "GET /stream HTTP/1.1\r\nHost: h\r\n\r\n"
 
-  /// Pieces of one length, each filled with its number; says how many were made, and when it is released.
+  /// Makes pieces of one length, each filled with its number. It counts them, and signals its own release.
   private final class Pieces: Sendable {
     static let length = 65_536
     let made = Atomic(0)
@@ -39,7 +39,7 @@ struct StreamTests {
     }
   }
 
-  @Test("A long stream arrives whole, twice on one connection, and is released")
+  @Test("A long stream arrives complete, twice on one connection, and is released")
   func whole() throws {
     let released = DispatchSemaphore(value: 0)
     let running = try RunningServer(handler: Self.handler(pieces: 100, released))
@@ -55,7 +55,7 @@ struct StreamTests {
     #expect(running.stop() == true)
   }
 
-  @Test("A client that reads nothing holds its stream up and nobody else; leaving, it lets the stream go")
+  @Test("A client that reads nothing stalls only its own stream, which is released when the client leaves")
   func stalled() throws {
     let released = DispatchSemaphore(value: 0)
     let running = try RunningServer(handler: Self.handler(pieces: 100_000, released))
@@ -85,7 +85,7 @@ struct StreamTests {
     #expect(running.ended() == true)
   }
 
-  /// One more exchange: whatever was sent before has reached the handler.
+  /// Makes another exchange, after which everything that was sent before has reached the handler.
   private func other(_ running: RunningServer) {
     let client = Client(port: running.port)
     client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n")

@@ -10,7 +10,7 @@ struct TransportTests {
     "GET \(target) HTTP/1.1\r\nHost: h\r\n\(lines)\r\n"
   }
 
-  /// A server behind records, and what its transports went through.
+  /// A server behind record transports, and the log of these.
   private func running(
     piece: Int, greeting: Int = 0, farewell: Int = 0, handler: ClosureHandler = .echo
   ) throws -> (RunningServer, RecordLog) {
@@ -21,7 +21,7 @@ struct TransportTests {
     return (running, log)
   }
 
-  @Test("Whole exchanges through records, given out in pieces of any size", arguments: [1, 7, 1000, 100_000])
+  @Test("Exchanges work through records that are passed on in pieces of any size", arguments: [1, 7, 1000, 100_000])
   func exchanges(_ piece: Int) throws {
     let (running, log) = try running(piece: piece)
     let decoder = RecordDecoder()
@@ -30,7 +30,7 @@ struct TransportTests {
       client.send(Record.data(Self.get("/\(number)")) + Record.grants(1))
       #expect(client.receive()?.text == "/\(number)")
     }
-    // Both ways longer than a record and a piece, the grants coming behind the request.
+    // Both bodies are longer than a record and a piece, and the grants arrive after the request.
     let body = (0..<50_000).map { UInt8(truncatingIfNeeded: $0 &* 2_654_435_761 >> 13) }
     client.send(
       Record.data("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: \(body.count)\r\n\r\n") + Record.data(body)
@@ -40,7 +40,7 @@ struct TransportTests {
     // Many requests in one record.
     client.send(Record.data((0..<200).map { Self.get("/p\($0)") }.joined()) + Record.grants(400))
     for number in 0..<200 { #expect(client.receive()?.text == "/p\(number)") }
-    // The end of the connection.
+    // The last answer ends the connection.
     client.send(Record.data(Self.get("/last", "Connection: close\r\n")) + Record.grants(1))
     #expect(client.receive()?.closes == true)
     #expect(client.receive() == nil)
@@ -51,7 +51,7 @@ struct TransportTests {
     #expect(running.server.statistics.requests == 222)
   }
 
-  @Test("Receiving waits until something is written")
+  @Test("Receiving waits until the pending output is written")
   func writeBeforeRead() throws {
     let (running, log) = try running(piece: 5, greeting: 8 << 20)
     let decoder = RecordDecoder()
@@ -59,7 +59,7 @@ struct TransportTests {
     client.send(Record.data(Self.get("/a")) + Record.grants(1))
     #expect(wait { log.receiveWaitedForWritable.load(ordering: .relaxed) > 0 })
     client.send(Record.data(Self.get("/b")) + Record.grants(1))
-    // The loop has other things to do meanwhile.
+    // Meanwhile the loop has to serve another connection.
     let other = Client(port: running.port) { RecordDecoder().decode($0) }
     pause(milliseconds: 50)
     other.disconnect()
@@ -71,7 +71,7 @@ struct TransportTests {
     #expect(running.stop() == true)
   }
 
-  @Test("Sending waits until something is read")
+  @Test("Sending waits until a grant is read")
   func readBeforeWrite() throws {
     let (running, log) = try running(piece: 5)
     let decoder = RecordDecoder()
@@ -93,14 +93,14 @@ struct TransportTests {
     #expect(running.stop() == true)
   }
 
-  @Test("A request that sending has read is served although the socket is quiet")
+  @Test("A request that was read while sending is served although the socket has no more input")
   func heldInput() throws {
     let next = DispatchSemaphore(value: 0)
     let replies = Box(Mutex<[(String, any ReplyChannel)]>([]))
     var handler = ClosureHandler { request, reply in
       replies.value.withLock { $0.append((request.head.target, reply)) }
     }
-    // The answer is given when the loop has read the socket empty and the next request has come since.
+    // The answer is given after the loop has read all input and the next request has arrived.
     handler.passes = {
       let held = replies.value.withLock { held in
         defer { held = [] }
@@ -124,7 +124,7 @@ struct TransportTests {
     #expect(running.stop() == true)
   }
 
-  @Test("Ending the sending side waits until something is written")
+  @Test("Ending the sending side waits until the farewell is written")
   func farewell() throws {
     let (running, log) = try running(piece: 100, farewell: 8 << 20)
     let decoder = RecordDecoder()
@@ -139,7 +139,7 @@ struct TransportTests {
     #expect(running.stop() == true)
   }
 
-  @Test("A streamed body is granted piece by piece, and draining lets it end")
+  @Test("A streamed body is sent as grants arrive, and draining waits for its end")
   func stream() throws {
     let made = Box(Atomic(0))
     let handler = ClosureHandler { _, reply in
@@ -163,7 +163,7 @@ struct TransportTests {
     #expect(running.ended() == true)
   }
 
-  @Test("A client that ends its side behind its requests gets every answer, piece by piece")
+  @Test("A client that ends its side after its requests gets every answer")
   func halfClose() throws {
     let (running, _) = try running(piece: 3)
     let decoder = RecordDecoder()
@@ -176,7 +176,7 @@ struct TransportTests {
     #expect(running.stop() == true)
   }
 
-  @Test("In plain, a request costs one call to receive and one to send")
+  @Test("On a plain transport, a request takes one call to receive and one to send")
   func plainCalls() throws {
     let calls = CountingTransport.Calls()
     let running = try RunningServer(handler: ClosureHandler.echo) { CountingTransport($0, calls) }
@@ -185,7 +185,7 @@ struct TransportTests {
       client.send(Self.get("/\(number)"))
       #expect(client.receive()?.text == "/\(number)")
     }
-    // One call more where the connection was accepted before its first request came.
+    // There is one more call when the connection was accepted before its first request arrived.
     #expect(200...201 ~= calls.receive.load(ordering: .relaxed))
     #expect(calls.send.load(ordering: .relaxed) == 200)
     #expect(running.stop() == true)

@@ -6,7 +6,7 @@ import Testing
     try JSONField(parsing: Array(text.utf8), file: "settings.json")
   }
 
-  /// What `read` says about a file.
+  /// The text of the error that `read` throws.
   private func refusal(_ text: String, _ read: (JSONField) throws -> Void) throws -> String {
     let root = try field(text)
     return try #require(throws: FieldError.self) { try read(root) }.description

@@ -31,7 +31,7 @@ import Testing
   }
 
   @Test func aLyingShapeAllocatesNothing() throws {
-    // The first row says 50,000 columns, the count says 100,000 rows: 5,000,000,000 entries, were it true.
+    // The first row has 50,000 columns and there are 100,000 rows, so the shape would have 5,000,000,000 entries.
     let row = "[" + Array(repeating: "0", count: 50_000).joined(separator: ",") + "]"
     let text = "[" + ([row] + Array(repeating: "[]", count: 99_999)).joined(separator: ",") + "]"
     let error = try #require(throws: JSONTensorError.self) { try parse(text).tensor(maximumRank: 2) }

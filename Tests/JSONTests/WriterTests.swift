@@ -39,7 +39,7 @@ import Testing
         == "\"a\\\"b\\\\c/\\b\\t\\n\\f\\r\\u0001\\u001f\u{7f}é😀\"")
     for code in UInt32(0)..<0x3000 {
       guard let scalar = Unicode.Scalar(code) else { continue }
-      // Every place in a block of eight.
+      // The scalar occurs at every position within a block of eight bytes.
       let string = String(repeating: "x", count: Int(code % 9)) + String(Character(scalar)) + "tail of the text"
       #expect(try parse(text { $0.string(string) }).string == string)
     }

@@ -10,7 +10,7 @@ import VectorStore
 /// Dropped collections, whose rows are deleted a few at a time.
 @Suite struct DropTests {
   private static let points = 3000
-  /// The commit number is a row of no collection.
+  /// The table also holds the commit number, in a row that belongs to no collection.
   private static let deletions = "tombstones WHERE collection > 0"
 
   @Test func theNameIsFreeAtOnceAndTheRowsGoLater() throws {
@@ -64,7 +64,7 @@ import VectorStore
     #expect(try rows(folder, "collections") == 1)
   }
 
-  /// Copies what a kill would leave, at several moments of the sweep.
+  /// Opens copies of what a kill would leave behind at several moments of the sweep.
   @Test func aKillBetweenThePiecesLeavesTheRest() throws {
     let folder = try TemporaryFolder()
     let (store, records) = try filledRecords(folder)
@@ -85,7 +85,7 @@ import VectorStore
     store.close()
   }
 
-  /// When the log is lost, the pieces that were swept in it come back and are swept again.
+  /// When the log is lost, rows whose deletion was only in the log are back and are swept again.
   @Test func aLostSweepIsNoLostCommit() throws {
     let folder = try TemporaryFolder()
     var store = try filled(folder)

@@ -6,13 +6,13 @@ import Testing
 import VectorIndex
 import VectorStore
 
-/// A file system whose n-th write, flush or read fails, n = 1, 2, …
+/// Uses a file system whose n-th write, flush or read fails, for n = 1, 2, …
 @Suite(.serialized) struct FaultTests {
   private static let name = "nearfar-faults"
 
   init() throws { try #require(nf_faults_register() == SQLITE_OK) }
 
-  /// After one failure that batch is refused, nothing in memory has changed, and the next batch is stored.
+  /// When one write fails, its batch is refused, nothing in memory changes, and the next batch is stored.
   @Test(arguments: [SQLITE_FULL, SQLITE_IOERR])
   func writesFailAndGoOn(code: Int32) throws {
     var failures = 0
@@ -50,7 +50,8 @@ import VectorStore
     #expect(failures >= 6)
   }
 
-  /// From the n-th write on nothing works, as when a machine dies: what was answered is there, the rest whole or absent.
+  /// From the n-th write on everything fails, as when a machine dies. Batches that were answered are stored; any other
+  /// is stored completely or not at all.
   @Test(arguments: [SQLITE_FULL, SQLITE_IOERR])
   func whatWasAnsweredOutlivesTheDisk(code: Int32) throws {
     for failing in 1...60 {
@@ -59,7 +60,7 @@ import VectorStore
       let collection = try store.create("c", dimension: 4).collection
       var random = Seeded(UInt64(failing))
       var model = Model()
-      // The states that may be found: what was answered, without or with a batch that failed.
+      // The states that are allowed: all batches that were answered, with or without one that failed.
       var allowed: [Model] = []
       nf_faults_arm(failing, code, 1)
       for round in 0..<8 {
@@ -78,7 +79,7 @@ import VectorStore
         } catch {
           allowed.append(next)
         }
-        // Reads go on.
+        // Reads still work.
         #expect(model.matches(collection.snapshot))
       }
       store.close()
@@ -86,7 +87,7 @@ import VectorStore
       let reopened = try folder.open()
       let found = try reopened.collection("c").snapshot
       #expect(([model] + allowed).contains { $0.matches(found) }, "write \(failing)")
-      // And it can be written again, without a gap.
+      // It can be written again, and the versions have no gap.
       #expect(try reopened.collection("c").upsert([random.point("z")]) == found.version + 1)
       reopened.close()
     }
@@ -110,10 +111,10 @@ import VectorStore
     store.close()
   }
 
-  /// SQLITE_IOERR_NOMEM: the answer of a file system that has no memory for a read.
+  /// SQLITE_IOERR_NOMEM, which a file system returns when it has no memory for a read.
   private static let outOfMemory = SQLITE_IOERR | 12 << 8
 
-  /// Wherever memory is missing while a sound folder is opened or checked, nothing is called damaged.
+  /// When memory is missing for any read of a sound folder, the check reports that and no damage.
   @Test func missingMemoryIsNotDamage() throws {
     let folder = try TemporaryFolder()
     let filled = try folder.open()
@@ -140,7 +141,7 @@ import VectorStore
         #expect(problems == [nil])
         break
       }
-      // SQLite can do without some of its reads.
+      // Some reads are optional to SQLite, so that their failure causes no problem.
       for case let problem? in problems {
         #expect(problem.cause == .outOfMemory, "read \(failing): \(problem)")
         #expect(!problem.description.contains("damaged"), "read \(failing): \(problem)")
@@ -152,7 +153,7 @@ import VectorStore
     #expect(try folder.contents() == before)
   }
 
-  /// An error while a collection is read keeps its kind, too.
+  /// The cause of an error while a collection is read is reported as well.
   @Test(arguments: [
     (outOfMemory, OpenError.Cause.outOfMemory), (SQLITE_IOERR, .unusable), (SQLITE_CORRUPT, .damaged),
   ])
@@ -161,7 +162,7 @@ import VectorStore
     let store = try folder.open()
     var random = Seeded(4)
     let collection = try store.create("c", dimension: 384).collection
-    // More pages than the connection caches.
+    // These are more pages than the connection caches.
     for batch in 0..<8 {
       _ = try collection.upsert((0..<500).map { random.point("\(batch).\($0)", dimension: 384) })
     }

@@ -35,7 +35,7 @@ struct FolderCheckTests {
     let store = try CollectionStore(data: .folder(folder.path), index: Self.options, vfs: nil)
     var random = Seeded(6)
     _ = try store.collection("large").upsert((390..<410).map { random.point("p\($0)", dimension: 16) })
-    // As a kill would leave it: with a log, and with a graph that lacks the last batch.
+    // The copy is as a kill would leave it: with a log, and with a graph that lacks the last batch.
     let killed = try folder.copy()
     store.close()
     let before = try killed.contents()
@@ -49,7 +49,7 @@ struct FolderCheckTests {
     #expect(findings[0].graph.nodes == 410 && findings[0].graph.edges > 410)
     #expect(try killed.contents() == before)
     try killed.open().close()
-    // A stopped service leaves no log, and neither does the check.
+    // A service that was stopped leaves no log, and neither does the check.
     let stopped = try folder.contents()
     #expect(try check(folder).allSatisfy { $0.problem == nil })
     #expect(try check(folder, readOnly: true).map(\.origin) == check(folder).map(\.origin))

@@ -5,11 +5,11 @@ import TestSupport
 import Testing
 import VectorStore
 
-/// Files that are whole in themselves, but older than what was answered.
+/// Files that are consistent, but older than commits that were answered.
 @Suite struct LostCommitTests {
   private func isRefused(_ folder: TemporaryFolder, _ text: String) throws {
     let before = try folder.contents()
-    // Also in a folder that cannot be written.
+    // The folder is refused in read-only mode as well.
     for readOnly in [true, false] {
       do {
         try CollectionStore(data: .folder(folder.path), vfs: nil, readOnly: readOnly).close()
@@ -18,13 +18,13 @@ import VectorStore
         #expect(error.description.contains(folder.database) && error.description.contains(text), "\(error)")
       }
     }
-    // Whoever puts the missing file back has everything again.
+    // The files are unchanged, so that putting the missing file back restores everything.
     #expect(try folder.contents() == before)
   }
 
-  /// The folder of a killed service.
+  /// A copy of the folder as a killed service would leave it.
   ///
-  /// - Parameter noted: whether its commits were noted in the file `mark`.
+  /// - Parameter noted: whether to wait until the commits are noted in the file `mark`.
   private func killed(noted: Bool = true) throws -> (folder: TemporaryFolder, points: [Point]) {
     let folder = try TemporaryFolder()
     let store = try folder.open()
@@ -57,8 +57,8 @@ import VectorStore
     store.close()
   }
 
-  /// Whichever byte of a frame is broken, no more than the last transaction is lost without a refusal, even when nothing was
-  /// noted.
+  /// Whichever byte of a frame is damaged, the folder is refused or at most its last transaction is lost, even when the
+  /// file `mark` is missing.
   @Test func aBrokenFrameHidesNoMoreThanTheLastCommit() throws {
     let (folder, _) = try killed(noted: false)
     let log = URL(fileURLWithPath: folder.database + "-wal")
@@ -66,7 +66,8 @@ import VectorStore
     let whole = try Data(contentsOf: log)
     var refused = 0
     for frame in stride(from: 32, to: whole.count, by: 24 + 8192) {
-      // A byte of the page's number, the size after a commit (two), both salts, both sums, and the page itself.
+      // These are bytes of the page number, the database size after a commit (two), the salts (two), the checksums
+      // (two) and the page itself.
       for offset in [3, 7, 8, 15, 16, 23, 24, 5000] {
         let copy = try TemporaryFolder()
         for (name, bytes) in files { try bytes.write(to: URL(fileURLWithPath: "\(copy.path)/\(name)")) }

@@ -23,7 +23,7 @@ import VectorStore
     #expect(throws: OpenError(text)) { try folder.open() }
   }
 
-  /// Everything in earlier formats can be read.
+  /// Folders in earlier formats can be opened with everything in them.
   @Test(arguments: [1, 2] as [UInt8])
   func anOlderFormatIsTaken(_ format: UInt8) throws {
     let folder = try filled()
@@ -88,7 +88,7 @@ import VectorStore
     }
   }
 
-  /// Either the file is refused by name or everything in it is right. Many flips must be refused.
+  /// After a bit is flipped, the file is refused by name or all of its content is right. Many flips must be refused.
   @Test func flippedBitsAreRefusedOrHarmless() throws {
     let folder = try filled()
     let whole = try Data(contentsOf: URL(fileURLWithPath: folder.database))
@@ -98,7 +98,7 @@ import VectorStore
     var refused = 0
     let flips = 400
     for round in 0..<flips {
-      // The first page is where the most can go wrong.
+      // Every fourth flip is in the header of the first page, where most faults are possible.
       let offset = Int.random(in: 0..<(round % 4 == 0 ? 200 : whole.count), using: &random)
       var bytes = whole
       bytes[offset] ^= 1 << UInt8(random.next() % 8)
@@ -119,7 +119,7 @@ import VectorStore
     #expect(refused > flips / 4)
   }
 
-  /// The log of a killed process: at most the last transaction may be missing, or the file is refused by name.
+  /// With a damaged log of a killed process, at most the last transaction is missing, or the file is refused by name.
   @Test func aDamagedLogIsRefusedOrHarmless() throws {
     let live = try TemporaryFolder()
     let store = try live.open()

@@ -6,7 +6,8 @@ import Testing
 import VectorIndex
 import VectorStore
 
-/// Folders that the store is told it cannot write, since the user who runs the tests may be able to write anything.
+/// Folders that are opened with `readOnly`. Permissions are not used, because the tests may run as root, which ignores
+/// them.
 @Suite struct ReadOnlyTests {
   @Test func whatIsThereIsServedAndNothingChanges() throws {
     let folder = try filled()
@@ -44,7 +45,7 @@ import VectorStore
     #expect(throws: error) { try folder.open() }
     reading.close()
     try folder.open().close()
-    // A copy may lack the lock.
+    // A folder that was copied may lack the lock file.
     try FileManager.default.removeItem(atPath: folder.path + "/lock")
     try open(folder).close()
     #expect(!FileManager.default.fileExists(atPath: folder.path + "/lock"))
@@ -73,7 +74,7 @@ import VectorStore
     }
   }
 
-  /// The log of a killed process is read when its index is there; a copy without the index is refused.
+  /// The log of a killed process is read when its index exists; a copy without the index is refused.
   @Test func aLogIsReadOrRefusedByName() throws {
     let live = try filled()
     let store = try live.open()
@@ -83,7 +84,7 @@ import VectorStore
       for name in ["nearfar.sqlite", "nearfar.sqlite-wal", "lock"] + (hasIndex ? ["nearfar.sqlite-shm"] : []) {
         try FileManager.default.copyItem(atPath: "\(live.path)/\(name)", toPath: "\(folder.path)/\(name)")
       }
-      // As on a file system that cannot be written, the index of the log cannot be made.
+      // The link prevents SQLite from making the index of the log, like a file system that cannot be written.
       if !hasIndex {
         try FileManager.default.createSymbolicLink(
           atPath: folder.database + "-shm", withDestinationPath: "/nowhere")

@@ -24,7 +24,7 @@ import VectorStore
     let exact = try collection.snapshot.nearest(to: queries, NeighborSearch(k: 10))
     #expect(exact.ef == nil && exact.expectedRecall == 1)
     #expect(try #require(collection.snapshot.graph).target == 1)
-    // What a search asks for takes precedence, and a snapshot that was taken before keeps its own target.
+    // The target of a search takes precedence over the collection's, and an earlier snapshot keeps its own target.
     var asking = NeighborSearch(k: 10)
     asking.recallTarget = 0.5
     let asked = try collection.snapshot.nearest(to: queries, asking)
@@ -98,7 +98,7 @@ import VectorStore
       #expect(throws: StoreError.readOnly) { try store.create("c", dimension: 2, recallTarget: change) }
     }
     #expect(throws: StoreError.readOnly) { try store.create("d", dimension: 2, recallTarget: set(0.9)) }
-    // A setting that the collection has already needs no write.
+    // Setting the target that the collection has already needs no write.
     for change in [set(0.8), .keep] {
       #expect(try !store.create("c", dimension: 2, recallTarget: change).created)
     }
@@ -108,7 +108,7 @@ import VectorStore
     #expect(try folder.contents() == before)
   }
 
-  /// Looks at what a kill would leave, and at what a backup takes.
+  /// A kill after the answer does not lose the target, and a backup contains it.
   @Test func itIsThereOnceItWasAnswered() throws {
     let folder = try filled()
     let store = try folder.open()
@@ -147,7 +147,7 @@ import VectorStore
     #expect(try folder.contents() == before)
   }
 
-  /// An older row, whole in itself, is not taken for the newest one.
+  /// An older row with a right checksum is not accepted as the current one.
   @Test func anOldRowIsRefused() throws {
     let folder = try filled()
     try folder.run("CREATE TABLE kept AS SELECT * FROM recall_targets")
@@ -195,7 +195,7 @@ extension FaultTests {
     reopened.close()
   }
 
-  /// The upgrade happens as a whole or not at all, wherever it fails.
+  /// Wherever the upgrade fails, it has happened completely or not at all.
   @Test func anUpgradeThatFailsIsTriedAgain() throws {
     let original = try TemporaryFolder()
     var store = try original.open()

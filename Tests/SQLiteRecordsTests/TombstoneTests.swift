@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 import VectorStore
 
-/// Collections that remember forty deletions, or as many as they have points.
+/// Collections that remember forty deletions, or as many deletions as they have points where that is more.
 @Suite struct TombstoneTests {
   @Test func theOldestDeletionsAreForgotten() throws {
     let folder = try TemporaryFolder()
@@ -23,14 +23,14 @@ import VectorStore
     }
     #expect(model.matches(collection.snapshot))
     let oldest = try #require(try self.oldest(collection))
-    // There are 60 points, so 60 deletions are remembered, eight per version.
+    // There are 60 points, so 60 deletions are remembered; eight share a version.
     #expect(oldest == model.version - 2 * 7 - 2 + 1 || oldest == model.version - 2 * 7)
     #expect(try deletions(collection, after: oldest).count <= 60)
     #expect(throws: StoreError.tooOld(oldest: oldest)) { try collection.changes(after: oldest - 1, limit: 10) }
     #expect(throws: StoreError.tooOld(oldest: oldest)) { try collection.changes(after: 0, limit: 10) }
     let known = try collection.changes(after: oldest, limit: 1000)
     store.close()
-    // The horizon is kept, and the sums over the rows are right.
+    // The oldest version with changes is kept across a restart, and the checksums over the rows are right.
     store = try open(folder)
     collection = try store.collection("c")
     #expect(model.matches(collection.snapshot))
@@ -61,7 +61,7 @@ import VectorStore
       version = try follow(collection, from: version, with: copy)
       #expect(copy.snapshot.all == collection.snapshot.all)
     }
-    // It follows closely at first, and later from too far behind.
+    // It copies after every round at first, and later too rarely, so that it has to start over.
     #expect(anew == 3)
     store.close()
   }
@@ -70,7 +70,7 @@ import VectorStore
     let folder = try TemporaryFolder()
     let store = try open(folder)
     let collection = try store.create("c", dimension: 1).collection
-    // More deletions than one transaction forgets in addition to its own.
+    // These are more deletions than a single transaction forgets in addition to its own work.
     _ = try collection.upsert((0..<4000).map { Point(id: "p\($0)", vector: [1]) })
     for start in stride(from: 0, to: 3000, by: 500) {
       _ = try collection.delete((start..<start + 500).map { "p\($0)" })
@@ -87,7 +87,7 @@ import VectorStore
     reopened.close()
   }
 
-  /// The commit number is in the same table, and neither is taken for the other.
+  /// The commit number is kept in the same table under the id `mark`, and must not be confused with a point of that id.
   @Test func aPointThatIsCalledAsTheMarkIs() throws {
     let folder = try TemporaryFolder()
     var last = 0
@@ -125,7 +125,7 @@ import VectorStore
       store.close()
       sizes.append(try Data(contentsOf: URL(fileURLWithPath: folder.database)).count)
     }
-    // 40 deletions are remembered, whereas 10,000 would take a megabyte.
+    // Only 40 deletions are remembered; 10,000 would take a megabyte.
     #expect(sizes[4] <= sizes[0] + 16_384, "\(sizes)")
     #expect(sizes[4] < 300_000, "\(sizes)")
   }

@@ -2,7 +2,7 @@ import Foundation
 import Safetensors
 import Testing
 
-/// Files that are no safetensors, and files that cannot be read.
+/// Files in other formats, and files that cannot be read.
 @Suite struct OtherFormatTests {
   /// The first bytes of a NumPy file of 3 × 4 floats.
   private static let numpy =
@@ -47,7 +47,7 @@ import Testing
     #expect(mapped.cause == .otherFormat && mapped.message == "\(name) is not a safetensors file: \(expected)")
   }
 
-  /// A damaged file is not called another format.
+  /// A damaged safetensors file is not reported as another format.
   @Test func damageIsToldApart() throws {
     for bytes in [file("{}", data: 1), file("{}", data: 0, length: 3), file("{\"a\":}", data: 0)] {
       let error = try #require(throws: SafetensorsError.self) { try SafetensorsArchive(bytes) }
@@ -55,7 +55,7 @@ import Testing
     }
   }
 
-  /// Neither is a file that the system does not open.
+  /// A file that the system does not open is not reported as another format.
   @Test func theSystemsRefusalsAreToldApart() throws {
     let missing = try #require(throws: SafetensorsError.self) { try SafetensorsArchive(memoryMapping: "/no/such/file") }
     #expect(missing.cause == .system(ENOENT))

@@ -2,7 +2,7 @@ import Foundation
 import Safetensors
 import Testing
 
-/// A file: length, header, then `data` bytes counting up from 0.
+/// The bytes of a file: the header's length (or `length` instead), the header, then `data` bytes counting up from 0.
 func file(_ header: String, data: Int, length: UInt64? = nil) -> [UInt8] {
   let text = Array(header.utf8)
   let stated = length ?? UInt64(text.count)
@@ -59,7 +59,7 @@ func fixture() -> String {
     #expect(patterns.filter { !matches(half[Int($0)], $0) } == [])
   }
 
-  /// The value of a half by its definition: sign, 5 bits of exponent, 10 of fraction.
+  /// Whether `value` is that of a half by its definition: a sign, 5 bits of exponent and 10 bits of fraction.
   private func matches(_ value: Float, _ pattern: UInt16) -> Bool {
     let exponent = Int(pattern >> 10 & 31)
     let fraction = Float(pattern & 1023) / 1024

@@ -22,7 +22,7 @@ import Testing
     #expect(bytes == writer.serialize(metadata: ["a": "line\nbreak", "b": "2"]))
 
     let archive = try SafetensorsArchive(bytes)
-    // Widest elements first, so that each tensor is aligned to its own.
+    // Tensors with the widest elements come first, so that each is aligned to the size of its elements.
     #expect(archive.names == ["labels", "matrix \"é\"", "flag"])
     #expect(archive.metadata == ["a": "line\nbreak", "b": "2"])
     #expect(try archive.floats("matrix \"é\"") == matrix)

@@ -8,7 +8,8 @@ import TestSupport
 import Testing
 import VectorStore
 
-/// Four pixels to two values: their sum, and their sum weighted by place. Images that hold a 255 cannot be encoded.
+/// Encodes an image as two values: the sum of its pixels, and their sum weighted by position. An image with a pixel of
+/// 255 cannot be encoded.
 private struct PixelEncoder: BatchEncoder {
   struct Image: Sendable {
     let pixels: [UInt8]
@@ -45,7 +46,7 @@ private struct PixelEncoder: BatchEncoder {
   }
 }
 
-/// A second text architecture: the hidden state of a token is its id and the length of its sequence.
+/// An architecture whose hidden state for a token consists of its id and the length of its sequence.
 private struct LengthArchitecture: Architecture {
   let hiddenSize = 2
   let vocabularySize = 40_000
@@ -62,7 +63,7 @@ private struct LengthArchitecture: Architecture {
   }
 }
 
-/// The batcher and the service around encoders that are not BERT.
+/// The batcher and the service with encoders other than BERT.
 @Suite struct BatcherTests {
   private func result(
     _ batcher: Batcher<PixelEncoder.Image>, _ images: [PixelEncoder.Image]
@@ -93,7 +94,7 @@ private struct LengthArchitecture: Architecture {
     for (index, image) in images.enumerated() { #expect(Array(rows.row(index)) == PixelEncoder.row(image)) }
     let cost = images.reduce(0) { $0 + $1.pixels.count }
     #expect(recorded.withLock { $0.inputs } == 300 && recorded.withLock { $0.tokens } == cost)
-    // 7,650 tokens in batches of at most 512.
+    // The images have 7,650 pixels in all, and a batch has at most 512.
     #expect(encoder.batches.all.count >= 15 && encoder.batches.all.allSatisfy { $0 < 300 })
     #expect(batcher.waiting == 0)
   }

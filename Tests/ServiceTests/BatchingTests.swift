@@ -2,7 +2,7 @@ import Foundation
 import HTTP1
 import Testing
 
-/// Requests that meet in the encoder.
+/// Requests that are in the encoder's batches together.
 @Suite(.serialized) struct BatchingTests {
   static let harness = Result { try Harness() }
 
@@ -21,12 +21,12 @@ import Testing
     for (index, answer) in alone.enumerated() { #expect(answer.rows == [together.rows[index]]) }
   }
 
-  /// Requests take turns: a short one that comes after a long one is not kept until the long one's end.
+  /// Requests take turns, so that a short one does not wait for a long one that arrived earlier.
   @Test func aShortRequestOvertakesALongOne() throws {
     let harness = try Self.harness.get()
     let paragraph = String(repeating: "a fairly long text that fills its sequence ", count: 40)
     let long = harness.start(.post, "/embed", Self.texts([String](repeating: paragraph, count: 60)))
-    // Give the long one its start.
+    // The pause lets the long request start first.
     Thread.sleep(forTimeInterval: 0.05)
     let short = harness.start(.post, "/embed", Self.texts(["short"]))
     #expect(Answer(try short.response()).status == 200)

@@ -2,7 +2,7 @@ import HTTP1
 import Service
 import Testing
 
-/// What a wrong request gets: a status, a cause by name, and a service that goes on.
+/// A wrong request is answered with a status and the parameter at fault, and the service continues.
 @Suite struct ErrorTests {
   static let harness = Result { () throws -> Harness in
     var limits = Limits()

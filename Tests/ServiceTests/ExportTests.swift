@@ -5,7 +5,7 @@ import Service
 import Synchronization
 import Testing
 
-/// Exports whose header may have a few thousand bytes only.
+/// Exports whose safetensors header is limited to a few thousand bytes.
 @Suite struct ExportTests {
   private static let count = 300
 
@@ -24,7 +24,7 @@ import Testing
       ids += part
       answers += 1
       target = Self.next(response)
-      // As many as fit: the next answer begins with what did not.
+      // Each answer holds as many points as fit; only the last may have a short header.
       #expect(target == nil || headerBytes > 3000)
     }
     #expect(answers > 3)
@@ -41,7 +41,7 @@ import Testing
   @Test func aVersionIsKeptForAWhile() throws {
     let time = Mutex<UInt64>(1)
     let harness = try filled(longestExportHeader: 4000, clock: { time.withLock { $0 } })
-    // An answer holds its version while it lives: these do not outlive the function.
+    // A response keeps its version alive, so the function returns only what it read from it.
     func taken(_ target: String) throws -> (status: Int, ids: [String], next: String?) {
       let response = try harness.start(.get, target).response()
       guard response.status == 200 else { return (response.status, [], nil) }
@@ -52,7 +52,7 @@ import Testing
     #expect(gone.status == 200)
     time.withLock { $0 += 100_000_000_000 }
     #expect(try taken(next).ids.first == Self.id(10))
-    // The thread that answered may hold the answer a moment longer.
+    // The thread that answered may keep the response, and so the version, for a moment.
     var status = 200
     for _ in 0..<500 where status == 200 {
       usleep(10_000)
@@ -60,12 +60,12 @@ import Testing
       status = try taken(next).status
     }
     #expect(status == 409)
-    // The newest one's name is as good as no name.
+    // A link to the current version works, since that version need not be kept.
     let again = try harness.start(.get, "/collections/c/export?part=10").response()
     #expect(try harness.start(.get, try #require(Self.next(again))).response().status == 200)
   }
 
-  /// The oldest makes room, and the one that is being sent stays.
+  /// Older versions are dropped first, but not one that is being sent.
   @Test func fewVersionsAreKept() throws {
     let harness = try filled(longestExportHeader: 4000)
     let sending = try harness.start(.get, "/collections/c/export?part=10").response()
@@ -103,7 +103,7 @@ import Testing
     return harness
   }
 
-  /// The ids of an answer whose parts are as they should be, and the bytes of its header.
+  /// Checks an export, and returns its ids and the number of bytes of its header.
   private static func read(_ response: Response) throws -> (ids: [String], headerBytes: Int) {
     let stream = try #require(response.stream)
     var bytes: [UInt8] = []
@@ -127,7 +127,8 @@ import Testing
     return (ids, header)
   }
 
-  /// The stream's next piece. It is made by another thread: the one that sends must not wait for the disk.
+  /// Returns the stream's next piece, and checks that another thread makes it: the sending thread must not wait for the
+  /// disk.
   private static func next(of stream: BodyStream) -> [UInt8] {
     let sender = Mutex(ObjectIdentifier(Thread.current))
     let made = Mutex<[UInt8]>([])
@@ -149,6 +150,6 @@ import Testing
 }
 
 extension String {
-  /// As it stands between the quotes of a JSON string.
+  /// The text with its quotes escaped, as in a JSON string.
   fileprivate var quoted: String { replacingOccurrences(of: "\"", with: "\\\"") }
 }

@@ -6,7 +6,7 @@ import Synchronization
 import TestSupport
 import VectorStore
 
-/// Answers of requests that a test gave to the service without a socket.
+/// Receives the answer to a request that a test passes to the service without a socket.
 final class Inbox: ReplyChannel {
   private let state = Mutex<(response: Response?, abandoned: Bool)>((nil, false))
   private let arrived = DispatchSemaphore(value: 0)
@@ -23,7 +23,7 @@ final class Inbox: ReplyChannel {
 
   var hasAnswer: Bool { state.withLock { $0.response != nil } }
 
-  /// The answer, waited for at most a minute.
+  /// Returns the answer, after waiting for at most a minute.
   func response() throws -> Response {
     guard arrived.wait(timeout: .now() + 60) == .success, let response = state.withLock({ $0.response }) else {
       throw NoAnswer()
@@ -34,7 +34,7 @@ final class Inbox: ReplyChannel {
   struct NoAnswer: Error {}
 }
 
-/// A service around the default model, and requests to it.
+/// A service with the default model, to which tests send requests.
 struct Harness {
   let service: Service
 
@@ -53,7 +53,7 @@ struct Harness {
       model: ModelFolder.path, store: store ?? CollectionStore(), configuration: configuration)
   }
 
-  /// Gives the service a request as the event loop would.
+  /// Passes a request to the service as the event loop would.
   func start(
     _ method: HTTPMethod, _ target: String, _ body: String = "", fields: [(String, String)] = [], endsPass: Bool = true
   ) -> Inbox {
@@ -85,7 +85,7 @@ struct Harness {
   func post(_ target: String, _ body: String) throws -> Answer { try send(.post, target, body) }
 }
 
-/// A response with its JSON at hand.
+/// A response with its parsed JSON.
 struct Answer {
   let response: Response
   var status: Int { response.status }

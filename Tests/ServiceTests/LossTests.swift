@@ -2,7 +2,7 @@ import Foundation
 import HTTP1
 import Testing
 
-/// What `/loss` takes and refuses, in either format.
+/// What `/loss` accepts and refuses, in JSON and in safetensors.
 @Suite struct LossTests {
   static let harness = Result { try Harness() }
 
@@ -20,7 +20,7 @@ import Testing
       try Self.harness.get().start(.post, "/loss", bytes: Tensor.file(tensors, metadata), fields: fields).response())
   }
 
-  /// Options that an objective does not use, and the documented defaults that pass all the same.
+  /// An option that the objective does not use is refused, unless it has its documented default.
   @Test(
     arguments: [
       ("\"objective\": \"symmetric\", \"negatives\": [[1, 2]]", 422, "negatives"),
@@ -60,7 +60,7 @@ import Testing
        "return": ["per_row", "gradients", "diagnostics"]}
       """)
     let metadata = ["temperature": "0.5", "return": "[\"per_row\", \"gradients\", \"diagnostics\"]", "format": "np"]
-    // The formats of request and answer are chosen apart.
+    // The formats of the request and the answer are independent.
     #expect(try post(Self.batch, metadata).text == json.text)
     let answer = try post(Self.batch, metadata, accept: Self.binary)
     #expect(answer.response.fields["content-type"] == Self.binary)

@@ -21,7 +21,7 @@ import Testing
     #expect(try harness.send(.get, "/").text.contains("href=\"/playground\""))
   }
 
-  /// Every address that the page and its scripts name is served, and none is elsewhere.
+  /// Every address that the page and its scripts name is served by the service, and none is on another host.
   @Test func thePageNamesNothingThatIsMissing() throws {
     let harness = try Harness()
     var waiting = ["/playground"]

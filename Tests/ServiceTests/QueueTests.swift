@@ -6,7 +6,7 @@ import Testing
 
 /// Queues of negatives, and requests that must not be carried out twice.
 @Suite struct QueueTests {
-  /// A service of its own for each test: queues are its state.
+  /// Each test has its own service, because queues are part of a service's state.
   private func harness(capacity: Int = 4, dimension: Int = 2) throws -> Harness {
     let harness = try Harness()
     let made = try harness.send(.put, "/queues/q", "{\"capacity\": \(capacity), \"dim\": \(dimension)}")
@@ -76,7 +76,7 @@ import Testing
     #expect(try appended(harness) == 0)
   }
 
-  /// Texts are embedded before their request enters the queue, so that requests cannot wait for each other in a circle.
+  /// Texts are embedded before their request waits for the queue, so that requests cannot deadlock.
   @Test func manyAtOnceSeeWholeBatches() throws {
     let harness = try harness(capacity: 1000, dimension: 384)
     let texts = "[\"a cat\", \"a dog\", \"a bird\"]"
@@ -132,7 +132,7 @@ import Testing
     #expect(try appended(harness) == 300)
   }
 
-  /// Whoever repeats a request whose first client left gets it carried out.
+  /// A request whose client left is dropped, and a repetition of it is carried out.
   @Test func aFirstThatWasDroppedIsRunAgain() throws {
     let harness = try harness(capacity: 1000, dimension: 384)
     let long = String(repeating: "a fairly long text that fills its sequence ", count: 40)
@@ -140,7 +140,7 @@ import Testing
     let body = "{\"queries\": \(texts), \"keys\": \(texts), \"queue\": \"q\"}"
     let key = [("Idempotency-Key", "left")]
     let first = harness.start(.post, "/loss", body, fields: key)
-    // They go to different queues: without a pause the second may be the first to claim the key.
+    // The requests are handled by different work queues: without the pause, the second may claim the key first.
     Thread.sleep(forTimeInterval: 0.02)
     let second = harness.start(.post, "/loss", body, fields: key)
     Thread.sleep(forTimeInterval: 0.03)
@@ -150,14 +150,14 @@ import Testing
     #expect(try appended(harness) == 120)
   }
 
-  /// 64 MiB in all: the oldest answer makes room for a new one.
+  /// Stored answers have 64 MiB at most; the oldest is dropped for a new one.
   @Test func answersAreBounded() throws {
     let harness = try harness(capacity: 100)
     let small = [("Idempotency-Key", "small")]
     _ = try harness.send(.post, "/loss", moco([[1, 0]]), fields: small)
     _ = try harness.send(.post, "/loss", moco([[1, 0]]), fields: small)
     #expect(try appended(harness) == 1)
-    // Each answer holds 2 · 900 · 1,024 gradients: some 24 MiB of JSON.
+    // Each answer holds 2 · 900 · 1,024 gradient values, about 24 MiB of JSON.
     let rows = (0..<900).map { row in
       (0..<1024).map { "\((row &* 31 &+ $0 &* 17) % 97 + 1)" }.joined(separator: ",")
     }
@@ -173,7 +173,7 @@ import Testing
   }
 }
 
-/// A clock that moves when told.
+/// A clock that a test advances.
 final class Clock: Sendable {
   private let time = Mutex<UInt64>(1)
   var now: UInt64 { time.withLock { $0 } }

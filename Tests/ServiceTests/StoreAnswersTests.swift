@@ -3,7 +3,7 @@ import StoreSupport
 import Testing
 import VectorStore
 
-/// Answers about collections: a commit that takes long holds up no work queue, and failures say what they are.
+/// Answers about collections: a slow commit does not block the work queues, and failures keep their kind.
 @Suite struct StoreAnswersTests {
   @Test(arguments: RecordsKind.allCases)
   func otherRequestsAreAnsweredWhileACollectionIsMadeOrDeleted(_ kind: RecordsKind) throws {
@@ -24,7 +24,7 @@ import VectorStore
     let made = Answer(try making.response())
     #expect(made.status == 201)
     #expect(made.object["name"] as? String == "c" && made.object["dim"] as? Int == 3)
-    // The setting of a collection that is there waits for a commit, too.
+    // Changing the setting of an existing collection waits for a commit, too.
     let changing = try records.holdingCommits {
       let changing = harness.start(.put, "/collections/c", #"{"dim": 3, "metric": "dot", "recall_target": 0.8}"#)
       try othersAreAnswered()
@@ -55,7 +55,7 @@ import VectorStore
     #expect(gone.status == 404 && gone.detail == "there is no collection 'c'")
   }
 
-  /// What the store could not do is told apart up to the answer.
+  /// Each kind of failure in the store has its own status and text in the answer.
   @Test(arguments: [
     (StoreError.outOfMemory, 503, "there is not enough memory"),
     (.libraryFailed, 500, "the matrix library failed"),

@@ -1,6 +1,6 @@
 import Foundation
 
-/// An F32 tensor, and a reader and writer of the format that share nothing with the service's.
+/// An F32 tensor, with a reader and a writer of safetensors that share no code with the service's.
 struct Tensor: Equatable {
   let name: String
   let shape: [Int]

@@ -3,7 +3,7 @@ import SimilarityCore
 import TestSupport
 import Testing
 
-/// softmax(Q·Kᵀ·scale)·V, head by head, against the same in f64.
+/// Compares softmax(Q·Kᵀ·scale)·V, head by head, with the same formula in f64.
 @Suite struct AttentionTests {
   struct Shape: Sendable, CustomTestStringConvertible {
     let length: Int
@@ -22,7 +22,7 @@ import Testing
   @Test(arguments: Kernels.runnable, shapes) func matchesTheFormula(_ kernels: Kernels, _ shape: Shape) {
     var random = Seeded(UInt64(shape.length * 131 + shape.headWidth))
     let width = shape.heads * shape.headWidth
-    // Large scores, so that the softmax is far from uniform.
+    // The scores are large, so that the softmax is far from uniform.
     let qkv = random.floats(shape.length * 3 * width).map { $0 * 3 }
     let scale = 1 / Float(shape.headWidth).squareRoot()
     let found = Self.attend(qkv, shape, scale, kernels)
@@ -37,7 +37,7 @@ import Testing
     }
   }
 
-  /// A sequence's result is the same bytes whatever stands around it in memory.
+  /// The result of a sequence has the same bytes whatever surrounds it in memory.
   @Test(arguments: Kernels.runnable) func ignoresItsSurroundings(_ kernels: Kernels) {
     var random = Seeded(99)
     let shape = Shape(length: 19, heads: 2, headWidth: 32)

@@ -2,14 +2,15 @@ import SimilarityCore
 import TestSupport
 import Testing
 
-/// The pool of a walk against a stable sort, by every variant: a short pool is another piece of code than a long one.
+/// Compares the candidate pool of a graph search with a stable sort, for every variant of the kernels. Short and long
+/// pools are covered, because their code differs.
 @Suite struct CandidatePoolTests {
   @Test(arguments: Kernels.runnable) func offersAreSorted(_ kernels: Kernels) throws {
     let coarse = CoarseQuantizer(dimension: 4, metric: .dot, rotation: Rotation(dimension: 4))
     let records = try #require(CodeRecords(coarse: coarse, slots: 256, neighbors: 8))
     var random = Seeded(11)
     for room in 1...40 {
-      // Ties, and what is no number of the usual kind: sums of very long rows leave f32.
+      // There are ties, infinities and NaN among the keys, since sums over very long rows overflow f32.
       let keys = random.floats(200).map { ($0 * 20).rounded() } + [.infinity, -.infinity, .nan, .infinity, 1, 30]
       let slots = keys.indices.map { UInt32($0) }
       var pool: (slots: [UInt32], keys: [Float]) = (

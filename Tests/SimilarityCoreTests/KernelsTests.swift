@@ -3,7 +3,7 @@ import SimilarityCore
 import TestSupport
 import Testing
 
-/// Each variant against the same formula in plain f64.
+/// Compares each variant with the same formula in plain f64.
 @Suite struct KernelsTests {
   @Test func activeIsTheLastThatRuns() {
     #expect(Kernels.active.name == Kernels.runnable.last?.name)
@@ -46,7 +46,7 @@ import Testing
           #expect(cosine(vector, Array(vector)) == 1)
           #expect(cosine(vector, vector.map { -$0 }) == -1)
           if scale > 1e-19 { #expect(cosine(vector, half) == 1) }
-          // Nearly parallel: rounding must not lead out of the range.
+          // For nearly parallel vectors, rounding must not lead out of the range.
           let near = vector.map { $0 * 0.99999994 }
           if near.contains(where: { $0 != 0 }) { #expect((-1...1).contains(cosine(vector, near))) }
           let other = random.floats(count)

@@ -28,7 +28,7 @@ import Testing
     #expect(throws: ZeroRow(row: 1)) { try matrix.normalized() }
   }
 
-  /// f64 sums neither overflow nor vanish where f32 squares would.
+  /// The sums are computed in f64, so that they neither overflow nor become 0 where squares in f32 would.
   @Test func normsOfExtremeRows() throws {
     let matrix = try #require(
       Matrix(rows: 2, columns: 2, values: [3e30, 4e30, Float(bitPattern: 3 << 10), Float(bitPattern: 4 << 10)]))

@@ -4,7 +4,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// Products that fail say why, up to the loop that they run in.
+/// The cause of a product's failure is reported, also through the loop in which it runs.
 @Suite struct ProductTests {
   @Test func productOfRows() throws {
     let left: [Float] = [1, 2, 3, 4]
@@ -17,7 +17,7 @@ import Testing
     #expect(products == sums)
   }
 
-  /// Rows of products that overlap are refused by the library, which is no want of memory.
+  /// The library refuses an output whose rows overlap, which must not be reported as missing memory.
   @Test func aLibraryThatFails() {
     let values: [Float] = [1, 2]
     var products: [Float] = [0]
@@ -36,7 +36,7 @@ import Testing
     #expect(ProductFailure().description == "the matrix library failed")
   }
 
-  /// In a process of its own, whose address space may not grow any more.
+  /// The test runs in a process of its own, whose address space cannot grow any more.
   @Test func packingWithoutMemory() async {
     await #expect(processExitsWith: .exitCode(42)) {
       let rows = Matrix(rows: PackedRows.rowsPerTile, columns: 1 << 15) { _ in }

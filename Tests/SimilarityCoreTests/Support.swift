@@ -2,7 +2,7 @@ import SimilarityCore
 import Testing
 
 extension Kernels {
-  /// Every variant that this processor runs.
+  /// Every variant that this processor can run.
   static let runnable = names.compactMap { Kernels(named: $0) }
 }
 

@@ -2,17 +2,17 @@ import SQLiteRecords
 import Synchronization
 import VectorStore
 
-/// Records in plain dictionaries: a second implementation, which knows nothing of SQLite.
+/// Records in dictionaries: a second implementation of the protocol, without SQLite.
 package final class MemoryRecords: Records {
   fileprivate struct Contents {
     var last: Int64 = 0
     var collections: [Int64: StoredCollection] = [:]
-    // By the bytes of the ids: Swift takes canonically equivalent strings for the same key.
+    // The keys are the bytes of the ids, because canonically equivalent strings are equal in Swift.
     var points: [Int64: [[UInt8]: (point: Point, version: Int)]] = [:]
     var deletions: [Int64: [[UInt8]: (id: String, version: Int)]] = [:]
   }
 
-  /// Outlives the records, as a disk would.
+  /// Keeps the contents when the records are closed, as a disk would.
   package final class Disk: Sendable {
     fileprivate let contents = Mutex(Contents())
     package init() {}
@@ -114,12 +114,12 @@ extension MemoryRecords.Contents {
   }
 }
 
-/// Both implementations of the records, for tests that must hold for each.
+/// The implementations of the records, for tests that must hold for each.
 package enum RecordsKind: String, CaseIterable, Sendable {
   case sqlite
   case dictionaries
 
-  /// Records whose contents end with them.
+  /// Records whose contents are lost when they are closed.
   package func records() throws -> any Records {
     switch self {
     case .sqlite: try SQLiteRecords.open(.memory)
@@ -131,7 +131,7 @@ package enum RecordsKind: String, CaseIterable, Sendable {
   package func store() throws -> CollectionStore { try CollectionStore(records: records()) }
 }
 
-/// A place for records that can be closed and opened again.
+/// A place whose records can be closed and opened again.
 package struct RecordsPlace {
   private enum Place {
     case folder(TemporaryFolder)

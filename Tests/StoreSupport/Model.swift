@@ -16,7 +16,7 @@ extension Seeded {
   }
 }
 
-/// What a collection must hold, as a test keeps it.
+/// The expected contents of a collection.
 package struct Model: Equatable {
   package var points: [String: Point] = [:]
   package var version = 0
@@ -42,7 +42,7 @@ package struct Model: Equatable {
   package func matches(_ snapshot: CollectionSnapshot) -> Bool { snapshot.version == version && snapshot.all == sorted }
 }
 
-/// The lines of progress that a store gave while it was opened.
+/// Collects the lines of progress that a store reports while it is opened.
 package final class Lines: Sendable {
   private let lines = Mutex<[String]>([])
 
@@ -53,28 +53,28 @@ package final class Lines: Sendable {
 }
 
 extension VectorCollection {
-  /// As ``upsert(_:model:completion:)``, and waits.
+  /// Calls ``upsert(_:model:completion:)`` and waits for the result.
   package func upsert(_ points: [Point], model: String? = nil) throws(StoreError) -> Int {
     let answer = AnswerSlot<Int>()
     upsert(points, model: model) { answer.put($0) }
     return try answer.wait()
   }
 
-  /// As ``delete(_:completion:)``, and waits.
+  /// Calls ``delete(_:completion:)`` and waits for the result.
   package func delete(_ ids: [String]) throws(StoreError) -> (version: Int, deleted: Int) {
     let answer = AnswerSlot<(version: Int, deleted: Int)>()
     delete(ids) { answer.put($0) }
     return try answer.wait()
   }
 
-  /// As ``delete(where:completion:)``, and waits.
+  /// Calls ``delete(where:completion:)`` and waits for the result.
   package func delete(where filter: Filter) throws(StoreError) -> (version: Int, deleted: Int) {
     let answer = AnswerSlot<(version: Int, deleted: Int)>()
     delete(where: filter) { answer.put($0) }
     return try answer.wait()
   }
 
-  /// As ``change(_:_:completion:)``, and waits.
+  /// Calls ``change(_:_:completion:)`` and waits for the result.
   package func change(
     _ changes: [MetadataChange], _ mode: MetadataChange.Mode
   ) throws(StoreError) -> MetadataOutcome {
@@ -83,7 +83,7 @@ extension VectorCollection {
     return try answer.wait()
   }
 
-  /// As ``change(_:completion:)``, and waits.
+  /// Calls ``change(_:completion:)`` and waits for the result.
   package func change(_ recallTarget: RecallTargetChange) throws(StoreError) {
     let answer = AnswerSlot<Void>()
     change(recallTarget) { answer.put($0) }
@@ -92,7 +92,7 @@ extension VectorCollection {
 }
 
 extension CollectionStore {
-  /// As ``delete(_:completion:)``, and waits.
+  /// Calls ``delete(_:completion:)`` and waits for the result.
   package func delete(_ name: String) throws(StoreError) {
     let answer = AnswerSlot<Void>()
     delete(name) { answer.put($0) }

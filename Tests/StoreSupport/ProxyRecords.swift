@@ -1,7 +1,7 @@
 import Synchronization
 import VectorStore
 
-/// Passes every call on to other records, and fails or waits where a test asks for that.
+/// Passes every call on to other records, except that a test can make calls fail or wait.
 package final class ProxyRecords: Records {
   private let base: any Records
   /// Locked while commits are held back.
@@ -11,8 +11,8 @@ package final class ProxyRecords: Records {
   private let claimedCount: Int?
 
   /// - Parameters:
-  ///   - loadFailure: thrown in place of loading a collection.
-  ///   - claimedCount: the number of points that every collection says it has.
+  ///   - loadFailure: the error that is thrown instead of loading a collection.
+  ///   - claimedCount: the number of points that every collection claims to have.
   package init(_ base: any Records, loadFailure: OpenError? = nil, claimedCount: Int? = nil) {
     self.base = base
     self.loadFailure = loadFailure
@@ -24,7 +24,7 @@ package final class ProxyRecords: Records {
     try gate.withLock { _ in try body() }
   }
 
-  /// From now on every commit fails with `error`; nil for none.
+  /// Makes every later commit fail with `error`, or none if it is nil.
   package func failCommits(with error: StoreError?) { commitFailure.withLock { $0 = error } }
 
   package var location: RecordsLocation { base.location }

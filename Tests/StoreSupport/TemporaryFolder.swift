@@ -5,7 +5,7 @@ import Testing
 import VectorIndex
 import VectorStore
 
-/// A folder of a test's own, which is removed with the test.
+/// A temporary folder for one test, which is removed when the object is released.
 package final class TemporaryFolder {
   package let path: String
   package var database: String { path + "/nearfar.sqlite" }
@@ -27,7 +27,7 @@ package final class TemporaryFolder {
     return other
   }
 
-  /// Every file that is not empty, except for the index of the log, which is made anew.
+  /// The contents of every file that is not empty. The index of the log is left out, because SQLite makes it again.
   package func contents() throws -> [String: Data] {
     var contents: [String: Data] = [:]
     for name in try FileManager.default.contentsOfDirectory(atPath: path) where !name.hasSuffix("-shm") {
@@ -37,7 +37,7 @@ package final class TemporaryFolder {
     return contents
   }
 
-  /// Changes the closed database behind the store's back.
+  /// Runs SQL on the database while no store has it open.
   package func run(_ sql: String) throws {
     var handle: OpaquePointer?
     defer { sqlite3_close_v2(handle) }
@@ -45,7 +45,7 @@ package final class TemporaryFolder {
     try #require(sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK)
   }
 
-  /// The rows of a table of the closed database.
+  /// The number of rows in a table of the database while no store has it open.
   package func count(_ table: String) throws -> Int {
     var handle: OpaquePointer?
     var statement: OpaquePointer?
@@ -59,7 +59,7 @@ package final class TemporaryFolder {
     return Int(sqlite3_column_int64(statement, 0))
   }
 
-  /// Makes the closed database one of an earlier format.
+  /// Converts the database to an earlier format while no store has it open.
   package func make(format: Int) throws { try run("DROP TABLE recall_targets; PRAGMA user_version = \(format)") }
 
   /// A store over the folder.

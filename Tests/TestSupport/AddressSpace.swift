@@ -1,6 +1,7 @@
 import Platform
 
-/// Forbids this process to get more than a few MiB of memory from now on; for exit tests, whose process is their own.
+/// Prevents this process from allocating more than a few MiB from now on. Only for exit tests, which have a process of
+/// their own.
 public func forbidGrowth() {
   guard let file = fopen("/proc/self/statm", "r") else { exit(3) }
   var line = [CChar](repeating: 0, count: 256)

@@ -3,7 +3,7 @@ import JSON
 import Testing
 import Tokenization
 
-/// Expected tokens of one text: ids without special tokens, and start and stop of each in UTF-8 bytes.
+/// The expected tokens of a text: their ids without special tokens, and the start and end of each in UTF-8 bytes.
 struct Case: Sendable {
   var text: String
   var ids: [Int32]
@@ -18,7 +18,7 @@ struct Case: Sendable {
     spans = try #require(parts[2].elements).map { try #require($0.integer) }
   }
 
-  /// What differs from `tokenizer`, nil when nothing does.
+  /// Describes how the tokens of `tokenizer` differ, or returns nil when they are as expected.
   func difference(from tokenizer: Tokenizer) -> String? {
     let tokens = tokenizer.tokens(text, addSpecialTokens: false)
     if tokens.map(\.id) != ids { return "\(text.debugDescription): ids \(tokens.map(\.id)), not \(ids)" }
@@ -39,7 +39,7 @@ enum Files {
     return try JSONDocument([UInt8](try Data(contentsOf: file))).root
   }
 
-  /// The model folder: $NEARFAR_MODEL, or models/all-MiniLM-L6-v2 in the package.
+  /// The path of the model folder: $NEARFAR_MODEL, or else models/all-MiniLM-L6-v2 in the package.
   static func model() throws -> String {
     let package = tests.deletingLastPathComponent().deletingLastPathComponent()
     let folder =
@@ -51,7 +51,7 @@ enum Files {
     return folder
   }
 
-  /// A folder with these files, removed after `body`.
+  /// Calls `body` with the path of a folder that contains these files, and removes it afterwards.
   static func folder<Result>(_ files: [String: String], _ body: (String) throws -> Result) throws -> Result {
     let folder = FileManager.default.temporaryDirectory.appending(path: "tokenizer-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)

@@ -3,7 +3,7 @@ import Testing
 import Tokenization
 
 @Suite struct FolderTests {
-  /// A small tokenizer.json of the fixture.
+  /// A small tokenizer.json from the fixture.
   private func file() throws -> String {
     try #require(try Files.fixture()["variants"]?.elements?.last?["tokenizer"]?.string)
   }

@@ -2,7 +2,7 @@ import JSON
 import Testing
 import Tokenization
 
-/// Against tokens that the `tokenizers` library of Hugging Face made.
+/// Compares tokens with those of Hugging Face's `tokenizers` library.
 @Suite struct ReferenceTests {
   @Test func everyTextHasTheSameIdsAndPlaces() throws {
     let tokenizer = try Tokenizer(ModelFolder(path: Files.model()))

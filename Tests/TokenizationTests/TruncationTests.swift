@@ -44,7 +44,7 @@ import Tokenization
     let shortTime = clock.measure { for _ in 0..<20 { ids = tokenizer.encode(short, maxLength: 256).ids } }
     let longTime = clock.measure { for _ in 0..<20 { ids = tokenizer.encode(long, maxLength: 256).ids } }
     #expect(ids.count == 256)
-    // Reading all of it would take 500 times as long.
+    // Reading the whole text would take 500 times as long.
     #expect(longTime < shortTime * 20 + .milliseconds(5))
   }
 

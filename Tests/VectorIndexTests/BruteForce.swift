@@ -1,7 +1,7 @@
 import SimilarityCore
 import VectorIndex
 
-/// Exact search as the specification has it: every vector scored in f64, ties by slot.
+/// Exact search as the specification defines it: every vector is scored in f64, and ties are ordered by slot.
 struct BruteForce {
   let metric: Metric
   let dimension: Int

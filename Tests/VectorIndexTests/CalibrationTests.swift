@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 import VectorIndex
 
-@Suite("Recall that is kept")
+@Suite("Recall targets and their calibration")
 struct CalibrationTests {
   private func options() -> IndexOptions {
     var options = IndexOptions()
@@ -11,7 +11,7 @@ struct CalibrationTests {
     return options
   }
 
-  /// Tight clusters: the error of a code whose step is that of the whole space would be larger than the distances inside.
+  /// Rows in tight clusters: the error of codes whose step fits the whole space would exceed the distances within one.
   private func clustered(_ count: Int, from first: Int = 0, _ random: inout Seeded) -> [Float] {
     var fixed = Seeded(UInt64(90 + first))
     let centres = fixed.floats(30 * 32)
@@ -23,7 +23,7 @@ struct CalibrationTests {
     return rows
   }
 
-  /// Recall@10 by scores: rows that are equally near are equally right.
+  /// The recall@10 by scores: of rows that are equally near, each counts as right.
   private func recall(_ index: VectorIndex, _ queries: Matrix, target: Double?, mode: SearchOptions.Mode = .automatic)
     throws
     -> (Double, SearchResult)
@@ -59,11 +59,11 @@ struct CalibrationTests {
       }
     }
     try check()
-    // Every third one goes.
+    // Every third row is removed.
     let gone = slots.enumerated().filter { $0.offset % 3 == 0 }.map(\.element)
     _ = try index.apply(removing: gone, adding: [])
     try check()
-    // As many come from other clusters.
+    // As many rows as at first are added, from other clusters.
     for _ in 0..<(4000 / batch) { _ = try index.apply(removing: [], adding: clustered(batch, from: 1, &random)) }
     var both = Array(queries.values.prefix(150 * 32))
     both += clustered(150, from: 1, &random)
@@ -80,7 +80,7 @@ struct CalibrationTests {
     let index = VectorIndex(dimension: 32, metric: .euclidean, options: low)
     _ = try index.apply(removing: [], adding: clustered(6000, &random))
     let queries = try #require(Matrix(rows: 50, columns: 32, values: clustered(50, &random)))
-    // The first queries are measured, which changes what is expected.
+    // The index measures recall on its first queries, which changes the expected recall.
     for _ in 0..<2 { _ = try recall(index, queries, target: nil) }
     let first = index.snapshot
     #expect(first.defaultTarget == 0.5)
@@ -93,7 +93,7 @@ struct CalibrationTests {
       #expect(try #require(found.expectedRecall) >= target)
     }
     #expect(index.snapshot.defaultPool == nil)
-    // A write keeps it, and so does a snapshot of before with what it had.
+    // A write keeps the target, and an earlier snapshot keeps its own.
     _ = try index.apply(removing: [], adding: clustered(10, &random))
     #expect(index.snapshot.defaultTarget == 1 && first.defaultTarget == 0.5)
     index.setRecallTarget(nil)
@@ -105,7 +105,7 @@ struct CalibrationTests {
     var random = Seeded(31)
     let index = VectorIndex(dimension: 32, metric: .euclidean, options: options())
     _ = try index.apply(removing: [], adding: clustered(6000, &random))
-    // Between the clusters, where no row is.
+    // The queries are between the clusters, far from all rows.
     let queries = random.matrix(300, 32)
     let before = index.snapshot.calibration
     #expect(before.asked.queries == 0 && before.rows.queries > 50)
@@ -113,7 +113,7 @@ struct CalibrationTests {
     let after = index.snapshot.calibration
     #expect(after.asked.queries == 64)
     #expect((after.measuredAt ?? 0) > 1_700_000_000)
-    // No more are measured until there is a reason.
+    // After the first queries have been measured, the next ones are not.
     _ = try recall(index, queries, target: 0.97)
     #expect(index.snapshot.calibration.asked.queries == 64)
   }
@@ -148,10 +148,10 @@ struct CalibrationTests {
     calibration.rows = curve
     let choice = try #require(calibration.choice(target: 0.85))
     #expect(choice.ef == 4 && choice.expectedRecall == 0.9 && choice.met == 1)
-    // 0.9 less the error of measuring it is not enough, and nothing reaches 0.995.
+    // A measured 0.9, minus its standard error, is below the target 0.9, and no pool reaches 0.995.
     #expect(calibration.choice(target: 0.9)?.ef == 6)
     #expect(calibration.choice(target: 0.995) == nil)
-    // Queries of clients count once there are enough of them.
+    // The recall of clients' queries counts once enough of them are measured.
     for (index, recall) in [(0, 1.0), (1, 10.0), (2, 38.0)] {
       calibration.asked.add(
         RecallCurve.Point(queries: 40, recall: recall, squares: recall * recall / 40, met: 80), at: index)

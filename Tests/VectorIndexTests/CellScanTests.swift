@@ -3,10 +3,11 @@ import TestSupport
 import Testing
 import VectorIndex
 
-/// Exact scans read lists of rows by cell that were made earlier: what has changed since must be found all the same.
+/// Exact scans read lists of rows by cell, which are rebuilt only now and then. Rows that changed since must be found,
+/// too.
 @Suite("Exact scans by cell")
 struct CellScanTests {
-  /// Clusters, so that most cells are passed over.
+  /// Rows in clusters, so that most cells can be skipped.
   private func clustered(_ count: Int, _ dimension: Int, centres: Int, shift: Float, _ random: inout Seeded) -> [Float]
   {
     let middle = random.floats(centres * dimension)
@@ -21,8 +22,8 @@ struct CellScanTests {
     return rows
   }
 
-  /// Rows that come later, take the slots of removed ones or are removed, with lists of bytes and of nibbles, alone, under a
-  /// filter, one row left out, and in a batch.
+  /// Rows are added, removed, and added in the slots of removed ones. The dimensions cover codes of 8 and of 4 bits.
+  /// Queries run alone, in a batch, under a filter, and with one row excluded.
   @Test(arguments: [20, 100, 200], Metric.allCases)
   func laterRowsAndSlotsUsedAgainAreFound(_ dimension: Int, _ metric: Metric) throws {
     var random = Seeded(UInt64(dimension))
@@ -35,7 +36,7 @@ struct CellScanTests {
     for round in 0..<6 {
       let removed = slots.indices.filter { $0 % 16 == round }.map { slots[$0] }
       for slot in removed { truth.vectors[slot] = nil }
-      // Fewer than an eighth at a time: the lists stay as they were for some rounds.
+      // Fewer than an eighth of the rows change per round, so that the lists are kept for some rounds.
       let added = clustered(120, dimension, centres: 5, shift: round.isMultiple(of: 2) ? 0 : 2, &random)
       let new = try index.apply(removing: removed, adding: added)
       truth.add(added, at: new)
@@ -65,8 +66,8 @@ struct CellScanTests {
     }
   }
 
-  /// Filters that let pass what is nearest to the query or farthest from it, so that all, few or none of the nearest cells match,
-  /// with some rows that are not in the lists yet.
+  /// Filters match the rows nearest to the query or farthest from it, so that all, few or none of the rows in the
+  /// nearest cells match. Some rows are not in the lists yet.
   @Test(arguments: [20, 200], Metric.allCases)
   func filtersOfEveryPlaceAndShare(_ dimension: Int, _ metric: Metric) throws {
     var random = Seeded(UInt64(dimension) + 1)

@@ -3,10 +3,11 @@ import TestSupport
 import Testing
 import VectorIndex
 
-/// Sets that tempt an approximate method to drop a true neighbour.
+/// Sets in which an approximate method is likely to miss a true neighbour.
 enum AdversarialSet: String, CaseIterable, CustomTestStringConvertible {
   case random, duplicates, pairs, tinyNorms, hugeNorms, mixedNorms, oneHot, constant
-  /// Where codes are of residuals: clusters of very different spread, a narrow cone, rows far from the origin, a drift.
+  /// These are hard for codes of residuals: clusters of very different spread, a narrow cone, rows far from the origin,
+  /// and a drift.
   case clusters, cone, offset, drift
 
   var testDescription: String { rawValue }
@@ -49,7 +50,7 @@ enum AdversarialSet: String, CaseIterable, CustomTestStringConvertible {
 
 @Suite("The exact search's certificate")
 struct CertificateTests {
-  /// 15,000 queries in all over the sets, metrics and dimensions: one at a time, in a batch, on two threads.
+  /// About 15,000 queries over all sets, metrics and dimensions: alone, in a batch, and in a batch on two threads.
   @Test(arguments: AdversarialSet.allCases, Metric.allCases)
   func answersAreThoseOfBruteForce(_ set: AdversarialSet, _ metric: Metric) throws {
     var random = Seeded(UInt64(17 + set.rawValue.utf8.count))
@@ -59,7 +60,7 @@ struct CertificateTests {
       var truth = BruteForce(metric, dimension)
       truth.add(rows, at: try index.apply(removing: [], adding: rows))
       var queries = set.rows(60, dimension, &random)
-      // Stored rows too: their best score is shared by their duplicates.
+      // Stored rows are queries as well, since their best score is shared by their duplicates.
       queries += rows[..<(24 * dimension)]
       let matrix = try #require(Matrix(rows: 84, columns: dimension, values: queries))
       var options = SearchOptions(k: 10)

@@ -7,7 +7,7 @@ import VectorIndex
 
 @Suite("Reading while writing")
 struct ConcurrencyTests {
-  /// Every batch replaces some vectors; readers must see whole batches, find what their snapshot holds, and nothing else.
+  /// Every batch replaces some vectors. Readers must see whole batches, and find exactly what their snapshot contains.
   @Test func snapshotsAreWholeAndStayAsTheyAre() throws {
     var options = IndexOptions()
     options.graphThreshold = 300
@@ -19,7 +19,7 @@ struct ConcurrencyTests {
     let faults = Mutex<[String]>([])
     let readers = DispatchGroup()
     for reader in 0..<3 {
-      // Queues of their own: those of the system may all be taken by other tests.
+      // Each reader has its own queue, because other tests may occupy all threads of the global queues.
       DispatchQueue(label: "reader.\(reader)").async(group: readers) {
         var random = Seeded(UInt64(reader))
         while !isDone.load(ordering: .relaxed) {

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 import VectorIndex
 
-/// Rows that have the same values, whichever way a search takes to find them.
+/// Rows with equal values, in every search mode.
 @Suite struct EqualRowTests {
   private static let modes: [SearchOptions.Mode] = [.exact, .automatic, .graph(ef: 40), .graph(ef: nil)]
 
@@ -13,7 +13,7 @@ import VectorIndex
     return VectorIndex(dimension: dimension, metric: metric, options: options)
   }
 
-  /// Each stored row as a query: alone, in a batch, and under a filter, by the graph and without one.
+  /// Stored rows are queries: alone, in a batch, and under a filter, in an index with a graph and in one without.
   @Test(arguments: [Metric.cosine, .euclidean], [3, 24, 100, 384])
   func aRowFindsItselfWithTheBestScoreThereIs(_ metric: Metric, _ dimension: Int) throws {
     for graph in [true, false] { try aRowFindsItself(metric, dimension, graph: graph) }
@@ -22,7 +22,7 @@ import VectorIndex
   private func aRowFindsItself(_ metric: Metric, _ dimension: Int, graph: Bool) throws {
     var random = Seeded(UInt64(dimension))
     var rows = random.floats(1200 * dimension)
-    // Of any length, and some of them so that most of the others are nearly parallel to them.
+    // The rows have very different lengths, and two thirds of them are nearly parallel to each other.
     for row in 0..<1200 {
       let scale = [1, 1e-12, 3, 1e9][row % 4] as Float
       for column in 0..<dimension {
@@ -50,14 +50,14 @@ import VectorIndex
             if let own {
               #expect(own.score == best, "\(mode), row \(row)")
             } else if allowed?.contains(slots[row]) != false {
-              // More than nine others may be as near, as far as f64 tells.
+              // More than nine other rows may have the same score in f64.
               if mode == .exact { #expect(neighbors[9].score == best) }
               if row % 3 == 0 { missed += 1 }
             }
             #expect(neighbors.allSatisfy { $0.score <= best && ($0.score != 0 || $0.score.sign == .plus) })
             if metric == .cosine { #expect(neighbors.allSatisfy { $0.score >= -1 }) }
           }
-          // Most of those that are like no other are found, so that the checks above are not vacuous.
+          // Most of the rows that are unlike all others are found, so that the checks above are not vacuous.
           #expect(missed * 4 <= count)
         }
       }
@@ -74,8 +74,8 @@ import VectorIndex
     for row in 0..<50 { #expect(found[row].last == Candidate(position: row, score: -1)) }
   }
 
-  /// Thousands of rows with equal scores: a graph search does not meet all of them, but what it met is ordered as the caller
-  /// says, and the first of it is returned.
+  /// Among thousands of rows with equal scores, a graph search does not visit all. The rows that it visits are ordered
+  /// as the caller requests, and the first of them are returned.
   @Test(arguments: [Metric.cosine, .dot, .euclidean], [5, 3000])
   func tiesAreInTheCallersOrder(_ metric: Metric, _ copies: Int) throws {
     var random = Seeded(77)
@@ -103,13 +103,13 @@ import VectorIndex
         }
         let (up, down) = (rising.map(\.position).filter(equal.contains), falling.map(\.position).filter(equal.contains))
         let reachable = equal.filter { allowed?.contains($0) ?? true }
-        // Longer rows have larger products.
+        // With the inner product, longer rows score higher than the copies.
         guard metric != .dot else { continue }
         if reachable.count <= 10 {
           #expect(Set(up) == reachable && Set(down) == reachable, "\(mode)")
         } else {
           #expect(up.count == 10 && down.count == 10)
-          // Both are the first of the same rows.
+          // Both results are taken from the same rows, from opposite ends of their order.
           #expect(up.allSatisfy { $0 <= down[9] } && down.allSatisfy { $0 >= up[9] }, "\(mode)")
           if mode == .exact { #expect(up == Array(reachable.sorted().prefix(10))) }
         }

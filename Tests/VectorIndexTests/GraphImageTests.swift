@@ -83,7 +83,8 @@ struct GraphImageTests {
     #expect(try !index.adopt(image, at: slots))
   }
 
-  /// Lists are read once to be checked and once to be taken: a file that fails in between is not a lack of memory.
+  /// Lists are read once to check them and once to copy them. A failure of the second read must not be reported as
+  /// missing memory.
   @Test func listsThatCannotBeReadAgainAreRefused() throws {
     var random = Seeded(14)
     let rows = random.floats(600 * 16)
@@ -98,7 +99,7 @@ struct GraphImageTests {
     #expect(try !index.adopt(failing, at: slots))
     #expect(reads.next() > 2)
     #expect(index.snapshot.graph == nil)
-    // What was written of them does no harm.
+    // The lists that were copied before the failure do no harm.
     try index.buildGraph()
     #expect(index.validate().nodes == 600 && index.validate().isSound)
     #expect(try !index.adopt(image, at: slots))

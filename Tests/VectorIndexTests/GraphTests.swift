@@ -14,7 +14,7 @@ struct GraphTests {
 
   /// Points around 40 centres.
   private func clustered(_ count: Int, _ dimension: Int, _ random: inout Seeded) -> [Float] {
-    // The same ones for every call: queries lie where the points do.
+    // The centres are the same for every call, so that queries are near the points.
     var fixed = Seeded(40)
     let centres = fixed.floats(40 * dimension)
     var rows: [Float] = []
@@ -116,7 +116,7 @@ struct GraphTests {
     _ = try index.apply(removing: [], adding: rows)
     #expect(index.snapshot.count == 600)
     #expect(index.validate().isSound)
-    // The old state is as it was.
+    // The earlier snapshot is unchanged.
     #expect(old.count == 900 && old.vector(at: first[0]).count == 16)
   }
 
@@ -141,7 +141,7 @@ struct GraphTests {
         if mode == .exact { #expect(found == expected) }
         #expect(found.allSatisfy { options.allowed?.contains($0.position) == true })
         let hits = Set(found.map(\.position)).intersection(expected.map(\.position)).count
-        // One query, with a pool that was not measured: the recall of many is tested elsewhere.
+        // The bound is low, because this is a single query with a pool that was not calibrated.
         #expect(hits * 10 >= expected.count * (mode == .automatic ? 8 : 5), "\(keep) match, \(mode)")
       }
     }

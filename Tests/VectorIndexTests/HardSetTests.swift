@@ -18,7 +18,7 @@ struct HardSetTests {
     return try index.snapshot.nearest(to: matrix, options, tiePrecedes: <).neighbors[0]
   }
 
-  /// Of 4,000 rows 3,000 are copies of 6: lists of neighbours must not be full of them.
+  /// Of 4,000 rows, 3,000 are copies of 6 others. The lists of neighbours must not be filled with copies.
   @Test(arguments: [Metric.cosine, .euclidean], [0, 1e-4 as Float])
   func copiesByTheThousandHideNobody(_ metric: Metric, _ jitter: Float) throws {
     var random = Seeded(19)
@@ -33,7 +33,7 @@ struct HardSetTests {
     }
     let report = index.validate()
     #expect(report.dangling == 0 && report.repeated == 0)
-    // What was added since the last look may be missed until the next.
+    // Rows that were added since the last check of reachability may be unreachable until the next.
     #expect(report.unreachable <= 20, "\(report)")
     var hits = 0
     for row in 0..<100 {
@@ -42,7 +42,7 @@ struct HardSetTests {
       hits += try search(index, query, ef: 64).count { $0.score >= truth[9].score }
     }
     #expect(hits >= 980)
-    // All ten nearest of a copied row are as near as it gets.
+    // The ten nearest neighbours of a copied row are copies of it.
     let copied = Array(rows[..<24])
     let truth = try search(index, copied, ef: nil)
     let found = try search(index, copied, ef: 64)
@@ -61,14 +61,14 @@ struct HardSetTests {
       (options.mode, options.allowed, options.excluded) = (mode, SlotSet(), [slots[0]])
       options.allowed?.insert(slots[0])
       #expect(try index.snapshot.nearest(to: query, options, tiePrecedes: <).neighbors == [[]])
-      // And with a second one that is found.
+      // When a second row matches, it is found.
       options.allowed?.insert(slots[7])
       let found = try index.snapshot.nearest(to: query, options, tiePrecedes: <).neighbors[0]
       #expect(found.map(\.position) == [slots[7]])
     }
   }
 
-  /// 12 rows far from 3,000 others, which came first.
+  /// There are 12 rows far from 3,000 others that were added before them.
   @Test func aFarClusterIsFound() throws {
     var random = Seeded(23)
     let index = index(.euclidean, 16)
@@ -82,7 +82,7 @@ struct HardSetTests {
     #expect(index.validate().isSound)
   }
 
-  /// The longest row so far grows by and by: what was linked before must still be found.
+  /// The largest norm grows with every batch. Rows that were linked before must still be found.
   @Test func largerNormsMayComeLater() throws {
     var random = Seeded(29)
     let index = index(.dot, 16)
@@ -99,7 +99,7 @@ struct HardSetTests {
     #expect(hits >= 980)
   }
 
-  /// Matches lie where the query is, or only far from it.
+  /// The matches are near the query, or only far from it.
   @Test(arguments: [0.5, 0.1, 0.01], [true, false])
   func filtersNearAndFarFindTheirMatches(_ share: Double, _ isNear: Bool) throws {
     var random = Seeded(37)

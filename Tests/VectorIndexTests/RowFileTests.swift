@@ -13,7 +13,7 @@ struct RowFileTests {
     return VectorIndex(dimension: dimension, metric: .euclidean, options: options)
   }
 
-  /// 1,031 values: a block is no whole number of the largest pages.
+  /// With 1,031 values per row, the size of a block is no multiple of the largest page size.
   @Test(arguments: [16, 1031]) func answersAreThoseOfMemory(_ dimension: Int) throws {
     let folder = FileManager.default.temporaryDirectory.appendingPathComponent("nearfar-rows-\(UUID().uuidString)").path
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)

@@ -3,7 +3,7 @@ import VectorIndex
 
 @Suite("Sets of slots")
 struct SlotSetTests {
-  @Test("hold what was put in, and combine like sets")
+  @Test("A set of slots contains what was inserted, and combines like other sets")
   func algebra() {
     var set = SlotSet(below: 70)
     #expect(set.count == 70)

@@ -47,7 +47,7 @@ import VectorStore
       let expected: [Float]? = [1, 7, 50].contains(number) ? nil : [Float(number), 1]
       #expect(snapshot.point("p\(number)")?.vector == expected)
     }
-    // A deletion that removes nothing is not counted as a version.
+    // A deletion that removes nothing does not make a new version.
     #expect(try collection.delete(["p1"]) == (2, 0))
   }
 
@@ -117,7 +117,7 @@ import VectorStore
     #expect(snapshot.points(after: "zzz", limit: 9).map(\.id) == ["ä"])
   }
 
-  /// Each batch writes the same value into all points: a reader that saw half of one would see two values.
+  /// Each batch writes the same value to all points, so that a reader who saw half of a batch would see two values.
   @Test(arguments: RecordsKind.allCases) func readersNeverSeeHalfABatch(_ records: RecordsKind) async throws {
     let collection = try collection(records, dimension: 1)
     let ids = (0..<1500).map { "p\($0)" }
@@ -182,11 +182,11 @@ extension CollectionTests {
     let expected = Point(
       id: "a", vector: [1, 0], text: "t", metadata: metadata("{\"x\":1,\"z\":[18446744073709551615]}"))
     #expect(collection.snapshot.point("a") == expected)
-    // The index has not changed, and the earlier snapshot has what it had.
+    // The index has not changed, and the earlier snapshot still has the earlier metadata.
     #expect(collection.snapshot.vectors.version == before.vectors.version)
     #expect(before.point("a")?.metadata == metadata("{\"x\":1,\"y\":2}"))
     #expect(try collection.change([MetadataChange(id: "b", metadata: nil)], .replace).version == 3)
-    // Followers learn of it as of any other batch.
+    // The change is listed for followers like any other batch.
     let page = try collection.changes(after: 1, limit: 10)
     #expect(page.batches.flatMap(\.upserts).map(\.id).sorted() == ["a", "b"])
   }
@@ -198,7 +198,7 @@ extension CollectionTests {
     _ = try collection.upsert([Point(id: "a", vector: [1, 0], text: "new")])
     #expect(collection.snapshot.vectors.version == before)
     #expect(collection.snapshot.point("a")?.text == "new")
-    // 0 and -0 are equal and yet not the same vector: what was sent is what is given back.
+    // 0 and -0 compare equal but are different bits, so this vector is replaced: what was sent must be returned.
     _ = try collection.upsert([Point(id: "a", vector: [1, -0.0]), Point(id: "c", vector: [1, 1])])
     #expect(collection.snapshot.vectors.version > before)
     #expect(collection.snapshot.point("a")?.vector.last?.sign == .minus)

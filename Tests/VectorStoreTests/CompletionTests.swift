@@ -6,7 +6,7 @@ import Testing
 import VectorIndex
 import VectorStore
 
-/// Making and deleting collections without waiting for the commit.
+/// Collections are made and deleted without waiting for the commit.
 @Suite struct CompletionTests {
   private typealias Made = (collection: VectorCollection, created: Bool)
 

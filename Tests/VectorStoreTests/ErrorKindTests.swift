@@ -4,7 +4,7 @@ import Testing
 import VectorIndex
 import VectorStore
 
-/// Damage, missing memory and a failure of the matrix library are three things, from the index to the verdict of a check.
+/// Damage, missing memory and a failure of the matrix library are distinguished, from the index to a check's result.
 @Suite struct ErrorKindTests {
   @Test(arguments: [
     (IndexError.outOfMemory, StoreError.outOfMemory, OpenError.Cause.outOfMemory),
@@ -31,7 +31,7 @@ import VectorStore
     #expect("\(StoreError.damaged("a row is not as it was written"))" == "a row is not as it was written")
   }
 
-  /// The index has no room for so many points: the records are sound all the same.
+  /// When the index has no memory for the points, the records are still sound.
   @Test(arguments: RecordsKind.allCases) func aCollectionThatDoesNotFitIntoMemory(_ kind: RecordsKind) throws {
     let place = try filled(kind)
     let error = OpenError("collection 'c' cannot be loaded: there is not enough memory", cause: .outOfMemory)
@@ -40,7 +40,7 @@ import VectorStore
     }
     let findings = try check(ProxyRecords(place.records(), claimedCount: 1 << 40))
     #expect(findings.map(\.problem) == [error])
-    // Nothing has changed.
+    // The records are unchanged.
     #expect(try check(place.records()).map(\.problem) == [nil])
   }
 

@@ -4,7 +4,7 @@ import Testing
 import VectorIndex
 import VectorStore
 
-/// A number as JSON text, and 1,024 times its value, which is a whole number of 128 bits for all that occur here.
+/// A number as JSON text, with 1,024 times its value, which for all numbers used here is an integer of 128 bits.
 private struct Spelled: Hashable {
   let text: String
   let scaled: Int128
@@ -16,7 +16,7 @@ private struct Spelled: Hashable {
 
   /// - Parameter double: a multiple of 2^-10.
   init(_ double: Double) {
-    // The shortest decimal that reads back as the same double.
+    // The description is the shortest decimal that reads back as the same double.
     text = "\(double)"
     scaled = Int128(double * 1024)
   }
@@ -25,7 +25,7 @@ private struct Spelled: Hashable {
 @Suite struct FilterNumberTests {
   private func filter(_ text: String) throws -> Filter { try Filter(JSONDocument(Array(text.utf8)).root) }
 
-  /// The places of the values that fulfil the condition `{"v": …}`.
+  /// The indices of the values that fulfil the condition on `v`.
   private func matches(_ condition: String, _ values: [String]) throws -> [Int] {
     var index = MetadataIndex()
     for (slot, value) in values.enumerated() { index.insert(slot: slot, metadata: Array(#"{"v":\#(value)}"#.utf8)) }
@@ -62,7 +62,7 @@ private struct Spelled: Hashable {
     #expect(try found(#"{"v":{"$gte":9007199254740993},"w":3}"#) == [3])
   }
 
-  /// Places in ascending order, with the places of equal values together.
+  /// Numbers in ascending order. Those with equal values are grouped.
   private static let order: [[String]] = [
     ["-1e300"], ["-9223372036854777856.0"],
     // Beyond 64 bits an integer is read as the nearest double, here -2^63.
@@ -70,7 +70,7 @@ private struct Spelled: Hashable {
     ["-9223372036854775807"], ["-9007199254740993"], ["-9007199254740992", "-9007199254740992.0"], ["-1.5"],
     ["-1", "-1.0"], ["-0.5"], ["0", "-0", "0.0", "-0.0", "0e5"], ["5e-324"], ["0.5"], ["1"], ["4503599627370495.5"],
     ["4503599627370496", "4503599627370496.0"], ["9007199254740991"],
-    // A literal with a fraction is the nearest double; of two that are equally near, the one with the even last bit.
+    // A literal with a fraction is read as the nearest double, and a tie as the double whose last bit is even.
     ["9007199254740992", "9007199254740992.0", "9007199254740992.5", "9007199254740993.0", "9.007199254740992e15"],
     ["9007199254740993"], ["9007199254740994", "9007199254740994.0"], ["9223372036854774784.0"],
     ["9223372036854775806"], ["9223372036854775807"], ["9223372036854775808", "9223372036854775808.0"],
@@ -94,7 +94,7 @@ private struct Spelled: Hashable {
     }
   }
 
-  /// Random integers and fractions near each other, in an index so large that its trees have branches.
+  /// Random integers and fractions with close values, in an index so large that its trees have inner nodes.
   @Test func randomNumbersAgreeWithWholeNumberArithmetic() throws {
     var random = Seeded(41)
     var values: [Spelled] = []
@@ -105,7 +105,7 @@ private struct Spelled: Hashable {
       for signed in [near, -near] {
         if let integer = Int64(exactly: signed) { values.append(Spelled(integer)) }
         if let natural = UInt64(exactly: signed) { values.append(Spelled(natural)) }
-        // Rounded to a double, and a little beside it.
+        // The integer rounded to a double, and a double near it.
         values.append(Spelled(Double(signed)))
         values.append(Spelled(Double(signed) + Double(Int.random(in: 0..<64, using: &random)) / 64))
       }
@@ -114,7 +114,7 @@ private struct Spelled: Hashable {
     for (slot, value) in values.enumerated() {
       index.insert(slot: slot, metadata: Array(#"{"v":\#(value.text)}"#.utf8))
     }
-    // Some go and come back: the tree joins and splits its nodes.
+    // Some values are removed and inserted again, so that the tree merges and splits nodes.
     for slot in stride(from: 0, to: values.count, by: 3) {
       index.remove(slot: slot, metadata: Array(#"{"v":\#(values[slot].text)}"#.utf8))
     }

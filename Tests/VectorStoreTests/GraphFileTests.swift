@@ -93,7 +93,7 @@ struct GraphFileTests {
     #expect(lines.has("is of an earlier version: building the graph anew"))
     try expectGood(store.collection("c"))
     store.close()
-    // It was replaced.
+    // The file was replaced by one of the current version.
     let later = Lines()
     try open(folder, later).close()
     #expect(later.has("read the graph of 600 points"))
@@ -126,7 +126,7 @@ struct GraphFileTests {
     _ = try collection.delete((300..<600).map { "p\($0)" })
     let exact = try search(collection, .exact)
     store.close()
-    // As a kill would have left it.
+    // The older file is put back, as a kill would have left it.
     try old.write(to: url)
     let lines = Lines()
     let again = try open(folder, lines)
@@ -146,7 +146,7 @@ struct GraphFileTests {
       if round < 30 {
         bytes = whole.prefix(round == 0 ? 0 : Int.random(in: 0..<whole.count, using: &random))
       } else {
-        // The header is where the most can go wrong.
+        // Every third flip is in the header, where most faults are possible.
         let offset = Int.random(in: 0..<(round % 3 == 0 ? 600 : whole.count), using: &random)
         bytes[offset] ^= 1 << UInt8(random.next() % 8)
       }

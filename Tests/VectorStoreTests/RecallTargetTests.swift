@@ -5,7 +5,7 @@ import Testing
 import VectorIndex
 import VectorStore
 
-/// The recall of searches that ask for none, with either implementation of the records.
+/// The recall target of searches that state none, with either implementation of the records.
 @Suite struct RecallTargetTests {
   @Test func itIsOneOfThese() {
     #expect([0.5, 0.97, 1].map { RecallTarget($0)?.value } == [0.5, 0.97, 1])
@@ -18,13 +18,13 @@ import VectorStore
     let (collection, created) = try store.create("c", dimension: 2, recallTarget: set(0.9))
     #expect(created && collection.snapshot.recallTarget == 0.9)
     #expect(try store.create("plain", dimension: 2).collection.snapshot.recallTarget == 0.97)
-    // Points can be stored in a collection with a setting.
+    // Points can be stored in a collection with its own target.
     #expect(try collection.upsert([Point(id: "a", vector: [1, 2])]) == 1)
     store.close()
     store = try place.open()
     #expect(try targets(store) == ["c": 0.9, "plain": 0.97])
     let before = try store.collection("c").snapshot
-    // Without a setting nothing changes; with one it changes at once.
+    // A call without a target changes nothing; a call with one changes it at once.
     #expect(try !store.create("c", dimension: 2).created)
     #expect(try targets(store) == ["c": 0.9, "plain": 0.97])
     let (again, isNew) = try store.create("c", dimension: 2, recallTarget: set(0.75))
@@ -36,7 +36,7 @@ import VectorStore
     store = try place.open()
     #expect(try targets(store) == ["c": 0.75, "plain": 1])
     #expect(try store.collection("c").snapshot.all.map(\.id) == ["a", "b"])
-    // Another dimension is a conflict, and the setting is not changed either.
+    // Another dimension is a conflict, and the target is not changed.
     #expect(throws: StoreError.self) { try store.create("c", dimension: 3, recallTarget: set(0.5)) }
     for _ in 0..<2 { #expect(try !store.create("c", dimension: 2, recallTarget: .reset).created) }
     #expect(try targets(store) == ["c": 0.97, "plain": 1])

@@ -7,7 +7,7 @@ import Testing
 import VectorIndex
 import VectorStore
 
-/// What holds for every implementation of the records, also after they were closed and opened again.
+/// Properties of every implementation of the records, also after they are closed and opened again.
 @Suite struct StoreTests {
   @Test(arguments: RecordsKind.allCases) func reopenedGivesTheSameAnswers(_ kind: RecordsKind) throws {
     let place = try RecordsPlace(kind)
@@ -42,7 +42,7 @@ import VectorStore
     let found = try collection.snapshot.nearest(to: queries, NeighborSearch(k: 7)).neighbors
     #expect(found.map { $0.map(\.id) } == before)
     #expect(found.map { $0.map(\.score) } == scores)
-    // Versions go on from the last one.
+    // Versions continue from the last one.
     #expect(try collection.upsert([random.point("new")]) == model.version + 1)
     store.close()
   }
@@ -95,7 +95,7 @@ import VectorStore
     store.holdingWrites {
       for number in 0..<9 {
         group.enter()
-        // The fifth is of another model than the fourth.
+        // The fifth batch was embedded by another model than the fourth.
         let model = number == 3 ? "m1" : number == 4 ? "m2" : nil
         collection.upsert([Point(id: "p\(number)", vector: [1, Float(number)])], model: model) { result in
           answers.withLock { $0[number] = result }
@@ -158,7 +158,7 @@ import VectorStore
   @Test(arguments: RecordsKind.allCases) func idsAreComparedByTheirBytes(_ kind: RecordsKind) throws {
     let store = try kind.store()
     let collection = try store.create("c", dimension: 1).collection
-    // These are canonically equivalent, but two different ids.
+    // The two forms are canonically equivalent, but they are different ids.
     let ids = ["\u{E9}", "e\u{301}"]
     #expect(try collection.upsert(ids.map { Point(id: $0, vector: [1]) }) == 1)
     #expect(collection.snapshot.count == 2)

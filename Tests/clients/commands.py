@@ -1,4 +1,4 @@
-"""The program's commands, run as a person would."""
+"""Runs the program's commands as a user would."""
 
 import subprocess
 

@@ -1,4 +1,4 @@
-"""One server for all tests that do not need one of their own."""
+"""The fixtures. One server is shared by all tests that do not need their own."""
 
 import zlib
 
@@ -14,7 +14,7 @@ def server():
 
 @pytest.fixture
 def alive(server):
-    """After the test the shared server still lives and still computes."""
+    """Checks after the test that the shared server is running and computes correctly."""
     yield
     assert server.process.poll() is None, server.errors()[-2000:]
     assert server.get("/livez").status_code == 200
@@ -23,7 +23,7 @@ def alive(server):
 
 @pytest.fixture
 def name(server, request):
-    """A collection name of this test's own, free before and after."""
+    """A collection name for this test alone; the collection is deleted before and after the test."""
     made = f"t.{zlib.crc32(request.node.name.encode()):08x}"
     server.delete(f"/collections/{made}")
     yield made

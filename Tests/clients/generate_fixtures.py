@@ -4,8 +4,8 @@
     python -m venv VENV && VENV/bin/pip install torch transformers tokenizers numpy
     VENV/bin/python Tests/clients/generate_fixtures.py models/all-MiniLM-L6-v2
 
-The vectors come from the original model run by PyTorch in float32, one text at a time; the losses from float64 and
-automatic differentiation's log-sum-exp. Only needed again when the cases change: the tests read the files.
+The vectors come from the original model, run by PyTorch in float32, one text at a time. The losses are computed in float64
+with PyTorch's log-sum-exp. Run this again only when the cases change: the tests read the files.
 """
 
 import base64
@@ -91,7 +91,7 @@ def embed_all(folder: Path) -> dict:
             if whole.special_tokens_mask[index]:
                 tokens.append([whole.ids[index], whole.tokens[index], True, None, None])
             else:
-                # The library counts characters; the answers of /tokenize count bytes.
+                # The library counts characters, whereas answers of /tokenize count bytes.
                 ends = [len(text[:place].encode()) for place in (start, stop)]
                 tokens.append([whole.ids[index], text[start:stop], False, *ends])
         tokenizer.enable_truncation(limit)
@@ -122,7 +122,7 @@ def base64_rows(rows: np.ndarray) -> str:
 
 
 def infonce(case: dict) -> tuple[float, list[float], int]:
-    """The loss in float64, its rows, and the number of candidates of a row."""
+    """Returns the loss in float64, the loss of each row, and the number of candidates of a row."""
 
     def rows(name):
         value = case.get(name)
@@ -148,7 +148,7 @@ def losses() -> dict:
     random = np.random.default_rng(20250101)
 
     def matrix(*shape) -> list:
-        # Values that f32 holds exactly, so that the rounding of the input is not part of the comparison.
+        # f32 holds these values exactly, so that the rounding of the input is not part of the comparison.
         return random.standard_normal(shape).astype("f4").astype("f8").tolist()
 
     near = matrix(5, 16)
@@ -198,7 +198,7 @@ def main() -> None:
     FIXTURES.mkdir(exist_ok=True)
     for name, content in (("embeddings", embed_all(folder)), ("losses", losses())):
         text = json.dumps(content, ensure_ascii=True, separators=(",", ":"))
-        # One case a line, so that a change of one case is a change of one line.
+        # One case per line, so that changing a case changes one line.
         text = text.replace('"cases":[{', '"cases":[\n{').replace('},{"text":', '},\n{"text":')
         text = text.replace('},{"name":', '},\n{"name":')
         (FIXTURES / f"{name}.json").write_text(text + "\n")

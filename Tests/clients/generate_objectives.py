@@ -4,7 +4,7 @@
     python -m venv VENV && VENV/bin/pip install torch
     VENV/bin/python Tests/clients/generate_objectives.py
 
-Only needed again when the cases change: the tests read the file.
+Run this again only when the cases change: the tests read the file.
 """
 
 import json
@@ -114,7 +114,7 @@ def main():
         if given["objective"] == "moco":
             case["in_batch_negatives"] = False
         default = 0.1 if given["objective"] == "sigmoid" else DEFAULTS["temperature"]
-        # τ as the service holds it, in f32.
+        # τ is rounded to f32, as the service holds it.
         tau = torch.tensor(torch.tensor(given.get("temperature", default)).item(), dtype=torch.float64, requires_grad=True)
         bias = torch.tensor(case["bias"], dtype=torch.float64, requires_grad=True)
         q, k, negatives, queue = tensors

@@ -1,4 +1,4 @@
-"""The golden answers of fixtures/, and the comparisons that the contract promises."""
+"""The golden answers of fixtures/, and comparisons within the tolerances that the interface promises."""
 
 import base64
 import json
@@ -16,7 +16,7 @@ LIMIT = EMBEDDINGS["max_seq_length"]
 
 
 def decode(text: str) -> np.ndarray:
-    """A base64 row of little-endian f32."""
+    """Decodes a base64 row of little-endian f32."""
     return np.frombuffer(base64.b64decode(text, validate=True), dtype="<f4")
 
 
@@ -25,7 +25,7 @@ BY_TEXT = {case["text"]: row for case, row in zip(CASES, VECTORS, strict=True)}
 
 
 def assert_vectors(found, expected) -> None:
-    """Cosine at least 0.99999 and no value off by more than 1e-4, row by row."""
+    """Each row must have a cosine of at least 0.99999 with the expected one, and no value may differ by more than 1e-4."""
     found = np.asarray(found, dtype="f8")
     expected = np.asarray(expected, dtype="f8")
     assert found.shape == expected.shape
@@ -39,7 +39,7 @@ def assert_vectors(found, expected) -> None:
 
 
 def assert_loss(found, expected, temperature: float) -> None:
-    """Within 1e-5 + 1e-6/τ of float64: relative above 1, absolute below."""
+    """Each value must be within 1e-5 + 1e-6/τ of float64, relative above 1 and absolute below."""
     found, expected = np.atleast_1d(np.asarray(found, "f8")), np.atleast_1d(np.asarray(expected, "f8"))
     assert found.shape == expected.shape
     assert np.isfinite(found).all()

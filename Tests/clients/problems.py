@@ -1,10 +1,10 @@
-"""What every failure of a native endpoint must look like (RFC 9457)."""
+"""Checks that the failure of a native endpoint is a problem document (RFC 9457)."""
 
 import requests
 
 
 def problem(response: requests.Response, status: int, param: str | None = None) -> dict:
-    """The problem document, after its checks. `param` may go deeper than asked for: points[1].vector for points[1]."""
+    """Returns the problem document after checking it. Its `param` may be more precise: points[1].vector for points[1]."""
     assert response.status_code == status, f"{response.status_code}: {response.text[:1000]}"
     assert response.headers["Content-Type"].split(";")[0].strip() == "application/problem+json"
     assert response.headers["X-Request-Id"]

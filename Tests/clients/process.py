@@ -1,4 +1,4 @@
-"""A running `nearfar serve`, started and stopped the way an operator would."""
+"""A running `nearfar serve`, started and stopped as an operator would do it."""
 
 import os
 import re
@@ -19,13 +19,13 @@ READY = re.compile(r"nearfar ready http://127\.0\.0\.1:(\d+)\s*")
 
 
 def clean_environment(extra: dict[str, str] | None = None) -> dict[str, str]:
-    """This process' environment without NEARFAR_… variables, so that a test sees only those it sets."""
+    """The environment of this process without NEARFAR_… variables, so that only those of a test have an effect."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("NEARFAR_")}
     return {**kept, **(extra or {})}
 
 
 class Server:
-    """The process, its address, and what it printed."""
+    """A server process, its address, and what it printed."""
 
     def __init__(self, *flags: str, environment: dict[str, str] | None = None, model: str | None = MODEL) -> None:
         command = [BINARY, "serve", *flags]
@@ -51,12 +51,12 @@ class Server:
         if port is None:
             code = self.process.wait()
             raise AssertionError(f"the server ended with {code} before it was ready: {self.errors()[-2000:]}")
-        # The pipe is drained: a server whose output is read by nobody must not stop when it is full.
+        # Somebody has to read the pipe, or the server would block once it is full.
         threading.Thread(target=self._drain, daemon=True).start()
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self.session = requests.Session()
-        # Neither a proxy nor a .netrc of the machine may stand between the test and the server.
+        # Proxy settings and a .netrc of the machine must not affect the requests.
         self.session.trust_env = False
 
     def _drain(self) -> None:
@@ -84,13 +84,13 @@ class Server:
         return self.request("DELETE", path, **options)
 
     def ask(self, path: str, body, status: int = 200):
-        """The parsed answer of a POST that must succeed."""
+        """Sends a POST that must succeed, and returns the parsed answer."""
         response = self.post(path, body)
         assert response.status_code == status, response.text[:2000]
         return response.json()
 
     def raw(self, request: bytes, until_closed: bool = False) -> bytes:
-        """Bytes as they are, on a connection of their own: what no client library would send."""
+        """Sends bytes on a connection of their own, for requests that no client library would send; returns the answer."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=30) as connection:
             connection.sendall(request)
             answer = b""
@@ -109,7 +109,7 @@ class Server:
         return self.process.wait(seconds)
 
     def stop(self) -> int:
-        """SIGTERM; the exit code. A server that does not end in time is killed and gives -9."""
+        """Sends SIGTERM and returns the exit code. A server that does not end in time is killed, and the code is -9."""
         self.session.close()
         if self.process.poll() is None:
             self.terminate()
@@ -124,12 +124,12 @@ class Server:
 
     def __exit__(self, kind, *rest) -> None:
         code = self.stop()
-        # Not when a test fails already: its own failure tells more.
+        # When the test has failed already, its failure must not be hidden by this one.
         assert kind is not None or code == 0, f"exit code {code}: {self.errors()[-2000:]}"
 
 
 def run_to_the_end(*arguments: str, environment: dict[str, str] | None = None) -> tuple[int, str]:
-    """The exit code and everything printed by a start that is expected to end by itself."""
+    """Runs a command that is expected to end by itself, and returns its exit code and everything it printed."""
     done = subprocess.run(
         [BINARY, *arguments],
         stdout=subprocess.PIPE,
@@ -142,7 +142,7 @@ def run_to_the_end(*arguments: str, environment: dict[str, str] | None = None) -
 
 
 def wait_until(condition, seconds: float = 10, pause: float = 0.01) -> bool:
-    """True as soon as the condition holds, False when it never did."""
+    """Waits until the condition holds and returns True, or False when it does not hold in time."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if condition():

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Runs the client tests against a built server: Tests/clients/run.sh NEARFAR [HTTP-ECHO] [pytest arguments]
-# Ends with a line "N passed, M failed". The Python packages go to .build/venv and are installed only when requirements.txt
+# The last line is "N passed, M failed". The Python packages are installed to .build/venv, and only when requirements.txt
 # has changed.
 set -eu
 
@@ -12,10 +12,10 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 root=$(CDPATH='' cd -- "$here/../.." && pwd)
 binary=$(CDPATH='' cd -- "$(dirname -- "$1")" && pwd)/$(basename -- "$1")
 shift
-# Every runner is given both programs; this one has no use for the second.
+# Every runner is given the paths of both programs, but this one does not need the second.
 case "${1:-}" in */http-echo) shift ;; esac
 if [ ! -x "$binary" ]; then
-  echo "$binary is not there: build it first (make build)" >&2
+  echo "$binary does not exist: build it first (make build)" >&2
   exit 2
 fi
 

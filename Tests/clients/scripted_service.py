@@ -1,4 +1,4 @@
-"""A service that answers `nearfar index` as a script says: for what a real one does only in bad moments."""
+"""A service that answers `nearfar index` as a script says, to test what a real one does only when something fails."""
 
 import json
 import threading
@@ -6,7 +6,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class ScriptedService:
-    """`script` has for each PUT of points what to do: a status, "drop" (no answer), or an (answer, fields) pair."""
+    """`script` has an entry for each PUT of points: a status, "drop" (no answer), or a pair of a status and header fields."""
 
     def __init__(self, script=(), version: int = 0) -> None:
         self.script = list(script)

@@ -1,4 +1,4 @@
-"""The safetensors format in a few lines of its own: the server is not tested with the library that it might share a fault with."""
+"""A small codec for safetensors. The tests use no library here, so that they cannot share a fault with one."""
 
 import json
 import struct

@@ -1,4 +1,4 @@
-"""Bad input: each the right status, a body that names the cause, and a server that is alive after it."""
+"""Each bad input is answered with the right status and a body that names the cause, and the server goes on."""
 
 import pytest
 from problems import problem
@@ -70,7 +70,7 @@ def test_a_duplicate_key_deep_inside_metadata(server):
 
 def test_nesting_up_to_the_limit(server):
     value = 1
-    # The body, points, the point and metadata are four levels of the 32.
+    # The body, `points`, the point and its metadata are four of the 32 levels.
     for _ in range(28):
         value = [value]
     body = {"points": [{"id": "deep", "text": "x", "metadata": {"a": value}}]}
@@ -197,5 +197,5 @@ def test_invalid_loss(server, change, param):
 
 
 def test_a_mixture_of_texts_and_vectors(server):
-    # The dimension of the texts is the model's, that of the keys is 2.
+    # The texts are embedded in the model's dimension, but the keys have dimension 2.
     problem(server.post("/loss", {**GOOD, "queries": ["a", "b", "c", "d"]}), 422)

@@ -51,7 +51,7 @@ def test_a_damaged_point_is_named(tmp_path):
 
 
 def check_within(folder: str, memory: int) -> tuple[int, list[str]]:
-    """The exit status and the lines of a check whose address space has `memory` bytes."""
+    """Runs a check in an address space of `memory` bytes; returns its exit status and the lines it printed."""
     run = subprocess.run(
         [BINARY, "check", "--data", folder],
         stdout=subprocess.PIPE,
@@ -69,7 +69,7 @@ def test_missing_memory_is_not_damage(tmp_path):
         server.put("/collections/wide", {"dim": 65536, "metric": "dot"})
         server.put("/collections/wide/points", {"points": [{"id": "a", "vector": [1.0] * 65536}]})
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    # Rows come in blocks of 1,024, which here are 256 MiB.
+    # Rows are stored in blocks of 1,024, which have 256 MiB here.
     code, lines = check_within(folder, 240 << 20)
     assert code == 3, lines
     assert (
@@ -91,7 +91,7 @@ def test_a_graph_that_cannot_be_mapped_is_not_damaged(tmp_path):
         server.put("/collections/c", {"dim": 8})
         server.put("/collections/c/points", {"points": points})
     (graph,) = tmp_path.glob("graph-*.safetensors")
-    # Without its end it would be whole; no process with a bounded address space can map it.
+    # The file is extended so far that a process with a limited address space cannot map it.
     os.truncate(graph, 1 << 40)
     code, lines = check_within(folder, 8 << 30)
     assert code == 0, lines

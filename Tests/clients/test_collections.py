@@ -19,7 +19,7 @@ def create(server, name, dim=3):
 
 
 def point_of(server, name, identity):
-    """The stored point without what it does not have."""
+    """The stored point, without the members that are null."""
     response = server.get(f"/collections/{name}/points/{identity}")
     assert response.status_code == 200, response.text
     return {key: value for key, value in response.json().items() if value is not None}
@@ -63,7 +63,7 @@ def test_a_recall_target_of_its_own(server, name):
     assert made.status_code == 201
     assert made.json()["recall_target"] == 0.9
     version = upsert(server, name, [{"id": "a", "vector": [1, 2, 3]}])["version"]
-    # It is a setting: what is not named stays, and null is the default.
+    # A target that is not given stays, and null resets it to the default.
     for given, expected in [({}, 0.9), ({"recall_target": 0.5}, 0.5), ({"recall_target": 1}, 1), ({}, 1)]:
         answer = server.put(path, {**shape, **given})
         assert (answer.status_code, answer.json()["recall_target"]) == (200, expected)
@@ -76,7 +76,7 @@ def test_a_recall_target_of_its_own(server, name):
         answer = server.put(path, {**shape, "recall_target": None})
         assert (answer.status_code, answer.json()["recall_target"]) == (200, 0.97)
     assert answer.json() == {**shape, "name": name, "count": 1, "recall_target": 0.97, "version": version, "model": None}
-    # A collection made anew has nothing of the one before.
+    # A new collection of the same name has nothing of the deleted one.
     assert server.put(path, {**shape, "recall_target": 0.7}).json()["recall_target"] == 0.7
     assert server.delete(path).status_code == 204
     assert create(server, name)["recall_target"] == 0.97
@@ -136,7 +136,7 @@ def test_an_upsert_replaces_the_whole_point(server, name):
 def test_any_id(server, name, identity):
     create(server, name)
     upsert(server, name, [{"id": identity, "vector": [1, 2, 3]}])
-    # Not through a client that tidies the path: it would resolve an id of dots.
+    # http.client is used because it does not normalise the path; other clients would resolve an id of dots.
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     connection.request("GET", f"/collections/{name}/points/" + quote(identity, safe="").replace(".", "%2E"))
     response = connection.getresponse()
@@ -150,7 +150,7 @@ def test_points_are_listed_in_the_order_of_ids(server, name):
     create(server, name)
     ids = ["b", "a", "Z", "10", "9", "ä", "🙂", "aa"]
     upsert(server, name, [{"id": identity, "vector": [1, 2, 3]} for identity in ids])
-    # By the bytes of UTF-8, which is also the order of the code points.
+    # The order is that of the UTF-8 bytes, which is also the order of the code points.
     order = sorted(ids)
     path = f"/collections/{name}/points"
     assert [point["id"] for point in server.get(path).json()["points"]] == order

@@ -1,4 +1,4 @@
-"""What the commands take: help, flags, environment variables and exit statuses agree with each other."""
+"""The commands' help, flags, environment variables and exit statuses agree with each other."""
 
 import re
 import subprocess
@@ -15,7 +15,7 @@ VARIABLE = re.compile(r"Variable: (\w+)\.")
 
 
 def helped(command: str) -> dict[str, tuple[str, str]]:
-    """The flags that help of a command shows: what stands for the value, and the meaning on one line."""
+    """The flags that the help of a command shows, each with the placeholder of its value and its meaning on one line."""
     text = run("help", command).stdout.decode()
     _, _, listed = text.partition("\nFlags:\n")
     entries = re.split(r"\n(?=  --)", "\n" + listed.rstrip("\n"))
@@ -31,13 +31,13 @@ FLAGS = {command: helped(command) for command in COMMANDS}
 
 
 def filled(command: str, flag: str, value: str) -> list[str]:
-    """A call that is right but for the flag: what is required has a value."""
+    """A call that is valid except for the given flag: all required flags have a value."""
     required = [name for name, (_, meaning) in FLAGS[command].items() if "Required." in meaning and name != flag]
     return [command, *(part for name in required for part in (name, "/no/such/place")), f"{flag}={value}"]
 
 
 def bad_values() -> list[tuple[str, str, str, str]]:
-    """Command, flag, a value just outside what help says, and the rule as help says it."""
+    """Lists (command, flag, a value just outside of what help allows, the rule in the words of help)."""
     found = []
     for command, flags in FLAGS.items():
         for flag, (value, meaning) in flags.items():
@@ -172,7 +172,7 @@ def test_the_variable_of_the_address(command):
 
 
 def test_bounds_themselves_are_taken():
-    """The largest values that help names start a service."""
+    """A service starts with the largest values that help allows."""
     flags = {flag: INTEGER.search(meaning) for flag, (_, meaning) in FLAGS["serve"].items() if flag.startswith("--max-")}
     assert all(flags.values())
     largest = [part for flag, bounds in flags.items() for part in (flag, bounds[2])]

@@ -1,4 +1,4 @@
-"""Many clients at once: every answer right, and no long batch in the way of short texts."""
+"""With many clients at once, every answer is right, and a long batch does not delay short texts."""
 
 import http.client
 import json
@@ -43,7 +43,7 @@ def test_mixed_requests_of_eight_clients(server):
                 if kind == 0:
                     texts = chance.choices(TEXTS, k=chance.randint(1, 6))
                     found = post(connection, "/embed", {"inputs": texts, "encoding_format": "base64"})
-                    # Byte for byte what the text gave in another batch, with nobody else there.
+                    # The bytes are those that the text gave in another batch, without other clients.
                     assert found == [rows[text] for text in texts]
                 elif kind == 1:
                     text = chance.choice(short)
@@ -64,7 +64,7 @@ def test_mixed_requests_of_eight_clients(server):
                     found = post(connection, "/neighbors", {"collection": name, "vectors": [query], "k": 1})
                     assert found["results"][0][0]["id"] == f"{angle:03d}"
                 done.append(kind)
-        except Exception as error:  # A thread's failure is the test's.
+        except Exception as error:  # The failure of a thread makes the test fail.
             failures.append(error)
         finally:
             connection.close()
@@ -99,7 +99,7 @@ def test_a_long_batch_does_not_hold_up_short_texts(server):
         server.ask("/embed", {"inputs": "a short text"})
         finished.append("short")
     thread.join(300)
-    # Order and not time: five short texts, one after another, all pass a batch that began before them.
+    # The order is checked instead of times: five short texts, one after another, overtake a batch that began before them.
     assert finished == ["short"] * 5 + ["long"]
 
 
@@ -115,7 +115,7 @@ def test_searches_see_whole_batches(server):
         while not stop.is_set():
             body = {"collection": name, "vectors": [[1, 0]], "k": 10, "include": ["metadata"]}
             found = post(connection, "/neighbors", body)["results"][0]
-            # All ten points belong to one writing: never a part of one and a part of another.
+            # All ten points must be of the same write, never some of one and some of another.
             if len(found) not in (0, 10) or len({item["metadata"]["round"] for item in found}) > 1:
                 wrong.append(found)
         connection.close()

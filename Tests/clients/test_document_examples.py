@@ -1,4 +1,4 @@
-"""The examples of openapi.yaml beside those of errors: requests succeed, and answers are what the service really sends."""
+"""The examples of openapi.yaml other than errors: requests succeed, and answers are what the service sends."""
 
 import json
 import re
@@ -15,12 +15,12 @@ POINTS = [
     {"id": "a", "vector": [0.1, 0.9], "metadata": {"lang": "en"}},
     {"id": "b", "vector": [0.7, 0.3]},
 ]
-# What differs from machine to machine and start to start; only its type is compared.
+# Members that differ between machines and between starts, of which only the type is compared.
 VARIES = {"created", "threads", "kernels", "onednn", "tokenization_workers", "collections"}
 
 
 def resolved(node):
-    """What a `$ref` stands for."""
+    """The node that a `$ref` refers to, or the node itself."""
     while "$ref" in node:
         found = DOCUMENT
         for part in node["$ref"].removeprefix("#/").split("/"):
@@ -30,7 +30,7 @@ def resolved(node):
 
 
 def examples(node):
-    """Name and value of each example of a media type, parameter or header."""
+    """Yields the name and the value of each example of a media type, parameter or header."""
     if "example" in node:
         yield "example", node["example"]
     for name, each in node.get("examples", {}).items():
@@ -52,7 +52,7 @@ def bodies():
 
 
 def answers():
-    """Examples that stand at an operation; test_examples.py has those of shared responses."""
+    """Yields the examples of answers in operations; test_examples.py covers those of shared responses."""
     for method, path, operation in operations():
         for status, response in operation["responses"].items():
             if "$ref" in response:
@@ -70,7 +70,7 @@ def service():
 
 @pytest.fixture
 def story(service):
-    """The state that the examples speak of: the collection `notes` with points a and b, and the queue `moments`."""
+    """Makes the state that the examples assume: the collection `notes` with the points a and b, and the queue `moments`."""
     for path in ["/collections/notes", "/queues/moments"]:
         service.delete(path)
     assert service.put("/collections/notes", {"dim": 2}).status_code == 201
@@ -80,7 +80,7 @@ def story(service):
 
 
 def address(path, body=None):
-    """The path with its parameters filled in as the examples have them."""
+    """The path with the parameters that the examples use."""
     texts = isinstance(body, dict) and any("text" in point for point in body.get("points", []))
     values = {"name": "moments" if path.startswith("/queues") else "default" if texts else "notes", "id": "a"}
     for parameter in DOCUMENT["paths"][path].get("parameters", []):
@@ -95,7 +95,7 @@ def send(service, method, path, body=None, headers=None):
 
 
 def matches(example, answer, key=None):
-    """Whether an answer is as the example has it. Lists of numbers may be cut short in the example."""
+    """Whether an answer is like the example, in which lists of numbers may be shortened."""
     if key in VARIES:
         return type(example) is type(answer)
     if isinstance(example, dict):
@@ -128,7 +128,7 @@ def test_a_request(story, method, path, media, value):
 @pytest.mark.parametrize(("method", "path", "status", "value"), answers())
 def test_an_answer(story, method, path, status, value):
     content = DOCUMENT["paths"][path][method].get("requestBody", {}).get("content", {})
-    # It answers the request example called `vectors` where there is one, else the first.
+    # The answer belongs to the request example called `vectors` where there is one, otherwise to the first.
     sent = dict(examples(content.get("application/json", {})))
     body = sent.get("vectors", next(iter(sent.values()), None))
     if status == 201:
@@ -169,7 +169,7 @@ def test_path_examples(story, path, name):
     assert story.get(address(path)).status_code == 200
 
 
-# Where these tests and test_examples.py look for examples; those of single error fields are within the examples of whole errors.
+# The places whose examples are tested here or in test_examples.py. Examples of error fields are part of the examples of errors.
 PLACES = [
     r"paths/[^ ]* (get|put|post|patch|delete) requestBody content application/json",
     r"paths/[^ ]* (get|put|post|patch|delete) responses \d+ content application/json",
@@ -188,7 +188,7 @@ def places(node, at=""):
         for index, each in enumerate(node):
             yield from places(each, f"{at} {index}")
     elif isinstance(node, dict):
-        # An example's own members are no places, nor are members that have such a name.
+        # Members of an example do not count, and neither do properties that are called `example`.
         if ("example" in node or "examples" in node) and not at.endswith(" properties"):
             yield at.strip()
         for key, value in node.items():
@@ -212,7 +212,7 @@ def test_503_is_stated_where_a_draining_service_answers_it():
         def ask(method, path):
             return requests.request(method, own.url + path, headers={"Content-Type": "application/json"}, timeout=30)
 
-        # The listener stays open as long as the body of this request is waited for.
+        # The listener stays open while the server waits for the body of this request.
         waiting.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode())
         assert waiting.recv(65_536) == b"HTTP/1.1 100 Continue\r\n\r\n"
         own.terminate()

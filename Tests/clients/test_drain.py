@@ -1,4 +1,4 @@
-"""SIGTERM: what is in flight is finished, what is new is turned away, exit code 0."""
+"""After SIGTERM, requests in flight are finished, new ones are refused, and the exit code is 0."""
 
 import http.client
 import json
@@ -57,7 +57,7 @@ def test_a_request_in_flight_is_finished():
     thread.start()
     time.sleep(0.3)
     server.terminate()
-    # The listener stays open, so that a balancer can see the 503.
+    # The listener stays open, so that a load balancer can see the 503.
     assert wait_until(lambda: ask("/readyz")[0] == 503, seconds=2)
     assert thread.is_alive(), "the batch is to last longer than this check"
     status, connection, retry, body = ask("/health")
@@ -67,7 +67,7 @@ def test_a_request_in_flight_is_finished():
     status, connection, _, _ = ask("/livez")
     assert (status, connection) == (200, "close")
     status, connection, retry, _ = ask("/embed", "POST", b'{"inputs": "too late"}')
-    # While something is in flight a late request may still be served; turned away, it is told when to come back.
+    # While another request is in flight, a late one may still be served. When it is refused, Retry-After says when to try again.
     assert connection == "close"
     assert status == 200 or (status == 503 and int(retry) >= 0)
     thread.join(120)
@@ -85,7 +85,7 @@ def test_an_incomplete_head_is_not_waited_for():
     start = time.monotonic()
     server.terminate()
     assert server.wait(20) == 0
-    # Before, the head's 10 s were waited for, and then for the client to read the 408.
+    # This is less than the head timeout of 10 s, so the server has not waited for the heads.
     assert time.monotonic() - start < 5
     for connection in connections:
         assert connection.recv(1) == b""

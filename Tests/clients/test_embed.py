@@ -31,7 +31,7 @@ def test_in_one_batch(server):
 @pytest.mark.parametrize("path", ["/embed", "/"])
 def test_a_row_has_the_same_bytes_in_any_batch(server, path):
     def rows(texts):
-        # The text of each row as it stood in the answer, so that bytes are compared and not numbers.
+        # The rows are compared as text, so that equal means the same bytes and not only the same numbers.
         return re.findall(r"\[[^\[\]]+\]", server.post(path, {"inputs": texts}).text)
 
     batch = rows(TEXTS)
@@ -86,7 +86,7 @@ def test_without_truncation_a_long_text_is_named(server):
 
 
 def test_without_truncation_the_longest_allowed_text_passes(server):
-    # 254 one-token words and the two special tokens.
+    # The text has 254 words of one token each, to which two special tokens are added.
     text = " ".join(["cat"] * (golden.LIMIT - 2))
     assert len(server.ask("/embed", {"inputs": text, "truncate": False})) == 1
     response = server.post("/embed", {"inputs": text + " cat", "truncate": False})
@@ -124,7 +124,7 @@ def ids_of(server, text, special=True):
 
 
 def test_token_ids_in_place_of_texts(server):
-    """As in text-embeddings-inference: one sequence or a list of them, taken as they are."""
+    """As in text-embeddings-inference, one sequence or a list of sequences is encoded unchanged."""
     one, two = ids_of(server, TEXTS[5]), ids_of(server, TEXTS[6])
     expected = server.ask("/embed", {"inputs": [TEXTS[5], TEXTS[6]]})
     assert server.ask("/embed", {"inputs": one}) == expected[:1]

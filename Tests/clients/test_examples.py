@@ -1,4 +1,4 @@
-"""The examples of errors in openapi.yaml are what the service answers, to the letter."""
+"""The service answers errors exactly as the examples in openapi.yaml show."""
 
 import contextlib
 import signal
@@ -72,11 +72,11 @@ def test_draining_is_the_example_of_503():
         with connect() as waiting, contextlib.ExitStack() as stack:
             probes = [stack.enter_context(connect()) for _ in range(40)]
             waiting.sendall(head.encode())
-            # The service has let the request in, and accepted the probes, which came before its head.
+            # The service has admitted this request, and accepted the probes' connections, which were opened before it.
             assert waiting.recv(65_536) == b"HTTP/1.1 100 Continue\r\n\r\n"
             assert own.get("/livez").status_code == 200
             own.process.send_signal(signal.SIGTERM)
-            # The request that has begun keeps the service there; the signal is heard within a pass of its loop.
+            # The open request keeps the service running. The signal takes effect within one pass of its event loop.
             for probe in probes:
                 probe.sendall(b"GET /readyz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
                 status, found = read(probe).split(b"\r\n\r\n", 1)
@@ -90,7 +90,7 @@ def test_draining_is_the_example_of_503():
 
 
 def test_every_example_is_produced():
-    """The full disk is produced where a commit can be made to fail: StoreAnswersTests has its text."""
+    """All but the full disk are produced here. StoreAnswersTests, which can make a commit fail, checks its text."""
     shown = {name for name, response in RESPONSES.items() for content in response["content"].values() if "example" in content}
     assert shown == {*PRODUCED, "Unavailable", "InsufficientStorage"}
     text = (ROOT / "Tests" / "ServiceTests" / "StoreAnswersTests.swift").read_text()

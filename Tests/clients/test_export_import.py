@@ -1,4 +1,4 @@
-"""Collections out of the service as safetensors, and back."""
+"""Collections are exported as safetensors and imported again."""
 
 import json
 import socket
@@ -72,7 +72,7 @@ def shard(tmp_path, number, count):
 
 
 def test_answers_of_one_version(server, name):
-    """What is written between two answers of an export is in none of them."""
+    """A write between two answers of an export is in neither of them."""
     fill(server, name)
     said, found, rows, url = server.get(f"/collections/{name}").json(), [], [], f"/collections/{name}/export?part=70"
     sizes = []
@@ -128,7 +128,7 @@ def test_several_files_by_the_command_line(server, name, tmp_path):
     assert np.array_equal(first[0]["vectors"], second[0]["vectors"])
     assert {**lists(first[1]), "collection": 0} == {**lists(second[1]), "collection": 0}
     server.delete(f"/collections/{copy}")
-    # One of them alone.
+    # A single file can be imported as well.
     only = run("import", "--input", shard(tmp_path, 2, 3), "--collection", copy, "--url", server.url)
     assert only.returncode == 0 and server.get(f"/collections/{copy}").json()["count"] == 120
     server.delete(f"/collections/{copy}")
@@ -171,7 +171,7 @@ def test_an_empty_collection(server, name):
 
 
 def test_an_export_is_one_version(server, name):
-    """What is written while the export is on its way is not in it."""
+    """A write during an export is not part of it."""
     assert server.put(f"/collections/{name}", {"dim": 1024, "metric": "dot"}).status_code == 201
     rows = RANDOM.standard_normal((8000, 1024)).astype("<f4")
     ids = [f"{number:05d}" for number in range(8000)]
@@ -221,7 +221,7 @@ def test_a_round_trip_by_the_command_line(server, name, tmp_path):
     query = {"vectors": [ROWS[5].tolist()], "k": 20, "exact": True}
     found = [server.ask("/neighbors", {"collection": which, **query})["results"] for which in (name, copy)]
     assert found[0] == found[1]
-    # Once more changes nothing, nor what has been set since.
+    # A second import changes nothing, not even the recall target that was set after the first.
     assert server.put(f"/collections/{copy}", {**shape, "recall_target": 0.95}).status_code == 200
     assert run("import", "--input", path, "--collection", copy, "--url", server.url).returncode == 0
     made = server.get(f"/collections/{copy}").json()
@@ -231,7 +231,7 @@ def test_a_round_trip_by_the_command_line(server, name, tmp_path):
 
 @pytest.mark.parametrize("kind", ["F32", "F16"])
 def test_a_tensor_alone(server, name, tmp_path, kind):
-    """What another index wrote from an array: rows are their own ids."""
+    """A file with nothing but one tensor, as written from an array: row numbers become ids."""
     array = ROWS.astype("<f2") if kind == "F16" else ROWS
     path = tmp_path / "rows.safetensors"
     path.write_bytes(pack({"vectors": array}))
@@ -258,7 +258,7 @@ def test_no_collection_is_made_for_rows_that_cannot_be_stored(server, name, tmp_
 
 
 def test_an_import_counts_what_is_stored(server, name, tmp_path):
-    """An id that comes again in a later request replaces."""
+    """An id that occurs again, also in a later request, replaces the earlier point."""
     path = tmp_path / "rows.safetensors"
     path.write_bytes(pack({"vectors": ROWS[:4]}, {"ids": json.dumps(["a", "b", "a", "c"])}))
     done = run("import", "--input", path, "--collection", name, "--batch", 2, "--url", server.url)

@@ -1,4 +1,4 @@
-"""Filters beside a plain reading of each point's metadata in Python."""
+"""Compares filters with a direct evaluation of each point's metadata in Python."""
 
 import numpy as np
 import pytest
@@ -183,7 +183,7 @@ def test_a_replaced_point_is_found_by_its_new_metadata(server, name):
     assert [item["id"] for item in server.ask("/neighbors", body)["results"][0]] == ["a"]
 
 
-# Doubles near 1.7e18 are 256 apart, those near 2^53 are 1 or 2 apart.
+# Neighbouring doubles near 1.7e18 differ by 256, and those near 2^53 by 1 or 2.
 NUMBERS = {
     "negative": -9007199254740993,
     "lowest": -(2**63),
@@ -215,7 +215,7 @@ def left(server, name):
 
 def test_returned_numbers_are_those_that_were_sent(server, numbers):
     returned = left(server, numbers)
-    # Python compares integers and floats exactly; a whole float may come back as an integer of the same value.
+    # Python compares integers and floats exactly. A float without a fraction may be returned as an integer of the same value.
     assert returned == NUMBERS
     assert all(type(returned[key]) is int for key, value in NUMBERS.items() if type(value) is int)
 

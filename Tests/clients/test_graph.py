@@ -1,4 +1,4 @@
-"""A collection that is large enough for a graph, beside an exact search in numpy."""
+"""Compares a collection that is large enough for a graph with an exact search in numpy."""
 
 import json
 
@@ -35,7 +35,7 @@ def search(server, **options):
 
 
 def best_of(places):
-    """The ten nearest of these rows for each query, in order."""
+    """The ten nearest of the given rows for each query, in order."""
     rows = ROWS[places].astype("f8")
     found = []
     for query in QUERIES.astype("f8"):
@@ -65,7 +65,7 @@ def test_the_graph(server, collection):
     answer = search(server, ef=200)
     assert answer["mode"] == "graph"
     assert recall(ids_of(answer), best_of(EVERY)) >= 0.95
-    # The scores of what was found are those of the exact search to the last bit.
+    # The scores are bitwise equal to those of the exact search.
     exact = {item["id"]: item["score"] for item in search(server, exact=True, k=100)["results"][0]}
     assert all(exact[item["id"]] == item["score"] for item in answer["results"][0])
 
@@ -117,7 +117,7 @@ def test_the_collections_own_target(server, collection, target):
         graph = server.get("/info").json()["graphs"][NAME]
         assert graph["recall_target"] == target and graph["expected_recall"] >= target
         assert (graph["mode"], graph.get("ef")) == (found["mode"], found.get("ef"))
-        # What a search asks for goes before.
+        # The target of a search takes precedence over the collection's.
         assert search(server, recall_target=1)["mode"] == "exact"
     finally:
         answer = server.put(f"/collections/{NAME}", {**shape, "recall_target": None})

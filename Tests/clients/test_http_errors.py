@@ -1,4 +1,4 @@
-"""Failures of HTTP itself: methods, paths, types, encodings, sizes, broken bytes, clients that go away."""
+"""Failures at the level of HTTP: methods, paths, types, encodings, sizes, malformed bytes, clients that disconnect."""
 
 import gzip
 import json
@@ -30,7 +30,7 @@ JSON = {"Content-Type": "application/json"}
     ],
 )
 def test_a_wrong_method_is_405_with_allow(server, path, allowed):
-    # A method that the path does not have; each path lacks one of these.
+    # Each path does not allow at least one of these methods.
     method = next(each for each in ("PATCH", "DELETE") if each not in allowed)
     response = server.request(method, path, data=b"")
     problem(response, 405)
@@ -63,7 +63,7 @@ def test_options_tells_the_methods(server, path, method):
 
 
 def test_options_of_the_whole_server(server):
-    """HAProxy's usual health check: `option httpchk OPTIONS *`."""
+    """HAProxy sends this health check with `option httpchk OPTIONS *`."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.sendall(b"OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         answer = b"".join(iter(lambda: connection.recv(4096), b"")).decode()
@@ -176,7 +176,7 @@ def test_an_input_that_is_too_long(server):
 
 
 def test_characters_are_counted_and_not_bytes(server):
-    # 3 MB of UTF-8, but a million characters.
+    # The text has 3 MB of UTF-8, but only a million characters.
     assert server.post("/embed", {"inputs": "日" * 1_000_000}).status_code == 200
 
 
@@ -192,7 +192,7 @@ def test_bytes_that_are_no_http(server, garbage):
 
 
 def test_a_client_that_speaks_tls(server):
-    # It would not understand an answer in plain text; that the server lives on is checked after the test.
+    # Such a client would not understand an answer in plain text. The fixture checks that the server is still running.
     server.raw(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", until_closed=True)
 
 

@@ -1,4 +1,4 @@
-"""huggingface_hub's InferenceClient, which posts to / whatever the task is."""
+"""huggingface_hub's InferenceClient, which sends a POST to / for every task."""
 
 import golden
 import numpy as np

@@ -1,4 +1,4 @@
-"""Idempotency-Key on writes of points: a repetition has the first answer and changes nothing."""
+"""With an Idempotency-Key, a repeated write of points gets the first answer and changes nothing."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""`nearfar index`: a file of JSON lines into a collection."""
+"""`nearfar index`, which stores a file of JSON lines in a collection."""
 
 import json
 import subprocess
@@ -62,7 +62,7 @@ def test_standard_input_without_a_last_line_end(server, name):
 
 @pytest.mark.parametrize("batch", [1, 2, 64])
 def test_an_id_that_comes_again_replaces(server, name, tmp_path, batch):
-    """Counts are of what is stored."""
+    """The printed count is the number of points that are stored."""
     path = write(tmp_path / "d", [{"id": "a", "body": "first"}, {"id": "b", "body": "a"}, {"id": "a", "body": "last"}])
     done = index(server.url, path, "--id-field", "id", "--batch", batch, collection=name)
     assert done.returncode == 0, done.stderr
@@ -88,7 +88,7 @@ def test_ids_differ_by_their_bytes(server, name, tmp_path):
         ({"id": "x", "body": ["a"]}, "line 1: the field 'body' is not a string"),
         ({"id": [], "body": "a"}, "line 1: the field 'id' is neither a string nor a whole number"),
         ("{", "line 1: not valid JSON"),
-        # A line that only the service can refuse.
+        # Only the service can refuse this line.
         ({"id": "x", "body": "a" * 1_000_001}, "line 1: the text has 1000001 characters; the service's limit is 1000000"),
     ],
     ids=["misspelt", "empty", "list", "id", "json", "long"],
@@ -103,7 +103,7 @@ def test_nothing_is_made_before_the_first_good_line(server, name, tmp_path, line
     assert skipped.returncode == 0
     assert "indexed 0 points in " in skipped.stderr.decode() and "; 1 line was skipped" in skipped.stderr.decode()
     assert server.get(f"/collections/{name}").status_code == 404
-    # A good line behind it.
+    # With a good line after the bad one, the collection is made.
     write(path, [line, {"id": "y", "body": "a"}])
     done = index(server.url, path, "--id-field", "id", "--skip-bad", collection=name)
     assert done.returncode == 0 and b"indexed 1 point in " in done.stderr, done.stderr
@@ -127,7 +127,7 @@ def test_an_input_without_lines_makes_nothing(server, name, tmp_path):
         ({"id": 1.5, "body": "a"}, "id"),
         ({"id": "", "body": "a"}, "id"),
         ({"id": "é" * 300, "body": "a"}, "id"),
-        # The service's own refusal is led back to its line.
+        # When the service refuses a point, the error names its line.
         ({"id": "x", "body": "a" * 1_000_001}, "limit"),
     ],
     ids=lambda value: str(value)[:30],

@@ -1,4 +1,4 @@
-"""/loss with infonce beside float64."""
+"""Compares /loss for infonce with float64."""
 
 import math
 
@@ -103,7 +103,7 @@ def test_texts(server, negatives):
     body = {"queries": QUERIES, "keys": KEYS, "negatives": negatives, "return": RETURN}
     answer = server.ask("/loss", body)
     expected = text_infonce(QUERIES, KEYS, negatives)
-    # The embeddings themselves may be off by 1e-4 a value; τ = 0.07 makes that 15 times as much in a logit.
+    # The embeddings may differ by 1e-4 per value, and dividing by τ = 0.07 makes that about 15 times as much in a logit.
     assert np.allclose(answer["per_row"], expected, rtol=2e-3, atol=2e-3)
     assert answer["dim"] == 384
     assert answer["rows"] == 2

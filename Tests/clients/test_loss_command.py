@@ -1,4 +1,4 @@
-"""`nearfar loss`: the batch in files, the answer of /loss without a service."""
+"""`nearfar loss`, which reads the batch from files and answers as /loss does, without a service."""
 
 import json
 import subprocess
@@ -74,7 +74,7 @@ def test_failures_name_their_cause(tmp_path):
     several.write_bytes(pack({"a": rows, "b": rows}))
     for arguments, status, cause in [
         ([], 2, "--queries"),
-        # What was called for cannot be: a wrong call, like an unknown flag.
+        # Flags that do not fit together are a wrong call, like an unknown flag.
         (queries, 2, "--keys: infonce needs it"),
         ([*queries, *keys, "--temperature", 0], 2, "--temperature: must be a positive number"),
         ([*queries, *keys, "--temperature", "warm"], 2, "--temperature must be a number, not 'warm'"),

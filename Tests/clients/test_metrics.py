@@ -1,4 +1,4 @@
-"""Neighbours under each metric beside an exact search in numpy."""
+"""Compares neighbours under each metric with an exact search in numpy."""
 
 import numpy as np
 import pytest

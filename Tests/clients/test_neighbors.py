@@ -1,4 +1,4 @@
-"""/neighbors beside an exact search in numpy."""
+"""Compares /neighbors with an exact search in numpy."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from problems import problem
 COUNT, DIM = 400, 24
 RANDOM = np.random.default_rng(11)
 ROWS = RANDOM.standard_normal((COUNT, DIM)).astype("f4")
-# Exact twins of earlier rows, and one that differs by its length alone: their scores tie.
+# Copies of earlier rows, and one that differs in its length only, so that scores tie.
 ROWS[200:210] = ROWS[100:110]
 ROWS[210] = ROWS[110] * 2
 IDS = [f"p{number:03d}" for number in RANDOM.permutation(COUNT)]
@@ -39,7 +39,7 @@ def collection(server):
 
 
 def assert_exact(results, scores, k, left_out=None):
-    """Right scores, best first, equal ones by id, and none better left out."""
+    """Checks that scores are right, best first, ties in the order of ids, and that no better point is missing."""
     assert len(results) == len(scores)
     for place, (found, row) in enumerate(zip(results, scores, strict=True)):
         by_id = {identity: score for identity, score in zip(IDS, row, strict=True)}
@@ -118,7 +118,7 @@ def test_include(server, collection):
     assert first(["metadata"])["metadata"] == {"row": 50}
     assert np.array_equal(np.array(first(["vector"])["vector"], "f4"), ROWS[50])
     assert "metadata" not in first(["vector"])
-    # A point without a text has none to include.
+    # A point without a text has no `text`, even when it is requested.
     assert first(["text", "metadata"]).get("text") is None
 
 
@@ -146,7 +146,7 @@ def test_equal_vectors_score_exactly_one(server, collection, exact):
         found = server.ask("/neighbors", {**body, "vectors": [ROWS[row].tolist()]})["results"][0]
         assert [item["id"] for item in found] == twins
         assert [item["score"] for item in found] == [1, 1]
-        # A stored point is left out of its own list; its twin is not.
+        # A stored point is not in its own list, but its copy is.
         found = server.ask("/neighbors", {**body, "ids": [IDS[row]]})["results"][0]
         assert [(item["id"], item["score"]) for item in found] == [(IDS[row + 100], 1)]
     everything = server.ask("/neighbors", {"collection": collection, "vectors": ROWS.tolist(), "k": 400, "exact": exact})

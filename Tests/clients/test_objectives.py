@@ -1,4 +1,4 @@
-"""Every objective with its gradients beside float64 automatic differentiation, over JSON and over safetensors."""
+"""Compares every objective and its gradients with automatic differentiation in float64, in JSON and in safetensors."""
 
 import json
 import math
@@ -23,7 +23,7 @@ def check(found, expected, temperature):
 
 @pytest.fixture
 def queue(server):
-    """Makes a filled queue and removes it again."""
+    """Makes queues that hold given rows, and deletes them after the test."""
     made = []
 
     def fill(rows):
@@ -54,7 +54,7 @@ def test_json(server, case, queue):
     assert set(answer["gradients"]) == set(case["gradients"])
     for name, expected in case["gradients"].items():
         check(answer["gradients"][name], expected, case["temperature"])
-    # The bytes do not depend on what else is asked for.
+    # The gradients have the same bytes whatever else is requested.
     plain = server.ask("/loss", {**inputs, **options_of(case, queue), "return": ["per_row", "gradients"]})
     assert plain["gradients"] == answer["gradients"]
 
@@ -214,6 +214,6 @@ def test_a_large_batch_with_gradients(server):
     top = logits.max(1)
     per_row = top + np.log(np.exp(logits - top[:, None]).sum(1)) - logits.diagonal()
     check(found["loss"], per_row.mean(), 0.1)
-    # A cosine does not change along its row.
+    # A cosine does not depend on the length of a row, so its gradient is orthogonal to the row.
     along = np.abs((found["gradients.queries"] * q).sum(1))
     assert along.max() <= 1e-6

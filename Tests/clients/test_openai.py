@@ -1,4 +1,4 @@
-"""Python's openai client against /v1."""
+"""The openai client for Python, using /v1."""
 
 import base64
 
@@ -16,7 +16,7 @@ def client(server):
 
 
 def test_strings_in_the_clients_default_format(client):
-    # The client asks for base64 by itself and decodes it.
+    # The client requests base64 by default, and decodes it.
     answer = client.embeddings.create(model="any-name", input=TEXTS)
     assert_vectors([item.embedding for item in answer.data], golden.VECTORS)
     assert [item.index for item in answer.data] == list(range(len(TEXTS)))
@@ -101,7 +101,7 @@ def test_invalid_requests_are_400_in_openais_shape(client, field, body):
     assert set(error) == {"message", "type", "param", "code"}
     assert error["type"] == "invalid_request_error"
     assert error["param"].startswith(field)
-    # The client prints the message and nothing else.
+    # The client shows only the message, which therefore must name the parameter.
     assert error["message"].startswith(f"Invalid '{error['param']}': ")
     assert error["param"] in str(caught.value)
 

@@ -45,7 +45,7 @@ def test_info(server):
 
 
 def test_info_has_the_fields_of_text_embeddings_inference(server):
-    """Clients of text-embeddings-inference read these before their first call."""
+    """Clients of text-embeddings-inference read these fields before their first call."""
     info = server.get("/info").json()
     expected = {
         "model_id": "all-MiniLM-L6-v2",
@@ -164,7 +164,7 @@ def routes():
 
 
 def alike(example, answer, place):
-    """The answer has what the example shows: the same members, and values of the same types."""
+    """Checks that the answer has the members of the example, with values of the same types."""
     if isinstance(example, dict):
         assert isinstance(answer, dict) and set(example) <= set(answer), f"{place}: {sorted(example)} and {answer}"
         for key in example:
@@ -204,7 +204,7 @@ def test_every_route_of_the_specification_answers(server, method, path, operatio
         if operation["operationId"] == "upsertPoints" and "text" in body["points"][0]:
             url = path.replace("{name}", "default")
         response = server.request(method, url, json=body)
-        # The examples are good requests: each must succeed, with a status and a type that the route states.
+        # The examples are valid requests: each must succeed with a status and a type that the route documents.
         assert 200 <= response.status_code < 300, f"{body}: {response.status_code} {response.text[:500]}"
         stated = operation["responses"][str(response.status_code)]
         if "content" in stated:
@@ -299,7 +299,7 @@ def test_a_chunked_body(server):
 
 def test_the_health_command(server):
     assert run_to_the_end("health", "--url", server.url)[0] == 0
-    # Port 9 (discard) of the loopback has no listener.
+    # Nothing listens on port 9 (discard) of the loopback interface.
     code, printed = run_to_the_end("health", "--url", "http://127.0.0.1:9")
     assert code != 0
     assert printed.strip()

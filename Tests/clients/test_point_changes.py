@@ -108,7 +108,7 @@ def test_merge_sets_members_and_removes_nulls(server, path):
         "metadata": {"lang": "de", "new": {"deep": [1, 9007199254740993]}},
     }
     assert server.get(f"{path}/d").json() == {"id": "d", "vector": [2, 1], "metadata": {"lang": "fr"}}
-    # The filters follow.
+    # Filters match the changed metadata.
     assert listed(server, path, filter={"lang": "fr"})[0] == ["d"]
     assert listed(server, path, filter={"year": 1999})[0] == []
     name = path.split("/")[2]

@@ -24,7 +24,7 @@ def moco(server, keys, queue="q", **more):
 
 
 def expected(keys, held):
-    """MoCo's loss of keys with themselves against the rows that are held."""
+    """MoCo's loss where the queries equal the keys, with the rows in the queue as negatives."""
     keys, held = np.array(keys), np.array(held).reshape(-1, 2)
     sums = np.exp(1.0) + np.exp(keys @ held.T).sum(1)
     return float(np.mean(np.log(sums) - 1))

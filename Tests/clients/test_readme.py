@@ -1,4 +1,4 @@
-"""README and docs/use-it-from.md: each example gives what is printed beside it, and the restore steps restore."""
+"""README and docs/use-it-from.md: each example prints what is shown with it, and the restore steps work."""
 
 import importlib.util
 import json
@@ -25,7 +25,7 @@ def curls(path):
 
 
 def close(found, printed):
-    """Equal but for the last digits, which differ from processor to processor."""
+    """Whether values are equal except for the last digits, which depend on the processor."""
     if isinstance(printed, dict):
         return found.keys() == printed.keys() and all(close(found[key], printed[key]) for key in printed)
     if isinstance(printed, list):
@@ -46,13 +46,13 @@ def test_every_curl_gives_its_printed_answer(path, least):
             assert close(json.loads(done.stdout), json.loads(printed)), f"{command}\n{done.stdout}"
 
 
-# Those of requirements.txt. The frameworks are large: their examples run where they are installed.
+# ALWAYS are packages of requirements.txt. The frameworks are large, so their examples run only where they are installed.
 ALWAYS = {"requests", "openai", "huggingface_hub"}
 FRAMEWORKS = {"langchain_openai", "llama_index", "haystack"}
 
 
 def python_examples():
-    """Each example by its page and module, frameworks that are not installed left out."""
+    """The examples by page and module, without those for frameworks that are not installed."""
     found = {}
     for path in (README, USE_IT_FROM):
         for block in blocks(path, "python"):
@@ -102,7 +102,7 @@ def test_a_backup_is_restored_by_the_steps_of_the_readme(tmp_path):
         do(backup)
         kept = server.get("/collections/default/points").json()
         answer = server.ask("/neighbors", {"inputs": "text 7", "k": 5})
-        # What is written later is not in the backup.
+        # This point is written after the backup, so that the restored folder must lack it.
         assert server.put("/collections/default/points", {"points": [{"id": "late", "text": "late"}]}).status_code == 200
     for line in restore:
         do(line)

@@ -1,4 +1,4 @@
-"""openapi.yaml holds the service to its word: requests made of it, and a client generated from it."""
+"""The service behaves as openapi.yaml states, tested with requests and with a client that are generated from it."""
 
 import importlib
 import os
@@ -15,13 +15,13 @@ SPECIFICATION = ROOT / "openapi.yaml"
 
 
 def run(*command, cwd):
-    # Neither needs anything from outside.
+    # The tools are found next to this Python.
     environment = {**os.environ, "PATH": f"{pathlib.Path(sys.executable).parent}:{os.environ['PATH']}"}
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_every_request_made_of_the_specification_is_answered_as_it_states():
-    """Valid and invalid requests to every operation: statuses, types, headers and bodies are those that are documented."""
+    """Valid and invalid requests to every operation get the statuses, types, headers and bodies that are documented."""
     with Server("--max-body-bytes", "4000000") as own, tempfile.TemporaryDirectory() as folder:
         own.put("/collections/notes", {"dim": 2})
         own.put("/queues/q", {"capacity": 8, "dim": 2})
@@ -37,7 +37,7 @@ def test_every_request_made_of_the_specification_is_answered_as_it_states():
             cwd=folder,
         )
         assert own.process.poll() is None, own.errors()[-2000:]
-    # Requests may be megabytes long: what was found stands at the start of each entry.
+    # Requests may be megabytes long, so only the start of each entry is shown, which states the finding.
     entries = [entry[:1000] for entry in found.stdout.split("\n____")[1:]]
     assert found.returncode == 0, "\n____".join(entries) + found.stdout[-2000:] + found.stderr[-2000:]
     assert "No issues found" in found.stdout, found.stdout[-2000:]
@@ -45,13 +45,13 @@ def test_every_request_made_of_the_specification_is_answered_as_it_states():
 
 @pytest.fixture(scope="module")
 def generated():
-    """A client as `openapi-python-client` makes it, imported."""
+    """Imports a client that `openapi-python-client` generates."""
     with tempfile.TemporaryDirectory() as folder:
         arguments = ["--path", str(SPECIFICATION), "--output-path", f"{folder}/made", "--meta", "none"]
         arguments += ["--config", str(HERE / "openapi-python-client.yaml")]
         made = run("openapi-python-client", "generate", *arguments, cwd=folder)
         assert made.returncode == 0, made.stdout + made.stderr
-        # The generator knows no safetensors and leaves those bodies out; there must be nothing else that it cannot read.
+        # The generator does not know safetensors and leaves such bodies out. It must have no other warnings.
         warnings = made.stdout.split("\nWARNING ")[1:]
         assert all("ontent type application/x-safetensors" in warning for warning in warnings), made.stdout
         sys.path.insert(0, folder)

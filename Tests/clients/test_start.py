@@ -1,4 +1,4 @@
-"""Flags, environment variables and how a start fails."""
+"""Flags and environment variables of `nearfar serve`, and how a start fails."""
 
 import pytest
 from problems import problem
@@ -36,7 +36,7 @@ from process import MODEL, Server, run_to_the_end
 def test_a_bad_value_stops_the_start(flag, value):
     flags = {"--port": "0", "--model": MODEL, flag: value}
     code, printed = run_to_the_end("serve", *(part for pair in flags.items() for part in pair))
-    # Only a start finds out about an address or a folder; any other bad value is a wrong call.
+    # A bad address or folder is found only by starting, which then fails (1). Any other bad value is a wrong call (2).
     assert code == (1 if flag in ("--host", "--model") else 2), printed
     assert flag in printed
     assert "nearfar ready" not in printed

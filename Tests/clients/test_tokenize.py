@@ -1,4 +1,4 @@
-"""/tokenize beside the original tokenizer: ids, texts and byte offsets."""
+"""Compares /tokenize with the original tokenizer: ids, texts and byte offsets."""
 
 import pytest
 from golden import CASES, TEXTS

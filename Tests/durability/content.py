@@ -1,4 +1,4 @@
-"""Compares what a server holds with what it must hold: every point, the version, and what searches find."""
+"""Compares the state of a server with the expected one: every point, the version, and the results of searches."""
 
 import heapq
 import math
@@ -10,14 +10,14 @@ from writers import DIM, PATH, Writer, apply, as_f32
 
 GRAPH_THRESHOLD = 10_000
 K = 10
-# Enough that a few unlucky queries do not decide the recall: one in ten finds 0.8 of its neighbours or less.
+# One query in ten finds 0.8 of its neighbours or less, so enough queries are needed for a stable recall.
 QUERIES = 50
 # The number of these queries that are compared with every point.
 BRUTE_FORCE = 6
 
 
 def stored(client: Client) -> tuple[dict[str, dict], dict]:
-    """Every point by id, and the collection's description."""
+    """Returns every point by id, and the collection's description."""
     points: dict[str, dict] = {}
     after = None
     while True:
@@ -25,7 +25,7 @@ def stored(client: Client) -> tuple[dict[str, dict], dict]:
         status, page = client.ask("GET", path)
         assert status == 200, page
         for point in page["points"]:
-            # The shortest decimal form of an f32 is not that of the same value as a double.
+            # JSON has the shortest decimal of the f32 value, which as a double is another number.
             point["vector"] = as_f32(point["vector"])
             points[point["id"]] = {key: value for key, value in point.items() if value is not None}
         after = page["next_after"]
@@ -39,8 +39,11 @@ def stored(client: Client) -> tuple[dict[str, dict], dict]:
 def state_problems(
     writers: list[Writer], before: int, points: dict[str, dict], version: int, floor: int | None = None
 ) -> list[str]:
-    """Whether `points` is what was stored at `version`. `before`: the version of the last look. `floor`: the lowest
-    version that may be found; None when everything that was answered must be there."""
+    """Describes how `points` differs from what was stored at `version`.
+
+    `before` is the version of the last check. `floor` is the lowest version that may be found; when it is None, everything
+    that was answered must be stored.
+    """
     problems = []
     answered = [number for writer in writers for number in writer.versions]
     if len(set(answered)) != len(answered):
@@ -69,15 +72,15 @@ def state_problems(
         strange = sorted(set(found) - set(expected))[:5]
         other = sorted(key for key in set(found) & set(expected) if found[key] != expected[key])[:5]
         problems.append(f"writer {writer.number}: lost {lost}, not known {strange}, different {other}")
-    # Every version since the last look was answered to some writer, except for batches whose answer never came.
+    # Every version since the last check was answered to some writer, except for batches whose answer never arrived.
     nobodys = version - before - sum(number <= version for number in answered)
     if not taken <= nobodys <= undecided:
-        problems.append(f"{nobodys} versions belong to nobody; {undecided} batches had no answer, {taken} are there")
+        problems.append(f"{nobodys} versions belong to no writer; {undecided} batches had no answer, {taken} of them are stored")
     return problems
 
 
 def search_problems(client: Client, points: dict[str, dict], seed: int) -> list[str]:
-    """Whether searches find what is stored and nothing else: exact searches all of it, graph searches nearly all."""
+    """Checks that searches find only what is stored: exact searches all of it, graph searches nearly all."""
     generator = random.Random(seed)
     queries = [as_f32([generator.uniform(-1, 1) for _ in range(DIM)]) for _ in range(QUERIES)]
     rows = [(point["vector"], length_of(point["vector"])) for point in points.values()]
@@ -113,7 +116,7 @@ def length_of(row: list[float]) -> float:
 
 
 def score_of(query: list[float], point: dict | None, length: float) -> float:
-    """The cosine; infinite for a point that is not stored."""
+    """The cosine of query and point, or infinity for a point that is not stored."""
     if point is None:
         return math.inf
     row = point["vector"]
@@ -123,7 +126,7 @@ def score_of(query: list[float], point: dict | None, length: float) -> float:
 def look(
     client: Client, writers: list[Writer], before: int, seed: int, floor: int | None = None
 ) -> tuple[list[str], int]:
-    """What is wrong with the store, and its version. The writers go on from what was found."""
+    """Returns what is wrong with the store, and its version. The writers continue from the state that was found."""
     points, described = stored(client)
     problems = [problem for writer in writers for problem in writer.problems]
     problems += state_problems(writers, before, points, described["version"], floor)

@@ -1,4 +1,4 @@
-"""kill -9 while four writers write to a collection that has a graph; between kill and start, `nearfar check`."""
+"""Kills the server with SIGKILL while four writers write to a collection with a graph, and runs `nearfar check` before each restart."""
 
 import random
 import time
@@ -9,7 +9,7 @@ from writers import DIM, GRAPH_POINTS, PATH, WRITERS, Writer, run
 
 
 def filled(binary: str, folder: str, seed: int) -> tuple[list[Writer], int]:
-    """A folder with a collection, its graph saved by a clean stop; its writers, and its version."""
+    """Makes a folder with a collection whose graph is saved by a clean stop; returns its writers and its version."""
     writers = [Writer(number, seed, GRAPH_POINTS) for number in range(WRITERS)]
     server = Server(binary, folder)
     client = server.client()
@@ -25,7 +25,7 @@ def filled(binary: str, folder: str, seed: int) -> tuple[list[Writer], int]:
 
 
 def write_and_kill(server: Server, writers: list[Writer], seconds: float, idle: float = 0) -> int:
-    """How many writes were answered."""
+    """Lets the writers run, kills the server, and returns how many writes were answered."""
     threads = run(server, writers)
     time.sleep(seconds)
     if idle > 0:
@@ -43,14 +43,14 @@ def write_and_kill(server: Server, writers: list[Writer], seconds: float, idle: 
 
 
 def check_problems(binary: str, folder: str) -> list[str]:
-    """A folder that a kill left behind is whole."""
+    """Checks that `nearfar check` calls the folder that a kill left behind sound."""
     code, lines, errors = check(binary, folder)
     sound = [line for line in lines if line.startswith("crash: ") and line.endswith(": sound")]
     return [] if code == 0 and sound else [f"nearfar check exits {code}: {lines} {errors[-500:]}"]
 
 
 def crash_rounds(binary: str, folder: str, rounds: int, seed: int):
-    """Yields a name and what is wrong, for each round."""
+    """Yields for each round its name and a list of what is wrong."""
     generator = random.Random(seed)
     writers, version = filled(binary, folder, seed)
     server = Server(binary, folder)

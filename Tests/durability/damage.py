@@ -12,7 +12,7 @@ FRAME_HEADER = 24
 
 @dataclass
 class Damage:
-    """`part`: graph, log, database, shared, mark or lock; `kind`: what was done to `path`."""
+    """`part` is graph, log, database, shared, mark or lock; `kind` says what was done to `path`."""
 
     part: str
     kind: str
@@ -23,7 +23,7 @@ class Damage:
         return f"{self.path.name} {self.kind}{self.detail}"
 
 
-# (part, kind, how often it is drawn)
+# (part, kind, weight when one is drawn)
 CHOICES = [
     ("graph", "cut", 2),
     ("graph", "flipped", 4),
@@ -49,7 +49,7 @@ CHOICES = [
 
 
 def frames(log: Path) -> tuple[int, list[int]]:
-    """Bytes of a frame, and where frames of the log's own generation that end a commit end."""
+    """Returns the bytes per frame, and the end of each frame that completes a commit of the log's current generation."""
     content = log.read_bytes()
     (page,) = struct.unpack(">I", content[8:12])
     size = FRAME_HEADER + page
@@ -83,7 +83,7 @@ def draw(generator: random.Random, folder: str) -> Damage:
         damage.detail = cut(path, LOG_HEADER + frame * generator.randrange((size - LOG_HEADER) // frame))
     elif kind == "cut at a commit":
         _, ends = frames(path)
-        # Often near the end, where the fewest commits are lost.
+        # The cut is often near the end, where only few commits are lost.
         damage.detail = cut(path, ends[-1 - min(int(generator.expovariate(0.3)), len(ends) - 1)])
     elif kind == "empty":
         damage.detail = cut(path, 0)
@@ -108,7 +108,7 @@ def cut(path: Path, length: int) -> str:
 
 
 def flip(path: Path, generator: random.Random) -> str:
-    """One to three bytes get other values; every third time among the first, where the most can go wrong."""
+    """Changes one to three bytes, in a third of the calls among the first 200, where most faults are possible."""
     content = bytearray(path.read_bytes())
     among = min(len(content), 200) if generator.random() < 1 / 3 else len(content)
     places = [generator.randrange(among) for _ in range(generator.randint(1, 3))]
@@ -119,7 +119,7 @@ def flip(path: Path, generator: random.Random) -> str:
 
 
 def flip_near_the_end(path: Path, generator: random.Random) -> str:
-    """One byte of the last commits; every other time in the header of a frame."""
+    """Changes one byte of the last commits, in half of the calls in the header of a frame."""
     content = bytearray(path.read_bytes())
     size, ends = frames(path)
     first = ends[-4] if len(ends) > 3 else LOG_HEADER

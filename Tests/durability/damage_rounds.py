@@ -1,4 +1,4 @@
-"""A folder is damaged, then served: exactly what was answered, or a refusal that names the file. Nothing else."""
+"""Damages a folder and starts the server: it must serve exactly what was answered, or refuse and name the file."""
 
 import hashlib
 import random
@@ -15,14 +15,14 @@ ROUNDS_PER_IMAGE = 8
 
 def fingerprint(folder: str) -> dict[str, str]:
     """A hash of every file that holds data."""
-    # Locks come and go, and an empty log is as good as none.
+    # Empty files, such as the lock or an empty log, hold no data, and SQLite rebuilds the log's index.
     paths = [path for path in Path(folder).iterdir() if path.stat().st_size > 0 and path.suffix != ".sqlite-shm"]
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
 
 
 def graph_problems(damage: Damage, lines: str) -> list[str]:
-    """A damaged graph costs a line in the log and nothing else."""
-    # A file that has too few of the points is not used, damaged or not.
+    """Checks that the server's log says what became of a damaged graph."""
+    # A file with too few of the points is not used, whether it is damaged or not.
     read = "read the graph of" in lines or "does not fit the records: building the graph anew" in lines
     named = f"{damage.path} is damaged" in lines and "building the graph anew" in lines
     expected = {"removed": "building the graph of" in lines, "partial": read and not damage.path.exists()}.get(
@@ -31,16 +31,16 @@ def graph_problems(damage: Damage, lines: str) -> list[str]:
 
 
 def lowest(damage: Damage, image: Image, answered: int) -> int | None:
-    """The lowest version that may be served; None for all that was answered."""
+    """The lowest version that may be served, or None when everything that was answered must be served."""
     if damage.part != "log" or image.floor is None:
         return None
-    # The end of a log may be lost: what was not marked yet cannot be told from what was never written. What is broken
-    # can only be the last transaction, with a batch of each writer at most.
+    # The end of a log may be lost, because commits that are not marked yet cannot be distinguished from ones that were never
+    # written. A flipped byte loses at most the last transaction, which has at most one batch of each writer.
     return max(image.floor, answered - WRITERS) if damage.kind.startswith("flipped") else image.floor
 
 
 def served_problems(binary: str, folder: str, image: Image, damage: Damage, seed: int) -> tuple[str, list[str]]:
-    """What became of a start on the damaged copy, and what is wrong with that."""
+    """Starts the server on a damaged copy; returns what it did, and a list of what is wrong with that."""
     writers = image.copy_to(folder)
     again = draw(random.Random(seed), folder)
     assert str(again) == str(damage)
@@ -48,11 +48,11 @@ def served_problems(binary: str, folder: str, image: Image, damage: Damage, seed
     try:
         server = Server(binary, folder)
     except StartFailed as failure:
-        problems = [] if failure.code == 1 and folder in failure.text else [f"refused otherwise: {failure}"]
+        problems = [] if failure.code == 1 and folder in failure.text else [f"refused without the folder's name or the status 1: {failure}"]
         if fingerprint(folder) != before:
             problems.append("a refusal changed the files")
         if damage.part in ("graph", "shared", "mark", "lock"):
-            problems.append(f"refused for what is no loss: {failure}")
+            problems.append(f"refused although no data is lost: {failure}")
         return "refused: " + failure.text.strip().splitlines()[-1].replace(folder, "DATA"), problems
     try:
         client = server.client()
@@ -70,7 +70,7 @@ def served_problems(binary: str, folder: str, image: Image, damage: Damage, seed
 
 
 def damage_rounds(binary: str, top: str, rounds: int, seed: int):
-    """Yields a name and what is wrong, for each round."""
+    """Yields for each round its name and a list of what is wrong."""
     source = images(binary, top, seed)
     image = None
     for number in range(rounds):
@@ -85,7 +85,7 @@ def damage_rounds(binary: str, top: str, rounds: int, seed: int):
         problems = ["nearfar check changed the files"] if fingerprint(folder) != before else []
         what, found = served_problems(binary, folder, image, damage, own)
         problems += found
-        # The check says what the start will say.
+        # The result of `nearfar check` must agree with that of the start.
         refuses = what.startswith("refused") or "graph anew" in what
         if code != int(refuses) or (refuses and folder not in errors + "".join(lines)):
             problems.append(f"nearfar check exits {code}: {lines} {errors[-500:]}")

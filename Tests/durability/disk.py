@@ -1,4 +1,4 @@
-"""A disk that is full, a folder that cannot be written."""
+"""Tests with a full disk and with a folder that cannot be written."""
 
 import os
 import random
@@ -9,9 +9,9 @@ from content import stored
 from server import Server, StartFailed
 from writers import DIM, PATH, vector
 
-# The most bytes that a file may have.
+# The largest size of a file, in bytes.
 LIMIT = 4 << 20
-# A block of 1,024 rows with this many values is larger.
+# The dimension of a collection whose blocks of 1,024 rows are larger than LIMIT.
 WIDE = 2048
 
 
@@ -29,7 +29,7 @@ def lift(server: Server) -> None:
 
 
 def full_disk(binary: str, folder: str, low_memory: bool = False) -> list[str]:
-    """The file-size limit stands for the disk: beyond it a write fails, and the limit can be lifted from outside."""
+    """Simulates a full disk by a limit on the file size, beyond which writes fail, and lifts the limit later."""
     problems = []
     server = Server(binary, folder, prepare=limited, low_memory=low_memory)
     client = server.client()
@@ -73,7 +73,7 @@ def full_disk(binary: str, folder: str, low_memory: bool = False) -> list[str]:
 
 
 def no_room_for_rows(binary: str, folder: str) -> list[str]:
-    """With --low-memory, rows are in a file of their own, in which room is made before anything is stored."""
+    """With --low-memory, rows are in a separate file, in which space is allocated before anything is stored."""
     problems = []
     server = Server(binary, folder, prepare=limited, low_memory=True)
     client = server.client()
@@ -113,20 +113,20 @@ def no_room_for_rows(binary: str, folder: str) -> list[str]:
 
 
 def read_only(binary: str, folder: str) -> list[str]:
-    """A folder that cannot be written is served all the same. Under root, which may write anything, as another user."""
+    """Checks that a folder that cannot be written is served. As root could write it, root runs the server as another user."""
     problems = []
     os.mkdir(folder)
     server = Server(binary, folder)
     server.client().ask("PUT", PATH, {"dim": DIM, "metric": "cosine", "recall_target": 0.9})
     put(server.client(), [{"id": "kept", "vector": [2.0] * DIM}])
-    # The rights are taken away from a running server: what it has open stays open, and reads go on.
+    # The permissions are removed while the server runs. Its open files stay open, and reads still work.
     os.chmod(folder, 0o555)
     client = server.client()
     status, answer = put(client, [{"id": "a", "vector": [1.0] * DIM}])
     if status not in (200, 503, 507):
         problems.append(f"a write answers {status}: {answer}")
     if client.ask("GET", PATH)[0] != 200:
-        problems.append("reads do not go on")
+        problems.append("reads do not work any more")
     server.stop()
     before = {name: os.stat(os.path.join(folder, name)).st_mtime_ns for name in os.listdir(folder)}
     try:

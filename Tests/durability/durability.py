@@ -1,4 +1,4 @@
-"""kill -9 while four writers write, damaged files, a full disk, a read-only folder, a copy while it is written.
+"""Tests durability: SIGKILL while four writers write, damaged files, a full disk, a read-only folder, a backup under writes.
 
 usage: durability.py NEARFAR [--rounds N] [--damage-rounds N] [--seed N]"""
 
@@ -26,14 +26,14 @@ class Count:
         print(f"{'ok' if not problems else 'FAILED'}: {name}" + "".join(f"\n  {text}" for text in problems), flush=True)
 
     def run(self, name: str, test) -> None:
-        """`test` gives what is wrong."""
+        """Runs `test`, which returns a list of what is wrong."""
         try:
             self.add(name, test())
         except Exception as error:
             self.add(name, [f"{type(error).__name__}: {error}"])
 
     def run_rounds(self, name: str, rounds) -> None:
-        """`rounds` yields a name and what is wrong, over and over."""
+        """Runs the generator `rounds`, which yields for each round its name and a list of what is wrong."""
         try:
             for each, problems in rounds:
                 self.add(each, problems)

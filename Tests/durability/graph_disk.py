@@ -1,4 +1,4 @@
-"""A graph that cannot be saved: the service goes on, the file is as it was, the log says so, and a start is right."""
+"""When a graph cannot be saved, the service continues, the log says so, the old file is unchanged, and the next start works."""
 
 import os
 import resource
@@ -14,12 +14,12 @@ NO_LIMIT = (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
 
 
 def limit(server: Server, size: int) -> None:
-    """From now on no file may grow beyond `size`: the disk is full for a graph, and not for a small write."""
+    """Limits the size of files from now on, as if the disk had room for a small write but not for a graph."""
     resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
 
 
 def written(server: Server, writers: list[Writer], batches: int) -> list[str]:
-    """Writes go on."""
+    """Checks that writes still succeed."""
     client = server.client()
     every = [writer for writer in writers for _ in range(batches)]
     problems = [f"a write fails: {writer.problems}" for writer in every if not writer.write(client)]
@@ -28,14 +28,14 @@ def written(server: Server, writers: list[Writer], batches: int) -> list[str]:
 
 
 def said(server: Server, folder: str, seconds: float = 10) -> list[str]:
-    """Whether the log names the file, once all of it is read."""
+    """Checks that the server's log names the file, after waiting until all of the log is read."""
     server.reader.join(seconds if server.process.poll() is not None else 0)
     text = "".join(server.lines)
     return [] if f"{folder}/{GRAPH} cannot be written" in text else [f"the log does not name the graph: {text[-500:]}"]
 
 
 def restarted(binary: str, folder: str, writers: list[Writer], version: int, line: str) -> tuple[list[str], int]:
-    """Whether the next start has everything, and how it came by its graph."""
+    """Checks that the next start has all points, and that its log says how it got its graph (`line`)."""
     server = Server(binary, folder)
     problems, version = look(server.client(), writers, version, version)
     if not any(line in text for text in server.lines):
@@ -51,7 +51,7 @@ def graph_on_a_full_disk(binary: str, folder: str) -> list[str]:
     writers, version = filled(binary, folder, 5)
     graph = Path(folder) / GRAPH
     size = graph.stat().st_size
-    # At the start, where there was none.
+    # The graph cannot be saved at the start, where there is no earlier one.
     graph.unlink()
     server = Server(binary, folder, prepare=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, NO_LIMIT[1])))
     problems = said(server, folder) + written(server, writers, 3)
@@ -60,7 +60,7 @@ def graph_on_a_full_disk(binary: str, folder: str) -> list[str]:
     server.kill()
     found, version = restarted(binary, folder, writers, version, "building the graph of")
     problems += found
-    # At the end, where there is an older one.
+    # The graph cannot be saved at the end, where there is an older one.
     whole = graph.read_bytes()
     server = Server(binary, folder)
     problems += written(server, writers, 20)
@@ -77,7 +77,7 @@ def graph_on_a_full_disk(binary: str, folder: str) -> list[str]:
 
 
 def graph_in_a_read_only_folder(binary: str, folder: str) -> list[str]:
-    """Under root, which may write anything, as another user."""
+    """As root could write the folder, root runs the server as another user."""
     writers, version = filled(binary, folder, 6)
     graph = Path(folder) / GRAPH
     whole = graph.read_bytes()

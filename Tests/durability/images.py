@@ -1,4 +1,4 @@
-"""Folders as a kill left them, with what was answered until then."""
+"""Images: data folders as a kill left them, with what was answered until then."""
 
 import copy
 import random
@@ -11,7 +11,7 @@ from crash import filled, write_and_kill
 from server import Server
 from writers import Writer
 
-# What was answered longer ago than this is marked as flushed: a second, and what a busy machine adds to it.
+# Commits are marked as flushed within a second of their answer; this allows for a busy machine.
 MARK_SECONDS = 2.5
 
 
@@ -19,21 +19,21 @@ MARK_SECONDS = 2.5
 class Image:
     folder: str
     writers: list[Writer]
-    # The version of the last look.
+    # The version of the last check.
     before: int
-    # The lowest version that may be found where the log lost its end; None: all that was answered.
+    # The lowest version that may be found when the end of the log is lost, or None when everything that was answered must be.
     floor: int | None
     name: str
 
     def copy_to(self, folder: str) -> list[Writer]:
-        """Makes a copy of the folder; its writers."""
+        """Copies the folder, and returns a copy of its writers."""
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(self.folder, folder)
         return copy.deepcopy(self.writers)
 
 
 def images(binary: str, top: str, seed: int):
-    """Yields one image after the other. Every other one was killed some time after its last write."""
+    """Yields images endlessly. In every second one, the kill came some time after the last write."""
     generator = random.Random(seed)
     live = f"{top}/live"
     writers, before = filled(binary, live, seed)
@@ -55,7 +55,7 @@ def images(binary: str, top: str, seed: int):
         problems, before = look(client, writers, before, seed)
         client.close()
         assert not problems, problems
-        # A clean stop saves the graph; without one the next image has an older graph.
+        # A clean stop saves the graph. After a kill, the next image has an older graph.
         if generator.random() < 0.5:
             server.stop()
         else:

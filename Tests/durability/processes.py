@@ -1,4 +1,4 @@
-"""Two processes on one folder; a copy that is taken while it is written."""
+"""Tests with two processes on one folder, and with a backup that is taken while writers write."""
 
 import os
 import subprocess
@@ -26,7 +26,7 @@ def second_process(binary: str, folder: str) -> list[str]:
 
 
 def backup(binary: str, folder: str, copy: str) -> list[str]:
-    """Taken while writers write; the copy is one moment, and no writer notices."""
+    """Checks that a backup under writes contains the state of a single moment and does not disturb the writers."""
     problems = []
     server = Server(binary, folder)
     server.client().ask("PUT", PATH, {"dim": DIM, "metric": "cosine"})

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Kills a writing server at random moments, damages what is left, and looks at it: Tests/durability/run.sh NEARFAR [HTTP-ECHO] [flags]
-# Ends with a line "N passed, M failed". Flags: --rounds N (12), --damage-rounds N (24), --seed N.
+# Kills a server at random moments while it writes, damages its files, and checks what is stored:
+#   Tests/durability/run.sh NEARFAR [HTTP-ECHO] [flags]
+# The last line is "N passed, M failed". Flags: --rounds N (12), --damage-rounds N (24), --seed N.
 set -eu
 
 if [ "$#" -lt 1 ]; then
@@ -10,6 +11,6 @@ fi
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 binary=$1
 shift
-# Every runner is given both programs; this one has no use for the second.
+# Every runner is given the paths of both programs, but this one does not need the second.
 case "${1:-}" in */http-echo) shift ;; esac
 exec python3 "$here/durability.py" "$binary" "$@"

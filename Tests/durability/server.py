@@ -1,4 +1,4 @@
-"""A `nearfar serve` that a test starts and kills, and requests to it, with nothing but the standard library."""
+"""Starts and kills `nearfar serve` and sends requests to it, using only the standard library."""
 
 import http.client
 import json
@@ -14,7 +14,7 @@ START_SECONDS = 120
 
 
 class StartFailed(Exception):
-    """The server ended before it was ready; the text is what it said."""
+    """The server ended before it was ready. `text` is what it printed."""
 
     def __init__(self, code: int, text: str) -> None:
         super().__init__(f"exit {code}: {text}")
@@ -23,26 +23,26 @@ class StartFailed(Exception):
 
 
 def environment() -> dict[str, str]:
-    """This process' environment without NEARFAR_… variables."""
+    """The environment of this process without NEARFAR_… variables."""
     return {name: value for name, value in os.environ.items() if not name.startswith("NEARFAR_")}
 
 
 def check(binary: str, data: str) -> tuple[int, list[str], str]:
-    """`nearfar check`: its exit code, its lines, and what it said on standard error."""
+    """Runs `nearfar check`; returns its exit code, the lines of its output, and its standard error."""
     command = [binary, "check", "--data", data]
     done = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=START_SECONDS)
     return done.returncode, done.stdout.splitlines(), done.stderr
 
 
 class Client:
-    """One connection, made anew when it breaks."""
+    """A client with one connection, which is opened again after it broke."""
 
     def __init__(self, port: int) -> None:
         self.port = port
         self.connection: http.client.HTTPConnection | None = None
 
     def ask(self, method: str, path: str, body=None) -> tuple[int, dict]:
-        """The status and the parsed answer; OSError or HTTPException when there is none."""
+        """Returns the status and the parsed answer. Raises OSError or HTTPException when there is no answer."""
         if self.connection is None:
             self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:
@@ -67,7 +67,7 @@ class Server:
     ) -> None:
         command = [binary, "serve", "--port", "0", "--data", data, "--model", MODEL, "--threads", "2"]
         command += ["--low-memory"] if low_memory else []
-        # restore_signals would undo what `prepare` says about SIGXFSZ.
+        # restore_signals is off because it would reset SIGXFSZ, which `prepare` may have set to be ignored.
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(),
             preexec_fn=prepare, restore_signals=False, user=user,
@@ -97,7 +97,7 @@ class Server:
         self.process.wait()
 
     def stop(self) -> int:
-        """SIGTERM; the exit code."""
+        """Sends SIGTERM and returns the exit code."""
         self.process.send_signal(signal.SIGTERM)
         try:
             return self.process.wait(60)

@@ -1,6 +1,7 @@
-"""Writers that remember what they were told, and what may be there after a crash.
+"""Writers that record what was answered, and so know what may be stored after a crash.
 
-Each writer has ids of its own, so that its own order is the order of their changes."""
+Each writer changes only its own ids, so that the order of its batches is the order of all changes to them.
+"""
 
 import http.client
 import random
@@ -13,7 +14,7 @@ from server import Client, Server
 DIM = 8
 PATH = "/collections/crash"
 WRITERS = 4
-# Points of each writer, so that all together keep the collection above the threshold of a graph.
+# The number of points per writer, chosen so that the collection stays above the threshold for a graph.
 GRAPH_POINTS = 3200
 
 
@@ -22,12 +23,12 @@ def as_f32(values: list[float]) -> list[float]:
 
 
 def vector(generator: random.Random) -> list[float]:
-    """Values that f32 holds exactly."""
+    """A random vector whose values f32 holds exactly."""
     return as_f32([generator.uniform(-1, 1) for _ in range(DIM)])
 
 
 def apply(points: dict[str, dict], batch: dict) -> dict[str, dict]:
-    """Changes `points` as a batch does."""
+    """Applies a batch to `points`, and returns them."""
     for point in batch.get("upsert", []):
         points[point["id"]] = point
     for identity in batch.get("delete", []):
@@ -36,8 +37,11 @@ def apply(points: dict[str, dict], batch: dict) -> dict[str, dict]:
 
 
 class Writer:
-    """`known`: what is stored, by id, as far as answers say. `open`: the one batch whose answer never came. `start` and
-    `log`: what was known at the last look, and the batches that were answered since, with their versions and times."""
+    """A client that writes random batches.
+
+    known: the points that are stored according to the answers, by id. open: the batch whose answer is still missing.
+    start: the points at the last check. log: the batches answered since then, with their versions and times.
+    """
 
     def __init__(self, number: int, seed: int, points: int = 0) -> None:
         self.number = number
@@ -66,12 +70,12 @@ class Writer:
 
     def next_batch(self) -> dict:
         generator = self.generator
-        # Large ones among many small: the graph's file becomes old while it is needed.
+        # Some batches are large, so that the saved graph becomes outdated.
         count = generator.randint(100, 300) if generator.random() < 0.02 else generator.randint(1, 6)
-        # The first ids change all the time, the others now and then.
+        # The first 200 ids change often, the others less often.
         among = self.ids if generator.random() < 0.5 or count > 6 else self.ids[:200]
         ids = generator.sample(among, min(count, len(among)))
-        # Few enough that a collection with a graph keeps it.
+        # Few enough deletions are made that a collection with a graph keeps it.
         if generator.random() < (0.3 if len(self.ids) == 200 else 0.15):
             return {"delete": ids}
         return {"upsert": [self.point(identity) for identity in ids]}
@@ -82,7 +86,7 @@ class Writer:
             self.write(client, {"upsert": [self.point(identity) for identity in self.ids[first : first + 1000]]})
 
     def write(self, client: Client, batch: dict | None = None) -> bool:
-        """One batch; False when the server is gone."""
+        """Writes one batch; returns False when the server is gone or refuses it."""
         batch = batch or self.next_batch()
         self.open = batch
         try:
@@ -98,7 +102,7 @@ class Writer:
             return False
         before = len(self.known)
         apply(self.known, batch)
-        # A deletion that removes nothing has no version of its own.
+        # A deletion that removes nothing does not make a new version.
         if "upsert" in batch or answer["deleted"] > 0:
             self.log.append((answer["version"], batch, time.monotonic()))
         if "delete" in batch and answer["deleted"] != before - len(self.known):
@@ -106,7 +110,7 @@ class Writer:
         return True
 
     def settle(self, found: dict[str, dict]) -> None:
-        """Goes on from what was found, which is right."""
+        """Continues from the points that were found, after they were checked."""
         self.known = dict(found)
         self.start = dict(found)
         self.log = []
@@ -115,7 +119,7 @@ class Writer:
 
 
 def run(server: Server, writers: list[Writer]) -> list[threading.Thread]:
-    """Starts every writer on a thread that ends with the server."""
+    """Starts each writer on a thread, which ends when the server does."""
 
     def loop(writer: Writer) -> None:
         client = server.client()

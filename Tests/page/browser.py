@@ -1,4 +1,4 @@
-"""A headless Chromium that shows the page, and what a test wants to know of it."""
+"""A headless Chromium that shows the playground, with the actions and queries that the tests need."""
 
 import os
 import shutil
@@ -59,18 +59,18 @@ class Page:
         return self.run("return document.getElementById(arguments[0]).textContent", name)
 
     def value(self, name: str) -> float:
-        """The number in an element, in full."""
+        """The number in an element, with all its digits."""
         return float(self.run("return document.getElementById(arguments[0]).querySelector('data').value", name))
 
     def settle(self) -> None:
-        """Until the service has spoken: its loss, or a refusal."""
+        """Waits until the page shows the service's answer: its loss, or a refusal."""
         shown = "return document.getElementById('score-status').textContent"
         assert wait_until(lambda: self.run(shown) not in ("Scoring …", "Loading …")), self.run(shown)
         rested = "return document.getElementById('score-results').hidden || document.getElementById('loss-service').textContent !== '…'"
         assert wait_until(lambda: self.run(rested))
 
     def open(self, name: str) -> None:
-        """Opens a fold of the page."""
+        """Opens a collapsible section of the page."""
         self.run("document.getElementById(arguments[0]).open = true", name)
 
     def write(self, name: str, text: str) -> None:
@@ -114,7 +114,7 @@ class Page:
         return self.id(name).is_displayed()
 
     def screenshot(self, name: str) -> None:
-        """The whole page, not only what the window shows."""
+        """Saves a picture of the whole page, not only of what the window shows."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         width, height = self.run("return [innerWidth, document.documentElement.scrollHeight]")
         self.resize(width, height)

@@ -1,4 +1,4 @@
-"""One server and one browser for all tests; each test has the page opened anew."""
+"""The fixtures: one server and one browser for all tests. Each test opens the page again."""
 
 import browser
 import pytest

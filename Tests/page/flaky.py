@@ -1,4 +1,4 @@
-"""A way to the server on which connections are lost: what a browser meets when a service restarts or a balancer drops it."""
+"""A proxy that loses connections, as a browser experiences it when a service restarts or a load balancer drops it."""
 
 import socket
 import struct
@@ -12,9 +12,10 @@ PASSED_ON = ("Content-Type", "Content-Security-Policy", "Cache-Control", "X-Cont
 
 
 class FlakyWay:
-    """Passes requests on, but loses the first `times` connections that ask for one of `paths`.
+    """Passes requests on to the server, but resets the connection on the first `times` requests for each of `paths`.
 
-    With `status` they get that answer instead of a reset."""
+    When `status` is given, these requests are answered with it instead.
+    """
 
     def __init__(self, server, paths: set[str], times: int = 1, status: int | None = None) -> None:
         seen = Counter()
@@ -30,7 +31,7 @@ class FlakyWay:
                     seen[self.path] += 1
                     is_lost = self.path in paths and seen[self.path] <= times
                 if is_lost and status is None:
-                    # With a linger of 0 the connection is reset.
+                    # Closing a socket with a linger time of 0 resets the connection.
                     self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                     self.close_connection = True
                     self.rfile.close()

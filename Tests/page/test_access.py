@@ -1,11 +1,11 @@
-"""The page by keyboard, by ear, on a phone, and in both colour schemes."""
+"""Accessibility of the page: keyboard, names for screen readers, small screens, and both colour schemes."""
 
 import pytest
 from browser import SCREENSHOTS
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-# Contrast of every visible text with what is painted behind it (WCAG 2.2, 1.4.3); colours in any notation, by way of a canvas.
+# Lists visible texts with too little contrast to their background (WCAG 2.2, 1.4.3). A canvas converts colours of any notation.
 CONTRAST = """
 const context = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
 const pixel = colors => {
@@ -50,14 +50,14 @@ def test_it_fits_and_can_be_read(open_page, server, width, scheme):
     assert page.run(CONTRAST) == []
     page.screenshot(f"playground-{width}-{scheme}-unfolded")
     assert (SCREENSHOTS / f"playground-{width}-{scheme}.png").stat().st_size > 20000
-    # At 320 pixels, too (WCAG 2.2, 1.4.10).
+    # The page must also fit at a width of 320 pixels (WCAG 2.2, 1.4.10).
     page.resize(320)
     assert page.run("return document.documentElement.scrollWidth <= innerWidth")
 
 
 def test_every_control_has_a_label(page):
     assert page.run(UNLABELLED) == []
-    # Those of other objectives and in folds, too.
+    # Hidden controls, of other objectives and in collapsed sections, are checked as well.
     page.run("for (const one of document.querySelectorAll('[hidden]')) one.hidden = false")
     page.run("for (const fold of document.querySelectorAll('details')) fold.open = true")
     names = [element.accessible_name for element in page.driver.find_elements(By.CSS_SELECTOR, "input, select, textarea, button")]
@@ -100,7 +100,7 @@ def test_arrow_keys_move_in_a_map(page):
     assert place(page) == ["similarities", 0, 0]
     page.press(Keys.ARROW_UP, Keys.PAGE_DOWN)
     assert place(page) == ["similarities", 6, 0]
-    # One stop of the Tab key a map; coming back leads to the cell that was left.
+    # A map is a single stop of the Tab key, and returning to it focuses the cell that was left.
     page.press(Keys.TAB)
     assert place(page)[0] == "softmax"
     page.press(Keys.SHIFT, Keys.TAB)

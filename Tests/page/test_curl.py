@@ -1,4 +1,4 @@
-"""What "Copy as curl" gives is run in a shell, and answers what the page shows."""
+"""The commands of "Copy as curl" are run in a shell, and their answers are those that the page shows."""
 
 import json
 import subprocess

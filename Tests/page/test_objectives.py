@@ -1,4 +1,4 @@
-"""All nine objectives with the options that each takes: the browser's value is the service's."""
+"""For all nine objectives and their options, the loss computed in the browser is that of the service."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def choose(page, objective):
 
 
 def change(page, name, value):
-    """What a person does: type, and leave the field."""
+    """Changes a field as a user does, who types and then leaves it."""
     page.run(
         """const field = document.getElementById(arguments[0]);
            if (field.type === 'checkbox') field.checked = arguments[1]; else field.value = arguments[1];
@@ -86,7 +86,7 @@ def test_the_map_of_nt_xent_and_of_sigmoid(page, server):
     weights /= weights.sum(1, keepdims=True)
     assert np.abs(page.matrix("softmax") - weights[:TEXTS, TEXTS:]).max() < 1e-4
     choose(page, "sigmoid")
-    # SigLIP's own temperature, since nobody chose another.
+    # The temperature is that of SigLIP, because no other was chosen.
     assert page.id("tau").get_attribute("value") == "0.1"
     assert np.abs(page.matrix("softmax") - 1 / (1 + np.exp(10 - q @ k.T / 0.1))).max() < 1e-4
     assert page.run("return document.querySelector('#softmax caption').textContent") == "Probability of each pair at τ = 0.1"
@@ -221,7 +221,7 @@ def test_moco_with_a_queue_of_its_own(page, server):
     assert wait_until(lambda: page.id("queue").get_attribute("value") == "page-moco")
     page.settle()
     assert queue(server, "page-moco") == {"name": "page-moco", "capacity": 10, "dim": 384, "count": 0, "appended": 0}
-    # Nothing but the positive: the loss is 0. Nothing is appended unless that is asked for.
+    # The queue is empty, so the positive is the only candidate and the loss is 0. Nothing is appended unless requested.
     assert page.value("loss-service") == 0
     assert page.text("loss-browser") == "not computed here"
     page.score()

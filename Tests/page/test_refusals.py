@@ -1,4 +1,4 @@
-"""What the service refuses is shown where it was typed, and names the row."""
+"""A refusal of the service is shown next to the field at fault, and names the row."""
 
 import pytest
 
@@ -9,7 +9,7 @@ def test_a_zero_row(page):
     assert "zero" in page.text("queries-error")
     assert page.visible("queries-error") and not page.visible("score-results")
     assert page.id("queries").get_attribute("aria-invalid") == "true"
-    # What is mended is shown again, without the message.
+    # After the input is corrected, the results are shown again and the message is gone.
     page.score(["1 0", "2 1", "", "0 1"])
     assert page.visible("score-results") and not page.visible("queries-error")
     assert page.id("queries").get_attribute("aria-invalid") is None

@@ -1,4 +1,4 @@
-"""The page is scored and lists the collections however often it is loaded, and whatever is lost on the way."""
+"""The page shows scores and collections however often it is loaded, and when requests are lost."""
 
 import re
 import time
@@ -16,7 +16,7 @@ def collections(page):
 
 
 def assert_whole(page, seconds: float = 10):
-    """Scored by the browser and by the service, with a list of collections."""
+    """Checks that the page shows the scores of the browser and the service, and the list of collections."""
 
     def is_whole():
         return page.text("score-status").startswith("At τ = 0.07") and "default" in collections(page)
@@ -28,7 +28,7 @@ def assert_whole(page, seconds: float = 10):
 def test_fifty_reloads_are_each_scored(page):
     for count in range(50):
         if count % 2 == 1:
-            # A load that is cut off by the next one, at another moment each time.
+            # The next load interrupts this one, each time at another moment.
             page.driver.execute_script("location.reload()")
             time.sleep(count / 400)
         page.driver.refresh()
@@ -44,7 +44,7 @@ def flaky_page(driver, way):
 
 @pytest.mark.parametrize("path", [f"/playground/{name}" for name in PARTS])
 def test_a_part_that_is_lost_is_fetched_again(driver, server, path):
-    # Chromium itself asks once more on some resets: two are lost.
+    # Two connections are lost, because Chromium itself repeats a request after some resets.
     with FlakyWay(server, {path}, times=2) as way:
         page = flaky_page(driver, way)
         assert_whole(page)
@@ -66,7 +66,7 @@ def test_a_page_without_its_scripts_says_so(driver, server):
         page = Page.__new__(Page)
         page.driver = driver
         driver.get(way.url + "/playground")
-        # Chromium tells nothing while it loads the page again.
+        # While Chromium reloads the page, the element may be missing.
         found = "return document.getElementById('score-status')?.textContent ?? ''"
         assert wait_until(lambda: "Reload it to try again" in driver.execute_script(found), 15)
         assert way.seen["/playground"] == 4

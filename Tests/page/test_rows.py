@@ -1,4 +1,4 @@
-"""Lines that are neither texts nor rows of numbers are named before anything is sent."""
+"""Lines that are neither all texts nor rows of equally many numbers are reported before anything is sent."""
 
 import pytest
 
@@ -38,7 +38,7 @@ def test_the_line_at_fault_is_named_and_nothing_is_sent(page, server, side, line
     assert page.visible(f"{side}-error")
     assert page.id(side).get_attribute("aria-invalid") == "true"
     assert page.text("score-status") == "Not scored: see the message above."
-    # The other sides are not blamed, and the hint says it while it is typed.
+    # The other fields show no error, and the hint shows the message while the user types.
     others = {"queries", "keys", "negatives"} - {side}
     assert not any(page.visible(f"{name}-error") for name in others)
     assert words in page.text(f"{side}-hint")

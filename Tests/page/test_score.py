@@ -1,4 +1,4 @@
-"""The values that the page shows, beside those of numpy and of the service."""
+"""Compares the values that the page shows with those of numpy and of the service."""
 
 import numpy as np
 import pytest
@@ -58,7 +58,7 @@ def test_softmax_and_loss_follow_the_temperature(page, server, temperature):
 
 def test_the_slider_moves_the_softmax_at_once(page):
     before = page.matrix("softmax")
-    # One script: the values change before the browser could have heard from the service.
+    # A single script reads the values, so that no answer of the service can have arrived in between.
     script = """const slider = document.getElementById('tau-slider');
       slider.value = '900'; slider.dispatchEvent(new Event('input'));
       return [document.getElementById('tau').value, document.querySelector('#softmax tbody data').value,
@@ -115,7 +115,7 @@ def test_the_symmetric_objective(page, server):
     assert page.value("loss-browser") == pytest.approx(expected, abs=1e-5)
     body = {"objective": "symmetric", "queries": page.lines("queries"), "keys": page.lines("keys")}
     answer = server.post("/loss", body)
-    # A server without this objective refuses it by name, and the page says so where it was chosen.
+    # A server without this objective refuses it, and the page shows that next to the objective.
     if answer.status_code == 200:
         assert page.value("loss-service") == pytest.approx(answer.json()["loss"], abs=1e-5)
         assert not page.visible("objective-error")

@@ -1,4 +1,4 @@
-"""Collections on the page: adding points, finding them, and what is refused."""
+"""Collections on the page: adding points, finding them, and refusals."""
 
 import pytest
 from process import wait_until
@@ -38,7 +38,7 @@ def test_an_added_point_is_found(open_page, server):
     assert shown == [one["score"] for one in answer]
     bars = page.run("return Array.from(document.querySelectorAll('#neighbors .bar'), bar => bar.style.getPropertyValue('--share'))")
     assert [float(bar.strip("%")) for bar in bars] == [round(max(score, 0) * 100, 2) for score in shown]
-    # The same line again is the same point.
+    # Adding the same line again does not add a point.
     add(page, ["Swifts sleep while they fly."])
     assert server.get("/collections/birds").json()["count"] == 2
     assert not page.complaints()
@@ -107,7 +107,7 @@ def test_a_collection_is_made_filled_and_searched(page, server, metric):
     made = server.get(f"/collections/made-{metric}").json()
     assert (made["dim"], made["metric"], made["count"]) == (3, metric, 0)
     assert page.id("collection").get_attribute("value") == f"made-{metric}"
-    # Rows of numbers are vectors, of points as of queries.
+    # Rows of numbers are vectors, for points as well as for queries.
     add(page, ["1 0 0", "[0, 2, 0]", "0, 0, 3"])
     assert f"3 points are in made-{metric}" in page.text("add-status")
     page.write("query", "0 1 0.5" + Keys.ENTER)

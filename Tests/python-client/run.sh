@@ -1,12 +1,12 @@
 #!/bin/sh
 # Runs the tests of clients/python against a built server: Tests/python-client/run.sh NEARFAR [HTTP-ECHO] [pytest arguments]
-# Ends with a line "N passed, M failed". The Python packages go to .build/python-client-venv and are installed only when the
-# requirements have changed; the client itself is built and installed anew on every run, as a user would, without a network.
+# The last line is "N passed, M failed". The Python packages are installed to .build/python-client-venv, and only when the requirements
+# have changed. The client itself is built and installed on every run, as a user would do it, without a network.
 #
-# PyTorch: its usual wheel for Linux brings gigabytes of CUDA, too much for a run of tests. So pip is asked for the CPU build
-# only, which it has where a folder or an index with such builds is configured. Where it has none, nearfar.torch is tested
-# beside a stand-in (clients/python/tests/stand_in), and the comparisons with PyTorch itself and the training example are left
-# out, which the first lines say. PyTorch that is put into the environment by hand is used too.
+# PyTorch's usual wheel for Linux comes with gigabytes of CUDA, which is too much for a run of tests. Therefore pip is asked for the CPU
+# build only, which it finds where a folder or an index with such builds is configured. Otherwise nearfar.torch is tested with a stand-in
+# (clients/python/tests/stand_in), and the comparisons with PyTorch itself and the training example are skipped; the first lines of the
+# output say so. A PyTorch that was installed into the environment by hand is used as well.
 set -eu
 
 if [ "$#" -lt 1 ]; then
@@ -17,10 +17,10 @@ here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 root=$(CDPATH='' cd -- "$here/../.." && pwd)
 binary=$(CDPATH='' cd -- "$(dirname -- "$1")" && pwd)/$(basename -- "$1")
 shift
-# Every runner is given both programs; this one has no use for the second.
+# Every runner is given the paths of both programs, but this one does not need the second.
 case "${1:-}" in */http-echo) shift ;; esac
 if [ ! -x "$binary" ]; then
-  echo "$binary is not there: build it first (make build)" >&2
+  echo "$binary does not exist: build it first (make build)" >&2
   exit 2
 fi
 
@@ -28,7 +28,7 @@ venv=$root/.build/python-client-venv
 pip() { "$venv/bin/python" -m pip --quiet --disable-pip-version-check --no-input "$@"; }
 wanted=$(cat "$here/requirements.txt" "$here/torch-requirements.txt")
 if [ "$(cat "$venv/installed.txt" 2>/dev/null)" != "$wanted" ]; then
-  echo "installing what the tests need into .build/python-client-venv"
+  echo "installing the packages for the tests into .build/python-client-venv"
   rm -rf "$venv"
   python3 -m venv "$venv"
   pip install --requirement "$here/requirements.txt"
@@ -36,8 +36,8 @@ if [ "$(cat "$venv/installed.txt" 2>/dev/null)" != "$wanted" ]; then
   printf '%s\n' "$wanted" >"$venv/installed.txt"
 fi
 pip install --no-index --no-deps --no-build-isolation --force-reinstall "$root/clients/python"
-if ! "$venv/bin/python" -c 'import torch; print("beside PyTorch", torch.__version__)' 2>/dev/null; then
-  echo "beside a stand-in for PyTorch: pip has no CPU build of it here"
+if ! "$venv/bin/python" -c 'import torch; print("testing with PyTorch", torch.__version__)' 2>/dev/null; then
+  echo "testing with a stand-in for PyTorch, because pip found no CPU build of it"
 fi
 
 results=$root/.build/python-client-results.xml

@@ -3,7 +3,8 @@ import SimilarityCore
 import Synchronization
 import VectorIndex
 
-/// Readers search what a writer changes, for some seconds; answers are checked against the snapshot's own exact search.
+/// For some seconds, readers search an index while a writer changes it. Answers are compared with the snapshot's own
+/// exact search.
 final class Race: Sendable {
   private static let dimension = 24
   private let index: VectorIndex
@@ -25,7 +26,7 @@ final class Race: Sendable {
     var round = 0
     while time(nil) < end {
       round += 1
-      // Grows and shrinks, so that slots are used again and records move.
+      // The index grows and shrinks, so that slots are reused and records move.
       let isGrowing = round / 40 % 2 == 0
       let removed = (0..<(isGrowing ? 10 : 40)).compactMap { _ in
         slots.isEmpty ? nil : slots.remove(at: Int.random(in: slots.indices))
@@ -67,7 +68,7 @@ final class Race: Sendable {
   private static func rows(_ count: Int) -> [Float] { (0..<count * dimension).map { _ in Float.random(in: -1...1) } }
 }
 
-/// A race on purpose, which must be found: else the rest would say nothing.
+/// A deliberate race, which ThreadSanitizer must find: otherwise the absence of other findings would mean nothing.
 func plant() {
   nonisolated(unsafe) let counter = UnsafeMutablePointer<Int>.allocate(capacity: 1)
   counter.initialize(to: 0)

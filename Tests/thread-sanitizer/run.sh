@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# The index under ThreadSanitizer: readers at full speed while a writer inserts, replaces and removes.
+# Runs the index under ThreadSanitizer: readers search at full speed while a writer inserts, replaces and removes.
 #
 #     Tests/thread-sanitizer/run.sh
 #
-# ThreadSanitizer follows the locks and threads of the C library. Swift's Mutex and Dispatch are built without it, so that all that
-# they order would look like races; a copy of the sources gets the C library's in their place (overlay/). Ends with 1 at a race.
+# ThreadSanitizer understands the locks and threads of the C library. Swift's Mutex and Dispatch are built without it, so that accesses
+# they synchronise would look like races. Therefore they are replaced by the C library's in a copy of the sources (overlay/). Exits with 1
+# when a race is found.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 scratch=.build/thread-sanitizer
@@ -22,7 +23,7 @@ race="$scratch/.build/release/race"
 passed=0
 failed=0
 
-# $1: what holds; the rest: its command.
+# Counts a command as passed or failed. $1: what it checks; the rest: the command.
 check() {
   local name=$1
   shift
@@ -39,7 +40,7 @@ finds_a_race_on_purpose() {
   ! "$race" planted >"$scratch/planted.txt" 2>&1 && grep -q "WARNING: ThreadSanitizer" "$scratch/planted.txt"
 }
 
-check "a race on purpose is found" finds_a_race_on_purpose
+check "a deliberate race is found" finds_a_race_on_purpose
 for metric in cosine euclidean; do
   check "no race under $metric" "$race" "$metric" 10
 done

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 R = random.Random(20240229)
 SCALARS = [c for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF]
 LOWER = list(range(97, 123))
-# Marks that stay when accents are stripped, and that canonical ordering moves.
+# Marks that are kept when accents are stripped and that canonical ordering may move.
 MOVABLE = [0x8D4, 0x1B44, 0x1BAA, 0x1DFB, 0x302E, 0x302F, 0xA953, 0x11442, 0x1D165, 0x1D16D, 0x1D16E, 0x1E000]
 POOLS = [
     [c for c in SCALARS if unicodedata.combining(chr(c))],
@@ -62,7 +62,7 @@ def text():
 
 
 def cases(tokenizer, texts):
-    """[text, ids, [start, stop, …]] with offsets in UTF-8 bytes, without special tokens."""
+    """[text, ids, [start, stop, …]] per text, with offsets in UTF-8 bytes and without special tokens."""
     result = []
     for string in texts:
         place = [0]
@@ -74,7 +74,7 @@ def cases(tokenizer, texts):
 
 
 def block_hashes(tokenizer):
-    """FNV-1a over the ids of `ab` + scalar + `cd` for each 8,192 scalars, lengths included."""
+    """FNV-1a hashes, one per 8,192 scalars, over the number of ids and the ids of `ab` + scalar + `cd`."""
     hashes = []
     for start in range(0, 0x110000, 8192):
         value = 0xCBF29CE484222325

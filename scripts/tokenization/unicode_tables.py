@@ -1,7 +1,7 @@
 """Writes Sources/Tokenization/UnicodeData.swift: what the `tokenizers` library does with each code point.
 
-The library carries Unicode tables of several ages (its categories are older than its lowercase mapping), so they are
-read off the library itself, one code point at a time, and not taken from a Unicode release.
+The library contains tables of several Unicode versions (its categories are older than its lowercase mapping). Therefore they
+are derived from the behaviour of the library itself, one code point at a time, and not taken from a Unicode release.
 
     pip install tokenizers==0.23.3
     python scripts/tokenization/unicode_tables.py Sources/Tokenization/UnicodeData.swift
@@ -57,7 +57,7 @@ for code in SCALARS:
         punctuation.append(code)
     else:
         assert pieces == ["a" + char + "b"]
-    # clean_text turns into a space what it does not remove and the pre-tokenizer splits at: one set serves both.
+    # What clean_text turns into a space is what the pre-tokenizer splits at, so that one set serves both.
     assert cleaned == "" or (cleaned == " ") == (pieces == ["a", "b"] or char in "\t\n\r"), hex(code)
     if chinese(char) != char:
         assert chinese(char) == f" {char} "
@@ -102,7 +102,7 @@ for code in range(0x1000):
 
 
 def combining_class(char):
-    """Today's class where the order against all known marks agrees with it, else any class that does."""
+    """The class in Python's tables where the order against all known marks agrees with it, otherwise any class that fits."""
     if not has_class(char):
         return 0
     above = {value for value, mark in known.items() if swaps(char, mark)}
@@ -122,7 +122,7 @@ for code in SCALARS:
 
 
 def number(value):
-    """Five bits a digit, least significant first; the sixth bit says that more follow."""
+    """Five bits per character, least significant first; the sixth bit says that more follow."""
     text = ""
     while True:
         digit, value = value & 31, value >> 5

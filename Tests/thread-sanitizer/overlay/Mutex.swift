@@ -1,7 +1,7 @@
 import Glibc
 
-/// Stands in for Synchronization's in this module: a lock that ThreadSanitizer follows.
-// SAFETY: the value is touched under the lock alone.
+/// Replaces Synchronization's Mutex in this module with a lock that ThreadSanitizer understands.
+// SAFETY: the value is accessed only while the lock is held.
 struct Mutex<Value: ~Copyable>: ~Copyable, @unchecked Sendable {
   private let lock = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let value = UnsafeMutablePointer<Value>.allocate(capacity: 1)

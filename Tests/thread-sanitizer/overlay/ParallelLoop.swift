@@ -1,7 +1,7 @@
 import Glibc
 import Synchronization
 
-/// Stands in for the loop on Dispatch.
+/// Replaces the loop on Dispatch with one on threads that ThreadSanitizer understands.
 public struct ParallelLoop: Sendable {
   public let threads: Int
 
@@ -21,7 +21,7 @@ public struct ParallelLoop: Sendable {
     }
     let next = Shared<Failure>()
     withoutActuallyEscaping(body) { body in
-      // SAFETY: all threads are joined before the closure's life ends.
+      // SAFETY: all threads are joined before this function returns and the closure's lifetime ends.
       nonisolated(unsafe) let body = body
       let started = (0..<workers).map { _ in
         Threads.start {
@@ -41,7 +41,7 @@ public struct ParallelLoop: Sendable {
     if let failure = next.failure { throw failure }
   }
 
-  // SAFETY: the failure is written by the thread that set `failed`, and read once all are joined.
+  // SAFETY: only the thread that set `failed` writes the failure, which is read after all threads are joined.
   private final class Shared<Failure: Error>: @unchecked Sendable {
     let index = Atomic(0)
     let failed = Atomic(false)

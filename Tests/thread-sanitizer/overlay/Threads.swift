@@ -1,6 +1,6 @@
 import Glibc
 
-/// Threads of the C library, which ThreadSanitizer follows.
+/// Threads of the C library, which ThreadSanitizer understands.
 public enum Threads {
   private final class Work {
     let run: @Sendable () -> Void

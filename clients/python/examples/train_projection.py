@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""Trains a linear projection of words and glosses through a running Nearfar, and shows recall@1 on pairs held out.
+"""Trains linear projections of words and glosses with a running Nearfar, and shows recall@1 on held-out pairs.
 
     nearfar serve &                                  # in the project's folder: make run
     pip install './clients/python[example]'          # PyTorch, matplotlib, tqdm
     python clients/python/examples/train_projection.py --plot training.png
 
 The pairs are WordNet's nouns with their definitions ("trivet", "a stand with short feet used under a hot dish on a table"),
-from Debian's package wordnet-base. The service embeds them once; then each step asks it for the InfoNCE loss of a batch and
-its gradients, and Adam moves two matrices that begin as the identity, so that step 0 is the encoder as it is. Which gloss is
-nearest to a word that was not trained on is measured by the service too: `accuracy_top1` of the held-out batch is recall@1.
+from Debian's package wordnet-base. The service embeds them once. Each step then requests the InfoNCE loss of a batch and its
+gradients from the service, and Adam updates two matrices, which begin as the identity, so that step 0 measures the unchanged
+encoder. The service also measures how often the right gloss is nearest to a held-out word: the diagnostic `accuracy_top1` of
+the held-out batch is recall@1.
 """
 
 import argparse
@@ -25,25 +26,25 @@ from tqdm import tqdm
 
 
 def read_pairs(path):
-    """(word, definition) for each noun that is one lower-case word, in the order of words; no definition stands twice."""
+    """Returns (word, definition) for each noun that is one lower-case word, sorted by word. No definition occurs twice."""
     definitions = {}
     with open(path, encoding="utf-8") as lines:
         for line in lines:
-            # The licence at the top is indented; a record is "offset file n count word … | definition; "an example"".
+            # The licence at the top is indented. A record has the form `offset file n count word … | definition; "an example"`.
             head, bar, gloss = line.partition(" | ")
             if line.startswith("  ") or not bar:
                 continue
             word, definition = head.split()[4], gloss.split("; ")[0].strip()
-            # A definition that holds the word itself would give the answer away.
+            # A definition that contains the word itself would reveal the answer.
             if re.fullmatch("[a-z]{3,}", word) and word not in definition.lower():
                 definitions.setdefault(word, definition)
-    # Turned round and back: of words with the same definition one is kept.
+    # Mapping definitions to words keeps only one word for each definition.
     words = {definition: word for word, definition in sorted(definitions.items(), reverse=True)}
     return sorted((word, definition) for definition, word in words.items())
 
 
 def train(client, words, glosses, test_words, test_glosses, settings):
-    """Per measured step (step, training loss, held-out loss, held-out recall@1)."""
+    """Returns (step, training loss, held-out loss, held-out recall@1) for each measured step."""
     dim = words.shape[1]
     for_words, for_glosses = (torch.eye(dim, requires_grad=True) for _ in range(2))
     optimizer = torch.optim.Adam([for_words, for_glosses], lr=settings.lr)

@@ -1,4 +1,4 @@
-"""An AsyncClient that is called as a Client is, so that the same tests hold for both."""
+"""Wraps an AsyncClient so that it is called like a Client, and the same tests can run with both."""
 
 import inspect
 

@@ -1,4 +1,4 @@
-"""One service for all tests; nearfar.torch beside the real PyTorch, or beside a stand-in where it is not installed."""
+"""The fixtures. All tests share one service. nearfar.torch is tested with PyTorch, or with a stand-in where it is not installed."""
 
 import os
 import sys
@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-# The stand-in has what nearfar.torch touches, so that its own logic is tested on every machine. What compares with PyTorch's
-# automatic differentiation, or trains, is collected only where that is there.
+# The stand-in implements what nearfar.torch uses, so that its logic is tested on every machine. Tests that compare with PyTorch's
+# automatic differentiation, or that train, are collected only where PyTorch is installed.
 try:
     import torch
 except ImportError:
@@ -42,7 +42,7 @@ def client(service):
 
 @pytest.fixture(params=KINDS)
 def connect(request):
-    """Makes clients of one kind, blocking or asynchronous, and closes them."""
+    """Makes clients of one kind, blocking or asynchronous, and closes them after the test."""
     made = []
 
     def make(*arguments, **options):
@@ -56,7 +56,7 @@ def connect(request):
 
 @pytest.fixture
 def scripted(connect):
-    """Makes a client whose requests get the answers that are given, and the script that notes them."""
+    """Makes a client whose requests get the given answers, and the script that records these requests."""
 
     def make(*answers, info=None, **options):
         script = Script(*answers, info=info)
@@ -67,7 +67,7 @@ def scripted(connect):
 
 @pytest.fixture
 def waits(monkeypatch):
-    """The pauses that a client makes, without making them."""
+    """Records the pauses that a client makes, without waiting."""
     made = []
 
     async def sleep(seconds):

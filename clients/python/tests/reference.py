@@ -1,4 +1,4 @@
-"""The losses and their gradients in float64, by their formulas."""
+"""The losses and their gradients in float64, computed by their formulas."""
 
 import numpy as np
 
@@ -8,14 +8,14 @@ def unit(rows):
 
 
 def through_norm(rows, gradient):
-    """The gradient by rows, from that by the rows divided by their norms."""
+    """Converts the gradient with respect to normalised rows to that with respect to the rows."""
     norms = np.linalg.norm(rows, axis=-1, keepdims=True)
     hat = rows / norms
     return (gradient - hat * (hat * gradient).sum(-1, keepdims=True)) / norms
 
 
 def infonce(queries, keys, temperature, negatives=None):
-    """(loss, per row, gradients) with in-batch negatives, and with others shared [M, d] or each row's own [N, M, d]."""
+    """Returns (loss, per row, gradients) with in-batch negatives and further ones, shared [M, d] or per row [N, M, d]."""
     queries, keys = (np.asarray(rows, "f8") for rows in (queries, keys))
     q, k, count = unit(queries), unit(keys), len(queries)
     logits = q @ k.T / temperature
@@ -45,7 +45,7 @@ def infonce(queries, keys, temperature, negatives=None):
 
 
 def sigmoid(queries, keys, temperature, bias):
-    """(loss, gradients) of SigLIP."""
+    """Returns (loss, gradients) of SigLIP."""
     queries, keys = (np.asarray(rows, "f8") for rows in (queries, keys))
     q, k, count = unit(queries), unit(keys), len(queries)
     signs = 2 * np.eye(count) - 1
@@ -62,7 +62,7 @@ def sigmoid(queries, keys, temperature, bias):
 
 
 def assert_close(found, expected, temperature=1.0):
-    """Within 1e-5 + 1e-6/τ of float64, relative above 1 and absolute below: what the service promises."""
+    """Checks that values are within 1e-5 + 1e-6/τ of float64, relative above 1 and absolute below, as the service promises."""
     found, expected = np.asarray(found, "f8"), np.asarray(expected, "f8")
     assert found.shape == expected.shape
     error = np.abs(found - expected) / np.maximum(np.abs(expected), 1)

@@ -1,4 +1,4 @@
-"""A stand-in for a service, which answers what a test gives it."""
+"""A stand-in for a service, which gives the answers that a test provides."""
 
 import json
 
@@ -8,9 +8,9 @@ INFO = {"name": "nearfar", "version": "0.1.0", "limits": {"max_body_bytes": 1342
 
 
 class Script:
-    """Answers with one after another of the responses and exceptions that it is given, and notes the requests.
+    """Answers requests with the given responses and exceptions, one after another, and records the requests.
 
-    `/info` has its own answer and is noted apart, where `info` is given.
+    When `info` is given, it is the answer of `/info`, and requests for `/info` are recorded separately.
     """
 
     def __init__(self, *answers, info=None):

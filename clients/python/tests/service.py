@@ -1,4 +1,4 @@
-"""A running `nearfar serve`: the program named by NEARFAR_TEST_BINARY, else the release build of this source tree."""
+"""A running `nearfar serve`: the program that NEARFAR_TEST_BINARY names, or else the release build of this source tree."""
 
 import os
 import re
@@ -14,7 +14,7 @@ MODEL = os.environ.get("NEARFAR_TEST_MODEL", str(ROOT / "models" / "all-MiniLM-L
 
 class Service:
     def __init__(self, *flags):
-        # Neither settings for another server nor a proxy may stand between the tests and this one.
+        # Settings for another server and proxies must not affect the tests.
         kept = {name: value for name, value in os.environ.items() if not name.startswith("NEARFAR_")}
         self._log = tempfile.TemporaryFile()
         command = [BINARY, "serve", "--port", "0", "--model", MODEL, *flags]

@@ -1,4 +1,4 @@
-"""AsyncClient in event loops: asyncio and trio. The other files hold its calls against those of Client."""
+"""AsyncClient in the event loops of asyncio and trio. The other files test its calls together with those of Client."""
 
 import asyncio
 import inspect

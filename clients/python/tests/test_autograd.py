@@ -1,4 +1,4 @@
-"""nearfar.torch against float64 formulas: with PyTorch where it is installed, else with the stand-in of stand_in/."""
+"""Compares nearfar.torch with formulas in float64, using PyTorch where it is installed, or else the stand-in in stand_in/."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from reference import assert_close, infonce, sigmoid
 
 
 class Recorder:
-    """A client that notes what was asked for."""
+    """Wraps a client and records the losses that are requested from it."""
 
     def __init__(self, client):
         self.client, self.calls = client, []
@@ -83,7 +83,7 @@ def test_labels_as_a_tensor_and_no_keys(client):
     queries = tensor(4, 8)
     labels = torch.tensor(np.array([1, 1, 2, 2]))
     contrastive_loss(client, queries, objective="supcon", labels=labels, temperature=0.1).backward()
-    # A cosine does not change along its row.
+    # A cosine does not depend on the length of a row, so its gradient is orthogonal to the row.
     assert np.abs((queries.grad.numpy() * array(queries)).sum(1)).max() <= 1e-5
     assert np.abs(queries.grad.numpy()).max() > 1e-3
 
@@ -94,7 +94,7 @@ def test_half_precision(client):
     expected, _, gradients = infonce(array(queries), array(keys), 0.5)
     assert loss.dtype == torch.float32
     assert_close(loss.item(), expected, 0.5)
-    # A gradient scaler's factor, beyond half precision itself.
+    # The factor of a gradient scaler may exceed the range of half precision.
     loss.backward(torch.tensor(65536.0))
     assert queries.grad.dtype == torch.float16
     largest = np.abs(gradients["queries"]).max() * 65536

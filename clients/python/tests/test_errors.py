@@ -1,4 +1,4 @@
-"""What errors say: what happened, and what to change."""
+"""The texts of errors say what happened and what to change."""
 
 import socket
 

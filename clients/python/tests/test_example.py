@@ -1,4 +1,4 @@
-"""The training example, from a WordNet file of a few records to its plot."""
+"""Runs the training example on a WordNet file of a few records, up to its plot."""
 
 import subprocess
 import sys

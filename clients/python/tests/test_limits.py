@@ -1,4 +1,4 @@
-"""Calls of many rows, cut to what a service takes in one request."""
+"""Calls with many rows are split into requests within the limits of the service."""
 
 import json
 
@@ -17,7 +17,7 @@ BODY = 65_536
 
 @pytest.fixture(scope="module")
 def narrow():
-    """A service that takes little in one request."""
+    """A service with low limits for one request."""
     running = Service("--max-body-bytes", str(BODY), "--max-inputs", "50")
     yield running
     running.stop()
@@ -49,7 +49,7 @@ def test_twenty_thousand_vectors_are_one_request(connect, service):
 
 
 def test_arrays_and_texts_are_cut_to_the_limits(client):
-    # 120 rows of 256 values are 123 kB: the bytes cut them; 120 rows of 4 values are cut by the number of inputs.
+    # 120 rows of 256 values have 123 kB and are split by the limit of bytes; 120 rows of 4 values are split by that of inputs.
     for dim, name in ((256, "bytes"), (4, "inputs")):
         client.create_collection(name, dim)
         vectors = np.random.default_rng(2).standard_normal((120, dim)).astype("f4")
@@ -104,7 +104,7 @@ def test_what_cannot_be_cut_is_refused_before_it_is_sent(client):
         client.upsert(["a", "b"], texts=["t", "x" * BODY])
     assert (caught.value.status, caught.value.param) == (413, "points[1]")
     assert f"and the service takes {BODY:,} (nearfar serve --max-body-bytes)" in str(caught.value)
-    # Nothing was written of the call, not even the row before it.
+    # No row was written, not even the one before the row that is too large.
     with pytest.raises(NearfarError):
         client.point("a")
 
@@ -144,7 +144,7 @@ def test_no_request_is_over_the_limit(scripted):
         assert [point["id"] for batch in points for point in batch] == ids
         sizes = [len(request.content) for request in script.requests]
         assert max(sizes) <= most and max(map(len, points)) <= inputs
-        # As few requests as the limits allow: no two neighbouring ones would have fitted into one.
+        # There are as few requests as the limits allow: no two consecutive ones would fit into a single request.
         envelope = len(b'{"points":[]}')
         assert all(
             one + other - envelope + 1 > most or len(batch) + len(after) > inputs

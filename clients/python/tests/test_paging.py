@@ -1,4 +1,4 @@
-"""Points and exports page by page, and the routes that list, count and change points by filter."""
+"""Points and exports are fetched page by page, and points are listed, counted and changed by filter."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""progress=True: tqdm where it is installed, otherwise a plain line."""
+"""With progress=True, tqdm shows the progress where it is installed, otherwise a line of text."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The README's examples: each >>> gives what is printed below it. They go on from one another, as they are read."""
+"""Each example of the README prints what is shown below it. Examples use the names that earlier ones define."""
 
 import doctest
 import re
@@ -26,11 +26,11 @@ def test_every_example_is_run():
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
 def test_examples(fresh, number):
     service, names = fresh
-    # What an error proposes to write stays as it is.
+    # The address that an error proposes is not replaced.
     block = re.sub(r"(?<!write ')http://127\.0\.0\.1:8080\b", service.url, BLOCKS[number])
     test = doctest.DocTestParser().get_doctest(block, names, f"README example {number}", str(README), 0)
     runner = doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE)
     report = []
     assert runner.run(test, out=report.append, clear_globs=False).failed == 0, "".join(report)
-    # A doctest runs in a copy of the names that it is given.
+    # A doctest runs with a copy of the given names, so the new ones are copied back.
     names.update(test.globs)

@@ -1,4 +1,4 @@
-"""The codec: what is written is read back, and nothing else is taken."""
+"""The codec reads back what it writes, and refuses malformed files."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""Both clients against a running service, beside float64."""
+"""Both clients with a running service. Results are compared with float64."""
 
 import threading
 

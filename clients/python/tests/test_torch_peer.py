@@ -1,4 +1,4 @@
-"""nearfar.torch against PyTorch's own automatic differentiation in float64."""
+"""Compares nearfar.torch with PyTorch's own automatic differentiation in float64."""
 
 import pytest
 import torch
@@ -38,7 +38,7 @@ def test_gradients_through_a_model(client, negatives):
     assert_close(found.item(), expected.item(), TEMPERATURE)
     for mine, peer in zip(torch.autograd.grad(found, leaves), torch.autograd.grad(expected, leaves)):
         assert mine.dtype == torch.float64
-        # Relative to the largest: sums over rows add up the rows' errors.
+        # The tolerance is relative to the largest gradient, because sums over rows add up the errors of the rows.
         assert_close(mine / peer.abs().max(), peer / peer.abs().max(), TEMPERATURE)
 
 

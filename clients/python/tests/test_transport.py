@@ -1,4 +1,4 @@
-"""Errors and retries, against answers made up here."""
+"""Errors and retries, tested with scripted answers."""
 
 import pickle
 import socket

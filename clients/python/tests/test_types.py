@@ -1,4 +1,4 @@
-"""The package compiles, and is typed as mypy --strict and pyright demand, as are the calls that a user writes."""
+"""The package compiles, and it and typical calls pass mypy --strict and pyright."""
 
 import importlib.util
 import json
@@ -13,13 +13,13 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "src" / "nearfar").glob("*.py"))
 TYPED, WRONG = ROOT / "tests" / "typed.py", ROOT / "tests" / "typed_wrong.py"
-# Beside a stand-in for PyTorch, the file that is written against its types cannot be checked.
+# With the stand-in for PyTorch, the file that uses PyTorch's types cannot be checked.
 REAL_TORCH = importlib.util.find_spec("torch") is not None and "stand_in" not in str(importlib.util.find_spec("torch").origin)
 CHECKED = [str(file) for file in FILES if REAL_TORCH or file.name != "torch.py"] + [str(TYPED)]
 
 
 def run(*command):
-    # pyright asks the first python of PATH where packages are.
+    # pyright asks the first python on PATH where packages are installed.
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     environment = {**os.environ, "PATH": path, "PYRIGHT_PYTHON_IGNORE_WARNINGS": "1"}
     command = [sys.executable, "-m", *command]
@@ -52,7 +52,7 @@ def test_pyright():
 def test_the_public_names_are_typed_throughout():
     done = run("pyright", "--ignoreexternal", "--verifytypes", "nearfar", "--outputjson")
     report = json.loads(done.stdout)["typeCompleteness"]
-    # Beside a stand-in for PyTorch, the types of nearfar.torch are not known.
+    # With the stand-in for PyTorch, the types of nearfar.torch are not known.
     loose = [entry["name"] for entry in report["symbols"] if not entry["isTypeKnown"] and (REAL_TORCH or ".torch." not in entry["name"])]
     assert loose == [] and len(report["symbols"]) > 100
 

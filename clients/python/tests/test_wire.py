@@ -1,4 +1,4 @@
-"""What the calls send."""
+"""The requests that calls send."""
 
 import json
 
@@ -15,7 +15,7 @@ BINARY = "application/x-safetensors"
 
 @pytest.fixture
 def sent(connect):
-    """A client, and the requests that it has made."""
+    """A client, and the requests that it has made so far."""
     requests = []
 
     def answer(request):

@@ -1,4 +1,4 @@
-"""What type checkers make of both clients; test_types.py has them check it. It is not run."""
+"""States the types of both clients' calls. test_types.py runs type checkers on this file, which is never executed."""
 
 from typing import Any, AsyncGenerator, Dict, Iterator, List, Optional
 

@@ -1,4 +1,4 @@
-"""Calls that type checkers are to refuse, one per line that begins with `client.`."""
+"""Calls that type checkers must refuse, one per line that begins with `client.`."""
 
 from nearfar import AsyncClient, Client
 

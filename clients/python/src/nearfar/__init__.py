@@ -6,8 +6,8 @@
         rows = client.embed(["near", "far"])
         result = client.loss(rows, rows, gradients=True)
 
-AsyncClient has the same calls for asyncio and trio. `nearfar.torch` trains through the service; it needs PyTorch, the rest
-needs only httpx and numpy.
+AsyncClient has the same calls for asyncio and trio. `nearfar.torch` provides the losses for training with PyTorch, which must be
+installed for it; everything else needs only httpx and numpy.
 """
 
 from .client import AsyncClient, Client

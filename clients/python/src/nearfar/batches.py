@@ -1,6 +1,6 @@
-"""Calls of many rows as several requests, each within the limits of the service.
+"""Splits calls with many rows into several requests, each within the limits of the service.
 
-The size of every row is measured as it is sent, so that no request is made that would be refused with 413.
+The size of every row is measured in its encoded form, so that no request is sent that would be refused with 413.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from .errors import TooLargeError
 from .safetensors import MAX_HEADER, encode
 from .wire import JSON, SAFETENSORS, json_text
 
-# A safetensors header grows by digits of shapes and offsets, and is padded: at most so many bytes for one tensor.
+# The most bytes by which the header of a single tensor can grow: digits of its shape and offsets, and padding.
 HEADER_SLACK = 128
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a service takes in one request, as `/info` states it; the defaults are those of the service."""
+    """The limits of a request, as `/info` states them. The defaults are those of the service."""
 
     max_body_bytes: int = 128 << 20
     max_inputs: int = 100_000
 
     @classmethod
     def read(cls, info: Any) -> "Limits":
-        """From the answer of `/info`; a limit that it does not state keeps its default."""
+        """Reads the answer of `/info`. A limit that it does not state keeps its default."""
         stated = info.get("limits") if isinstance(info, dict) else None
         stated = stated if isinstance(stated, dict) else {}
         known = {name: stated.get(name) for name in ("max_body_bytes", "max_inputs")}
@@ -38,7 +38,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Cost:
-    """What rows take of a limit: `sums[i]` is that of the first i rows, `fixed` that of a request without rows."""
+    """The bytes that count towards a limit: `sums[i]` for the first i rows, and `fixed` for a request without rows."""
 
     sums: "np.ndarray[Any, Any]"
     fixed: int
@@ -52,15 +52,15 @@ class Cost:
         return int(self.sums[-1]) + self.fixed
 
     def stop(self, first: int, limit: int) -> int:
-        """The end of the longest run of rows from `first` on that keeps the limit."""
+        """The end of the longest range of rows from `first` on that is within the limit."""
         return int(np.searchsorted(self.sums, self.sums[first] + limit - self.fixed, side="right")) - 1
 
 
 class Batch(ABC):
-    """The rows of a call, of which any run can be sent as a request.
+    """The rows of a call, of which any range can be sent as a request.
 
-    fields: the names that the service's errors give to a row, as in `inputs[3]`.
-    body: the bytes of the body. header: those of a safetensors header, which has a limit of its own.
+    fields: the field names with which the service's errors refer to a row, as in `inputs[3]`.
+    body: the cost of the rows in bytes of the body. header: their cost in bytes of a safetensors header, which has its own limit.
     """
 
     media_type: str
@@ -84,13 +84,13 @@ class ListBatch(Batch):
     media_type: str = JSON
 
     def __init__(self, path: Union[str, Tuple[str, ...]], rows: Sequence[Any], **fields: Any) -> None:
-        """path: the field of the list, or the fields that lead to it. fields: those beside the list; None is not sent."""
+        """path: the field of the list, or the nested fields that lead to it. fields: the other fields; None is not sent."""
         path = (path,) if isinstance(path, str) else path
         self._rows = [json_text(row).encode() for row in rows]
         others = json_text({name: value for name, value in fields.items() if value is not None}).encode()[1:-1]
         self._head = b"".join(b"{" + json_text(name).encode() + b":" for name in path) + b"["
         self._tail = b"]" + (b"," + others if others else b"") + b"}" * len(path)
-        # Each row but the first follows a comma.
+        # A comma precedes each row but the first.
         body = Cost.of([len(row) + 1 for row in self._rows], len(self._head) + len(self._tail))
         super().__init__((path[-1],), body)
 
@@ -102,19 +102,19 @@ class ListBatch(Batch):
 
 
 class VectorBatch(Batch):
-    """Rows of the tensor `vectors` of a safetensors body, with lists beside it that have an entry per row."""
+    """Rows of the tensor `vectors` in a safetensors body, with lists in the metadata that have one entry per row."""
 
     media_type: str = SAFETENSORS
 
     def __init__(
         self, vectors: "np.ndarray[Any, Any]", lists: Mapping[str, Sequence[Any]], options: Mapping[str, str] = {}
     ) -> None:
-        """vectors: [n, dim]. lists: each becomes a JSON array in the metadata, with an entry per row. options: metadata that
+        """vectors: [n, dim]. lists: each becomes a JSON array in the metadata, with one entry per row. options: metadata that
         is the same in every request.
         """
         self._vectors, self._options = vectors, options
         self._lists = {name: [json_text(entry) for entry in entries] for name, entries in lists.items()}
-        # The lists are JSON text inside the JSON of the header, where quotes are escaped once more.
+        # The lists are JSON text in a string of the header's JSON, where their quotes are escaped once more.
         in_header = np.zeros(len(vectors), np.int64)
         for entries in self._lists.values():
             in_header += np.array([len(json_text(entry).encode()) - 1 for entry in entries], np.int64)
@@ -131,11 +131,11 @@ class VectorBatch(Batch):
 
 
 def cut(batch: Batch, limits: Limits, batch_size: Optional[int] = None) -> List[slice]:
-    """The rows of each request, as many as the limits and `batch_size` allow.
+    """Returns the range of rows of each request, with as many rows as the limits and `batch_size` allow.
 
-    A call without rows is one request: what is wrong with it, the service says.
+    A call without rows is one request, so that the service can say what is wrong with it.
 
-    Raises TooLargeError, before anything is sent, when a row alone is over a limit.
+    Raises TooLargeError, before anything is sent, when a single row exceeds a limit.
     """
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"batch_size is {batch_size}, which is less than one")
@@ -154,7 +154,7 @@ def cut(batch: Batch, limits: Limits, batch_size: Optional[int] = None) -> List[
 
 
 def check_size(body: bytes, limits: Limits, advice: str) -> None:
-    """TooLargeError for the body of a request that cannot be cut. advice: what else the caller can do."""
+    """Raises TooLargeError when the body of a request that cannot be split exceeds the limit. advice: what the caller can do."""
     if len(body) > limits.max_body_bytes:
         raise _too_large(f"the request has {len(body):,} bytes", limits, advice)
 

@@ -1,7 +1,7 @@
-"""One description of each call, for the blocking client and for the asynchronous one.
+"""Turns one implementation of a call into a method of the blocking client and of the asynchronous client.
 
-Every call is written once, as a coroutine function of a class that Client and AsyncClient inherit from. AsyncClient offers it
-as it is. Client runs it to its end: the transport of a blocking client never suspends, so the first step of a coroutine is
+Every call is written once, as a coroutine function of a class from which Client and AsyncClient inherit. AsyncClient returns the
+coroutine. Client runs it to its end: since the transport of a blocking client never suspends, the first step of the coroutine is
 also its last, and no event loop is needed.
 
     class Embedding(Calls):
@@ -30,7 +30,7 @@ Result = TypeVar("Result")
 
 
 class Calls:
-    """What the classes of calls have in common: the session that their requests go through."""
+    """The base of all classes with calls. It has the session through which requests are sent."""
 
     _session: Session
 
@@ -44,7 +44,7 @@ class Awaiting:
 
 
 class call(Generic[Parameters, Result]):
-    """A call with one result: a method of Client, a coroutine function of AsyncClient."""
+    """A call with one result. It is a method of Client and a coroutine function of AsyncClient."""
 
     def __init__(self, coroutine: Callable[Concatenate[Any, Parameters], Coroutine[Any, Any, Result]]) -> None:
         @functools.wraps(coroutine)
@@ -65,7 +65,7 @@ class call(Generic[Parameters, Result]):
 
 
 class stream(Generic[Parameters, Result]):
-    """A call with many results: an iterator of Client, an asynchronous iterator of AsyncClient."""
+    """A call with many results. Client returns an iterator, and AsyncClient an asynchronous iterator."""
 
     def __init__(self, generator: Callable[Concatenate[Any, Parameters], AsyncGenerator[Result, None]]) -> None:
         @functools.wraps(generator)
@@ -95,13 +95,13 @@ class stream(Generic[Parameters, Result]):
 
 
 def _method(blocking: Any, awaiting: Any, instance: Any, owner: Any) -> Any:
-    """The function that fits the client's class; bound, unless it is the class that was asked for it."""
+    """Returns the function for the class of client, bound to the client unless it was accessed through the class."""
     function = blocking if issubclass(owner, Blocking) else awaiting
     return function if instance is None else function.__get__(instance, owner)
 
 
 def finish(coroutine: Coroutine[Any, Any, Result]) -> Result:
-    """The result of a coroutine that never suspends."""
+    """Runs a coroutine that never suspends, and returns its result."""
     try:
         coroutine.send(None)
     except StopIteration as done:

@@ -1,4 +1,4 @@
-"""The two clients: the same calls over a blocking and over an asynchronous transport."""
+"""The two clients, which have the same calls over a blocking and an asynchronous transport."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from .transport import AsyncTransport, BlockingTransport, default_headers
 
 
 class Operation(Embedding, Scoring, Collections, Points):
-    """Every call; the classes below add the transport."""
+    """All calls, to which the classes below add a transport."""
 
     @call
     async def info(self) -> Dict[str, Any]:
-        """Model, dimension, limits, precision, threads and version of the service."""
+        """Returns the model, dimension, limits, precision, threads and version of the service."""
         return await self._session.json("GET", "/info", lambda body: dict(body), pure=True)
 
     @call
     async def ready(self) -> bool:
-        """Whether the service takes requests now: False while it loads its model, drains, or cannot be reached."""
+        """Returns whether the service accepts requests: False while it loads its model, drains, or cannot be reached."""
         try:
             await self._session.send("GET", "/readyz", pure=False)
         except NearfarError as error:
@@ -39,16 +39,16 @@ class Operation(Embedding, Scoring, Collections, Points):
 class Client(Operation, Blocking):
     """A connection to a Nearfar service. Threads may share one; close it, or use it as a context manager.
 
-    base_url: where the service listens, including a path that a proxy puts in front of it.
-    timeout: seconds that each step of a request (connect, send, wait for the answer) may take.
-    retries: how often a call is repeated where that is safe: any call whose connection was refused; calls that change
-    nothing, or that carry an idempotency key, also after a broken connection or a 503 with Retry-After.
+    base_url: the address of the service, including the path under which a proxy may serve it.
+    timeout: the seconds that each step of a request (connect, send, wait for the answer) may take.
+    retries: how often a request is repeated where that is safe. Any request is repeated when its connection was refused;
+    requests that change nothing, or that carry an idempotency key, also after a broken connection or a 503 with Retry-After.
     api_key: sent as a bearer token.
-    transport: what carries the requests in place of the network, for tests.
+    transport: an httpx transport that carries the requests instead of the network, for tests.
 
-    Calls of many rows take as many requests as the limits of the service need, which `/info` states; progress=True shows
-    how far such a call has come. Every call raises a NearfarError that says what to change: UnreachableError when there is
-    no answer, otherwise the class that fits the status.
+    Calls with many rows are split into as many requests as the limits of the service require, which `/info` states;
+    progress=True shows the progress of such a call. Every failure raises a NearfarError that says what to change:
+    UnreachableError when there is no answer, otherwise the class for the status.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Collections: made, described, deleted and exported."""
+"""Calls that make, describe, delete and export collections."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .results import Collection, Exported
 from .session import Session, read_tensors
 from .wire import NULL, json_body, segment
 
-# Points in one answer of an export that shows its progress.
+# The number of points per answer when an export shows its progress.
 EXPORT_PART = 10_000
 
 
@@ -25,11 +25,11 @@ class Collections(Calls):
         *,
         recall_target: Union[float, Literal["default"], None] = None,
     ) -> Collection:
-        """Makes a collection; one that exists with the same dimension and metric keeps its points.
+        """Makes a collection. An existing one with the same dimension and metric keeps its points.
 
-        metric: cosine, dot or euclidean; cosine where it is None.
-        recall_target: the recall@10, from 0.5 to 1, of searches that ask for none. A collection that exists is given it as
-        well; "default" takes it back, and None leaves it as it is.
+        metric: cosine (the default), dot or euclidean.
+        recall_target: the recall@10, from 0.5 to 1, of searches that do not state one. It is also set for an existing
+        collection: "default" resets it, and None leaves it unchanged.
         """
         target = NULL if isinstance(recall_target, str) and recall_target == "default" else recall_target
         body = json_body(dim=dim, metric=metric, recall_target=target)
@@ -39,19 +39,19 @@ class Collections(Calls):
 
     @call
     async def collection(self, name: str = "default") -> Collection:
-        """One collection by its name."""
+        """Returns the description of a collection."""
         return await self._session.json("GET", f"/collections/{segment(name)}", Collection.read, pure=True)
 
     @call
     async def collections(self) -> List[Collection]:
-        """All collections, by name."""
+        """Returns the descriptions of all collections, in the order of their names."""
         return await self._session.json(
             "GET", "/collections", lambda body: [Collection.read(entry) for entry in body["collections"]], pure=True
         )
 
     @call
     async def delete_collection(self, name: str) -> None:
-        """Deletes a collection with its points."""
+        """Deletes a collection and its points."""
         await self._session.send("DELETE", f"/collections/{segment(name)}", pure=False)
 
     @call
@@ -63,10 +63,12 @@ class Collections(Calls):
         limit: Optional[int] = None,
         progress: bool = False,
     ) -> Exported:
-        """The collection with its vectors as one array: one version, whatever is written meanwhile.
+        """Returns the points of a collection, with their vectors as one array. All are of one version, even if points are
+        written meanwhile.
 
-        after, limit: a part in the order of ids. A collection whose ids, texts and metadata are more than one file holds is
-        refused with 413; export_parts and progress=True, which fetch it in parts, have it all the same.
+        after, limit: export at most `limit` points, in the order of ids, whose id is greater than `after`. When the ids,
+        texts and metadata are too large for one file, the service refuses with 413; export_parts and progress=True avoid
+        that, because they fetch the collection in parts.
         """
         params = {"after": after, "limit": limit, "part": EXPORT_PART if progress else None}
         parts = [part async for part in _parts(self._session, collection, params, progress)]
@@ -81,10 +83,10 @@ class Collections(Calls):
         after: Optional[str] = None,
         progress: bool = False,
     ) -> AsyncGenerator[Exported, None]:
-        """The collection in parts of at most `part_size` points, all of the version that the first one was of.
+        """Yields a collection in parts of at most `part_size` points, all of the same version.
 
-        after: only points whose id is greater, to go on where an earlier export stopped (of the version as it is then). The
-        service keeps a version for two minutes after each part, and answers 409 when the next is asked for later.
+        after: only points whose id is greater, to continue where an earlier export stopped (with the version of that time).
+        The service keeps a version for two minutes after each part, and answers 409 when the next part is requested later.
         """
         async for part in _parts(self._session, collection, {"after": after, "part": part_size}, progress):
             yield part
@@ -95,7 +97,7 @@ async def _parts(
 ) -> AsyncGenerator[Exported, None]:
     path = f"/collections/{segment(collection)}/export"
     params = {name: value for name, value in params.items() if value is not None}
-    # How many points a part of the collection has is not known before.
+    # The total for the progress is known only when the whole collection is exported.
     whole = "after" not in params and "limit" not in params
     query: Optional[Dict[str, Any]] = params
     advance: Optional[Callable[[int], object]] = None
@@ -110,5 +112,5 @@ async def _parts(
             yield part
             if "next" not in response.links:
                 return
-            # The link is a reference to this request's URL: a query, which names the version too.
+            # The link is relative to this request's URL. It consists of a query that also names the version.
             path, query = path.partition("?")[0] + response.links["next"]["url"], None

@@ -1,4 +1,4 @@
-"""Texts to vectors."""
+"""Calls that embed texts."""
 
 from __future__ import annotations
 
@@ -27,10 +27,11 @@ class Embedding(Calls):
         batch_size: int = 1024,
         progress: bool = False,
     ) -> Floats:
-        """float32 [n, dim], one row per text; a single text gives one row [dim].
+        """Returns float32 [n, dim], one row per text; for a single text, one row [dim].
 
-        dimensions: keep the first so many values of a row and normalise again. truncate: with False, a text that is
-        longer than the model takes is an error. batch_size: texts per request at most; the rows do not depend on it.
+        dimensions: keep only the first `dimensions` values of a row, and normalise it again. truncate: when False, a text
+        that is longer than the model accepts is an error. batch_size: the most texts per request; the rows do not depend
+        on it.
         """
         every = [texts] if isinstance(texts, str) else list(texts)
         options = {"normalize": normalize, "truncate": truncate, "dimensions": dimensions, "prompt_name": prompt_name}
@@ -51,7 +52,7 @@ class Embedding(Calls):
 
     @call
     async def similarity(self, source: str, sentences: Sequence[str], *, progress: bool = False) -> Floats:
-        """float32 [n], the cosine of the source with each sentence."""
+        """Returns float32 [n]: the cosine of the source with each sentence."""
         pieces = await self._session.in_batches(
             "POST",
             "/similarity",

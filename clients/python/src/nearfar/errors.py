@@ -1,4 +1,4 @@
-"""What can go wrong, as exceptions whose text says what to change."""
+"""The exceptions of the client. Their text says what to change."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import httpx
 
 
 class NearfarError(Exception):
-    """A call that failed. The classes below say how; those with a status come from the service's answer.
+    """A failed call. The subclasses tell the reasons apart; those with a status are made from the service's answer.
 
     status: the HTTP status; None when there was no answer (UnreachableError).
-    title, detail: what went wrong, in short and in a sentence.
-    param: the field or row that is wrong, for instance `queries[3]`.
-    request_id: how the service's log names the request.
+    title, detail: what went wrong, in a few words and in a sentence.
+    param: the field or row at fault, for instance `queries[3]`.
+    request_id: the id of the request in the service's log.
     """
 
     def __init__(
@@ -40,13 +40,14 @@ class NearfarError(Exception):
         super().__init__(text)
 
     def __reduce__(self) -> Any:
-        # Exceptions are pickled by their args, which hold only the finished text; worker processes send exceptions home.
+        # By default an exception is pickled with its args, which are only the finished text here. Worker processes pickle
+        # exceptions to report them.
         return type(self), (self.status, self.title, self.detail, self.param, self.request_id)
 
     def counted_from(self, first: int, fields: Collection[str], note: str = "") -> "NearfarError":
-        """The same error about a call of which a request carried the rows from `first` on.
+        """Returns this error of a request, which carried the rows of a call from `first` on, as an error of the whole call.
 
-        An entry of one of the `fields` is counted from the beginning of the call. note: what to add to the detail.
+        The index of an entry in one of the `fields` is counted from the first row of the call. note: text to add to the detail.
         """
         param, detail = self.param, self.detail
         place = re.match(r"(?:\w+\.)?(\w+)\[(\d+)\]", param or "")
@@ -58,15 +59,15 @@ class NearfarError(Exception):
 
 
 class UnreachableError(NearfarError):
-    """No answer came: nothing listens, the connection broke, or the time was up. `__cause__` is httpx's exception."""
+    """There was no answer: nothing listens, the connection broke, or it took too long. `__cause__` is httpx's exception."""
 
 
 class TimedOutError(UnreachableError):
-    """No answer came within the client's timeout. The service may still carry the request out."""
+    """There was no answer within the client's timeout. The service may still carry out the request."""
 
 
 class UnexpectedAnswerError(NearfarError):
-    """An answer that a Nearfar service does not give: base_url names another program, another path, or an older version."""
+    """The answer is not that of a Nearfar service: base_url leads to another program, a wrong path, or an older version."""
 
 
 class BadRequestError(NearfarError):
@@ -74,19 +75,19 @@ class BadRequestError(NearfarError):
 
 
 class AuthenticationError(NearfarError):
-    """401 or 403: the API key is missing, wrong, or lacks the right."""
+    """401 or 403: the API key is missing, wrong, or does not permit the call."""
 
 
 class NotFoundError(NearfarError):
-    """404: there is no such collection, point or queue; `param` says which of them."""
+    """404: there is no such collection, point or queue; `param` says which of these."""
 
 
 class ConflictError(NearfarError):
-    """409: it exists with other settings, or was made with another model."""
+    """409: the collection or queue exists with other settings, or holds texts of another model."""
 
 
 class TooLargeError(NearfarError):
-    """413: a request over a limit of the service, which the detail states. Also raised before such a request is sent."""
+    """413: the request exceeds a limit of the service, which the detail states. Also raised before such a request is sent."""
 
 
 class InvalidError(NearfarError):
@@ -94,7 +95,7 @@ class InvalidError(NearfarError):
 
 
 class UnavailableError(NearfarError):
-    """503: the service is starting, stopping, or has too much to do."""
+    """503: the service is starting, stopping, or too busy."""
 
 
 _CLASSES: Dict[int, Type[NearfarError]] = {
@@ -110,14 +111,14 @@ _CLASSES: Dict[int, Type[NearfarError]] = {
 
 
 def problem(response: httpx.Response, base_url: httpx.URL) -> NearfarError:
-    """The exception for an answer that is not a success, whoever gave it: a proxy's page is not a problem document."""
+    """Returns the exception for an unsuccessful answer, which may also come from a proxy and be no problem document."""
     body: object = None
     try:
         body = response.json()
     except (ValueError, RecursionError):
         pass
     fields: Dict[str, Any] = body if isinstance(body, dict) else {}
-    # Below /v1/ the service's errors have the shape of OpenAI's.
+    # Errors under /v1/ have OpenAI's shape.
     inner = fields.get("error")
     if isinstance(inner, dict):
         fields = {"detail": inner.get("message"), "param": inner.get("param")}
@@ -130,7 +131,7 @@ def problem(response: httpx.Response, base_url: httpx.URL) -> NearfarError:
     title = text("title") or response.reason_phrase or "Failure"
     detail = text("detail") or ("" if fields else response.text[:200])
     request_id = response.headers.get("X-Request-Id")
-    # A 404 about a collection, point or queue names it as its param; without one the route itself is not there.
+    # A 404 about a collection, point or queue names it as its param. Without a param, the route itself does not exist.
     if response.is_redirect or status == 405 or (status == 404 and param is None):
         return UnexpectedAnswerError(status, title, _wrong_address(response, base_url, detail), param, request_id)
     hints = {
@@ -143,7 +144,7 @@ def problem(response: httpx.Response, base_url: httpx.URL) -> NearfarError:
 
 
 def unreadable(response: httpx.Response, why: str) -> UnexpectedAnswerError:
-    """The exception for an answer with a good status that is not what the service gives."""
+    """Returns the exception for an answer with a successful status but unexpected content."""
     detail = f"{response.request.url}: {why}; is base_url the address of a Nearfar service?"
     return UnexpectedAnswerError(
         response.status_code, "Unreadable answer", detail, None, response.headers.get("X-Request-Id")
@@ -151,7 +152,7 @@ def unreadable(response: httpx.Response, why: str) -> UnexpectedAnswerError:
 
 
 def unreachable(error: httpx.RequestError, base_url: httpx.URL, timeout: object) -> UnreachableError:
-    """The exception for a request that got no answer."""
+    """Returns the exception for a request without an answer."""
     what = f"{error.request.method} {error.request.url}: {error or type(error).__name__}"
     if isinstance(error, httpx.TimeoutException):
         return TimedOutError(None, "Timeout", f"{what}; Client(timeout=…) is {timeout} (in seconds)")
@@ -169,7 +170,7 @@ def unreachable(error: httpx.RequestError, base_url: httpx.URL, timeout: object)
 
 
 def check_base_url(base_url: str) -> None:
-    """ValueError for what cannot be the address of a service, with what is meant instead where that is clear."""
+    """Raises ValueError for a base_url that cannot be the address of a service; it names the likely one where that is clear."""
     try:
         url = httpx.URL(base_url)
     except (httpx.InvalidURL, TypeError) as error:
@@ -201,7 +202,7 @@ def _size(response: httpx.Response) -> str:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The exceptions behind an exception, those in groups included."""
+    """Yields the causes of an exception, including those in exception groups."""
     pending, seen = [error], set()
     while pending:
         one = pending.pop()

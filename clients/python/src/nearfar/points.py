@@ -1,4 +1,4 @@
-"""Points of a collection: written, read, listed, counted, deleted, and the nearest of them found."""
+"""Calls that write, read, list, count, delete and search the points of a collection."""
 
 from __future__ import annotations
 
@@ -30,14 +30,15 @@ class Points(Calls):
         batch_size: Optional[int] = None,
         progress: bool = False,
     ) -> Upserted:
-        """Inserts or replaces points. A text without vectors is embedded, else only kept.
+        """Inserts or replaces points. Texts are embedded when there are no vectors, and otherwise only stored.
 
-        vectors [n, dim] (array, tensor or lists), texts and metadata stand in the order of the ids; a text or metadata may
-        be None. batch_size: points per request at most; without it, as many as the service takes.
+        vectors [n, dim] (an array, a tensor or lists), texts and metadata are in the order of the ids; a text or metadata
+        may be None. batch_size: the most points per request; by default, as many as the service accepts.
 
-        One request is applied whole or not at all. A call that needs several is not: when one of them fails, the points of
-        those before it are stored, and the error says how many. The version is that of the last request.
-        idempotency_key: a repetition of the call with the same key is answered from the service's memory and changes nothing.
+        A single request is applied completely or not at all. A call that needs several requests is not: when one of them
+        fails, the points of the earlier ones are stored, and the error says how many. The version is that of the last
+        request. idempotency_key: when the call is repeated with the same key, the service repeats its answer and changes
+        nothing.
         """
         ids = list(ids)
         vectors = None if vectors is None else matrix("vectors", vectors)
@@ -79,9 +80,9 @@ class Points(Calls):
     ) -> Updated:
         """Changes the metadata of points; their vectors and texts stay as they are.
 
-        mode: with merge, key by key, where None removes a key; with replace, as a whole, where None leaves no metadata. Ids
-        that are not there are passed over and returned as `missing`. A call of several requests is not one batch, as with
-        upsert.
+        mode: "merge" sets the given keys, and removes those whose value is None; "replace" replaces all metadata, and None
+        removes it. Unknown ids are skipped and returned as `missing`. As with upsert, a call that needs several requests is
+        not applied as one batch.
         """
         ids = list(ids)
         if len(ids) != len(metadata):
@@ -113,13 +114,13 @@ class Points(Calls):
         batch_size: Optional[int] = None,
         progress: bool = False,
     ) -> Deleted:
-        """Deletes points by id or by filter; ids that are not there are passed over.
+        """Deletes points by id or by filter. Unknown ids are skipped.
 
-        A call with many ids may need several requests, which are not one batch; idempotency_key is as with upsert.
+        A call with many ids may need several requests, which are not applied as one batch. idempotency_key: see upsert.
         """
         path, keyed = _path(collection) + "/delete", idempotency_key is not None
         if ids is None or filter is not None:
-            # One request; with both, or neither, the service says what is wrong.
+            # This is a single request. When both or neither are given, the service says what is wrong.
             body = json_body(ids=None if ids is None else list(ids), filter=filter)
             headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
             return await self._session.json("POST", path, _deleted, pure=keyed, content=body, headers=headers)
@@ -140,12 +141,12 @@ class Points(Calls):
 
     @call
     async def point(self, id: str, collection: str = "default") -> Point:
-        """One point by its id."""
+        """Returns the point with this id."""
         return await self._session.json("GET", f"{_path(collection)}/{segment(id)}", Point.read, pure=True)
 
     @call
     async def count_points(self, collection: str = "default", *, filter: Optional[Metadata] = None) -> Counted:
-        """How many points match a filter, or are there: what a deletion by that filter would take."""
+        """Returns the number of points that match a filter, or of all points. A deletion with the filter deletes that many."""
         body = json_body(filter=filter)
         return await self._session.json(
             "POST",
@@ -165,9 +166,9 @@ class Points(Calls):
         after: Optional[str] = None,
         limit: int = 1000,
     ) -> Page:
-        """One page of the points in the order of their ids, for a caller that keeps the place; see points.
+        """Returns one page of the points in the order of their ids; the iterator `points` fetches all pages.
 
-        after: only points whose id is greater, such as the `next_after` of the page before.
+        after: only points whose id is greater, such as the `next_after` of the previous page.
         """
         return await _page(self._session, collection, filter, include, after, limit)
 
@@ -182,11 +183,11 @@ class Points(Calls):
         page_size: int = 1000,
         progress: bool = False,
     ) -> AsyncGenerator[Point, None]:
-        """Every point in the order of ids, fetched page by page.
+        """Yields every point in the order of ids, fetched page by page.
 
-        filter: only points that it matches. include: of metadata, text and vector what each point shall carry, all three
-        where it is None. after: only points whose id is greater. Each page is of the collection as it is then; export_parts
-        gives one version.
+        filter: only points that match it. include: which of metadata, text and vector each point has; all three when it is
+        None. after: only points whose id is greater. Each page shows the collection at the time when it is fetched;
+        export_parts yields points of one version.
         """
         with progress_bar(progress, "points", None, "points") as advance:
             while True:
@@ -195,7 +196,7 @@ class Points(Calls):
                     yield point
                 advance(len(page.points))
                 after = page.next_after
-                # Not `len(page.points) < page_size`: the service may give fewer than asked for.
+                # The number of points does not tell, because the service may return fewer than requested.
                 if after is None:
                     return
 
@@ -217,11 +218,12 @@ class Points(Calls):
         batch_size: Optional[int] = None,
         progress: bool = False,
     ) -> Neighbors:
-        """The k nearest points of each query: texts (`inputs`), `vectors` [n, dim] or [dim], or the `ids` of stored points.
+        """Returns the k nearest points of each query. Queries are texts (`inputs`), `vectors` [n, dim] or [dim], or the `ids`
+        of stored points.
 
-        include: of metadata, text and vector what each neighbour shall carry. recall_target: the share of the ten nearest
-        that a graph search is to find, from 0.5 to 1, where 1 is exact. ef: the breadth of a graph search instead.
-        batch_size: queries per request at most; without it, as many as the service takes.
+        include: which of metadata, text and vector each neighbour has. recall_target: the share of the ten nearest points
+        that a graph search must find, from 0.5 to 1, where 1 is exact. ef: the number of candidates of a graph search,
+        instead of recall_target. batch_size: the most queries per request; by default, as many as the service accepts.
         """
         given = {"inputs": inputs, "vectors": vectors, "ids": ids}
         given = {name: value for name, value in given.items() if value is not None}
@@ -269,7 +271,7 @@ async def _page(
 ) -> Page:
     path = _path(collection)
     if filter is None and include is None:
-        # The route that every version of the service has.
+        # Every version of the service has this route.
         params = {name: value for name, value in (("limit", limit), ("after", after)) if value is not None}
         return await session.json("GET", path, Page.read, pure=True, params=params)
     wanted = ["metadata", "text", "vector"] if include is None else list(include)
@@ -282,7 +284,7 @@ def _path(collection: str) -> str:
 
 
 def _records(ids: Sequence[str], columns: Mapping[str, Optional[Sequence[Any]]]) -> List[Dict[str, Any]]:
-    """A JSON object per point; a value that is None is left out."""
+    """One JSON object per point, without values that are None."""
     records: List[Dict[str, Any]] = [{"id": name} for name in ids]
     for field, column in columns.items():
         for record, value in zip(records, column or ()):

@@ -1,4 +1,4 @@
-"""Progress of calls that take many requests, on standard error."""
+"""Shows the progress of calls with many requests on standard error."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import time
 from contextlib import contextmanager
 from typing import Any, Callable, Iterator, Optional
 
-# A line that is printed more often than this, in seconds, only costs time.
+# The least time between two printed lines, in seconds.
 INTERVAL = 0.5
 
 
 @contextmanager
 def progress_bar(wanted: bool, title: str, total: Optional[int], unit: str) -> Iterator[Callable[[int], object]]:
-    """A function to call with the number of units that have been done since it was called last.
+    """Yields a function that is called with the number of units done since its last call.
 
-    tqdm shows them where it is installed, otherwise a plain line does; nothing does unless it is wanted.
+    Progress is shown by tqdm where it is installed, otherwise as a line of text. When it is not wanted, nothing is shown.
     """
     if not wanted:
         yield lambda count: None
@@ -31,7 +31,7 @@ def progress_bar(wanted: bool, title: str, total: Optional[int], unit: str) -> I
 
 
 class PlainProgress:
-    """Prints how far a call has come: `embed: 2048 of 4096 texts (50 %)`."""
+    """Prints the progress of a call as a line such as `embed: 2048 of 4096 texts (50 %)`."""
 
     def __init__(self, title: str, total: Optional[int], unit: str) -> None:
         self._title, self._total, self._unit = title, total, unit
@@ -47,6 +47,6 @@ class PlainProgress:
         self._printed = now
         of = f" of {self._total}" if self._total else ""
         share = f" ({100 * self._done // self._total} %)" if self._total else ""
-        # In a terminal the line is written over; in a file every line stays.
+        # In a terminal each line overwrites the previous one. In a file, all lines are kept.
         end = "\n" if finished or not sys.stderr.isatty() else "\r"
         print(f"{self._title}: {self._done}{of} {self._unit}{share}", end=end, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""What the calls return."""
+"""The types that calls return."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class LossResult:
-    """A contrastive loss.
+    """The loss of a batch.
 
     loss: the mean of the rows' losses, in nats for the objectives with a softmax.
-    candidates: the size of the largest row's softmax. temperature: None for an objective without one.
-    per_row: float32 [N], or [2N] for nt_xent and for supcon with keys; None unless asked for.
-    gradients: float32 arrays in the shape of what was sent, of the loss by `queries`, `keys`, `negatives`, `temperature`
-    and `bias` as the objective depends on them; empty unless asked for.
-    diagnostics: empty unless asked for. excluded: rows without a partner (supcon).
+    candidates: the largest number of candidates in a row's softmax. temperature: None for an objective without one.
+    per_row: float32 [N], or [2N] for nt_xent and for supcon with keys; None unless requested.
+    gradients: the gradients of the loss with respect to `queries`, `keys`, `negatives`, `temperature` and `bias`, as far as the
+    objective depends on these, as float32 arrays in the shapes that were sent; empty unless requested.
+    diagnostics: empty unless requested. excluded: rows without a partner (supcon).
     """
 
     loss: float
@@ -39,7 +39,7 @@ class LossResult:
 
     @classmethod
     def read(cls, tensors: Tensors, metadata: Mapping[str, str]) -> "LossResult":
-        """From a safetensors answer; KeyError or ValueError when it is none."""
+        """Reads a safetensors answer. Raises KeyError or ValueError when something in it is missing or malformed."""
         said = {name: _value(text) for name, text in metadata.items()}
         prefix = "gradients."
         return cls(
@@ -57,7 +57,7 @@ class LossResult:
 
 
 def _value(text: str) -> Any:
-    """A value of the metadata: JSON text, or a bare word."""
+    """Parses a value of the metadata, which is JSON text or a bare word."""
     try:
         return json.loads(text)
     except ValueError:
@@ -66,7 +66,7 @@ def _value(text: str) -> Any:
 
 @dataclass(frozen=True)
 class Point:
-    """A point of a collection; vector is float32 [dim]. What `include` did not ask for, or the point does not have, is None."""
+    """A point of a collection. vector: float32 [dim]. Members that were not requested or that the point lacks are None."""
 
     id: str
     vector: Optional[Floats] = None
@@ -80,7 +80,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Page:
-    """Points in the order of their ids. next_after: what to pass as `after` for the page behind it; None for the last."""
+    """Points in the order of their ids. next_after: the `after` for the next page; None on the last page."""
 
     points: List[Point]
     next_after: Optional[str] = None
@@ -88,14 +88,14 @@ class Page:
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> "Page":
         points = [Point.read(entry) for entry in body["points"]]
-        # An older service does not say where to go on: that is behind the last point, up to a page without points.
+        # An older service does not return next_after. Then the next page begins after the last point, until a page is empty.
         last = points[-1].id if points else None
         return cls(points, body.get("next_after", last))
 
 
 @dataclass(frozen=True)
 class Neighbor:
-    """A point that was found; what `include` did not ask for, or the point does not have, is None."""
+    """A point that was found. Members that were not requested or that the point lacks are None."""
 
     id: str
     score: float
@@ -114,10 +114,11 @@ def _vector(body: Mapping[str, Any]) -> Optional[Floats]:
 
 @dataclass(frozen=True)
 class Neighbors:
-    """One list per query, best first, of the collection as it was at `version`.
+    """The neighbours of each query, best first, in the collection's version `version`.
 
-    mode: `exact` or `graph`. short_reasons: None, or per query why it got fewer than k (None where it got k).
-    ef: the candidates that a search of the graph went on from. expected_recall: its recall@10 as it was measured.
+    mode: `exact` or `graph`. short_reasons: None, or for each query the reason why it has fewer than k neighbours (None
+    where it has k). ef: the number of candidates of a graph search. expected_recall: its recall@10 as measured on the
+    collection.
 
     A call that took several requests has the oldest version, and the mode, `ef` and recall of the least exact search.
     """
@@ -145,7 +146,7 @@ class Neighbors:
 
     @classmethod
     def joined(cls, parts: Sequence["Neighbors"]) -> "Neighbors":
-        """The answers to the requests of one call as one."""
+        """Joins the answers to the requests of one call."""
         if len(parts) == 1:
             return parts[0]
         reasons: List[Optional[str]] = []
@@ -167,8 +168,8 @@ class Neighbors:
 class Collection:
     """A collection as the service describes it.
 
-    model: the fingerprint of the model that embedded its texts, None as long as there were none.
-    recall_target: the recall@10 of searches that ask for none; None from a service that does not state it.
+    model: the fingerprint of the model that embedded its texts; None until a text has been embedded.
+    recall_target: the recall@10 of searches that do not state one; None from an older service, which does not return it.
     """
 
     name: str
@@ -194,7 +195,7 @@ class Collection:
 
 @dataclass(frozen=True)
 class Exported:
-    """One version of a collection, or a part of it, in the order of ids; iterating over it gives its points.
+    """The points of one version of a collection, or a part of them, in the order of ids. Iterating over it yields points.
 
     vectors: float32 [n, dim]. metadata, texts: None where a point has none.
     """
@@ -207,7 +208,7 @@ class Exported:
 
     @classmethod
     def read(cls, tensors: Tensors, metadata: Mapping[str, str]) -> "Exported":
-        """From a safetensors answer; KeyError or ValueError when it is none."""
+        """Reads a safetensors answer. Raises KeyError or ValueError when something in it is missing or malformed."""
         said = {name: json.loads(metadata[name]) for name in ("collection", "ids", "metadata", "texts")}
         return cls(
             Collection.read(said["collection"]), said["ids"], tensors["vectors"], said["metadata"], said["texts"]
@@ -215,7 +216,7 @@ class Exported:
 
     @classmethod
     def joined(cls, parts: Sequence["Exported"]) -> "Exported":
-        """Consecutive parts of one version as one."""
+        """Joins consecutive parts of one version."""
         if len(parts) == 1:
             return parts[0]
         return cls(
@@ -235,7 +236,7 @@ class Exported:
 
 @dataclass(frozen=True)
 class Counted:
-    """The collection's version, and how many of its points match."""
+    """The collection's version, and the number of points that match."""
 
     version: int
     count: int
@@ -243,7 +244,7 @@ class Counted:
 
 @dataclass(frozen=True)
 class Queue:
-    """A queue of negatives: `count` rows of at most `capacity`, `appended` since it was made."""
+    """A queue of negatives. It holds `count` of at most `capacity` rows; `appended` rows were appended since it was made."""
 
     name: str
     capacity: int
@@ -257,21 +258,21 @@ class Queue:
 
 
 class Upserted(NamedTuple):
-    """The collection's version after the write, and how many points were written."""
+    """The collection's version after the write, and the number of points written."""
 
     version: int
     upserted: int
 
 
 class Deleted(NamedTuple):
-    """The collection's version after the write, and how many points were there to delete."""
+    """The collection's version after the write, and the number of points deleted."""
 
     version: int
     deleted: int
 
 
 class Updated(NamedTuple):
-    """The collection's version after the write, how many points were changed, and the ids that are not there."""
+    """The collection's version after the write, the number of points changed, and the unknown ids."""
 
     version: int
     updated: int

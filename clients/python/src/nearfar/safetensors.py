@@ -1,6 +1,8 @@
-"""The safetensors format, which carries arrays both ways: 8 bytes of header length, a JSON header, the tensors' bytes.
+"""A codec for safetensors, the format for arrays in requests and answers: 8 bytes with the length of a JSON header, the header,
+and the bytes of the tensors.
 
-As strict as the format's reference: the tensors cover the data without gap or overlap, sizes fit shapes, names are unique.
+Reading is as strict as in the reference implementation: tensors must cover the data without gaps or overlaps, their sizes must
+fit their shapes, and names must be unique.
 """
 
 from __future__ import annotations
@@ -21,20 +23,20 @@ _NAMES = {
     "U64": "<u8", "U32": "<u4", "U16": "<u2", "U8": "|u1", "BOOL": "|b1",
 }  # fmt: skip
 _CODES = {np.dtype(code).newbyteorder("="): name for name, code in _NAMES.items()}
-# numpy has no bfloat16: its 16 bits are read as the upper half of an f32.
+# numpy has no bfloat16. Its 16 bits are read as an integer, which becomes the upper half of an f32.
 _READ = {**_NAMES, "BF16": "<u2"}
 
 
 class SafetensorsError(ValueError):
-    """Bytes that are not a safetensors file, or an array that it cannot hold."""
+    """Bytes that are not a safetensors file, or an array that the format does not support."""
 
 
 def encode(tensors: Mapping[str, "np.ndarray[Any, Any]"], metadata: Mapping[str, str] = {}) -> bytes:
-    """The file with these tensors; their bytes begin at a multiple of 8."""
+    """Encodes tensors as a file. The header is padded so that their bytes begin at a multiple of 8."""
     header: Dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
     pieces: List[bytes] = []
     end = 0
-    # Widest first, as the reference writes: every tensor then begins at a multiple of its own item size.
+    # The widest types come first, as in the reference, so that every tensor begins at a multiple of its item size.
     for name, array in sorted(tensors.items(), key=lambda item: (-item[1].dtype.itemsize, item[0])):
         dtype = _CODES.get(array.dtype.newbyteorder("="))
         if dtype is None or name == "__metadata__":
@@ -48,7 +50,7 @@ def encode(tensors: Mapping[str, "np.ndarray[Any, Any]"], metadata: Mapping[str,
 
 
 def decode(data: bytes) -> Tuple[Tensors, Dict[str, str]]:
-    """The tensors, writable copies in this machine's byte order (BF16 as float32), and the metadata."""
+    """Returns the tensors, as writable copies in this machine's byte order (BF16 as float32), and the metadata."""
     if len(data) < 8:
         raise SafetensorsError("shorter than the length of its header")
     (size,) = struct.unpack_from("<Q", data)
@@ -70,7 +72,7 @@ def decode(data: bytes) -> Tuple[Tensors, Dict[str, str]]:
         array = np.frombuffer(data, _READ[dtype], count=math.prod(shape), offset=start + begin)
         if dtype == "BF16":
             array = (array.astype(np.uint32) << 16).view(np.float32)
-        # A value of BOOL other than 0 and 1 would be no bool to numpy either.
+        # numpy's bool must be 0 or 1, too.
         if dtype == "BOOL" and (array.view(np.uint8) > 1).any():
             raise SafetensorsError(f"the tensor {name!r} holds a BOOL that is neither 0 nor 1")
         tensors[name] = array.reshape(shape).astype(array.dtype.newbyteorder("="))
@@ -100,10 +102,10 @@ def _header(text: bytes) -> Dict[str, Any]:
 
 
 def _entry(name: str, value: Any) -> Tuple[str, Tuple[int, ...], int, int]:
-    """(dtype, shape, begin, stop) of a tensor, checked against each other."""
+    """Checks the header's entry for a tensor, and returns (dtype, shape, begin, stop)."""
 
     def sizes(found: Any) -> bool:
-        # A bool is an int to Python.
+        # isinstance would accept a bool, which is an int in Python.
         return isinstance(found, list) and all(type(size) is int and 0 <= size < 2**63 for size in found)
 
     if not isinstance(value, dict) or value.keys() != {"dtype", "shape", "data_offsets"}:

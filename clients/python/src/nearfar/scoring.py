@@ -1,4 +1,4 @@
-"""Contrastive losses, and the queues of negatives that they may read and append to."""
+"""Calls for contrastive losses, and for the queues of negatives that these read and append to."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ class Scoring(Calls):
         diagnostics: bool = False,
         idempotency_key: Optional[str] = None,
     ) -> LossResult:
-        """The loss of a batch.
+        """Returns the loss of a batch.
 
-        queries [N, d], keys [N, d] and negatives, [M, d] for all rows or [N, M, d] for each row its own, are arrays, tensors
-        or lists of numbers (sent as f32, or f16 where they are), or texts in the same shapes, which the service embeds first.
+        queries [N, d], keys [N, d] and negatives ([M, d] shared by all rows, or [N, M, d] per row) are arrays, tensors or lists
+        of numbers (sent as f32, or as f16 if they have that type), or texts in the same shapes, which the service embeds first.
         objective: infonce, symmetric, nt_xent, dcl, supcon, sigmoid, simsiam, byol or moco.
-        labels [N]: the classes for supcon. positives [N]: the index of each query's key where it is not its own row.
-        queue: the name of a queue to read and to append the keys to; {"name": …, "update": False} only reads.
-        per_row, gradients, diagnostics: what to return beside the loss.
-        idempotency_key: the service answers a repetition with the same key from its memory and appends to the queue once.
+        labels [N]: the classes for supcon. positives [N]: the index of each query's key, by default its own row number.
+        queue: the name of a queue to read and to append the keys to; {"name": …, "update": False} only reads it.
+        per_row, gradients, diagnostics: what to return in addition to the loss.
+        idempotency_key: when the call is repeated with the same key, the service repeats its answer and appends nothing.
 
-        An option that is None is not sent, and the service's default holds; one that the objective does not use is an
-        error. A batch travels in one request: TooLargeError when it is over the service's limit.
+        An option that is None is not sent, so that the service's default applies. An option that the objective does not use is
+        an error. A batch is sent in a single request; it raises TooLargeError when it exceeds the service's limit.
         """
         wanted = {"per_row": per_row, "gradients": gradients, "diagnostics": diagnostics}
         queue = native(queue)
@@ -68,23 +68,23 @@ class Scoring(Calls):
 
     @call
     async def create_queue(self, name: str, capacity: int, dim: int) -> Queue:
-        """Makes a queue of negatives; one that exists alike stays as it is, with what it holds."""
+        """Makes a queue of negatives. An existing one with the same capacity and dimension keeps its rows."""
         body = json_body(capacity=capacity, dim=dim)
         return await self._session.json("PUT", f"/queues/{segment(name)}", Queue.read, pure=False, content=body)
 
     @call
     async def queue(self, name: str) -> Queue:
-        """One queue by its name."""
+        """Returns the description of a queue."""
         return await self._session.json("GET", f"/queues/{segment(name)}", Queue.read, pure=True)
 
     @call
     async def queues(self) -> List[Queue]:
-        """All queues, by name."""
+        """Returns the descriptions of all queues, in the order of their names."""
         return await self._session.json(
             "GET", "/queues", lambda body: [Queue.read(entry) for entry in body["queues"]], pure=True
         )
 
     @call
     async def delete_queue(self, name: str) -> None:
-        """Deletes a queue with its rows."""
+        """Deletes a queue and its rows."""
         await self._session.send("DELETE", f"/queues/{segment(name)}", pure=False)

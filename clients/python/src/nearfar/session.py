@@ -1,6 +1,6 @@
-"""Requests to one service: retries where a repetition cannot do harm, answers read, large calls cut.
+"""Sends requests to a service, repeats them where that is safe, reads answers, and splits large calls.
 
-Every failure becomes a NearfarError.
+Every failure raises a NearfarError.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from .safetensors import Tensors, decode
 from .transport import Transport
 from .wire import JSON
 
-# A call does not wait longer than this for a busy service: it fails, and the caller decides.
+# When a busy service asks for a longer wait than this, in seconds, the call fails and the caller can decide.
 LONGEST_WAIT = 30.0
 FIRST_WAIT = 0.1
-# A body up to this size is sent without asking for the limits; the service's refusal of it arrives in full.
+# A body up to this size, in bytes, is sent without requesting the limits first, since a refusal of it arrives reliably.
 SMALL_BODY = 1 << 20
 
 Result = TypeVar("Result")
 
 
 class Session:
-    """What the calls of both clients are made of."""
+    """The operations from which the calls of both clients are built."""
 
     def __init__(self, transport: Transport, retries: int) -> None:
         if retries < 0:
@@ -48,10 +48,10 @@ class Session:
         headers: Optional[Mapping[str, str]] = None,
         params: Optional[Mapping[str, Any]] = None,
     ) -> httpx.Response:
-        """A successful answer.
+        """Sends a request, repeats it where that is safe, and returns a successful answer.
 
-        A refused connection is tried again for every call, because nothing was sent. A pure call, one that changes
-        nothing or that the service carries out only once, is also repeated when the connection broke and when the service
+        Every request is repeated when its connection was refused, because nothing was sent. A pure request, which changes
+        nothing or which the service carries out only once, is also repeated when the connection broke and when the service
         was too busy (503 with Retry-After).
         """
         wait = FIRST_WAIT
@@ -77,7 +77,7 @@ class Session:
     async def json(
         self, method: str, path: str, read: Callable[[Any], Result], *, pure: bool, **more: Any
     ) -> Result:
-        """What `read` makes of an answer in JSON; a body, where there is one, is JSON too."""
+        """Sends a request, whose body is JSON if there is one, and returns the JSON answer as read by `read`."""
         if more.get("content") is not None:
             more["headers"] = {"Content-Type": JSON, **more.get("headers", {})}
         return read_json(await self.send(method, path, pure=pure, **more), read)
@@ -98,10 +98,10 @@ class Session:
         unit: str,
         changes: bool = False,
     ) -> List[Result]:
-        """The answers to as many requests as the rows need, one after another.
+        """Sends as many requests as the rows need, one after another, and returns their answers.
 
-        idempotency_key: of a single request; of several, each has a number behind it. changes: whether the requests change
-        something, so that an error says how much was done before it.
+        idempotency_key: sent with a single request as it is; with several, a number is appended for each. changes: whether the
+        requests change something, so that an error must say how much was done before it.
         """
         small = len(batch) <= 1 and batch.body.total <= SMALL_BODY
         pieces = cut(batch, Limits() if small else await self.limits(), batch_size)
@@ -123,25 +123,25 @@ class Session:
         return results
 
     async def check_size(self, body: bytes, advice: str) -> None:
-        """Refuses the body of a request that cannot be cut and is over the service's limit, before it is sent."""
+        """Raises TooLargeError when the body of a request that cannot be split exceeds the service's limit."""
         if len(body) > SMALL_BODY:
             check_size(body, await self.limits(), advice)
 
     async def limits(self) -> Limits:
-        """The limits of the service, asked for once."""
+        """Returns the limits of the service, which are requested once."""
         if self._limits is None:
             try:
                 self._limits = await self.json("GET", "/info", Limits.read, pure=True)
             except UnreachableError:
                 raise
             except NearfarError:
-                # What is wrong is for the call itself to find out; a proxy may also hide `/info` from clients.
+                # If the service has a problem, the call itself will report it. A proxy may also hide `/info` from clients.
                 return Limits()
         return self._limits
 
 
 def read_json(response: httpx.Response, read: Callable[[Any], Result]) -> Result:
-    """What `read` makes of an object or list in JSON."""
+    """Returns a JSON object or list as read by `read`."""
     try:
         body = response.json()
     except (ValueError, RecursionError) as error:
@@ -155,7 +155,7 @@ def read_json(response: httpx.Response, read: Callable[[Any], Result]) -> Result
 
 
 def read_tensors(response: httpx.Response, read: Callable[[Tensors, Mapping[str, str]], Result]) -> Result:
-    """What `read` makes of an answer in safetensors."""
+    """Returns a safetensors answer as read by `read`."""
     try:
         return read(*decode(response.content))
     except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
@@ -167,6 +167,6 @@ def _short(error: Exception) -> Union[str, Exception]:
 
 
 def retry_after(response: httpx.Response) -> Optional[float]:
-    """The seconds of a 503's Retry-After; None for any other answer, or where it is a date."""
+    """The seconds in the Retry-After of a 503. None for any other answer, or when it is not a whole number of seconds."""
     text = response.headers.get("Retry-After", "")
     return float(text) if response.status_code == 503 and text.isascii() and text.isdecimal() else None

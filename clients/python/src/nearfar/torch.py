@@ -1,9 +1,9 @@
-"""Training through the service: the losses as a differentiable function of PyTorch tensors.
+"""Training with the service's losses: a differentiable function of PyTorch tensors.
 
     loss = info_nce(client, model(words), glosses, temperature=0.05)
     loss.backward()
 
-The service computes the loss and its gradients in one request of the forward pass; the backward pass scales them.
+The forward pass makes one request, for the loss and its gradients. The backward pass only scales these.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .wire import number
 
 __all__ = ["contrastive_loss", "info_nce"]
 
-# What the service differentiates by, in the order in which _RemoteLoss takes them.
+# The inputs for which the service returns gradients, in the order in which _RemoteLoss takes them.
 _INPUTS = ("queries", "keys", "negatives", "temperature", "bias")
 
 
@@ -28,7 +28,7 @@ def info_nce(
     temperature: Union[float, torch.Tensor] = 0.07,
     **options: Any,
 ) -> torch.Tensor:
-    """InfoNCE of queries [N, d] and keys [N, d] as a scalar to differentiate; see contrastive_loss."""
+    """Returns InfoNCE of queries [N, d] and keys [N, d] as a differentiable scalar; see contrastive_loss."""
     return contrastive_loss(client, queries, keys, temperature=temperature, **options)
 
 
@@ -42,11 +42,11 @@ def contrastive_loss(
     bias: Union[float, torch.Tensor, None] = None,
     **options: Any,
 ) -> torch.Tensor:
-    """A loss of the service as a scalar on the device of the queries, in their dtype (half precision: float32).
+    """Returns a loss of the service as a scalar on the device of the queries, in their dtype (float32 for half precision).
 
-    Gradients reach queries, keys and negatives, and temperature and bias where they are tensors. Computed in float32 on
-    the service's side, once: there are no second derivatives. options are those of Client.loss: objective, labels,
-    positives, queue (its rows get no gradient), and so on.
+    Queries, keys and negatives get gradients, and so do temperature and bias when they are tensors. The service computes
+    these in float32; second derivatives are not available. options: those of Client.loss, such as objective, labels,
+    positives and queue (whose rows get no gradient).
     """
     inputs = (queries, keys, negatives, temperature, bias)
     apply: Any = _RemoteLoss.apply  # PyTorch does not state its type.
@@ -57,7 +57,7 @@ def contrastive_loss(
 class _RemoteLoss(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, client: Client, options: Any, *inputs: Any) -> torch.Tensor:
-        """inputs: as named by _INPUTS."""
+        """inputs: the values in the order of _INPUTS."""
         wanted_inputs = ctx.needs_input_grad[2:]
         *rows, temperature, bias = inputs
         result = client.loss(
@@ -81,10 +81,10 @@ class _RemoteLoss(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Any) -> Any:
         (upstream,) = grad_outputs
-        # Under create_graph the gradients would pass for constants, and a penalty on them for zero.
+        # With create_graph the gradients would count as constants, and so the gradient of a penalty on them would be zero.
         if torch.is_grad_enabled():
             raise RuntimeError("the service gives no second derivatives: create_graph is not possible")
-        # Scaled in float32 and narrowed afterwards: the factor of a gradient scaler can be beyond half precision.
+        # Scaled in float32 and converted afterwards, because the factor of a gradient scaler can exceed half precision.
         scaled = (
             None if gradient is None else (gradient * upstream.to(gradient.device)).to(dtype)
             for gradient, dtype in zip(ctx.saved_tensors, ctx.dtypes)

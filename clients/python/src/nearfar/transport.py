@@ -1,4 +1,4 @@
-"""What carries requests: httpx, blocking or asynchronous. Only here do the two clients differ."""
+"""The transports of the two clients: httpx, blocking or asynchronous. The clients differ only here."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from .version import __version__
 
 
 class Transport(Protocol):
-    """Sends a request once, and waits."""
+    """Sends single requests, and pauses."""
 
     base_url: httpx.URL
     timeout: object
 
     async def send(self, method: str, path: str, **parts: Any) -> httpx.Response:
-        """One attempt. parts: `content`, `headers` and `params`, as httpx takes them. Raises httpx.RequestError."""
+        """Makes one attempt. parts: `content`, `headers` and `params`, as in httpx. Raises httpx.RequestError."""
         ...
 
     async def sleep(self, seconds: float) -> None: ...
@@ -27,7 +27,7 @@ class Transport(Protocol):
 
 
 class BlockingTransport:
-    """A transport whose coroutines never suspend: they return when the work is done."""
+    """A transport whose coroutines never suspend, but block until the work is done."""
 
     def __init__(self, http: httpx.Client, timeout: object) -> None:
         self._http = http

@@ -1,3 +1,3 @@
-"""The version of this client, also sent to the service as part of User-Agent."""
+"""The version of this client, which is also part of the User-Agent."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""Values as the service takes them: JSON and arrays."""
+"""Converts values to what the service accepts: JSON and arrays."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from .safetensors import encode
 JSON = "application/json"
 SAFETENSORS = "application/x-safetensors"
 
-# A field that is sent as null, where None is one that is not sent.
+# Marks a field that is sent as null, since a field that is None is not sent.
 NULL = object()
 
 
 def json_body(**fields: Any) -> bytes:
-    """The fields that are not None as a JSON object. ValueError for NaN and infinities, which JSON does not have."""
+    """Encodes the fields that are not None as a JSON object. Raises ValueError for NaN and infinity, which JSON does not have."""
     sent = {name: value for name, value in fields.items() if value is not None}
     return json_text({name: None if value is NULL else value for name, value in sent.items()}).encode()
 
 
 def json_text(value: Any) -> str:
-    """A value as JSON text; scalars, arrays and tensors may stand anywhere in it."""
+    """Encodes a value as JSON text. It may contain scalars, arrays and tensors at any depth."""
     try:
         return _dumps(value)
     except TypeError:
@@ -36,7 +36,7 @@ def _dumps(value: Any) -> str:
 
 
 def native(value: Any) -> Any:
-    """A value in Python's own types: those of numpy and PyTorch become numbers, strings and lists, in keys too."""
+    """Converts values of numpy and PyTorch to Python's numbers, strings and lists, at any depth and in keys."""
     if isinstance(value, Mapping):
         return {native(name): native(entry) for name, entry in value.items()}
     if isinstance(value, (list, tuple)):
@@ -49,31 +49,31 @@ def native(value: Any) -> Any:
 
 
 def is_tensor(value: Any) -> bool:
-    """Whether a value is a tensor of PyTorch, which need not be installed."""
+    """Whether a value is a PyTorch tensor. PyTorch need not be installed."""
     return not isinstance(value, np.ndarray) and all(hasattr(value, name) for name in ("detach", "cpu", "numpy"))
 
 
 def host(value: Any) -> Any:
-    """A tensor of PyTorch, on whatever device, as an array; any other value as it is."""
+    """Converts a PyTorch tensor on any device to an array. Returns any other value unchanged."""
     if not is_tensor(value):
         return value
     tensor = value.detach().cpu()
     try:
         return tensor.numpy()
     except TypeError:
-        # bfloat16, which numpy does not have.
+        # The tensor is of bfloat16, which numpy does not have.
         return tensor.float().numpy()
 
 
 def is_text(value: Any) -> bool:
-    """Whether rows are texts, in whatever nesting."""
+    """Whether the values in possibly nested lists are texts."""
     while isinstance(value, (list, tuple)) and value:
         value = value[0]
     return isinstance(value, (str, np.str_)) or (isinstance(value, np.ndarray) and value.dtype.kind == "U")
 
 
 def numbers(value: Any) -> "np.ndarray[Any, Any]":
-    """An array or tensor as the service takes it: f16 as it is, every other number as f32."""
+    """Converts to an array of f16 if the value has that type, and of f32 otherwise. Raises TypeError for other than numbers."""
     value = host(value)
     if isinstance(value, (list, tuple)) and any(map(is_tensor, value)):
         value = [host(entry) for entry in value]
@@ -84,9 +84,9 @@ def numbers(value: Any) -> "np.ndarray[Any, Any]":
 
 
 def matrix(name: str, value: Any) -> "np.ndarray[Any, Any]":
-    """Numbers as rows [n, dim]; ValueError for another shape."""
+    """Converts numbers to rows [n, dim]. Raises ValueError for another shape."""
     array = numbers(value)
-    # An empty list has no second axis to state.
+    # An empty list has only one axis, but is accepted as no rows.
     if array.shape == (0,):
         array = array.reshape(0, 0)
     if array.ndim != 2:
@@ -95,7 +95,7 @@ def matrix(name: str, value: Any) -> "np.ndarray[Any, Any]":
 
 
 def number(value: Any) -> Any:
-    """A scalar, array or tensor of one value as a number of Python; anything else as it is."""
+    """Converts a scalar, array or tensor of one value to a Python number. Returns anything else unchanged."""
     value = host(value)
     if isinstance(value, (np.ndarray, np.generic)) and value.size == 1:
         return value.item()
@@ -103,7 +103,7 @@ def number(value: Any) -> Any:
 
 
 def indices(name: str, value: Any) -> "np.ndarray[Any, Any]":
-    """An array of integers, such as labels."""
+    """Converts to an array of integers, such as labels. Raises TypeError for other types."""
     array = np.asarray(host(value))
     if array.dtype.kind not in "iu":
         raise TypeError(f"{name} are integers, not {array.dtype}")
@@ -113,7 +113,7 @@ def indices(name: str, value: Any) -> "np.ndarray[Any, Any]":
 def loss_body(
     rows: Mapping[str, Any], integers: Mapping[str, Any], options: Mapping[str, Any]
 ) -> Tuple[bytes, str]:
-    """The body of a loss and its media type: safetensors, or JSON where there are texts, which only JSON holds."""
+    """Returns the body of a loss and its media type: safetensors, or JSON when there are texts, which need JSON."""
     rows = {name: value for name, value in rows.items() if value is not None}
     arrays = {name: indices(name, value) for name, value in integers.items() if value is not None}
     if any(map(is_text, rows.values())):
@@ -124,18 +124,18 @@ def loss_body(
 
 
 def option_texts(options: Mapping[str, Any]) -> Mapping[str, str]:
-    """Options in the metadata of a safetensors body: those that are not None, as JSON text."""
+    """Encodes the options that are not None as JSON text, for the metadata of a safetensors body."""
     return {name: json_text(value) for name, value in options.items() if value is not None}
 
 
 def plain(value: Any) -> Any:
-    """Texts as lists of str, whether they came in lists, tuples or an array."""
+    """Converts texts in lists, tuples or an array to lists of str."""
     if isinstance(value, np.ndarray):
         return value.tolist()
     return [plain(entry) for entry in value] if isinstance(value, (list, tuple)) else str(value)
 
 
 def segment(name: str) -> str:
-    """A name as one segment of a path."""
-    # A segment of dots alone would be taken as a step in the path before it is sent.
+    """Encodes a name as one segment of a path."""
+    # A segment of dots only would be resolved as a relative path before the request is sent.
     return quote(name, safe="") if name.strip(".") else name.replace(".", "%2E")

@@ -1,4 +1,4 @@
-"""As much of PyTorch as nearfar.torch touches, on numpy: tensors, and functions that are differentiated one level deep."""
+"""The part of PyTorch that nearfar.torch uses, implemented with numpy: tensors, and custom functions with a first derivative."""
 
 import numpy as np
 
@@ -42,7 +42,7 @@ class Tensor:
         return self if isinstance(target, str) else Tensor(self._values, target)
 
     def __mul__(self, other):
-        # A scalar does not widen a tensor, as in PyTorch.
+        # As in PyTorch, a scalar does not change the dtype of a tensor.
         return Tensor(self._values * other._values.astype(self.dtype))
 
     def backward(self, gradient=None):
