@@ -219,7 +219,7 @@ function newKey() {
 }
 
 function clearErrors() {
-  // This includes an error about the number that is in the field now.
+  // The error of the temperature is not cleared here: it is about the number in its field, whatever the service says.
   for (const name of ERRORS) setError(`${name}-error`, null, controlOf(name));
 }
 
