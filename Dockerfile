@@ -1,8 +1,8 @@
 # syntax=docker/dockerfile:1
-# Nearfar with its default model. Build from the top of the repository:  docker build -t nearfar .
-# deploy/smoke-chroot.sh reads this file: in the last stage each ENV is one NAME=VALUE a line, without quotes.
+# Nearfar with its default model. Build it in the root of the repository:  docker build -t nearfar .
+# deploy/smoke-chroot.sh parses this file. In the last stage, each ENV must be one NAME=VALUE per line, without quotes.
 
-# --- the model: its own stage, so that it is fetched once and not for every change of the sources
+# --- the model, in a stage of its own, so that it is fetched once and not after every change of the sources
 FROM debian:bookworm-slim AS model
 WORKDIR /src
 RUN apt-get update \
@@ -20,7 +20,7 @@ RUN scripts/deps.sh build
 COPY . .
 RUN scripts/stage.sh /stage
 
-# --- what runs
+# --- the runtime image
 FROM debian:bookworm-slim AS runtime
 ARG VERSION=dev
 ARG REVISION=unknown
@@ -40,16 +40,17 @@ RUN --mount=type=bind,source=deploy/runtime-packages.txt,target=/tmp/runtime-pac
 COPY --from=model /src/models/all-MiniLM-L6-v2 /usr/local/share/nearfar/all-MiniLM-L6-v2
 COPY --from=build /stage/ /
 
-# Inside a container loopback is nobody's: listen on every address.
+# Loopback inside a container cannot be reached from outside: listen on all addresses. Publish the port on 127.0.0.1 only
+# (docker run -p 127.0.0.1:8080:8080), since the service checks no keys.
 ENV NEARFAR_HOST=0.0.0.0
 ENV NEARFAR_PORT=8080
 ENV NEARFAR_MODEL=/usr/local/share/nearfar/all-MiniLM-L6-v2
-# The root file system may be read-only, and nothing is written to it.
+# Nothing is written to the root file system, so it may be read-only.
 ENV NEARFAR_DATA=:memory:
 ENV NEARFAR_LOG_FORMAT=json
 ENV SWIFT_BACKTRACE=enable=yes,color=no,interactive=no,swift-backtrace=/usr/local/libexec/swift-backtrace-static
 
-# A number, since Kubernetes' runAsNonRoot cannot look up a name.
+# A number and not a name, so that Kubernetes' runAsNonRoot can check it.
 USER 65532:65532
 WORKDIR /
 EXPOSE 8080

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Two replicas behind a real HAProxy with deploy/haproxy.cfg, on loopback: requests go on while one replica is stopped and started again,
-# then the other. Exit 0 only when not one request failed.
+# Runs two replicas behind HAProxy with deploy/haproxy.cfg, on loopback. Requests continue while one replica is stopped and started again,
+# and then the other. The exit status is 0 only if no request failed.
 #   NEARFAR_BINARY   the program (default .build/release/nearfar, built when it is not there)
 #   NEARFAR_MODEL    the model's folder (default models/all-MiniLM-L6-v2)
 set -eu

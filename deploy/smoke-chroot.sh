@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Tries the runtime stage of Dockerfile without a container engine: makes its file system with debootstrap from the same package list,
-# puts the program and the model where the image has them, and runs it there by chroot as the image's user, with the image's
-# environment and the root file system read-only. A shared library that the list lacks is found here. Needs root.
+# Tests the runtime stage of Dockerfile without a container engine. It makes the file system with debootstrap from the same package list,
+# puts the program and the model where the image has them, and runs the program in a chroot as the user of the image, with the environment
+# of the image and a read-only root file system. This finds a shared library that is missing from the list. Needs root.
 #   NEARFAR_BINARY   the program (default: built as for the image, by scripts/stage.sh)
 #   NEARFAR_MODEL    the model's folder (default models/all-MiniLM-L6-v2)
 set -euo pipefail
@@ -22,14 +22,14 @@ model=${NEARFAR_MODEL:-models/all-MiniLM-L6-v2}
 suite=bookworm
 packages=$(sed -e 's/#.*//' -e '/^[[:space:]]*$/d' deploy/runtime-packages.txt | paste -sd,)
 
-# What the last stage of Dockerfile says, read from it.
+# The settings of the last stage of Dockerfile.
 stage=$(awk '/^FROM .* AS runtime$/ { on = 1 } on' Dockerfile)
 user=$(sed -n 's/^USER //p' <<<"$stage")
 mapfile -t environment < <(sed -n 's/^ENV //p' <<<"$stage")
 model_path=$(sed -n 's/^ENV NEARFAR_MODEL=//p' <<<"$stage")
 if [ -z "$user" ] || [ -z "$model_path" ]; then die "Dockerfile's last stage was not understood"; fi
 
-# The file system is made once for a package list; a later run takes what is there.
+# The file system is made once for a package list; later runs use it again.
 base=.build/chroot/$suite-$(sha256sum <<<"$packages" | cut -c1-12)
 if [ ! -e "$base/.complete" ]; then
   # The mirror this machine's own apt uses for the suite.
@@ -70,14 +70,14 @@ trap 'exit 143' TERM
 scripts/stage.sh "$work/stage"
 root=$work/root
 mkdir "$root"
-# The finished tree is not written to: a copy by hard links takes the program and the model beside it.
+# The finished tree is not changed: the program and the model are added to a copy that consists of hard links.
 cp -al "$base/." "$root/"
 cp -a --remove-destination "$work/stage/." "$root/"
 mkdir -p "$root$model_path"
 cp -RL "$model/." "$root$model_path/"
 chmod -R a+rX "$root$model_path"
 
-# Runs a command in the tree, as the container would: own mounts, root read-only, the image's user and environment and nothing else. The
+# Runs a command in the tree as a container would: with its own mounts, a read-only root, and only the user and environment of the image. The
 # process id stays that of the caller's child, so that a signal reaches the program itself.
 #   ROOT USER NAME=VALUE... -- COMMAND...
 # shellcheck disable=SC2016 # expanded by the inner shell
@@ -94,7 +94,7 @@ inside='
 enter() {
   exec unshare --mount --propagation private sh -c "$inside" sh "$PWD/$root" "$user" "${environment[@]}" "$@"
 }
-# The program's two settings that differ here: loopback only, and a port that is free.
+# The two settings that differ from the image: listen on loopback only, and on any free port.
 here=(NEARFAR_HOST=127.0.0.1 NEARFAR_PORT=0)
 
 say "ldd in the tree"
@@ -170,7 +170,7 @@ if [ -x "$root/usr/local/libexec/swift-backtrace-static" ] && [ -z "${NEARFAR_BI
     sleep 0.1
   done
   grep -q 'Backtrace took' "$work/errors" || die "a crash printed no backtrace"
-  # A signal that was sent, unlike a fault, does not come back when the handler returns: the program is still there.
+  # Unlike a fault, a signal that was sent does not recur when the handler returns, so the program is still running.
   kill -KILL "$pid"
   { wait "$pid" || true; } 2>/dev/null # bash would report the killed job here
   pid=

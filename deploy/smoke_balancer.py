@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Stops and starts two replicas in turn behind HAProxy while requests go on, and counts what came back.
+"""Stops and starts two replicas behind HAProxy in turn while requests continue, and counts the answers.
 
-Called by smoke-balancer.sh. Only the standard library; every process it starts it ends, by its handle.
+Called by smoke-balancer.sh. It needs the standard library only, and ends every process that it starts.
 """
 
 import argparse
@@ -25,7 +25,7 @@ TEXTS = ["a cat sat on the mat", "the dog ran far", "near and far", "stars are f
 QUERIES = [[1, 0, 0.5, 0], [0, 1, 0, 0.25], [0.5, 0, 1, 0]]
 KEYS = [[1, 0, 0.25, 0], [0, 1, 0.125, 0], [0, 0.5, 1, 0]]
 
-# Routes that are spread, each a pure function of its body.
+# Routes that are balanced over both replicas; their answers depend on the body only.
 STATELESS = [
     ("/embed", {"inputs": TEXTS[0]}),
     ("/embed", {"inputs": TEXTS}),
@@ -36,7 +36,7 @@ STATELESS = [
 
 
 def free_ports(count):
-    """Ports free a moment ago. Held open together, so that they differ."""
+    """Ports that were free a moment ago. They are open at the same time, so that they differ."""
     sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [each.getsockname()[1] for each in sockets]
     for each in sockets:
@@ -52,7 +52,7 @@ def call(connection, method, path, body=None, headers=JSON_HEADERS):
 
 
 def once(port, method, path, body=None, headers=JSON_HEADERS):
-    """The same on a connection of its own."""
+    """The same on a new connection."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         return call(connection, method, path, body, headers)
@@ -61,7 +61,7 @@ def once(port, method, path, body=None, headers=JSON_HEADERS):
 
 
 def wait_until(condition, seconds, what):
-    """Polls until the condition holds; an exception from it (nobody listens yet) is a no."""
+    """Polls until the condition holds. An OSError (nothing listens yet) means that it does not."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
@@ -102,7 +102,7 @@ class Replica:
 
 
 class Load:
-    """A few threads that ask again and again, and what they saw."""
+    """A few threads that send requests all the time, and the results."""
 
     def __init__(self, port, threads, pause):
         self.port, self.pause = port, pause
@@ -128,7 +128,7 @@ class Load:
             started = time.monotonic()
             failure = served = None
             try:
-                # A kept connection for some, a new one for others: both ways of arriving are under way when a replica stops.
+                # Some requests use a kept connection and others a new one, so that there are both when a replica stops.
                 if connection is None or number % 7 == 0:
                     if connection is not None:
                         connection.close()
@@ -163,7 +163,7 @@ class Load:
 
 
 class Checks:
-    """Conditions that must hold, counted."""
+    """Counts conditions that must hold."""
 
     def __init__(self):
         self.passed, self.failed = 0, 0
@@ -177,7 +177,7 @@ class Checks:
 
 
 def check_pinned(checks, port):
-    """Routes with state, and /loss with a queue, are served by replica a each time."""
+    """Routes with state, and /loss with a queue, are always served by replica a."""
     status, served, body = once(port, "PUT", "/collections/smoke", {"dim": 3, "metric": "cosine"})
     checks.expect(status in (200, 201) and served == "a", f"PUT /collections/smoke: {status} from {served}: {body[:200]!r}")
     points = {"points": [{"id": "x", "vector": [1, 0, 0]}, {"id": "y", "vector": [0, 1, 0]}]}
@@ -189,7 +189,7 @@ def check_pinned(checks, port):
         checks.expect(status == 200 and served == "a", f"POST /neighbors: {status} from {served}: {body[:200]!r}")
         status, served, body = once(port, "GET", "/collections/smoke")
         checks.expect(status == 200 and served == "a", f"GET /collections/smoke: {status} from {served}: {body[:200]!r}")
-    # Whatever these answer, it is replica a that answers.
+    # Whatever the answers to these are, they must come from replica a.
     queued = {"queries": QUERIES, "keys": KEYS, "queue": "smoke"}
     keyed = JSON_HEADERS | {"Idempotency-Key": "smoke"}
     safetensors = JSON_HEADERS | {"Content-Type": "application/x-safetensors"}
@@ -212,7 +212,7 @@ def check_pinned(checks, port):
 
 
 def turn(load, checks, replica, other, seconds, frontend):
-    """Stops one replica under load, lets some time pass, starts it again, lets some more pass."""
+    """Stops one replica under load, waits, starts it again, and waits again."""
     down = f"replica {replica.name} stopped"
     load.enter(down)
     status, took = replica.stop()
@@ -235,7 +235,7 @@ def turn(load, checks, replica, other, seconds, frontend):
 
 
 def trial(options, folder, processes):
-    """Runs everything; (checks, load)."""
+    """Runs everything and returns (checks, load)."""
     port_a, port_b, frontend = free_ports(3)
     command = [str(options.binary), "serve", "--host", "127.0.0.1", "--model", str(options.model), "--threads", "1"]
     a, b = Replica("a", command, port_a, folder), Replica("b", command, port_b, folder)

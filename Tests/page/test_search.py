@@ -28,7 +28,7 @@ def test_an_added_point_is_found(open_page, server):
     page = open_page()
     choose(page, "birds")
     add(page, ["Swifts sleep while they fly.", "Bread rises in a warm kitchen.", "Swifts sleep while they fly."])
-    assert "2 points are in birds" in page.text("add-status")
+    assert "Stored 2 points in birds" in page.text("add-status")
     assert server.get("/collections/birds").json()["count"] == 2
     page.write("query", "birds asleep in the air" + Keys.ENTER)
     first, second = found(page)
@@ -109,7 +109,7 @@ def test_a_collection_is_made_filled_and_searched(page, server, metric):
     assert page.id("collection").get_attribute("value") == f"made-{metric}"
     # Rows of numbers are vectors, for points as well as for queries.
     add(page, ["1 0 0", "[0, 2, 0]", "0, 0, 3"])
-    assert f"3 points are in made-{metric}" in page.text("add-status")
+    assert f"Stored 3 points in made-{metric}" in page.text("add-status")
     page.write("query", "0 1 0.5" + Keys.ENTER)
     assert len(found(page)) == 3
     expected = server.ask("/neighbors", {"collection": f"made-{metric}", "vectors": [[0, 1, 0.5]], "k": 5})["results"][0]
@@ -123,7 +123,7 @@ def test_a_collection_of_texts_has_the_dimensions_of_the_model(page, server):
     assert wait_until(lambda: page.id("collection-dim").get_attribute("value") == "384")
     make(page, "made-texts")
     add(page, ["吾輩は猫である。", "名前はまだ無い。", "Der Zug nach Wien fährt um zehn."])
-    assert "3 points are in made-texts" in page.text("add-status")
+    assert "Stored 3 points in made-texts" in page.text("add-status")
     stored = server.get("/collections/made-texts/points").json()["points"]
     assert {point["text"] for point in stored} == {"吾輩は猫である。", "名前はまだ無い。", "Der Zug nach Wien fährt um zehn."}
     page.write("query", "猫である" + Keys.ENTER)

@@ -1,4 +1,4 @@
-// The collections: the list to choose from, and a way to make one.
+// Collections: lists them to choose from, and creates new ones.
 
 import { offerCurl } from "./curl.js";
 import { byId, element, setError } from "./elements.js";
@@ -37,7 +37,7 @@ export async function listCollections(wanted = chosen() || "default") {
   }
   select.replaceChildren(...known.map((one) => element("option", { value: one.name }, describe(one))));
   if (known.some(({ name }) => name === wanted)) select.value = wanted;
-  // The dimensions of the default collection are the model's.
+  // The default collection usually has the dimensions of the model.
   const field = byId("collection-dim");
   if (field.value === "") field.value = known.find(({ name }) => name === "default")?.dim ?? "";
 }

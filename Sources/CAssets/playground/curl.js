@@ -1,4 +1,4 @@
-// "Copy as curl": the request that a button of the page sends, as a command for a POSIX shell.
+// "Copy as curl": shows the request that a button of the page sends as a command for a POSIX shell.
 
 import { byId } from "./elements.js";
 

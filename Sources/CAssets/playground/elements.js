@@ -1,4 +1,4 @@
-// Building and finding elements. Text always goes in as text: nothing here reads markup.
+// Builds and finds elements. Strings are always inserted as text, never as markup.
 
 export function byId(id) {
   return document.getElementById(id);

@@ -1,4 +1,4 @@
-// A matrix as a grid of coloured cells: a table to those who hear it, one stop of the Tab key, arrow keys inside.
+// A matrix as a grid of coloured cells: a table for screen readers, one stop of the Tab key, and arrow keys inside.
 
 import { element, format, heard } from "./elements.js";
 

@@ -1,10 +1,10 @@
-// The options of the chosen objective: which controls are shown, and what stands in them.
+// The options of the chosen objective: shows their controls, and reads them.
 
 import { byId } from "./elements.js";
 import { OBJECTIVES, takes } from "./objectives.js";
 import { parseRows } from "./rows.js";
 
-/** Something on the page that cannot be sent: `field` names the control, `row` a line of it where one is at fault. */
+/** An input that cannot be sent; `field` names its control. */
 export class Fault extends Error {
   constructor(field, message) {
     super(message);
@@ -20,7 +20,7 @@ export function objective() {
 export function showControls() {
   const chosen = objective();
   for (const place of document.querySelectorAll("[data-option]")) place.hidden = !takes(chosen, place.dataset.option);
-  // moco has nothing to be scored against without a queue.
+  // moco requires a queue.
   if (chosen === "moco") byId("more-options").open = true;
 }
 
@@ -33,7 +33,7 @@ export function rowsOf(field) {
 }
 
 /**
- * What the controls of the objective say, checked against the batch.
+ * Reads the controls of the objective and checks them against the batch.
  * @param batch `{queries, keys}` as `parseRows` gives them
  * @returns {{normalize, inBatch, bias, labels, positives, negatives, queue}} what the objective does not take is null;
  *   `positives` count from 0 and are null where query i belongs to key i
@@ -66,7 +66,7 @@ function readLabels(queries) {
 
 function readPositives(queries, keys) {
   const numbers = integers("positives");
-  // Keys beyond the queries are negatives only; the service asks to be told.
+  // The service requires positives when the numbers of queries and keys differ. Keys beyond the queries are negatives only.
   if (numbers.length === 0) return keys > queries ? Array.from({ length: queries }, (_, row) => row) : null;
   if (numbers.length !== queries) {
     throw new Fault("positives", `There must be one key for each query: ${queries}, not ${numbers.length}.`);

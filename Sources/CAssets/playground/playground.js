@@ -1,4 +1,4 @@
-// Starts both halves of the page; each works without the other.
+// Starts both halves of the page, which work independently of each other.
 
 import { startScoring } from "./score.js";
 import { startSearch } from "./search.js";

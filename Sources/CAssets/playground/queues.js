@@ -1,4 +1,4 @@
-// Queues of negatives: the list to choose from, and a way to make one.
+// Queues of negatives: lists them to choose from, and creates new ones.
 
 import { byId, element, setError } from "./elements.js";
 import { queues, requests, send } from "./service.js";
@@ -26,7 +26,7 @@ export async function listQueues(chosen = byId("queue").value) {
 async function make(width) {
   const name = byId("queue-name").value.trim();
   setError("queue-error", null, byId("queue-name"));
-  if (width === null) return setError("queue-error", "Score once first: a queue holds rows of one length.");
+  if (width === null) return setError("queue-error", "Score a batch first: the queue gets the dimension of its rows.");
   const fault = nameFault(name);
   if (fault !== null) return setError("queue-error", fault, byId("queue-name"));
   try {

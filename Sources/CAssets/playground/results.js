@@ -1,4 +1,4 @@
-// What a scored batch looks like: totals, two heat maps that point at the same pair, the rows, the diagnostics.
+// Shows a scored batch: totals, two heat maps in which the same pair is marked, the rows, and the diagnostics.
 
 import { diagnostics, likelyFalseNegatives, ranks } from "./contrastive.js";
 import { byId, element, format, heard, number, percent } from "./elements.js";
@@ -6,16 +6,16 @@ import { HeatMap } from "./heatmap.js";
 import { takes } from "./objectives.js";
 import { rowLabel } from "./rows.js";
 
-/** A larger matrix is shown by its first rows and columns; losses and diagnostics are those of the whole. */
+/** The maps show at most this many rows and columns; losses and diagnostics are always those of the whole batch. */
 const SHOWN = 40;
 
 const FACTS = [
   ["accuracy_top1", "Accuracy, top 1", "rows whose positive ranks first", percent],
   ["accuracy_top5", "Accuracy, top 5", "rows whose positive is among the first five", percent],
-  ["mean_reciprocal_rank", "Mean reciprocal rank", "of the positives; a tie counts against"],
+  ["mean_reciprocal_rank", "Mean reciprocal rank", "of the positives; a tie counts against the positive"],
   ["mutual_information_bound", "Mutual information bound", "log candidates − loss, in nats"],
   ["softmax_entropy", "Softmax entropy", "mean over rows, in nats"],
-  ["perplexity", "Perplexity", "exp of the entropy: keys in play"],
+  ["perplexity", "Perplexity", "exp of the entropy: the effective number of keys"],
   ["alignment", "Alignment", "mean squared distance of the pairs"],
   ["uniformity_queries", "Uniformity of queries", "log mean exp(−2 × squared distance)"],
   ["uniformity_keys", "Uniformity of keys", "log mean exp(−2 × squared distance)"],
@@ -81,7 +81,7 @@ function hasOwnFacts() {
   return batch.isPlain && (batch.objective === "infonce" || batch.objective === "symmetric");
 }
 
-/** The service's own values beside the browser's; a text while there are none. */
+/** Shows the service's values beside the browser's, or a text while there are none. */
 export function showService(answer, own = null) {
   const isText = typeof answer === "string";
   byId("loss-service").replaceChildren(isText ? answer : number(answer.loss));
@@ -119,7 +119,7 @@ function labels(letter, parsed, count) {
   return Array.from({ length: count }, (_, index) => ({ code: `${letter}${index + 1}`, text: rowLabel(parsed, index) }));
 }
 
-/** Pairs that the maps mark; with labels it is these that say what belongs together. */
+/** Pairs that the maps mark. There are none with labels, which already say what belongs together. */
 function suspectPairs() {
   return hasPositives() && batch.options.labels === null ? likelyFalseNegatives(batch.matrix, batch.positives) : [];
 }
@@ -134,7 +134,7 @@ function noteOf(row, column) {
   return batch.matrix[row][column] > batch.matrix[row][positive] ? "likely false negative" : null;
 }
 
-/** Says what is known of a pair, and marks it in both maps. */
+/** Describes a pair, and marks it in both maps. */
 function pointAt(row, column) {
   batch.pointed = [row, column];
   for (const map of Object.values(maps)) map.mark(row, column);

@@ -1,11 +1,11 @@
-// What stands in a text area: one text per line, or one row of numbers per line.
+// Reads a text area: one text per line, or one row of numbers per line.
 
 /**
  * Reads the lines that are not blank. They are vectors when they are rows of numbers: two or more, or any number of them in
  * brackets (so that a line "2024" stays a text).
  *
- * Lines of both kinds, and rows of unlike lengths, are a mistake in one of the lines: `fault` says which and what is wrong.
- * A line of numbers that is meant as a text is taken as one when it stands in quotation marks.
+ * If there are lines of both kinds, or rows of different lengths, one of the lines is wrong: `fault` says which, and why.
+ * A line of numbers in quotation marks is a text.
  * @returns {{kind: "texts"|"vectors", rows: Array, lines: number[], fault: ?{row: number, line: number, message: string}}}
  *   `lines` are the rows' line numbers, from 1.
  */
@@ -98,7 +98,7 @@ function counted(count) {
 
 /** "7 texts", "2 rows of 3 numbers", or what is wrong. */
 export function describeRows({ kind, rows, fault }) {
-  if (rows.length === 0) return "No line is filled in.";
+  if (rows.length === 0) return "All lines are empty.";
   if (fault !== null) return `Line ${fault.line}: ${fault.message}`;
   if (kind === "texts") return rows.length === 1 ? "1 text" : `${rows.length} texts`;
   return `${rows.length === 1 ? "1 row" : `${rows.length} rows`} of ${counted(rows[0].length)}`;

@@ -48,7 +48,7 @@ export function startScoring() {
 }
 
 function scoreOnControlEnter(event) {
-  // While an input method is composing, its keys are not the page's.
+  // While an input method is composing, the keys belong to it and not to the page.
   if (event.isComposing || event.key !== "Enter" || !(event.ctrlKey || event.metaKey)) return;
   score({ appends: byId("queue-update").checked });
 }
@@ -60,7 +60,7 @@ function describe(side) {
 
 function edited(side) {
   describe(side);
-  if (scored !== null) say("Edited since it was scored: press Score (or Ctrl and Enter).");
+  if (scored !== null) say("Edited since the last score: press Score (or Ctrl and Enter).");
 }
 
 function say(sentence) {
@@ -150,14 +150,14 @@ function lookAt() {
 function showOwn() {
   const { batch, options } = view;
   if (batch === null) return null;
-  // What is in a queue, the service alone knows.
+  // Only the service knows what is in a queue.
   const values = { ...options, temperature: temperature.value() };
   const own = options.queue === null ? contrastiveLoss(objective(), batch, values) : null;
   results.show(objective(), own, temperature.value());
   return own;
 }
 
-/** Another objective: its controls, and its own temperature unless one was chosen. */
+/** Shows the controls of a newly chosen objective, and sets its default temperature unless the user has set another. */
 function chooseObjective() {
   if (temperature.value() === defaultTemperature(former)) temperature.set(defaultTemperature(objective()));
   former = objective();
@@ -168,7 +168,7 @@ function chooseObjective() {
   else score();
 }
 
-/** After a change of an option: the page's checks and the browser's values at once, the service's when the change rests. */
+/** After a change of an option: checks it and shows the browser's values at once, and the service's after a pause. */
 function lookAgain() {
   if (scored === null) return;
   request.abort();
@@ -189,7 +189,7 @@ function refresh() {
   askServiceSoon();
 }
 
-/** The authoritative loss, beside the browser's own. */
+/** Shows the loss of the service, which is authoritative, beside the browser's own. */
 async function askService(appends = false) {
   if (scored === null || view === null) return;
   request.abort();
@@ -213,13 +213,13 @@ async function askService(appends = false) {
   }
 }
 
-/** A name that no other request has. (`crypto.randomUUID` is there on https and on this machine only.) */
+/** A key that no other request has. (`crypto.randomUUID` exists only on https and on localhost.) */
 function newKey() {
   return Array.from(crypto.getRandomValues(new Uint32Array(4)), (part) => part.toString(16).padStart(8, "0")).join("");
 }
 
 function clearErrors() {
-  // An error of the number field is about what stands there now, whatever the service says.
+  // The error of the temperature is not cleared here: it is about the number in its field, whatever the service says.
   for (const name of ERRORS) setError(`${name}-error`, null, controlOf(name));
 }
 
@@ -229,12 +229,12 @@ function controlOf(name) {
 
 function showError(name, message) {
   setError(`${name}-error`, message, controlOf(name));
-  // A message that nobody sees helps nobody.
+  // The message must be visible.
   const fold = byId(`${name}-error`).closest("details");
   if (fold !== null) fold.open = true;
 }
 
-/** Shows what the page or the service refuses at the control it is about, and names the row and its line. */
+/** Shows an error of the page or of the service at the control that it is about, with the row and its line. */
 function fail(problem, batch) {
   if (problem.name === "AbortError") return;
   if (problem instanceof Fault) showError(problem.field, problem.message);
@@ -242,7 +242,7 @@ function fail(problem, batch) {
   results.showService(problem instanceof Fault ? "not asked" : "refused");
   if (!scored || view === null || view.batch === null) results.hide();
   const isShown = scored !== null && view?.batch;
-  say(isShown ? "The values are the browser's alone: the service refuses the request." : "Not scored: see the message above.");
+  say(isShown ? "Only the values of the browser are shown, because the service refuses the request." : "Not scored: see the message above.");
 }
 
 function showRefusal(problem, batch) {
@@ -256,7 +256,7 @@ function showRefusal(problem, batch) {
 /** The control that a field of the request comes from. */
 function controlName(field) {
   if (field === "temperature") return "tau";
-  // Without the field of its own filled in, what is missing is a key.
+  // If that field is empty, the error means that the number of keys is wrong.
   if (field === "positives" && byId("positives").value.trim() === "") return "keys";
   return ERRORS.includes(field) ? field : "score";
 }

@@ -1,4 +1,4 @@
-// The lower half of the page: texts or vectors into a collection, and the nearest of them.
+// The lower half of the page: adds texts or vectors to a collection, and searches it.
 
 import { chosen, listCollections, metricOf, startCollections } from "./collections.js";
 import { offerCurl } from "./curl.js";
@@ -25,7 +25,7 @@ export function startSearch() {
   startCollections(clearResults);
 }
 
-/** Every line becomes a point; a line that is there already is replaced by itself. */
+/** Every line becomes a point, whose id depends on the line: adding the same line twice stores one point. */
 function addRequest() {
   const field = byId("points");
   setError("add-error", null, field);
@@ -42,7 +42,7 @@ async function add() {
     const asked = addRequest();
     byId("add-status").textContent = "Adding …";
     const { upserted } = await send(asked);
-    byId("add-status").textContent = `${upserted} ${upserted === 1 ? "point is" : "points are"} in ${name}.`;
+    byId("add-status").textContent = `Stored ${upserted} ${upserted === 1 ? "point" : "points"} in ${name}.`;
     clearStatusSoon();
   } catch (problem) {
     byId("add-status").textContent = "";
@@ -64,7 +64,7 @@ export function identifier(text) {
 function searchRequest() {
   for (const control of [byId("query"), byId("count")]) setError("search-error", null, control);
   const k = byId("count").valueAsNumber;
-  if (!Number.isInteger(k)) throw Object.assign(new Error("How many is a whole number."), { control: byId("count") });
+  if (!Number.isInteger(k)) throw Object.assign(new Error("How many must be a whole number."), { control: byId("count") });
   const { kind, rows, fault } = parseRows(byId("query").value);
   if (fault !== null) throw Object.assign(new Error(fault.message), { control: byId("query") });
   const query = kind === "vectors" ? { vectors: rows } : { inputs: byId("query").value };
@@ -86,7 +86,7 @@ async function search() {
   }
 }
 
-/** What the service says, or the page itself. */
+/** The message of an error of the service, or of the page itself. */
 function refusal(problem) {
   if (!problem.status) return problem.message;
   return `The service refuses${problem.param ? ` ${problem.param}` : ""}: ${problem.message}`;
@@ -105,7 +105,7 @@ function showNeighbors(found) {
   byId("neighbors").replaceChildren(...found.map((one) => item(one, shareOf(metric, found))));
 }
 
-/** How much of a bar a score fills: cosine as it is, distances by nearness, dot products beside the best. */
+/** The share of its bar that a score fills: the cosine itself, 1 / (1 + distance), or the dot product relative to the best. */
 function shareOf(metric, found) {
   const best = Math.max(...found.map(({ score }) => Math.abs(score)), Number.MIN_VALUE);
   const shares = { cosine: (score) => score, euclidean: (score) => 1 / (1 - score), dot: (score) => score / best };

@@ -1,6 +1,6 @@
-// What the page asks of the service, and what it hears when the service refuses.
+// The requests of the page to the service, and their errors.
 
-/** A refusal: an RFC 9457 problem document, or no answer at all. */
+/** A failed request: the RFC 9457 problem document of the answer, or status 0 when there was no answer. */
 export class Problem extends Error {
   constructor(status, detail, param = null) {
     super(detail);
@@ -14,7 +14,7 @@ const PAUSES = [200, 600, 1500];
 
 /**
  * Sends a request and returns the parsed answer; throws a Problem for anything but success. Every request of the page may be
- * sent twice: it changes nothing, says the same again, or carries an `Idempotency-Key`.
+ * sent twice: it changes nothing, is idempotent, or has an `Idempotency-Key`.
  */
 export async function send({ method, path, body, idempotencyKey }, signal) {
   const options = { method, signal, headers: { Accept: "application/json" } };
@@ -53,7 +53,7 @@ function parsed(text) {
   }
 }
 
-/** Waits that many milliseconds; ends at once, with an AbortError, when the request is not wanted any more. */
+/** Waits for so many milliseconds, or until `signal` aborts the request, which throws an AbortError. */
 function rest(milliseconds, signal) {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();

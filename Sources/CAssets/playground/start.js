@@ -1,6 +1,6 @@
-// The page's safety net, loaded apart from the modules. A module graph of which one file does not arrive (a connection that is
-// reset, a service that is restarting) runs no line of any: the page would stay as it is, unscored and without collections,
-// and say nothing. So it is loaded again, three times at most, and then says so. What was typed stays: browsers keep it.
+// Reloads the page when one of its files did not arrive. It is not one of the modules, because none of these runs when one of them is
+// missing (a connection was reset, the service is restarting): the page would stay unscored and without collections, and would not
+// say why. It is reloaded three times at most, and then shows a message. Browsers keep what has been typed.
 
 (() => {
   const KEY = "nearfar-playground-reloads";
@@ -19,7 +19,7 @@
     if (!started()) document.getElementById("score-status").textContent = "Parts of this page did not arrive. Reload it to try again.";
   }
 
-  // The load event waits for every script and style sheet, whether it arrives or fails.
+  // The load event comes after every script and style sheet has arrived or failed.
   if (document.readyState === "complete") check();
   else addEventListener("load", check);
 })();

@@ -1,4 +1,4 @@
-// The temperature as a slider on a logarithmic scale and as a number; each follows the other.
+// The temperature as a slider with a logarithmic scale and as a number field, which are kept equal.
 
 import { byId, setError } from "./elements.js";
 
@@ -51,7 +51,7 @@ export function temperatureControl(onChange) {
     slider.value = String(stepOf(temperature));
     take(temperature);
   });
-  // A browser that loads the page again keeps what stood in the field, which need not be a temperature.
+  // When a browser reloads the page it keeps the content of the field, which may be no temperature.
   const kept = field.valueAsNumber;
   show(kept >= LOWEST && kept <= HIGHEST ? kept : Number(field.defaultValue));
   return { value: () => current, set: show };
