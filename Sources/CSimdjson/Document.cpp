@@ -71,6 +71,7 @@ csj_document *parse(const uint8_t *text, size_t length, size_t max_depth, csj_fa
     copy.resize(copied + simdjson::SIMDJSON_PADDING);
     error = parse_into(document.get(), copy.data(), copied, max_depth);
   }
+  if (error == simdjson::MEMALLOC) throw std::bad_alloc();
   if (error) {
     csj_diagnose(text, length, max_depth, simdjson::error_message(error), failure);
     return nullptr;
@@ -88,6 +89,7 @@ csj_document *csj_parse(const uint8_t *text, size_t length, size_t max_depth, cs
   try {
     return parse(text, length, max_depth, failure);
   } catch (const std::bad_alloc &) {
+    failure->is_out_of_memory = true;
     std::snprintf(failure->message, sizeof failure->message, "not enough memory to parse %zu bytes", length);
     return nullptr;
   }

@@ -1,11 +1,28 @@
 import CSimdjson
 
-/// Why a text is not acceptable JSON (RFC 8259), and where.
+/// Why a text is not acceptable JSON (RFC 8259), and where; or that there was not enough memory to parse it.
 public struct JSONParseError: Error, Sendable {
   /// What is wrong, in words for the sender of the text.
   public var message: String
   /// Offset of the fault from the start of the text, in bytes; nil where it is not known.
   public var byteOffset: Int?
+  /// Whether the text may be acceptable, and memory was lacking.
+  public var isOutOfMemory = false
+
+  public init(message: String, byteOffset: Int? = nil, isOutOfMemory: Bool = false) {
+    self.message = message
+    self.byteOffset = byteOffset
+    self.isOutOfMemory = isOutOfMemory
+  }
+
+  /// The message with the place of the fault.
+  ///
+  /// - Parameter subject: what the sentence begins with where the text is at fault, for instance `the header is`.
+  public func describing(_ subject: String? = nil) -> String {
+    guard !isOutOfMemory else { return message }
+    let place = byteOffset.map { " at byte \($0)" } ?? ""
+    return "\(subject.map { "\($0) " } ?? "")not valid JSON: \(message)\(place)"
+  }
 }
 
 /// One parsed JSON text. It never changes after `init`, so its values may be read from any thread.
@@ -32,7 +49,7 @@ public final class JSONDocument: @unchecked Sendable {
     let skipped = mayHaveByteOrderMark && bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
     var padded = bytes
     let (needed, overflow) = bytes.count.addingReportingOverflow(csj_padding())
-    if overflow { throw JSONParseError(message: "the text is too long", byteOffset: nil) }
+    if overflow { throw JSONParseError(message: "the text is too long") }
     if padded.capacity < needed { padded.reserveCapacity(needed) }
     let depth = min(max(maxDepth, 1), 1024)
     var failure = csj_failure()
@@ -44,7 +61,8 @@ public final class JSONDocument: @unchecked Sendable {
     }
     guard let parsed else {
       let offset = failure.has_offset ? Int(exactly: failure.offset).map { $0 + skipped } : nil
-      throw JSONParseError(message: Self.text(of: failure), byteOffset: offset)
+      throw JSONParseError(
+        message: Self.text(of: failure), byteOffset: offset, isOutOfMemory: failure.is_out_of_memory)
     }
     tape = parsed
   }

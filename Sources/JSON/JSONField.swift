@@ -32,8 +32,7 @@ public struct JSONField: Sendable {
     do {
       value = try JSONDocument(text).root
     } catch {
-      let place = error.byteOffset.map { " at byte \($0)" } ?? ""
-      throw FieldError(key: file, message: "not valid JSON: \(error.message)\(place)")
+      throw FieldError(key: file, message: error.describing())
     }
     key = file
     isRoot = true

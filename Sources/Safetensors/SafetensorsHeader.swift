@@ -71,8 +71,8 @@ struct Header: Sendable {
     do {
       root = try JSONDocument(Array(text), maxDepth: 8).root
     } catch {
-      let place = error.byteOffset.map { " at byte \($0) of the header" } ?? ""
-      throw SafetensorsError(message: "the header is not valid JSON: \(error.message)\(place)")
+      throw SafetensorsError(
+        error.isOutOfMemory ? .system(ENOMEM) : .malformed, message: error.describing("the header is"))
     }
     for (name, value) in root.members ?? [] {
       if name == "__metadata__" {

@@ -43,8 +43,10 @@ public struct MetadataChange: Sendable {
   private static let maxDepth = 1024
 
   private static func members(_ text: [UInt8]) throws(StoreError) -> [(key: String, value: JSONValue)] {
-    do {
+    do throws(JSONParseError) {
       if let members = try JSONDocument(text, maxDepth: maxDepth).root.members { return members }
+    } catch where error.isOutOfMemory {
+      throw .outOfMemory
     } catch {}
     throw .damaged("stored metadata is not a JSON object")
   }

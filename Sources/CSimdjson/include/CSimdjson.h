@@ -20,9 +20,10 @@ typedef struct csj_document csj_document;
 /// The number of bytes, with any content, that must be readable behind the text given to csj_parse.
 size_t csj_padding(void);
 
-/// Why and where a text is not acceptable JSON.
+/// Why and where a text is not acceptable JSON, or that there is not enough memory to tell.
 typedef struct {
   char message[192];
+  bool is_out_of_memory;
   bool has_offset;
   size_t offset;
 } csj_failure;

@@ -131,6 +131,7 @@ extension Problem {
     switch error {
     case let problem as Problem: self = problem
     case let error as JSONParseError: self.init(error)
+    case let error as SafetensorsError where error.isOutOfMemory: self.init(503, error.message)
     case let error as SafetensorsError: self.init(400, "the body is not valid safetensors: \(error.message)")
     case let error as ContrastiveError: self = .invalid(error.parameter, error.reason)
     case let error as StoreError: self.init(error, points: "vectors")
@@ -142,8 +143,7 @@ extension Problem {
   }
 
   init(_ error: JSONParseError) {
-    let place = error.byteOffset.map { " at byte \($0)" } ?? ""
-    self.init(400, "the body is not valid JSON: \(error.message)\(place)")
+    self.init(error.isOutOfMemory ? 503 : 400, error.describing("the body is"))
   }
 
   /// - Parameter field: the field that holds the rows.

@@ -24,7 +24,7 @@ struct IndexLine {
     do {
       root = try JSONDocument(bytes, maxDepth: 1024).root
     } catch {
-      throw CommandError("not valid JSON: \(error.message)\(error.byteOffset.map { " at byte \($0)" } ?? "")")
+      throw CommandError(error.describing())
     }
     guard let members = root.members else { throw CommandError("not a JSON object") }
     func field(_ name: String) throws(CommandError) -> JSONValue {
