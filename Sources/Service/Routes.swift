@@ -14,6 +14,7 @@ struct Endpoints: Sendable {
   let info: InfoEndpoint
   let metrics: MetricsEndpoint
   let pages: PagesEndpoint
+  let idempotency: IdempotencyStore
 
   /// The whole interface, one line for each path and method.
   var routes: [Route] {
@@ -29,7 +30,7 @@ struct Endpoints: Sendable {
       Route("/v1/models", .immediate(.get, openAI.models)),
       Route("/v1/models/{model}", .immediate(.get, openAI.model)),
 
-      Route("/loss", takes: both, gives: both, .queued(.post, loss.run)),
+      Route("/loss", takes: both, gives: both, .queued(.post, idempotency.once(loss.run))),
       Route("/queues", .queued(.get, queues.list)),
       Route(
         "/queues/{name}", .queued(.get, queues.describe), .queued(.put, queues.create), .queued(.delete, queues.delete)),
@@ -40,13 +41,14 @@ struct Endpoints: Sendable {
         "/collections/{name}", .queued(.get, collections.describe), .queued(.put, collections.create),
         .queued(.delete, collections.delete)),
       Route(
-        "/collections/{name}/points", takes: both, .queued(.get, points.list), .queued(.put, points.upsert)),
+        "/collections/{name}/points", takes: both, .queued(.get, points.list),
+        .queued(.put, idempotency.once(points.upsert))),
       // A route of its own, since its bodies are JSON alone.
-      Route("/collections/{name}/points", .queued(.patch, points.change)),
+      Route("/collections/{name}/points", .queued(.patch, idempotency.once(points.change))),
       Route("/collections/{name}/points/list", .queued(.post, points.listMatching)),
       Route("/collections/{name}/points/count", .queued(.post, points.count)),
       Route("/collections/{name}/export", .queued(.get, export.run)),
-      Route("/collections/{name}/points/delete", .queued(.post, points.delete)),
+      Route("/collections/{name}/points/delete", .queued(.post, idempotency.once(points.delete))),
       Route("/collections/{name}/points/{id}", .queued(.get, points.get)),
 
       Route("/livez", .immediate(.get, health.live)),

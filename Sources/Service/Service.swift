@@ -35,7 +35,6 @@ public final class Service: RequestHandler {
     let texts = TextEncoder(encoder: encoder, batcher: batcher)
     try Self.makeDefault(in: store, dimension: encoder.dimension)
     let negatives = QueueRegistry(work: queues)
-    let idempotency = IdempotencyStore(work: queues, now: configuration.clock)
     health = HealthEndpoint()
     metrics = MetricsEndpoint(metrics: counters, texts: texts, store: store, queues: negatives)
     let endpoints = Endpoints(
@@ -43,18 +42,18 @@ public final class Service: RequestHandler {
       openAI: OpenAIEndpoint(texts: texts, limits: limits, loadedAt: ProcessMetrics.startTime),
       tokenize: TokenizeEndpoint(texts: texts, limits: limits),
       similarity: SimilarityEndpoint(texts: texts, limits: limits),
-      loss: LossEndpoint(
-        texts: texts, queues: negatives, idempotency: idempotency, limits: limits, threads: configuration.threads),
+      loss: LossEndpoint(texts: texts, queues: negatives, limits: limits, threads: configuration.threads),
       queues: QueuesEndpoint(queues: negatives, limits: limits),
       collections: CollectionsEndpoint(
         store: store, limits: limits, standing: (Self.standing, encoder.dimension)),
-      points: PointsEndpoint(store: store, texts: texts, idempotency: idempotency, limits: limits),
+      points: PointsEndpoint(store: store, texts: texts, limits: limits),
       export: ExportEndpoint(
         store: store, kept: KeptSnapshots(now: configuration.clock), work: queues,
         longestHeader: configuration.longestExportHeader),
       neighbors: NeighborsEndpoint(store: store, texts: texts, limits: limits, threads: configuration.threads),
       health: health, info: InfoEndpoint(encoder: encoder, store: store, configuration: configuration),
-      metrics: metrics, pages: PagesEndpoint())
+      metrics: metrics, pages: PagesEndpoint(),
+      idempotency: IdempotencyStore(work: queues, now: configuration.clock))
     router = Router(endpoints.routes)
     admittance = Admittance(router: router)
   }

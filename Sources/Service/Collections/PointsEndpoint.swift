@@ -8,15 +8,12 @@ import VectorStore
 struct PointsEndpoint: Sendable {
   let store: CollectionStore
   let texts: TextEncoder
-  let idempotency: IdempotencyStore
   let limits: Limits
 
   private static let mostListed = 10_000
   private static let defaultListed = 100
 
   func upsert(_ call: Call) throws {
-    let isFirst = try idempotency.admit(call) { call.perform { try upsert(call) } }
-    guard isFirst else { return }
     let collection = try store.collection(try call.name(of: "a collection"))
     let request =
       call.bodyType == .safetensors
@@ -128,8 +125,6 @@ struct PointsEndpoint: Sendable {
 
   /// `PATCH …/points`: changes metadata; vectors and texts stay.
   func change(_ call: Call) throws {
-    let isFirst = try idempotency.admit(call) { call.perform { try change(call) } }
-    guard isFirst else { return }
     let collection = try store.collection(try call.name(of: "a collection"))
     let request = try MetadataRequest(try call.json(limits), limits)
     collection.change(request.changes, request.mode) { result in
@@ -149,8 +144,6 @@ struct PointsEndpoint: Sendable {
   }
 
   func delete(_ call: Call) throws {
-    let isFirst = try idempotency.admit(call) { call.perform { try delete(call) } }
-    guard isFirst else { return }
     let collection = try store.collection(try call.name(of: "a collection"))
     var fields = try Fields(try call.json(limits))
     let filter = try fields.filter("filter")

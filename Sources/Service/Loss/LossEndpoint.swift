@@ -7,13 +7,10 @@ import SimilarityCore
 struct LossEndpoint: Sendable {
   let texts: TextEncoder
   let queues: QueueRegistry
-  let idempotency: IdempotencyStore
   let limits: Limits
   let threads: Int
 
   func run(_ call: Call) throws {
-    let isFirst = try idempotency.admit(call) { call.perform { try run(call) } }
-    guard isFirst else { return }
     let request = try LossRequest(try RequestBody(call, tensors: LossRequest.tensors, limits))
     // Found before its texts are embedded: an unknown queue should cost nothing.
     let queue = try request.queue.map { try queues.queue($0.name) }

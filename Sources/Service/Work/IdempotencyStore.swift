@@ -23,7 +23,7 @@ final class IdempotencyStore: Sendable {
 
   private struct Repetition {
     let call: Call
-    let run: @Sendable () -> Void
+    let action: @Sendable (Call) throws -> Void
   }
 
   private struct State {
@@ -72,17 +72,23 @@ final class IdempotencyStore: Sendable {
     self.now = now
   }
 
-  /// Decides whether a request is to be run or answered with an earlier answer.
+  /// An action that runs once for each key: a repeated request gets the first one's answer, now or when it is there. When the
+  /// first one failed with a 5xx, the next runs after all.
   ///
-  /// - Parameter run: runs the request after all, on a work queue, when the first one failed with a 5xx.
-  /// - Returns: true when it is to be run now; otherwise it has its answer, or will have it with the first one's.
-  /// - Throws: 422 for a key that is malformed, or that was used with another request.
-  func admit(_ call: Call, run: @escaping @Sendable () -> Void) throws(Problem) -> Bool {
+  /// The action throws 422 for a key that is malformed, or that was used with another request.
+  func once(_ action: @escaping @Sendable (Call) throws -> Void) -> @Sendable (Call) throws -> Void {
+    { call in
+      if try self.isFirst(call, action) { try action(call) }
+    }
+  }
+
+  /// - Returns: true when the request is to be run now; otherwise it has its answer, or will have it with the first one's.
+  private func isFirst(_ call: Call, _ action: @escaping @Sendable (Call) throws -> Void) throws(Problem) -> Bool {
     guard let key = call.head.fields["idempotency-key"] else { return true }
     guard (1...255).contains(key.utf8.count), key.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
       throw .invalid("Idempotency-Key", "must have 1 to 255 visible ASCII characters")
     }
-    switch claim(key, Self.fingerprint(call), Repetition(call: call, run: run)) {
+    switch claim(key, Self.fingerprint(call), Repetition(call: call, action: action)) {
     case .run:
       call.whenAnswered { self.finish(key, $0) }
       return true
@@ -143,7 +149,12 @@ final class IdempotencyStore: Sendable {
     }
     for repetition in waiting {
       // Each starts again: the first of them runs, and the others wait for its answer.
-      if failed { work.submit(repetition.run) } else { repetition.call.answer(answer) }
+      let call = repetition.call
+      guard failed else {
+        call.answer(answer)
+        continue
+      }
+      work.submit { call.perform { try self.once(repetition.action)(call) } }
     }
   }
 
