@@ -60,8 +60,8 @@ public final class VectorIndex: Sendable {
   /// - Parameter places: the slot of each of the image's nodes; -1 for a node whose vector is gone.
   /// - Returns: false when there is a graph already, when the image or the places are invalid or cannot be read, or when the
   ///   image contains less than 70 % of the vectors. The index is unchanged then, and ``buildGraph()`` can follow.
-  public func adopt(_ image: GraphImage, at places: [Int]) throws(IndexError) -> Bool {
-    try writer.withLock { writer throws(IndexError) in
+  public func adopt(_ image: GraphImage, at places: [Int]) -> Bool {
+    writer.withLock { writer in
       guard writer.adopt(image, at: places) else { return false }
       publish(writer)
       if writer.settle() { publish(writer) }
@@ -70,8 +70,8 @@ public final class VectorIndex: Sendable {
   }
 
   /// Writes the codes that are missing, and builds the graph if there is none and there are enough vectors for one.
-  public func buildGraph() throws(IndexError) {
-    try writer.withLock { writer throws(IndexError) in
+  public func buildGraph() {
+    writer.withLock { writer in
       guard writer.graph == nil else { return }
       writer.version += 1
       writer.encodeRest()

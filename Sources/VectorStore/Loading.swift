@@ -59,12 +59,7 @@ enum Loading {
       }
     }
     if !pending.isEmpty { try flush() }
-    let graph: GraphOrigin
-    do throws(IndexError) {
-      graph = try GraphCatchUp.run(index, stored, keys: keys, slots: slots, options, file, progress: progress)
-    } catch {
-      throw failure(stored, error)
-    }
+    let graph = GraphCatchUp.run(index, stored, keys: keys, slots: slots, options, file, progress: progress)
     let all = snapshot.records
     snapshot.order = IDOrder(
       sorted: slots.sorted { IDBytes.precedes(all.id(at: $0), all.id(at: $1)) })
@@ -98,15 +93,14 @@ enum GraphCatchUp {
   private static let large = 10_000
 
   /// - Parameter keys: of the points in `slots`.
-  /// - Throws: when there is no memory for a new graph, or the matrix library fails.
   static func run(
     _ index: VectorIndex, _ stored: StoredCollection, keys: [Int64], slots: [Int], _ options: IndexOptions,
     _ file: GraphFile?, progress: (String) -> Void
-  ) throws(IndexError) -> GraphOrigin {
+  ) -> GraphOrigin {
     var origin = GraphOrigin.built
     guard slots.count >= options.graphThreshold, stored.metric.allowsGraph(dimension: stored.dimension) else {
       // There are too few points for a graph, but codes are written.
-      try index.buildGraph()
+      index.buildGraph()
       return .none
     }
     if let file, file.isOlder {
@@ -128,7 +122,7 @@ enum GraphCatchUp {
     } else if slots.count >= large {
       progress("collection '\(stored.name)': building the graph of \(slots.count) points")
     }
-    try index.buildGraph()
+    index.buildGraph()
     return origin
   }
 
@@ -140,14 +134,9 @@ enum GraphCatchUp {
     let content = try file.read(for: stored)
     let slotOfKey = Dictionary(zip(keys, slots), uniquingKeysWith: { first, _ in first })
     let places = content.keys.map { slotOfKey[$0] ?? -1 }
-    do throws(IndexError) {
-      guard try index.adopt(content.image, at: places) else {
-        progress("\(file.path) does not fit the records: building the graph anew")
-        return nil
-      }
-    } catch {
-      // Building the graph anew may fail for the same reason, and says so then.
-      throw .unavailable("\(StoreError(error))")
+    guard index.adopt(content.image, at: places) else {
+      progress("\(file.path) does not fit the records: building the graph anew")
+      return nil
     }
     let known = places.reduce(0) { $0 + ($1 >= 0 ? 1 : 0) }
     progress(

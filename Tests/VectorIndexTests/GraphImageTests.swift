@@ -32,7 +32,7 @@ struct GraphImageTests {
     let expected = try found(built, .exact)
     #expect(try found(index, .exact) == expected)
     #expect(try found(index, .automatic) == expected)
-    try index.buildGraph()
+    index.buildGraph()
     #expect(index.validate().nodes == 599)
     #expect(index.validate().isSound)
     #expect(try found(index, .exact) == expected)
@@ -48,39 +48,39 @@ struct GraphImageTests {
     let index = empty()
     #expect(try index.apply(removing: [], adding: rows, buildsGraph: false) == slots)
     #expect(index.image() == nil)
-    func refuses(_ change: (inout GraphImage) -> Void) throws {
+    func refuses(_ change: (inout GraphImage) -> Void) {
       var wrong = image
       change(&wrong)
-      #expect(try !index.adopt(wrong, at: slots))
+      #expect(!index.adopt(wrong, at: slots))
       #expect(index.snapshot.graph == nil)
     }
     let width = image.lists.width
-    func refusesLists(_ width: Int = width, _ change: (inout [Int32]) -> Void) throws {
+    func refusesLists(_ width: Int = width, _ change: (inout [Int32]) -> Void) {
       var wrong = image.lists[0..<600]
       change(&wrong)
       let lists = wrong
-      try refuses {
+      refuses {
         $0.lists = GraphLists(width: width) { nodes in
           Array(lists.dropFirst(nodes.lowerBound * (1 + 79)).prefix(nodes.count * (1 + 79)))
         }
       }
     }
     #expect(width == 79)
-    try refusesLists { $0[0] = Int32(width + 1) }
-    try refusesLists { $0[0] = -1 }
-    try refusesLists { $0[1] = 600 }
-    try refusesLists { $0[1] = .min }
-    try refusesLists { $0[1] = 0 }
-    try refusesLists { $0[1] = $0[2] }
-    try refusesLists { $0.removeLast() }
-    try refusesLists(.max - 1) { _ in }
-    try refusesLists(0) { _ in }
-    #expect(try !index.adopt(image, at: [0] + slots.dropLast()))
-    #expect(try !index.adopt(image, at: slots.dropLast() + [600]))
-    #expect(try !index.adopt(image, at: slots.map { $0 < 200 ? -1 : $0 }))
-    #expect(try index.adopt(image, at: slots))
+    refusesLists { $0[0] = Int32(width + 1) }
+    refusesLists { $0[0] = -1 }
+    refusesLists { $0[1] = 600 }
+    refusesLists { $0[1] = .min }
+    refusesLists { $0[1] = 0 }
+    refusesLists { $0[1] = $0[2] }
+    refusesLists { $0.removeLast() }
+    refusesLists(.max - 1) { _ in }
+    refusesLists(0) { _ in }
+    #expect(!index.adopt(image, at: [0] + slots.dropLast()))
+    #expect(!index.adopt(image, at: slots.dropLast() + [600]))
+    #expect(!index.adopt(image, at: slots.map { $0 < 200 ? -1 : $0 }))
+    #expect(index.adopt(image, at: slots))
     #expect(index.validate() == built.validate())
-    #expect(try !index.adopt(image, at: slots))
+    #expect(!index.adopt(image, at: slots))
   }
 
   /// Lists are read once to check them and once to copy them. A failure of the second read must not be reported as
@@ -96,13 +96,13 @@ struct GraphImageTests {
     var failing = image
     let reads = Counter()
     failing.lists = GraphLists(width: image.lists.width) { reads.next() > 1 ? [] : image.lists[$0] }
-    #expect(try !index.adopt(failing, at: slots))
+    #expect(!index.adopt(failing, at: slots))
     #expect(reads.next() > 2)
     #expect(index.snapshot.graph == nil)
     // The lists that were copied before the failure do no harm.
-    try index.buildGraph()
+    index.buildGraph()
     #expect(index.validate().nodes == 600 && index.validate().isSound)
-    #expect(try !index.adopt(image, at: slots))
+    #expect(!index.adopt(image, at: slots))
   }
 }
 
