@@ -1,3 +1,5 @@
+import JSON
+
 /// Sets of byte strings with values, as tries that share one table of edges with open addressing. It serves to find the
 /// longest string of a set that a text starts with.
 struct ByteTrie: Sendable {
@@ -12,6 +14,9 @@ struct ByteTrie: Sendable {
   private var used = 0
   /// The value of the string that ends at each node; -1 where none does.
   private(set) var values: [Int32] = [-1]
+
+  /// The most bytes of all strings of a trie: each may need two nodes, one in either set of a vocabulary.
+  static let mostBytes = (1 << 23) - 3
 
   init() {
     edges = [UInt64](repeating: 0, count: 64)
@@ -73,5 +78,14 @@ struct ByteTrie: Sendable {
     var slot = Self.slot(UInt32(truncatingIfNeeded: edge >> 32), shift)
     while edges[slot] != 0 { slot = (slot + 1) & (edges.count - 1) }
     edges[slot] = edge
+  }
+}
+
+extension JSONField {
+  /// Rejects a field whose strings a ``ByteTrie`` has no room for. Vocabularies have a few megabytes of text.
+  func refuseBeyondTrie(_ texts: [String]) throws(FieldError) {
+    guard texts.reduce(0, { $0 + $1.utf8.count }) <= ByteTrie.mostBytes else {
+      throw refused("has more than \(ByteTrie.mostBytes) bytes of text")
+    }
   }
 }

@@ -36,6 +36,7 @@ struct TokenizerFile {
       }
       tokens.append(token)
     }
+    try root.optional("added_tokens")?.refuseBeyondTrie(tokens.map(\.content))
     return tokens
   }
 }

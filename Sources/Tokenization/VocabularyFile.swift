@@ -6,7 +6,7 @@ struct VocabularyFile {
   private var tokens: [(text: String, id: Int32)] = []
 
   init(_ bytes: [UInt8]) throws(FieldError) {
-    guard bytes.count < 1 << 23 else { throw FieldError(key: "vocab.txt", message: "is too large") }
+    guard bytes.count <= ByteTrie.mostBytes else { throw FieldError(key: "vocab.txt", message: "is too large") }
     var lines = bytes.split(separator: 0x0A, omittingEmptySubsequences: false)
     if lines.last?.isEmpty == true { lines.removeLast() }
     for (number, line) in lines.enumerated() {
@@ -22,7 +22,7 @@ struct VocabularyFile {
     let normalizer = try settings.normalizer()
     let unknown = try settings.specialToken("unk_token", default: "[UNK]")
     guard let model = WordPiece(tokens: tokens, unknownToken: unknown, prefix: "##", maximumCharacters: 100) else {
-      throw FieldError(key: "model.unk_token", message: "\"\(unknown)\" is not in the vocabulary")
+      throw FieldError(key: "tokenizer_config.json: unk_token", message: "\"\(unknown)\" is not in vocab.txt")
     }
     let cls = try special(settings, model, "cls_token", "[CLS]")
     let sep = try special(settings, model, "sep_token", "[SEP]")
@@ -101,13 +101,14 @@ struct TokenizerSettings {
 
   /// The added tokens by id in `added_tokens_decoder`; nil when the file does not have it.
   func addedTokens() throws(FieldError) -> [AddedToken]? {
-    guard let members = try root?.optional("added_tokens_decoder")?.members() else { return nil }
+    guard let decoder = try root?.optional("added_tokens_decoder") else { return nil }
     var tokens: [AddedToken] = []
-    for (name, field) in members {
+    for (name, field) in try decoder.members() {
       // Int32(_:) also accepts a plus sign, which no program writes in such a key.
       guard let id = Int32(name), (0...9_999_999).contains(id) else { throw field.refused("its key is not a token id") }
       tokens.append(try AddedToken(id: id, field))
     }
+    try decoder.refuseBeyondTrie(tokens.map(\.content))
     return tokens
   }
 }

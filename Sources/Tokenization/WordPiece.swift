@@ -87,7 +87,9 @@ extension WordPiece {
   /// Reads the section `model` of tokenizer.json.
   static func read(_ section: JSONField) throws(FieldError) -> WordPiece {
     var tokens: [(text: String, id: Int32)] = []
-    for (text, id) in try section.required("vocab").members() { tokens.append((text, try id.tokenID())) }
+    let vocabulary = try section.required("vocab")
+    for (text, id) in try vocabulary.members() { tokens.append((text, try id.tokenID())) }
+    try vocabulary.refuseBeyondTrie(tokens.map(\.text))
     let unknown = try section.required("unk_token")
     let unknownToken = try unknown.string()
     let model = WordPiece(

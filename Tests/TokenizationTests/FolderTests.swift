@@ -43,8 +43,12 @@ import Tokenization
     #expect(try refusal([:]).key == "tokenizer.json")
     #expect(try refusal(["tokenizer.json": "{"]).key == "tokenizer.json")
     #expect(try refusal(["tokenizer.json": "{}"]).key == "tokenizer.json: normalizer")
-    #expect(try refusal(["vocab.txt": "a\nb"]).key == "model.unk_token")
+    #expect(try refusal(["vocab.txt": "a\nb"]).key == "tokenizer_config.json: unk_token")
     #expect(try refusal(["vocab.txt": "[UNK]\nb"]).key == "tokenizer_config.json: cls_token")
+    let long = String(repeating: "a", count: 1 << 23)
+    #expect(try refusal(["vocab.txt": long]).key == "vocab.txt")
+    let wide = try file().replacing("\"[CLS]\": 2,", with: "\"[CLS]\": 2, \"\(long)\": 3,")
+    #expect(try refusal(["tokenizer.json": wide]).key == "tokenizer.json: model.vocab")
     let contradiction = ["tokenizer.json": try file(), "tokenizer_config.json": #"{"do_lower_case": false}"#]
     #expect(try refusal(contradiction).key == "tokenizer_config.json: do_lower_case")
   }
