@@ -124,15 +124,17 @@ extension SentenceEncoder {
   private static func fingerprint(
     of folder: ModelFolder, _ archive: SafetensorsArchive, settings: String
   ) throws(EncoderError) -> String {
-    guard let state = nf_sha256_begin() else { throw .cryptographicLibrary }
-    var failed = update(state, Array(settings.utf8))
+    // Read before the digest begins, which frees its state only when it is finished.
+    var texts = [Array(settings.utf8)]
     for name in ["config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt"] {
       do throws(FieldError) {
-        if let bytes = try folder.bytes(of: name) { failed |= update(state, bytes) }
+        if let bytes = try folder.bytes(of: name) { texts.append(bytes) }
       } catch {
         throw EncoderError(error)
       }
     }
+    guard let state = nf_sha256_begin() else { throw .cryptographicLibrary }
+    var failed = texts.reduce(0) { $0 | update(state, $1) }
     for tensor in archive.names.sorted().compactMap({ archive.tensor($0) }) {
       // SAFETY: the view keeps its bytes alive.
       failed |= nf_sha256_update(state, tensor.bytes.baseAddress, tensor.bytes.count)
