@@ -35,10 +35,11 @@ enum CheckCommand: Command {
   }
 
   private static func line(_ finding: CollectionFinding) -> String {
-    """
-    \(finding.name): \(finding.count) points, version \(finding.version), \(finding.metric.rawValue), \(graph(finding)): \
-    \(verdict(finding))
-    """
+    let points = finding.count == 1 ? "1 point" : "\(finding.count) points"
+    return """
+      \(finding.name): \(points), version \(finding.version), \(finding.metric.rawValue), \(graph(finding)): \
+      \(verdict(finding))
+      """
   }
 
   private static func verdict(_ finding: CollectionFinding) -> String {

@@ -34,7 +34,7 @@ def test_a_folder_in_use_and_then_not(tmp_path):
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     code, printed = run_to_the_end("check", "--data", folder)
     assert code == 0, printed
-    assert "c: 1 points, version 1, dot, no graph: sound" in printed.splitlines()
+    assert "c: 1 point, version 1, dot, no graph: sound" in printed.splitlines()
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
@@ -73,7 +73,7 @@ def test_missing_memory_is_not_damage(tmp_path):
     code, lines = check_within(folder, 240 << 20)
     assert code == 3, lines
     assert (
-        "wide: 1 points, version 1, dot, no graph: not checked: collection 'wide' cannot be loaded: "
+        "wide: 1 point, version 1, dot, no graph: not checked: collection 'wide' cannot be loaded: "
         "there is not enough memory"
     ) in lines
     assert "default: 0 points, version 0, cosine, no graph: sound" in lines
