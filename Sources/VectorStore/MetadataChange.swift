@@ -45,7 +45,7 @@ public struct MetadataChange: Sendable {
   private static func members(_ text: [UInt8]) throws(StoreError) -> [(key: String, value: JSONValue)] {
     do throws(JSONParseError) {
       if let members = try JSONDocument(text, maxDepth: maxDepth).root.members { return members }
-    } catch  where error.isOutOfMemory {
+    } catch let error where error.isOutOfMemory {
       throw .outOfMemory
     } catch {}
     throw .damaged("stored metadata is not a JSON object")

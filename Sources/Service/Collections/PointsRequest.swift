@@ -181,7 +181,7 @@ struct PointsArchive {
     do {
       let value = try JSONDocument(Array(text.utf8), maxDepth: limits.maxJSONDepth).root
       return value.isNull ? nil : value
-    } catch  where error.isOutOfMemory {
+    } catch let error where error.isOutOfMemory {
       throw Problem(error)
     } catch {
       throw .invalid(name, "is not valid JSON: \(error.message)")
