@@ -101,7 +101,7 @@ struct TokenizerSettings {
 
   /// The added tokens by id in `added_tokens_decoder`; nil when the file does not have it.
   func addedTokens() throws(FieldError) -> [AddedToken]? {
-    guard let decoder = try root?.optional("added_tokens_decoder") else { return nil }
+    guard let decoder = root?.optional("added_tokens_decoder") else { return nil }
     var tokens: [AddedToken] = []
     for (name, field) in try decoder.members() {
       // Int32(_:) also accepts a plus sign, which no program writes in such a key.
