@@ -45,13 +45,4 @@ public struct ParallelLoop: Sendable {
     }
     if let failure = failure.withLock({ $0 }) { throw failure }
   }
-
-  /// ``forEachPiece(_:_:)`` for calls that return whether they succeeded.
-  ///
-  /// - Throws: ``ProductFailure`` of an unknown cause when a call returns false.
-  public func forEach(_ count: Int, _ body: (Int) -> Bool) throws(ProductFailure) {
-    try forEachPiece(count) { index throws(ProductFailure) in
-      guard body(index) else { throw ProductFailure() }
-    }
-  }
 }

@@ -7,12 +7,6 @@ public struct ParallelLoop: Sendable {
 
   public init(threads: Int) { self.threads = max(1, threads) }
 
-  public func forEach(_ count: Int, _ body: (Int) -> Bool) throws(ProductFailure) {
-    try forEachPiece(count) { index throws(ProductFailure) in
-      guard body(index) else { throw ProductFailure() }
-    }
-  }
-
   public func forEachPiece<Failure: Error>(_ count: Int, _ body: (Int) throws(Failure) -> Void) throws(Failure) {
     let workers = min(threads, count)
     guard workers > 1 else {
