@@ -35,7 +35,7 @@ let package = Package(
       name: "SQLiteRecords", dependencies: ["VectorStore", "VectorIndex", "CSQLite", "Platform"]),
 
     // Rank 2.
-    .target(name: "HTTPServer", dependencies: ["HTTP1", "CLinux", "Platform"]),
+    .target(name: "HTTPServer", dependencies: ["HTTP1", "CLinux", "COpenSSL", "Platform"]),
     .target(
       name: "VectorStore",
       dependencies: ["VectorIndex", "SimilarityCore", "Safetensors", "JSON", "Platform"]),
@@ -47,7 +47,7 @@ let package = Package(
     .target(name: "Contrastive", dependencies: ["SimilarityCore", "Platform"]),
     .target(name: "VectorIndex", dependencies: ["SimilarityCore", "Platform"]),
     .target(name: "HTTP1"),
-    .target(name: "HTTPClient", dependencies: ["Platform"]),
+    .target(name: "HTTPClient", dependencies: ["COpenSSL", "Platform"]),
     .target(name: "Tokenization", dependencies: ["JSON", "Platform"]),
     .target(name: "Safetensors", dependencies: ["JSON", "Platform"]),
 
@@ -61,7 +61,7 @@ let package = Package(
     // Leaf kernels and thin shims.
     .target(name: "CKernels"),
     .target(name: "COneDNN", linkerSettings: [.linkedLibrary("dnnl")]),
-    .target(name: "COpenSSL", linkerSettings: [.linkedLibrary("crypto")]),
+    .target(name: "COpenSSL", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
     .target(name: "CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
     .target(name: "CSQLite", linkerSettings: [.linkedLibrary("sqlite3")]),
     .target(name: "CLinux"),

@@ -1,6 +1,11 @@
 // What the client's bytes do to a connection.
 
 extension ConnectionState {
+  /// The connection can carry requests from now on: the idle time begins.
+  public mutating func established(now: UInt64) {
+    if phase == .head, !parser.hasBegun { since = now }
+  }
+
   /// Bytes from the client.
   public mutating func receive(_ bytes: Span<UInt8>, now: UInt64) {
     inputPace.moved(bytes.count, now: now)

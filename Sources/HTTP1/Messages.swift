@@ -1,6 +1,28 @@
+/// Who is at the other end of a connection.
+public final class Peer: Sendable {
+  /// A numeric address, `127.0.0.1` or `2001:db8::1`; empty where it is not known.
+  public let address: String
+  public let port: Int
+  /// The protocol that secures the connection, for instance `TLSv1.3`; nil for plain HTTP.
+  public let securedBy: String?
+  /// The subject of the certificate that the client has shown (RFC 4514).
+  public let certificateSubject: String?
+
+  public init(address: String, port: Int, securedBy: String? = nil, certificateSubject: String? = nil) {
+    self.address = address
+    self.port = port
+    self.securedBy = securedBy
+    self.certificateSubject = certificateSubject
+  }
+
+  /// A peer of which nothing is known.
+  public static let unknown = Peer(address: "", port: 0)
+}
+
 /// A whole request: its head and its body after transfer decoding.
 public struct Request: Sendable {
   public var head: RequestHead
+  public var peer = Peer.unknown
   public var body: [UInt8]
   /// What the handler learned from the head when it let the request in: the route, say.
   public var context: (any Sendable)?
@@ -80,13 +102,13 @@ public protocol ReplyChannel: Sendable {
 /// What answers the requests. All of it but `ReplyChannel.send` is called on the loop's thread and must not block.
 public protocol RequestHandler: Sendable {
   /// Judges a request by its head, before its body is read and before `100 Continue`.
-  func admit(_ head: RequestHead) -> Admission
+  func admit(_ head: RequestHead, from peer: Peer) -> Admission
   /// Takes a whole request. The answer goes through `reply`, now or later.
   func handle(_ request: Request, reply: any ReplyChannel)
   /// Called when all requests of one pass of the loop have been handed over: the time to hand collected work on.
   func endOfPass()
   /// Words the answer to a request that the server refuses itself. `head` is nil where it could not be parsed.
-  func failureResponse(_ failure: RequestFailure, head: RequestHead?) -> Response
+  func failureResponse(_ failure: RequestFailure, head: RequestHead?, from peer: Peer) -> Response
 }
 
 /// What the server found wrong before a handler could see the request: 400, 405 (TRACE, CONNECT), 408, 411, 413, 414,

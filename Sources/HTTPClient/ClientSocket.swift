@@ -1,14 +1,31 @@
+import COpenSSL
 import Platform
 
-/// A connected stream socket. Its calls block, for a limited time.
+/// A connected stream socket, secured by TLS where the URL says so. Its calls block, for a limited time.
 final class ClientSocket {
   private let descriptor: Int32
+  // SAFETY: made and freed with the socket, and used by whoever holds it alone.
+  private var session: OpaquePointer?
 
   /// Connects to the first address of the host that accepts, in the order of the resolver.
   ///
-  /// - Parameter timeout: the most seconds that one system call waits, at least 1.
-  /// - Throws: ``ClientError`` of the kind `unreachable`, for the last address that was tried.
-  init(_ url: ServiceURL, timeout: Int) throws(ClientError) {
+  /// - Parameters:
+  ///   - trust: what an https:// service has to show.
+  ///   - timeout: the seconds that one system call may wait.
+  convenience init(_ url: ServiceURL, _ trust: TLSTrust?, timeout: Int) throws(ClientError) {
+    try self.init(url, timeout: timeout)
+    guard let trust else { return }
+    guard let session = trust.session(descriptor, url.host) else {
+      throw ClientError(.unreachable, "there is not enough memory for TLS")
+    }
+    self.session = session
+    let result = nf_tls_handshake(session)
+    guard result == 1 else {
+      throw ClientError(.unreachable, "cannot secure the connection to \(url.authority): \(failure(result))")
+    }
+  }
+
+  private init(_ url: ServiceURL, timeout: Int) throws(ClientError) {
     var hints = addrinfo()
     hints.ai_socktype = streamSocket
     var list: UnsafeMutablePointer<addrinfo>?
@@ -36,7 +53,10 @@ final class ClientSocket {
     throw failure
   }
 
-  deinit { close(descriptor) }
+  deinit {
+    if let session { nf_tls_session_free(session) }
+    close(descriptor)
+  }
 
   private static func prepare(_ descriptor: Int32, _ timeout: Int) {
     var limit = timeval(tv_sec: max(1, timeout), tv_usec: 0)
@@ -54,9 +74,13 @@ final class ClientSocket {
   func send(_ bytes: [UInt8]) throws(ClientError) {
     var sent = 0
     while sent < bytes.count {
-      // SAFETY: the pointer is to the bytes that have not been sent yet, and is valid during the call.
-      let count = bytes[sent...].withUnsafeBytes { systemSend(descriptor, $0) }
-      guard count > 0 || errno == EINTR else { throw ClientError(.interrupted, "cannot send: \(systemMessage())") }
+      // SAFETY: the pointer is to the bytes that are not sent yet, and is valid during the call.
+      let count = bytes[sent...].withUnsafeBytes { rest in
+        session.map { nf_tls_write($0, rest.baseAddress, rest.count) } ?? systemSend(descriptor, rest)
+      }
+      guard count > 0 || session == nil && errno == EINTR else {
+        throw ClientError(.interrupted, "cannot send: \(failure(count))")
+      }
       sent += max(0, count)
     }
   }
@@ -69,13 +93,24 @@ final class ClientSocket {
       var count = 0
       let bytes = [UInt8](unsafeUninitializedCapacity: most) { room, filled in
         // SAFETY: the kernel writes at most `room.count` bytes.
-        count = recv(descriptor, room.baseAddress, room.count, 0)
+        count =
+          session.map { nf_tls_read($0, room.baseAddress, room.count) }
+          ?? recv(descriptor, room.baseAddress, room.count, 0)
         filled = max(0, count)
       }
       if count >= 0 { return bytes }
-      if errno == EINTR { continue }
-      let isLate = errno == EAGAIN || errno == EWOULDBLOCK
-      throw ClientError(.interrupted, isLate ? "no answer came in time" : "cannot receive: \(systemMessage())")
+      if session == nil, errno == EINTR { continue }
+      let isLate = session == nil ? errno == EAGAIN || errno == EWOULDBLOCK : count == Int(NF_TLS_WANTS_READ)
+      throw ClientError(.interrupted, isLate ? "no answer came in time" : "cannot receive: \(failure(count))")
     }
+  }
+
+  /// Why a call has failed.
+  private func failure(_ result: Int) -> String {
+    guard let session else { return systemMessage() }
+    guard result == Int(NF_TLS_BROKEN) else { return "the time is over" }
+    var reason = nf_tls_reason()
+    nf_tls_failure(session, &reason)
+    return String(cString: nf_tls_words(&reason))
   }
 }

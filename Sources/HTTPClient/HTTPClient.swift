@@ -1,17 +1,23 @@
 /// A client of one service, for programs that wait for each answer. It blocks, carries out one exchange at a time, and
-/// keeps its connection open in between. It speaks HTTP/1.1 without TLS.
+/// keeps its connection open in between.
 public final class HTTPClient {
   public let url: ServiceURL
+  private let trust: TLSTrust?
   private let timeout: Int
   private let limit: Int
   private var socket: ClientSocket?
   private var reader = ResponseReader()
 
   /// - Parameters:
-  ///   - timeout: the seconds without a byte after which an exchange is given up.
-  ///   - maxBodyBytes: the most bytes of a body that is kept in memory.
-  public init(_ url: ServiceURL, timeout: Int = 600, maxBodyBytes: Int = 256 << 20) {
+  ///   - trust: what an https:// service has to show; nil for a certificate that the system trusts.
+  ///   - timeout: seconds without a byte after which an exchange is given up.
+  ///   - maxBodyBytes: the most bytes of an answer whose body is kept in memory.
+  /// - Throws: ``ClientError`` when TLS cannot be set up.
+  public init(
+    _ url: ServiceURL, trust: TLSTrust? = nil, timeout: Int = 600, maxBodyBytes: Int = 256 << 20
+  ) throws(ClientError) {
     self.url = url
+    self.trust = url.isSecure ? (trust == nil ? try TLSTrust(authorities: nil) : trust) : nil
     self.timeout = timeout
     limit = maxBodyBytes
   }
@@ -48,7 +54,7 @@ public final class HTTPClient {
     if let open = self.socket {
       socket = open
     } else {
-      socket = try ClientSocket(url, timeout: timeout)
+      socket = try ClientSocket(url, trust, timeout: timeout)
       self.socket = socket
       reader = ResponseReader()
     }
@@ -81,8 +87,10 @@ public final class HTTPClient {
 /// Why an exchange with a service has failed.
 public struct ClientError: Error, Sendable, Equatable, CustomStringConvertible {
   public enum Kind: Sendable, Equatable {
-    /// The URL is malformed, or does not begin with http://.
+    /// The URL is malformed, or begins with neither http:// nor https://.
     case url
+    /// The certificates that services are checked against cannot be used.
+    case trust
     /// No connection could be made.
     case unreachable
     /// The connection ended, or nothing came for too long, before the answer was complete.

@@ -1,5 +1,7 @@
-/// The address of a service: `http://host[:port][/prefix]`.
+/// The address of a service: `http://host[:port][/prefix]`, or the same with `https`.
 public struct ServiceURL: Sendable, Equatable, CustomStringConvertible {
+  /// Whether the connection is secured by TLS.
+  public let isSecure: Bool
   /// A name or an address; an IPv6 address stands without its brackets.
   public let host: String
   public let port: UInt16
@@ -8,9 +10,12 @@ public struct ServiceURL: Sendable, Equatable, CustomStringConvertible {
 
   /// - Throws: ``ClientError`` of the kind `url`.
   public init(_ text: String) throws(ClientError) {
-    let scheme = "http://"
-    guard text.hasPrefix(scheme) else { throw ClientError(.url, "must begin with http://, not '\(text)'") }
-    let bad = ClientError(.url, "must be http://host:port, not '\(text)'")
+    isSecure = text.hasPrefix("https://")
+    let scheme = isSecure ? "https://" : "http://"
+    guard text.hasPrefix(scheme) else {
+      throw ClientError(.url, "must begin with http:// or https://, not '\(text)'")
+    }
+    let bad = ClientError(.url, "must be \(scheme)host:port, not '\(text)'")
     // A control character or a space in the URL would end the request line early.
     guard text.utf8.allSatisfy({ (0x21...0x7E).contains($0) }), !text.contains(where: { "?#@".contains($0) }) else {
       throw bad
@@ -31,7 +36,9 @@ public struct ServiceURL: Sendable, Equatable, CustomStringConvertible {
     guard !host.isEmpty else { throw bad }
     guard after.isEmpty || after.hasPrefix(":") else { throw bad }
     let digits = after.dropFirst()
-    guard after.isEmpty || digits.allSatisfy(\.isWholeNumber), let port = UInt16(after.isEmpty ? "80" : digits) else {
+    guard after.isEmpty || digits.allSatisfy(\.isWholeNumber),
+      let port = UInt16(after.isEmpty ? (isSecure ? "443" : "80") : digits)
+    else {
       throw bad
     }
     self.port = port
@@ -40,7 +47,14 @@ public struct ServiceURL: Sendable, Equatable, CustomStringConvertible {
   /// The value of the Host field (RFC 9110, section 7.2).
   public var authority: String { (host.contains(":") ? "[\(host)]" : host) + ":\(port)" }
 
-  public var description: String { "http://\(authority)\(prefix)" }
+  /// The same service without the path.
+  public var root: ServiceURL { ServiceURL(isSecure: isSecure, host: host, port: port) }
+
+  private init(isSecure: Bool, host: String, port: UInt16) {
+    (self.isSecure, self.host, self.port, prefix) = (isSecure, host, port, "")
+  }
+
+  public var description: String { "\(isSecure ? "https" : "http")://\(authority)\(prefix)" }
 }
 
 extension String {

@@ -6,6 +6,8 @@ final class Connection {
   let transport: any Transport
   let token: UInt64
   let link = ConnectionLink()
+  /// Asked for when there is a request, so behind the handshake.
+  private(set) lazy var peer = findPeer()
   // SAFETY: only the loop's thread touches a connection, and nothing that is called during an access comes back to it. So
   // the run-time check for overlapping accesses, a tenth of the time spent here, has nothing to find.
   @exclusivity(unchecked) var state: ConnectionState
@@ -17,6 +19,9 @@ final class Connection {
   var finishWaits: Readiness?
   /// The sending side is to be ended, and the transport has not done so yet.
   var isFinishing = false
+
+  /// When a handshake that has not been finished by then is given up; nil when there is none.
+  var handshakeEnds: UInt64?
 
   var isOpen = true
   /// In the loop's list of connections with something to send.
@@ -35,6 +40,14 @@ final class Connection {
     self.transport = transport
     self.token = token
     self.state = state
+  }
+
+  private func findPeer() -> Peer {
+    let address = SocketAddress.peer(descriptor)
+    let security = transport.security
+    return Peer(
+      address: address?.host ?? "", port: address?.port ?? 0, securedBy: security?.version,
+      certificateSubject: security?.subject)
   }
 
   /// Takes note of what the socket has become ready for.

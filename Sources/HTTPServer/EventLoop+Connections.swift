@@ -36,10 +36,15 @@ extension EventLoop {
       systemClose(descriptor)
       return
     }
+    guard let transport = makeTransport(descriptor) else {
+      counters.connectionsRejected.add(1)
+      systemClose(descriptor)
+      return
+    }
     let isRefused = connections.count >= configuration.maxConnections
     let state = ConnectionState(limits: limits, now: now)
     let connection = connections.insert {
-      Connection(descriptor: descriptor, transport: makeTransport(descriptor), token: $0, state: state)
+      Connection(descriptor: descriptor, transport: transport, token: $0, state: state)
     }
     counters.connectionsOpen.add(1)
     Listener.disableNagle(descriptor)
@@ -48,11 +53,12 @@ extension EventLoop {
       close(connection)
       return
     }
+    if !transport.isEstablished { beginHandshake(connection) }
     if isDraining { connection.state.drain() }
     if isRefused {
       counters.connectionsRejected.add(1)
       let failure = RequestFailure(status: 503, reason: "more than \(configuration.maxConnections) connections")
-      connection.state.refuse(answer(to: failure, head: nil), with: serializer, now: now)
+      connection.state.refuse(answer(to: failure, head: nil, connection), with: serializer, now: now)
       connection.receiveWaits = .readable
     }
     advance(connection)
@@ -85,8 +91,9 @@ extension EventLoop {
     while connection.isOpen {
       switch connection.state.next(now: now) {
       case .admit(let head):
-        connection.state.admitted(handler.admit(head), with: serializer, now: now)
-      case .handle(let request):
+        connection.state.admitted(handler.admit(head, from: connection.peer), with: serializer, now: now)
+      case .handle(var request):
+        request.peer = connection.peer
         counters.requests.add(1)
         handedOver += 1
         connection.sequence &+= 1
@@ -97,7 +104,7 @@ extension EventLoop {
             receivedAt: now))
       case .fail(let failure, let head):
         counters.failures.add(1)
-        connection.state.respond(answer(to: failure, head: head), with: serializer, now: now)
+        connection.state.respond(answer(to: failure, head: head, connection), with: serializer, now: now)
       case .finishSending:
         finishSending(connection)
       case .wait:
@@ -110,8 +117,8 @@ extension EventLoop {
   }
 
   /// The handler's answer to a failure, with the field that the status calls for.
-  private func answer(to failure: RequestFailure, head: RequestHead?) -> Response {
-    var response = handler.failureResponse(failure, head: head)
+  private func answer(to failure: RequestFailure, head: RequestHead?, _ connection: Connection) -> Response {
+    var response = handler.failureResponse(failure, head: head, from: connection.peer)
     if failure.status == 405, !response.fields.contains("Allow") {
       response.fields.append("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
     }
@@ -127,7 +134,7 @@ extension EventLoop {
       connection.state.respond(response, with: serializer, now: now)
     case .dropped:
       let failure = RequestFailure(status: 500, reason: "the request was not answered")
-      connection.state.respond(answer(to: failure, head: nil), with: serializer, now: now)
+      connection.state.respond(answer(to: failure, head: nil, connection), with: serializer, now: now)
     case .piece(let piece):
       connection.state.streamed(piece, now: now)
     }
@@ -175,10 +182,15 @@ extension EventLoop {
         connection.state.receiveEnd(now: now)
       case .blocked(let readiness):
         connection.receiveWaits = readiness
+      case .notSecured:
+        let failure = RequestFailure(status: 400, reason: "this port speaks TLS: the URL has to begin with https://")
+        counters.failures.add(1)
+        connection.state.refuse(answer(to: failure, head: nil, connection), with: serializer, now: now)
       case .broken:
         close(connection)
         return
       }
+      if connection.handshakeEnds != nil { noteHandshake(connection) }
       advance(connection)
     }
     if connection.isOpen { arm(connection) }
@@ -215,6 +227,7 @@ extension EventLoop {
       }
     }
     guard connection.isOpen else { return }
+    if connection.handshakeEnds != nil { noteHandshake(connection) }
     // Sending may have read bytes that receiving waits for, and the socket will not report those.
     if connection.receiveWaits != nil, connection.transport.holdsInput { connection.receiveWaits = nil }
     if !connection.state.hasOutput { advance(connection) }
@@ -230,5 +243,35 @@ extension EventLoop {
     case .blocked(let readiness): connection.finishWaits = readiness
     case .broken: close(connection)
     }
+  }
+}
+
+extension EventLoop {
+  private func beginHandshake(_ connection: Connection) {
+    counters.handshakesOpen.add(1)
+    connection.handshakeEnds = now &+ SystemClock.nanoseconds(configuration.handshakeTimeout)
+    handshakes.append(connection.token)
+    let underWay = counters.handshakesOpen.load(ordering: .relaxed)
+    guard underWay > configuration.maxHandshakes || handshakes.count > 2 * configuration.maxHandshakes + 64 else {
+      return
+    }
+    handshakes.removeAll { connections[$0]?.handshakeEnds == nil }
+    // Whoever opens connections and says nothing must not keep others out, so the oldest makes room: an honest client is
+    // done within a few round trips.
+    if underWay > configuration.maxHandshakes, let oldest = connections[handshakes.removeFirst()] { close(oldest) }
+  }
+
+  /// Sees whether the handshake is over.
+  private func noteHandshake(_ connection: Connection) {
+    guard connection.transport.isEstablished else { return }
+    connection.handshakeEnds = nil
+    counters.handshakesOpen.add(-1)
+    guard let security = connection.transport.security else {
+      counters.handshakesFailed.add(1)
+      return
+    }
+    counters.handshakes.add(1)
+    if security.isResumed { counters.handshakesResumed.add(1) }
+    connection.state.established(now: now)
   }
 }

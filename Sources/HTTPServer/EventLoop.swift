@@ -8,7 +8,7 @@ final class EventLoop {
 
   let configuration: ServerConfiguration
   let handler: any RequestHandler
-  let makeTransport: @Sendable (_ descriptor: Int32) -> any Transport
+  let makeTransport: @Sendable (_ descriptor: Int32) -> (any Transport)?
   let limits: ConnectionLimits
   let poller: Poller
   let listener: Listener
@@ -31,13 +31,15 @@ final class EventLoop {
   var unread: [Connection] = []
   /// Connections that have used up their budget of this pass for a streamed body.
   var postponed: [Connection] = []
+  /// Connections whose handshakes are under way, in the order in which these began, and some that are done or closed.
+  var handshakes: [UInt64] = []
   private var replies: [Reply] = []
   /// Requests handed to the handler in this pass.
   var handedOver = 0
 
   init(
     configuration: ServerConfiguration, handler: any RequestHandler,
-    transport makeTransport: @escaping @Sendable (_ descriptor: Int32) -> any Transport, listener: Listener,
+    transport makeTransport: @escaping @Sendable (_ descriptor: Int32) -> (any Transport)?, listener: Listener,
     wakeup: Wakeup, mailbox: Mailbox, counters: Counters
   ) throws(ServerError) {
     self.configuration = configuration
@@ -169,11 +171,15 @@ final class EventLoop {
     systemClose(connection.descriptor)
     connections.remove(connection.token)
     counters.connectionsOpen.add(-1)
+    if connection.handshakeEnds != nil {
+      counters.handshakesOpen.add(-1)
+      counters.handshakesFailed.add(1)
+    }
   }
 
   /// Sees to it that the loop wakes up at the connection's deadline.
   func arm(_ connection: Connection) {
-    let deadline = connection.state.deadline
+    let deadline = min(connection.state.deadline, connection.handshakeEnds ?? .max)
     if deadline < connection.scheduled {
       connection.scheduled = deadline
       deadlines.push(DeadlineQueue.Entry(time: deadline, token: connection.token))
@@ -190,6 +196,10 @@ final class EventLoop {
       // replacement would add an entry for ever.
       guard let connection = connections[entry.token], connection.scheduled == entry.time else { continue }
       connection.scheduled = .max
+      if let end = connection.handshakeEnds, end <= now {
+        close(connection)
+        continue
+      }
       connection.state.expire(now: now)
       advance(connection)
       receive(connection)

@@ -6,7 +6,7 @@ import Synchronization
 public final class HTTPServer: Sendable {
   private let configuration: ServerConfiguration
   private let handler: any RequestHandler
-  private let makeTransport: @Sendable (_ descriptor: Int32) -> any Transport
+  private let makeTransport: @Sendable (_ descriptor: Int32) -> (any Transport)?
   private let listener: Listener
   private let wakeup: Wakeup
   private let mailbox: Mailbox
@@ -14,14 +14,21 @@ public final class HTTPServer: Sendable {
   private let isDrainRequested = Atomic(false)
 
   /// Binds and listens: from here on connections queue up, and `run` serves them. Port 0 takes a free one.
-  public convenience init(configuration: ServerConfiguration, handler: any RequestHandler) throws(ServerError) {
-    try self.init(configuration: configuration, handler: handler) { PlainTransport($0) }
+  ///
+  /// - Parameter identity: what connections are secured with; nil serves plain HTTP.
+  public convenience init(
+    configuration: ServerConfiguration, handler: any RequestHandler, identity: TLSIdentity? = nil
+  ) throws(ServerError) {
+    try self.init(configuration: configuration, handler: handler) { descriptor in
+      guard let identity else { return PlainTransport(descriptor) }
+      return identity.transport(descriptor)
+    }
   }
 
-  /// The same, with a transport of the caller's for each accepted socket.
+  /// The same, with a transport of the caller's for each accepted socket; nil when there is no memory for one.
   package init(
     configuration: ServerConfiguration, handler: any RequestHandler,
-    transport makeTransport: @escaping @Sendable (_ descriptor: Int32) -> any Transport
+    transport makeTransport: @escaping @Sendable (_ descriptor: Int32) -> (any Transport)?
   ) throws(ServerError) {
     self.configuration = configuration
     self.handler = handler
@@ -70,6 +77,10 @@ public struct ServerConfiguration: Sendable {
   public var maxFields = 100
   /// Connections served at once; further ones are answered 503 and closed.
   public var maxConnections = 1024
+  /// Handshakes that may be under way at once; beyond that the oldest is given up.
+  public var maxHandshakes = 512
+  /// From accepting a connection to the end of its handshake.
+  public var handshakeTimeout = 10.0
   /// From accepting a connection, or from the end of an answer, to the first byte of a head.
   public var idleTimeout = 75.0
   /// From the first byte of a head to its last.
@@ -135,8 +146,16 @@ public struct ServerStatistics: Sendable, Equatable {
   public var requests = 0
   /// Requests that the server refused itself for a fault in them.
   public var failures = 0
+  /// Bytes of HTTP, without what TLS adds.
   public var bytesReceived = 0
   public var bytesSent = 0
+  /// Handshakes that were finished, and how many of them resumed an earlier session.
+  public var handshakes = 0
+  public var handshakesResumed = 0
+  /// Handshakes that failed, took too long, or had to make room for others.
+  public var handshakesFailed = 0
+  /// Handshakes under way now.
+  public var handshakesOpen = 0
 
   public init() {}
 }
@@ -150,6 +169,10 @@ final class Counters: Sendable {
   let failures = Atomic(0)
   let bytesReceived = Atomic(0)
   let bytesSent = Atomic(0)
+  let handshakes = Atomic(0)
+  let handshakesResumed = Atomic(0)
+  let handshakesFailed = Atomic(0)
+  let handshakesOpen = Atomic(0)
 
   var snapshot: ServerStatistics {
     var statistics = ServerStatistics()
@@ -160,6 +183,10 @@ final class Counters: Sendable {
     statistics.failures = failures.load(ordering: .relaxed)
     statistics.bytesReceived = bytesReceived.load(ordering: .relaxed)
     statistics.bytesSent = bytesSent.load(ordering: .relaxed)
+    statistics.handshakes = handshakes.load(ordering: .relaxed)
+    statistics.handshakesResumed = handshakesResumed.load(ordering: .relaxed)
+    statistics.handshakesFailed = handshakesFailed.load(ordering: .relaxed)
+    statistics.handshakesOpen = handshakesOpen.load(ordering: .relaxed)
     return statistics
   }
 }

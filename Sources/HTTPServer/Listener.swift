@@ -44,7 +44,7 @@ final class Listener: Sendable {
       throw Self.failure(operation, code: code)
     }
     self.descriptor = descriptor
-    self.port = Self.boundPort(descriptor) ?? port
+    self.port = SocketAddress.local(descriptor)?.port ?? port
   }
 
   deinit { systemClose(descriptor) }
@@ -67,23 +67,6 @@ final class Listener: Sendable {
   static func disableNagle(_ descriptor: Int32) {
     var on: Int32 = 1
     setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
-  }
-
-  private static func boundPort(_ descriptor: Int32) -> Int? {
-    var storage = sockaddr_storage()
-    var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
-    // SAFETY: sockaddr_storage is made to be read as the family's own address type; `length` bounds the write.
-    return withUnsafeMutablePointer(to: &storage) { storage in
-      storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { address -> Int? in
-        guard getsockname(descriptor, address, &length) == 0 else { return nil }
-        let raw = UnsafeRawPointer(address)
-        switch Int32(address.pointee.sa_family) {
-        case AF_INET: return Int(UInt16(bigEndian: raw.load(as: sockaddr_in.self).sin_port))
-        case AF_INET6: return Int(UInt16(bigEndian: raw.load(as: sockaddr_in6.self).sin6_port))
-        default: return nil
-        }
-      }
-    }
   }
 
   private static func failure(_ operation: String, code: Int32) -> ServerError {

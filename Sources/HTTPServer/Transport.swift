@@ -18,8 +18,20 @@ package enum Reception {
   case end
   /// Nothing can be received before the socket is ready for this.
   case blocked(until: Readiness)
+  /// The client speaks plain HTTP where TLS is expected. From here on bytes pass as they are, so that it can be told.
+  case notSecured
   /// The connection is dead.
   case broken
+}
+
+/// How a connection is secured.
+package struct TransportSecurity: Sendable {
+  /// The protocol, for instance `TLSv1.3`.
+  package let version: String
+  /// An earlier session was resumed.
+  package let isResumed: Bool
+  /// The subject of the client's certificate (RFC 4514), where it has shown one.
+  package let subject: String?
 }
 
 /// What came of sending, or of ending the sending side.
@@ -52,6 +64,12 @@ package protocol Transport: AnyObject {
 
   /// Ends the sending side; receiving goes on. Called again after `blocked`.
   func finishSending() -> Transmission
+
+  /// False while a handshake has to be finished before a request can be received.
+  var isEstablished: Bool { get }
+
+  /// nil where bytes pass as they are, and during the handshake.
+  var security: TransportSecurity? { get }
 
   /// True when `receive` has bytes to give although the socket may be quiet, because another call has read them.
   var holdsInput: Bool { get }
@@ -98,6 +116,10 @@ package final class PlainTransport: Transport {
     shutdown(descriptor, Int32(SHUT_WR))
     return .bytes(0)
   }
+
+  package var isEstablished: Bool { true }
+
+  package var security: TransportSecurity? { nil }
 
   package var holdsInput: Bool { false }
 

@@ -79,7 +79,7 @@ public final class Service: RequestHandler {
     metrics.observe(transport: write)
   }
 
-  public func admit(_ head: RequestHead) -> Admission {
+  public func admit(_ head: RequestHead, from peer: Peer) -> Admission {
     let match = router.match(head)
     if let refusal = admittance.refusal(head, match) {
       return .reject(stamped(refusal, head, route: match?.route.template))
@@ -106,7 +106,7 @@ public final class Service: RequestHandler {
 
   public func endOfPass() { queues.flush() }
 
-  public func failureResponse(_ failure: RequestFailure, head: RequestHead?) -> Response {
+  public func failureResponse(_ failure: RequestFailure, head: RequestHead?, from peer: Peer) -> Response {
     let response = Problem(failure.status, failure.reason).response(ErrorStyle(path: head?.path ?? ""))
     return stamped(response, head, route: head.flatMap { router.match($0)?.route.template })
   }

@@ -11,7 +11,7 @@ struct EchoHandler: RequestHandler {
     greeting = Self.text(200, "http-echo\n")
   }
 
-  func admit(_ head: RequestHead) -> Admission {
+  func admit(_ head: RequestHead, from peer: Peer) -> Admission {
     guard let allowed = Self.methods(of: head) else { return .reject(Self.text(404, "no such path\n")) }
     switch head.method {
     case .options:
@@ -36,7 +36,7 @@ struct EchoHandler: RequestHandler {
 
   func endOfPass() {}
 
-  func failureResponse(_ failure: RequestFailure, head: RequestHead?) -> Response {
+  func failureResponse(_ failure: RequestFailure, head: RequestHead?, from peer: Peer) -> Response {
     Self.text(failure.status, failure.reason + "\n")
   }
 

@@ -5,6 +5,15 @@ import Platform
 struct Options {
   var configuration = ServerConfiguration(host: "127.0.0.1", port: 8080)
   var maxBodyBytes = 134_217_728
+  private var chain: String?
+  private var key: String?
+  private var clientAuthorities: String?
+
+  /// nil without a certificate.
+  var files: TLSFiles? {
+    guard let chain, let key else { return nil }
+    return TLSFiles(chain: chain, key: key, clientAuthorities: clientAuthorities)
+  }
 
   /// What is wrong with the command line.
   struct Mistake: Error {
@@ -14,6 +23,7 @@ struct Options {
   static let usage = """
     usage: http-echo [--host ADDRESS] [--port N] [--max-body-bytes N] [--max-head-bytes N] [--max-connections N]
                      [--head-timeout S] [--body-timeout S] [--idle-timeout S] [--write-timeout S] [--drain-timeout S]
+                     [--handshake-timeout S] [--tls-cert FILE --tls-key FILE] [--tls-client-ca FILE]
 
     """
 
@@ -31,10 +41,15 @@ struct Options {
       case "--body-timeout": configuration.bodyTimeout = try Self.seconds(value, flag)
       case "--idle-timeout": configuration.idleTimeout = try Self.seconds(value, flag)
       case "--write-timeout": configuration.writeTimeout = try Self.seconds(value, flag)
+      case "--handshake-timeout": configuration.handshakeTimeout = try Self.seconds(value, flag)
+      case "--tls-cert": chain = value
+      case "--tls-key": key = value
+      case "--tls-client-ca": clientAuthorities = value
       case "--drain-timeout": configuration.drainTimeout = try Self.seconds(value, flag)
       default: throw Mistake(message: "\(flag) is not a flag of this program")
       }
     }
+    guard (chain == nil) == (key == nil) else { throw Mistake(message: "--tls-cert and --tls-key go together") }
   }
 
   private static func number(_ text: String, _ flag: String) throws(Mistake) -> Int {
@@ -61,11 +76,13 @@ func write(_ text: String, to descriptor: Int32) {
 do {
   let options = try Options(CommandLine.arguments.dropFirst())
   let server = try HTTPServer(
-    configuration: options.configuration, handler: EchoHandler(maxBodyBytes: options.maxBodyBytes))
+    configuration: options.configuration, handler: EchoHandler(maxBodyBytes: options.maxBodyBytes),
+    identity: try options.files.map { files throws(ServerError) in try TLSIdentity(files) })
   let termination = Termination { write("http-echo: \($0)\n", to: STDERR_FILENO) }
   termination.whenAsked { server.drain() }
   let host = options.configuration.host
-  write("http-echo ready http://\(host.contains(":") ? "[\(host)]" : host):\(server.port)\n", to: STDOUT_FILENO)
+  let scheme = options.files == nil ? "http" : "https"
+  write("http-echo ready \(scheme)://\(host.contains(":") ? "[\(host)]" : host):\(server.port)\n", to: STDOUT_FILENO)
   exit(try server.run() ? 0 : 1)
 } catch let mistake as Options.Mistake {
   write("http-echo: \(mistake.message)\n\(Options.usage)", to: STDERR_FILENO)

@@ -8,17 +8,20 @@ struct ServiceURLTests {
     arguments: [
       ("http://a", "a:80", ""), ("http://a:8080/", "a:8080", ""), ("http://a:1/x/y/", "a:1", "/x/y"),
       ("http://[::1]:9", "[::1]:9", ""), ("http://[::1]", "[::1]:80", ""),
+      ("https://a", "a:443", ""), ("https://a:8443/x", "a:8443", "/x"),
     ])
   func parts(_ text: String, _ authority: String, _ prefix: String) throws {
     let url = try ServiceURL(text)
     #expect(url.authority == authority)
     #expect(url.prefix == prefix)
+    #expect(url.isSecure == text.hasPrefix("https"))
+    #expect(url.root.description == "\(url.isSecure ? "https" : "http")://\(authority)")
   }
 
   @Test(
-    "An address that is not a plain http URL is refused",
+    "An address that is neither an http nor an https URL is refused",
     arguments: [
-      "", "a:80", "https://a", "http://", "http://:80", "http://a:", "http://a:x", "http://a:70000", "http://a:-1",
+      "", "a:80", "ftp://a", "https://", "HTTPS:a", "http://", "http://:80", "http://a:", "http://a:x", "http://a:70000", "http://a:-1",
       "http://a b", "http://a\r\nX: y", "http://u@a", "http://a/?q", "http://[::1", "http://[]",
     ])
   func refused(_ text: String) {

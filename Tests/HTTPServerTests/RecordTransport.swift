@@ -177,6 +177,10 @@ final class RecordTransport: Transport {
     }
   }
 
+  var isEstablished: Bool { true }
+
+  var security: TransportSecurity? { nil }
+
   var holdsInput: Bool { !held.isEmpty }
 
   func noteEnd() { plain.noteEnd() }
@@ -238,6 +242,10 @@ final class CountingTransport: Transport {
   }
 
   func finishSending() -> Transmission { plain.finishSending() }
+  var isEstablished: Bool { true }
+
+  var security: TransportSecurity? { nil }
+
   var holdsInput: Bool { false }
   func noteEnd() { plain.noteEnd() }
 }

@@ -47,10 +47,10 @@ struct ClosureHandler: RequestHandler {
   var passes: @Sendable () -> Void = {}
   let answer: @Sendable (Request, any ReplyChannel) -> Void
 
-  func admit(_ head: RequestHead) -> Admission { .accept(maxBodyBytes: maxBodyBytes) }
+  func admit(_ head: RequestHead, from peer: Peer) -> Admission { .accept(maxBodyBytes: maxBodyBytes) }
   func handle(_ request: Request, reply: any ReplyChannel) { answer(request, reply) }
   func endOfPass() { passes() }
-  func failureResponse(_ failure: RequestFailure, head: RequestHead?) -> Response {
+  func failureResponse(_ failure: RequestFailure, head: RequestHead?, from peer: Peer) -> Response {
     Response(status: failure.status, body: Array(failure.reason.utf8))
   }
 

@@ -135,11 +135,11 @@ import Testing
   @Test func failuresOfTheWireHaveBodies() throws {
     let harness = try Self.harness.get()
     let failure = RequestFailure(status: 413, reason: "the body is longer than 134217728 bytes")
-    let response = harness.service.failureResponse(failure, head: nil)
+    let response = harness.service.failureResponse(failure, head: nil, from: .unknown)
     #expect(response.status == 413)
     #expect(Answer(response).detail == "the body is longer than 134217728 bytes")
     #expect(response.fields["x-request-id"] != nil)
-    let busy = harness.service.failureResponse(RequestFailure(status: 503, reason: "busy"), head: nil)
+    let busy = harness.service.failureResponse(RequestFailure(status: 503, reason: "busy"), head: nil, from: .unknown)
     #expect(busy.fields["retry-after"] == "1")
   }
 }

@@ -67,7 +67,7 @@ struct Harness {
     var all = HTTPFields(fields)
     if !body.isEmpty && all["content-type"] == nil { all.append("Content-Type", "application/json") }
     let head = RequestHead(method: method, target: target, fields: all)
-    switch service.admit(head) {
+    switch service.admit(head, from: .unknown) {
     case .reject(let response): inbox.send(response)
     case .accept(_, let context):
       service.handle(Request(head: head, body: body, context: context), reply: inbox)
