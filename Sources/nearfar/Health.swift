@@ -1,4 +1,5 @@
 import HTTPClient
+import Platform
 
 /// `nearfar health`: asks a running service's `/readyz`, as a container's health check does.
 enum HealthCommand: Command {
@@ -8,36 +9,35 @@ enum HealthCommand: Command {
     Asks the service's /readyz, for at most five seconds. The exit status is 0 and "ready" is printed when the service \
     is ready, and 1 when it is not or cannot be reached.
     """
-  static let flags: [any CommandFlag] = [url]
+  static let flags: [any CommandFlag] = [url] + ServiceAccess.flags
 
-  /// In a container the service's own port is known from its environment.
+  /// In a container the service's own port and scheme are known from its environment.
   private static let url = Flag(
     "url", .text("URL"),
-    .optional(meaning: "http://127.0.0.1:8080, or the port of \(ServeOptions.port.variable)"), isVariable: true,
-    "Where the service is, as http://HOST[:PORT]; a path is ignored.")
+    .optional(
+      meaning: "http://127.0.0.1:8080, or the port of \(ServeOptions.port.variable), and https:// with any certificate "
+        + "where \(ServeOptions.certificate.variable) is set"), isVariable: true,
+    "Where the service is, as http://HOST[:PORT] or https://; a path is ignored.")
 
   static func run(_ arguments: Arguments) throws(UsageError) -> Int32 {
     // Not a flag of this command, so it comes from the environment alone.
     let port = try arguments.value(ServeOptions.port)
-    let text = try arguments.given(url) ?? "http://127.0.0.1:\(port)"
-    let service: ServiceURL
-    do throws(ClientError) {
-      let given = try ServiceURL(text)
-      service = given.prefix.isEmpty ? given : try ServiceURL("http://\(given.authority)")
-    } catch {
-      throw UsageError("--url \(error)")
-    }
+    let given = try arguments.given(url)
+    // The service on this machine has a certificate for the name by which others know it.
+    let isSecure = getenv(ServeOptions.certificate.variable) != nil
+    let service = try ServiceAccess.url(given ?? "\(isSecure ? "https" : "http")://127.0.0.1:\(port)").root
+    let client = try ServiceAccess.client(
+      service, arguments, trustsAll: given == nil, timeout: 5, maxBodyBytes: 65_536)
     return CommandError.status { () throws(CommandError) in
-      let status = try status(of: service)
+      let status = try status(client)
       guard status == 200 else { throw CommandError("not ready: /readyz answered \(status)") }
       try SystemFile.standardOutput.write(Array("ready\n".utf8)[...])
     }
   }
 
-  private static func status(of url: ServiceURL) throws(CommandError) -> Int {
-    let request = ClientRequest("GET", "/readyz", fields: [(name: "Connection", value: "close")])
+  private static func status(_ client: HTTPClient) throws(CommandError) -> Int {
     do throws(ClientError) {
-      return try HTTPClient(url, timeout: 5, maxBodyBytes: 65_536).send(request).status
+      return try client.send(ClientRequest("GET", "/readyz", fields: [(name: "Connection", value: "close")])).status
     } catch {
       throw CommandError(error.description)
     }

@@ -15,7 +15,7 @@ import requests
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = os.environ.get("NEARFAR_TEST_BINARY", str(ROOT / ".build" / "release" / "nearfar"))
 MODEL = os.environ.get("NEARFAR_TEST_MODEL", str(ROOT / "models" / "all-MiniLM-L6-v2"))
-READY = re.compile(r"nearfar ready http://127\.0\.0\.1:(\d+)\s*")
+READY = re.compile(r"nearfar ready (https?)://127\.0\.0\.1:(\d+)\s*")
 
 
 def clean_environment(extra: dict[str, str] | None = None) -> dict[str, str]:
@@ -45,7 +45,7 @@ class Server:
             self.lines.append(line)
             ready = READY.fullmatch(line)
             if ready:
-                port = int(ready[1])
+                scheme, port = ready[1], int(ready[2])
                 break
         watchdog.cancel()
         if port is None:
@@ -54,7 +54,7 @@ class Server:
         # Somebody has to read the pipe, or the server would block once it is full.
         threading.Thread(target=self._drain, daemon=True).start()
         self.port = port
-        self.url = f"http://127.0.0.1:{port}"
+        self.url = f"{scheme}://127.0.0.1:{port}"
         self.session = requests.Session()
         # Proxy settings and a .netrc of the machine must not affect the requests.
         self.session.trust_env = False

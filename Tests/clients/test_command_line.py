@@ -85,6 +85,7 @@ def test_help_of_a_command_shows_its_flags_alone(command):
     assert FLAGS[command].keys() == {
         "serve": {
             "--host", "--port", "--model", "--data", "--low-memory", "--precision", "--threads", "--log-format",
+            "--tls-cert", "--tls-key", "--tls-client-ca", "--tls-client-auth",
             "--max-connections", "--idle-timeout", "--drain-timeout", "--max-body-bytes", "--max-inputs",
             "--max-input-chars", "--max-dim", "--max-k", "--max-json-depth", "--max-head-bytes", "--max-fields",
         },
@@ -94,13 +95,13 @@ def test_help_of_a_command_shows_its_flags_alone(command):
         },
         "index": {
             "--input", "--collection", "--text-field", "--id-field", "--metadata-fields", "--batch", "--skip-bad",
-            "--url", "--retry",
+            "--url", "--retry", "--ca-file", "--insecure",
         },
-        "export": {"--collection", "--output", "--after", "--limit", "--shard-points", "--url", "--retry"},
-        "import": {"--input", "--collection", "--metric", "--batch", "--url", "--retry"},
+        "export": {"--collection", "--output", "--after", "--limit", "--shard-points", "--url", "--retry", "--ca-file", "--insecure"},
+        "import": {"--input", "--collection", "--metric", "--batch", "--url", "--retry", "--ca-file", "--insecure"},
         "backup": {"--data", "--output"},
         "check": {"--data"},
-        "health": {"--url"},
+        "health": {"--url", "--ca-file", "--insecure"},
     }[command]
 
 
@@ -135,7 +136,7 @@ def test_help_that_cannot_be_written_is_a_failure():
         (["serve", "--precision", "f7"], "--precision must be one of auto, f32, not 'f7'", "nearfar help serve"),
         (["backup", "--data", "d"], "--output is required", "nearfar help backup"),
         (["backup", "--data", ":memory:", "--output", "f"], "--data must be", "nearfar help backup"),
-        (["health", "--url", "https://h"], "--url must begin with http://", "nearfar help health"),
+        (["health", "--url", "ftp://h"], "--url must begin with http:// or https://", "nearfar help health"),
         (["index", "--input", "f"], "--collection is required", "nearfar help index"),
     ],
 )

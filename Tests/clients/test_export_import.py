@@ -300,4 +300,4 @@ def test_failures_of_the_commands(server, name, tmp_path):
     assert not (tmp_path / "x").exists() and not (tmp_path / "x.part").exists()
     away = run("export", "--collection", name, "--output", tmp_path / "x", "--url", "http://127.0.0.1:9", "--retry", 0)
     assert away.returncode == 1 and b"connect" in away.stderr
-    assert run("export", "--collection", name, "--output", tmp_path / "x", "--url", "https://a").returncode == 2
+    assert run("export", "--collection", name, "--output", tmp_path / "x", "--url", "ftp://a").returncode == 2

@@ -61,8 +61,6 @@ def test_a_flag_without_its_value():
         ("--precision", "bf16"),
         ("--precision", "int8"),
         ("--api-key-file", "/dev/null"),
-        ("--tls-cert", "c.pem"),
-        ("--tls-key", "k.pem"),
         ("--cors-origin", "*"),
         ("--store", "postgresql://h/d"),
     ],

@@ -6,11 +6,11 @@ import Platform
 /// after growing pauses, so every request must be one that may be carried out twice.
 final class RemoteService {
   /// The flags of a command that uses a service.
-  static let flags: [any CommandFlag] = [address, retry]
+  static let flags: [any CommandFlag] = [address, retry] + ServiceAccess.flags
 
   private static let address = Flag(
     "url", .text("URL"), .defaults(to: "http://127.0.0.1:8080"), isVariable: true,
-    "Where the service is, as http://HOST[:PORT][/PREFIX].")
+    "Where the service is, as http://HOST[:PORT][/PREFIX] or https://.")
   private static let retry = Flag(
     "retry", .seconds(zero: true), .defaults(to: 60, shown: "60"),
     "How long to keep trying while the service cannot be reached or is busy.")
@@ -20,12 +20,7 @@ final class RemoteService {
   private let patience: Int
 
   init(_ arguments: Arguments) throws(UsageError) {
-    let text = try arguments.value(Self.address)
-    do throws(ClientError) {
-      client = HTTPClient(try ServiceURL(text))
-    } catch {
-      throw UsageError("--url \(error)")
-    }
+    client = try ServiceAccess.client(ServiceAccess.url(try arguments.value(Self.address)), arguments)
     // At most a day.
     patience = Int(try arguments.value(Self.retry) * 1000)
   }

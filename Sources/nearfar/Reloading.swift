@@ -1,0 +1,52 @@
+import Dispatch
+import Platform
+
+/// Reads files anew that an operator may replace while the service runs: on SIGHUP, and when they have changed.
+///
+/// They are looked at every two seconds instead of being watched by the kernel: Kubernetes replaces a symbolic link two
+/// levels above a file, and a network file system reports nothing.
+struct Reloading {
+  /// What is read anew, and how: true when it has changed.
+  typealias Source = (name: String, reload: @Sendable () throws -> Bool)
+
+  private static let period = 2
+
+  // A released source no longer fires.
+  private let signal: (any DispatchSourceSignal)?
+  private let timer: (any DispatchSourceTimer)?
+
+  /// - Parameter sources: nothing is done where there are none; SIGHUP ends the process then, as usual.
+  init(_ log: Log, _ sources: [Source]) {
+    guard !sources.isEmpty else {
+      (signal, timer) = (nil, nil)
+      return
+    }
+    let queue = DispatchQueue(label: "nearfar.reloading")
+    @Sendable func reload() -> Bool {
+      var hasChanged = false
+      for source in sources {
+        do {
+          guard try source.reload() else { continue }
+          hasChanged = true
+          log.info("the \(source.name) has changed and is used from now on")
+        } catch {
+          hasChanged = true
+          log.error("the \(source.name) stays as it was: \(error)")
+        }
+      }
+      return hasChanged
+    }
+    Platform.signal(SIGHUP, SIG_IGN)
+    let signal = DispatchSource.makeSignalSource(signal: SIGHUP, queue: queue)
+    signal.setEventHandler {
+      if !reload() { log.info("SIGHUP: no file has changed") }
+    }
+    signal.resume()
+    let timer = DispatchSource.makeTimerSource(queue: queue)
+    timer.schedule(
+      deadline: .now() + .seconds(Self.period), repeating: .seconds(Self.period), leeway: .milliseconds(500))
+    timer.setEventHandler { _ = reload() }
+    timer.resume()
+    (self.signal, self.timer) = (signal, timer)
+  }
+}

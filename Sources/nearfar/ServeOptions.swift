@@ -1,0 +1,140 @@
+import HTTPServer
+import Platform
+import SQLiteRecords
+import Service
+import VectorStore
+
+/// Everything that `nearfar serve` can be told.
+struct ServeOptions {
+  let model: String
+  let server: ServerConfiguration
+  let service: ServiceConfiguration
+  let data: DataLocation
+  let lowMemory: Bool
+  let log: Log
+  /// nil serves plain HTTP.
+  let tls: TLSFiles?
+
+  private typealias Field<Root, Value> = WritableKeyPath<Root, Value> & Sendable
+
+  /// Also read by `nearfar health`, from the environment.
+  static let port = Flag(
+    "port", .integer(0...65_535), .defaults(to: ServerConfiguration().port), isVariable: true,
+    "The port to listen on; 0 takes a free one.")
+  private static let host = Flag(
+    "host", .text("ADDRESS"), .defaults(to: ServerConfiguration().host), isVariable: true,
+    "The address to listen on, or a name that resolves to it.")
+  private static let modelFolder = Flag(
+    "model", .text("DIR"), .defaults(to: "models/all-MiniLM-L6-v2"), isVariable: true,
+    "The folder of the encoder, in the layout of Hugging Face.")
+  private static let dataFolder = Flag(
+    "data", .text("DIR"), .defaults(to: ":memory:"), isVariable: true,
+    "The folder that keeps collections, for one writing process at a time; :memory: keeps nothing.")
+  private static let isLowMemory = Flag(
+    "low-memory", .standingAlone, .defaults(to: false), isVariable: true,
+    "Vectors stay in a mapped file of the data folder instead of memory; codes and graphs stay in memory.")
+  private static let precision = Flag(
+    "precision", .choice(["auto", "f32"]), .defaults(to: "auto"), isVariable: true,
+    "The number format in which the encoder computes.")
+  private static let threads = UsableCores.threads(
+    isVariable: true, "Work queues, and so requests that compute at the same time.")
+  private static let logFormat = Flag(
+    "log-format", .choice(["text", "json"]), .defaults(to: "text"), isVariable: true,
+    "The form of the lines on standard error.")
+
+  /// Also read by `nearfar health`, from the environment.
+  static let certificate = Flag(
+    "tls-cert", .text("FILE"), .optional(meaning: "plain HTTP"), isVariable: true,
+    "The certificate to serve HTTPS with, and the intermediate ones behind it (PEM). It is read anew on SIGHUP and when it "
+      + "changes.")
+  private static let key = Flag(
+    "tls-key", .text("FILE"), .optional(), isVariable: true,
+    "The certificate's private key (PEM, without a passphrase).")
+  private static let clientAuthorities = Flag(
+    "tls-client-ca", .text("FILE"), .optional(meaning: "clients are not asked for certificates"), isVariable: true,
+    "The certificates that a client's certificate has to be signed by (PEM).")
+  private static let clientCertificates = Flag(
+    "tls-client-auth", .choice(["required", "optional"]), .defaults(to: "required"), isVariable: true,
+    "Whether a client needs a certificate where --tls-client-ca is given.")
+
+  private static let maxConnections = Flag(
+    "max-connections", .integer(1...1 << 20), .defaults(to: ServerConfiguration().maxConnections), isVariable: true,
+    "Connections served at once; further ones are answered 503.")
+  private static let times: [(flag: Flag<Double>, field: Field<ServerConfiguration, Double>)] = [
+    time("idle-timeout", \.idleTimeout, "How long a connection may wait for its first or next request."),
+    time("drain-timeout", \.drainTimeout, "How long requests in flight may take after SIGTERM."),
+  ]
+  private static let limits: [(flag: Flag<Int>, field: Field<Limits, Int>)] = [
+    limit("max-body-bytes", 1...1 << 40, \.maxBodyBytes, "bytes of a request's body"),
+    limit("max-inputs", 1...1 << 40, \.maxInputs, "texts, rows or points of one request"),
+    limit("max-input-chars", 1...1 << 40, \.maxCharacters, "characters (Unicode scalars) of one text"),
+    limit("max-dim", 1...1 << 20, \.maxDimension, "values of one vector"),
+    limit("max-k", 1...1 << 20, \.maxNeighbors, "neighbours of one query"),
+    limit("max-json-depth", 4...1024, \.maxJSONDepth, "levels of nesting in a JSON body"),
+    limit("max-head-bytes", 1024...1 << 20, \.maxHeadBytes, "bytes of a request line and its fields together"),
+    limit("max-fields", 8...10_000, \.maxFields, "field lines of one request"),
+  ]
+
+  private static func time(
+    _ name: String, _ field: Field<ServerConfiguration, Double>, _ meaning: String
+  ) -> (flag: Flag<Double>, field: Field<ServerConfiguration, Double>) {
+    let initial = ServerConfiguration()[keyPath: field]
+    let absence = Flag<Double>.Absence.defaults(to: initial, shown: "\(Int(initial))")
+    return (Flag(name, .seconds(zero: false), absence, isVariable: true, meaning), field)
+  }
+
+  private static func limit(
+    _ name: String, _ range: ClosedRange<Int>, _ field: Field<Limits, Int>, _ meaning: String
+  ) -> (flag: Flag<Int>, field: Field<Limits, Int>) {
+    let absence = Flag<Int>.Absence.defaults(to: Limits()[keyPath: field])
+    return (Flag(name, .integer(range), absence, isVariable: true, "The most \(meaning)."), field)
+  }
+
+  static let flags: [any CommandFlag] =
+    [host, port, modelFolder, dataFolder, isLowMemory, precision, threads, logFormat, maxConnections]
+    + [certificate, key, clientAuthorities, clientCertificates]
+    + times.map(\.flag) + limits.map(\.flag)
+
+  /// Without one of these a service would be open, or would forget, against what its operator asked for.
+  static let unavailable = ["api-key-file", "cors-origin", "store"]
+
+  init(_ arguments: Arguments) throws(UsageError) {
+    log = Log(json: try arguments.value(Self.logFormat) == "json")
+    model = try arguments.value(Self.modelFolder)
+    let folder = try arguments.value(Self.dataFolder)
+    data = folder == ":memory:" ? .memory : .folder(folder)
+    lowMemory = try arguments.value(Self.isLowMemory)
+    guard !lowMemory || data != .memory else {
+      throw UsageError("--low-memory keeps vectors in a file and needs --data DIR")
+    }
+    // Both choices are f32 in this version.
+    _ = try arguments.value(Self.precision)
+
+    tls = try Self.tls(arguments)
+    var limits = Limits()
+    for (flag, field) in Self.limits { limits[keyPath: field] = try arguments.value(flag) }
+    var service = ServiceConfiguration(threads: try arguments.value(Self.threads), limits: limits)
+
+    var server = ServerConfiguration(host: try arguments.value(Self.host), port: try arguments.value(Self.port))
+    server.maxHeadBytes = limits.maxHeadBytes
+    server.maxFields = limits.maxFields
+    server.maxConnections = try arguments.value(Self.maxConnections)
+    service.maxConnections = server.maxConnections
+    for (flag, field) in Self.times { server[keyPath: field] = try arguments.value(flag) }
+    self.server = server
+    self.service = service
+  }
+  private static func tls(_ arguments: Arguments) throws(UsageError) -> TLSFiles? {
+    let (chain, key) = (try arguments.given(certificate), try arguments.given(key))
+    let authorities = try arguments.given(clientAuthorities)
+    let asked = try arguments.value(clientCertificates)
+    guard let chain, let key else {
+      guard chain == nil, key == nil else { throw UsageError("--tls-cert and --tls-key go together") }
+      guard authorities == nil else { throw UsageError("--tls-client-ca needs --tls-cert and --tls-key") }
+      return nil
+    }
+    var files = TLSFiles(chain: chain, key: key, clientAuthorities: authorities)
+    if asked == "optional" { files.clientCertificates = .optional }
+    return files
+  }
+}
