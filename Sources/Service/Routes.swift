@@ -21,21 +21,21 @@ struct Endpoints: Sendable {
     let both: [MediaType] = [.json, .safetensors]
     let root = RootEndpoint(embed: embed, similarity: similarity)
     return [
-      Route("/", .immediate(.get, pages.page), .queued(.post, root.run)),
-      Route("/embed", gives: both, .queued(.post) { try embed.run($0) }),
-      Route("/similarity", .queued(.post) { try similarity.run($0) }),
+      Route("/", .immediate(.get, pages.page), .queued(.post, work: .encode, root.run)),
+      Route("/embed", gives: both, .queued(.post, work: .encode) { try embed.run($0) }),
+      Route("/similarity", .queued(.post, work: .encode) { try similarity.run($0) }),
       Route("/tokenize", .queued(.post, tokenize.run)),
-      Route("/v1/embeddings", .queued(.post, openAI.embeddings)),
-      Route("/embeddings", .queued(.post, openAI.embeddings)),
+      Route("/v1/embeddings", .queued(.post, work: .encode, openAI.embeddings)),
+      Route("/embeddings", .queued(.post, work: .encode, openAI.embeddings)),
       Route("/v1/models", .immediate(.get, openAI.models)),
       Route("/v1/models/{model}", .immediate(.get, openAI.model)),
 
-      Route("/loss", takes: both, gives: both, .queued(.post, idempotency.once(loss.run))),
+      Route("/loss", takes: both, gives: both, .queued(.post, work: .wide, idempotency.once(loss.run))),
       Route("/queues", .queued(.get, queues.list)),
       Route(
         "/queues/{name}", .queued(.get, queues.describe), .queued(.put, queues.create), .queued(.delete, queues.delete)),
 
-      Route("/neighbors", takes: both, .queued(.post, neighbors.run)),
+      Route("/neighbors", takes: both, .queued(.post, work: .wide, neighbors.run)),
       Route("/collections", .queued(.get, collections.list)),
       Route(
         "/collections/{name}", .queued(.get, collections.describe), .queued(.put, collections.create),

@@ -8,7 +8,9 @@ public final class Service: RequestHandler {
   private let router: Router
   private let admittance: Admittance
   private let limits: Limits
-  private let queues: WorkQueues
+  private let lanes: WorkLanes
+  private let texts: TextEncoder
+  private let requestTimeout: UInt64?
   private let counters: Metrics
   private let health: HealthEndpoint
   private let metrics: MetricsEndpoint
@@ -26,15 +28,15 @@ public final class Service: RequestHandler {
   /// - Throws: `StoreError` when the collections cannot be used.
   public init(encoder: SentenceEncoder, store: CollectionStore, configuration: ServiceConfiguration) throws {
     limits = configuration.limits
-    queues = WorkQueues(count: configuration.threads)
+    lanes = WorkLanes(threads: configuration.threads, patience: configuration.queueTimeout)
+    requestTimeout = configuration.requestTimeout
     counters = Metrics()
-    let batcher = Batcher(encoder: encoder, queues: queues) { [counters] batch in
+    texts = TextEncoder(encoder: encoder, lanes: lanes) { [counters] batch in
       counters.encoded(
         sequences: batch.inputs, tokens: batch.tokens, nanoseconds: batch.nanoseconds, failed: batch.failed)
     }
-    let texts = TextEncoder(encoder: encoder, batcher: batcher)
     try Self.makeDefault(in: store, dimension: encoder.dimension)
-    let negatives = QueueRegistry(work: queues)
+    let negatives = QueueRegistry(work: lanes.long)
     health = HealthEndpoint()
     metrics = MetricsEndpoint(metrics: counters, texts: texts, store: store, queues: negatives)
     let endpoints = Endpoints(
@@ -42,18 +44,19 @@ public final class Service: RequestHandler {
       openAI: OpenAIEndpoint(texts: texts, limits: limits, loadedAt: ProcessMetrics.startTime),
       tokenize: TokenizeEndpoint(texts: texts, limits: limits),
       similarity: SimilarityEndpoint(texts: texts, limits: limits),
-      loss: LossEndpoint(texts: texts, queues: negatives, limits: limits, threads: configuration.threads),
+      loss: LossEndpoint(texts: texts, queues: negatives, lanes: lanes, limits: limits, threads: configuration.threads),
       queues: QueuesEndpoint(queues: negatives, limits: limits),
       collections: CollectionsEndpoint(
         store: store, limits: limits, standing: (Self.standing, encoder.dimension)),
       points: PointsEndpoint(store: store, texts: texts, limits: limits),
       export: ExportEndpoint(
-        store: store, kept: KeptSnapshots(now: configuration.clock), work: queues,
+        store: store, kept: KeptSnapshots(now: configuration.clock), work: lanes.long,
         longestHeader: configuration.longestExportHeader),
-      neighbors: NeighborsEndpoint(store: store, texts: texts, limits: limits, threads: configuration.threads),
+      neighbors: NeighborsEndpoint(
+        store: store, texts: texts, limits: limits, threads: configuration.threads, lanes: lanes),
       health: health, info: InfoEndpoint(encoder: encoder, store: store, configuration: configuration),
       metrics: metrics, pages: PagesEndpoint(),
-      idempotency: IdempotencyStore(work: queues, now: configuration.clock))
+      idempotency: IdempotencyStore(work: lanes.short, now: configuration.clock))
     router = Router(endpoints.routes)
     admittance = Admittance(router: router)
   }
@@ -88,6 +91,9 @@ public final class Service: RequestHandler {
       let refusal = HealthEndpoint.drainingProblem.response(match.route.style)
       return .reject(stamped(refusal, head, route: match.route.template))
     }
+    if let match, let action = match.action, let refusal = overload(head, action) {
+      return .reject(stamped(refusal.response(match.route.style), head, route: match.route.template))
+    }
     return .accept(maxBodyBytes: limits.maxBodyBytes, context: match)
   }
 
@@ -95,21 +101,40 @@ public final class Service: RequestHandler {
     guard let match = request.context as? Router.Match, let action = match.action else {
       preconditionFailure("only a request with a route is admitted")
     }
-    let call = Call(request, match: match, reply: reply, metrics: counters)
+    let call = Call(request, match: match, reply: reply, metrics: counters, timeout: requestTimeout)
     guard !action.isImmediate else { return call.perform { try action.run(call) } }
-    queues.collect {
-      guard !call.isAbandoned else { return call.fail(Problem(503, "the client went away")) }
+    lanes.lane(bodyBytes: request.body.count).collect {
+      guard !call.isAbandoned, call.secondsLeft > 0 else { return call.fail(call.dropped(hasBegun: false)) }
       call.leftQueue()
       call.perform { try action.run(call) }
     }
   }
 
-  public func endOfPass() { queues.flush() }
+  public func endOfPass() { lanes.flush() }
 
   public func failureResponse(_ failure: RequestFailure, head: RequestHead?, from peer: Peer) -> Response {
     let response = Problem(failure.status, failure.reason).response(ErrorStyle(path: head?.path ?? ""))
     return stamped(response, head, route: head.flatMap { router.match($0)?.route.template })
   }
+
+  /// Refuses a request before its body is read when there is too much to be done before it.
+  private func overload(_ head: RequestHead, _ action: Action) -> Problem? {
+    guard !action.isImmediate else { return nil }
+    let bytes =
+      head.fields["content-length"].flatMap(Int.init) ?? (head.fields.contains("transfer-encoding") ? .max : 0)
+    var backlog = lanes.lane(bodyBytes: bytes).meter.backlog
+    switch action.work {
+    case .encode: backlog = max(backlog, texts.backlog(isShort: bytes <= Self.fewTokenBytes))
+    case .wide where bytes > WorkLanes.shortBody: backlog = max(backlog, lanes.wide.backlog)
+    case .wide, .other: break
+    }
+    let seconds = (head.fields[RequestTimeout.field].flatMap(RequestTimeout.nanoseconds) ?? requestTimeout)
+      .map { Double($0) / 1e9 }
+    return lanes.refusal(backlog: backlog, own: 0, within: seconds ?? .infinity)
+  }
+
+  /// A body of more bytes may have more tokens than are encoded in the short lane.
+  private static let fewTokenBytes = 2048
 
   /// Gives an answer that never became a call the fields and the place in the metrics that every answer has.
   private func stamped(_ response: Response, _ head: RequestHead?, route: String?) -> Response {

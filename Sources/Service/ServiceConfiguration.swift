@@ -6,6 +6,10 @@ public struct ServiceConfiguration: Sendable {
   /// Work queues, and so cores that encode, score and search at the same time.
   public var threads: Int
   public var limits: Limits
+  /// Seconds that work may have to wait for what was there before; beyond that it is refused.
+  public var queueTimeout = 30.0
+  /// Nanoseconds within which a request that states no time of its own has to be answered; nil for any time.
+  public var requestTimeout: UInt64?
   /// Connections that the server takes; shown by `/info`.
   public var maxConnections = 1024
   /// Bytes that the header of an export may have; what readers of the format take, and less in tests.

@@ -64,6 +64,12 @@ struct ServeOptions {
     time("idle-timeout", \.idleTimeout, "How long a connection may wait for its first or next request."),
     time("drain-timeout", \.drainTimeout, "How long requests in flight may take after SIGTERM."),
   ]
+  private static let queueTimeout = Flag(
+    "queue-timeout", .seconds(zero: false), .defaults(to: 30, shown: "30"), isVariable: true,
+    "How long work may have to wait for what was there before; beyond that it is answered 503 at once.")
+  private static let requestTimeout = Flag(
+    "request-timeout", .seconds(zero: false), .optional(meaning: "any time"), isVariable: true,
+    "How long a request may take that has no X-Request-Timeout-Ms. Work that cannot be done in time is dropped.")
   private static let limits: [(flag: Flag<Int>, field: Field<Limits, Int>)] = [
     limit("max-body-bytes", 1...1 << 40, \.maxBodyBytes, "bytes of a request's body"),
     limit("max-inputs", 1...1 << 40, \.maxInputs, "texts, rows or points of one request"),
@@ -93,7 +99,7 @@ struct ServeOptions {
   static let flags: [any CommandFlag] =
     [host, port, modelFolder, dataFolder, isLowMemory, precision, threads, logFormat, maxConnections]
     + [certificate, key, clientAuthorities, clientCertificates]
-    + times.map(\.flag) + limits.map(\.flag)
+    + times.map(\.flag) + [queueTimeout, requestTimeout] + limits.map(\.flag)
 
   /// Without one of these a service would be open, or would forget, against what its operator asked for.
   static let unavailable = ["api-key-file", "cors-origin", "store"]
@@ -114,6 +120,9 @@ struct ServeOptions {
     var limits = Limits()
     for (flag, field) in Self.limits { limits[keyPath: field] = try arguments.value(flag) }
     var service = ServiceConfiguration(threads: try arguments.value(Self.threads), limits: limits)
+
+    service.queueTimeout = try arguments.value(Self.queueTimeout)
+    service.requestTimeout = try arguments.given(Self.requestTimeout).map(SystemClock.nanoseconds)
 
     var server = ServerConfiguration(host: try arguments.value(Self.host), port: try arguments.value(Self.port))
     server.maxHeadBytes = limits.maxHeadBytes

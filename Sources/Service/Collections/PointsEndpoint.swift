@@ -33,7 +33,7 @@ struct PointsEndpoint: Sendable {
         throw Problem(error.status, error.detail, param: request.textField(row))
       }
     }
-    texts.encode(sequences, for: call) { rows in
+    try texts.encode(sequences, for: call) { rows in
       var vectors: [Int: [Float]] = [:]
       for (index, entry) in embedded.enumerated() { vectors[entry.row] = Array(rows.row(index)) }
       try apply(request, vectors, collection, call)

@@ -24,7 +24,7 @@ struct EmbedEndpoint: Sendable {
     try options.readShape(&fields, texts.encoder)
 
     let sequences = try input.sequences(texts, options.text, addsSpecialTokens: false, for: call)
-    texts.encode(sequences, options.shape, for: call) { [options] rows in
+    try texts.encode(sequences, options.shape, for: call) { [options] rows in
       if call.answerType == .safetensors {
         var archive = SafetensorsWriter()
         try archive.add("embeddings", rows)

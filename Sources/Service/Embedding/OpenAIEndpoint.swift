@@ -19,7 +19,7 @@ struct OpenAIEndpoint: Sendable {
       input, field: "input", vocabularySize: texts.encoder.tokenizer.vocabularySize, limits
     ).sequences(texts, addsSpecialTokens: true, for: call)
     let tokens = sequences.reduce(0) { $0 + $1.count }
-    texts.encode(sequences, options.shape, for: call) { [options] rows in
+    try texts.encode(sequences, options.shape, for: call) { [options] rows in
       call.answer(reserving: rows.values.count * 12 + 256) { writer in
         writer.beginObject()
         writer.member("object", "list")

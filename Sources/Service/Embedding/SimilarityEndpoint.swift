@@ -27,7 +27,7 @@ struct SimilarityEndpoint: Sendable {
     let sequences =
       try texts.sequences(of: [source], options, field: "inputs.source_sentence", for: call)
       + texts.sequences(of: sentences, options, field: "inputs.sentences", for: call)
-    texts.encode(sequences, VectorShape(normalize: false), for: call) { rows in
+    try texts.encode(sequences, VectorShape(normalize: false), for: call) { rows in
       let began = SystemClock.monotonic
       let scores = Self.cosines(of: rows)
       call.add(.score, since: began)

@@ -7,6 +7,7 @@ import SimilarityCore
 struct LossEndpoint: Sendable {
   let texts: TextEncoder
   let queues: QueueRegistry
+  let lanes: WorkLanes
   let limits: Limits
   let threads: Int
 
@@ -23,15 +24,33 @@ struct LossEndpoint: Sendable {
       sequences += try texts.sequences(of: rows.texts, field: field, for: call)
     }
     guard !sequences.isEmpty else { return try score(request, queue, nil, call) }
-    texts.encode(sequences, for: call) { try score(request, queue, $0, call) }
+    try texts.encode(sequences, for: call) { try score(request, queue, $0, call) }
   }
 
   private func score(_ request: LossRequest, _ queue: ServedQueue?, _ embedded: Matrix?, _ call: Call) throws {
     let given = request.input(embedded)
-    guard let queue, let use = request.queue else { return call.answer(try response(request, given, call)) }
+    let products = request.products(given, held: queue?.counts.held ?? 0)
+    guard let queue, let use = request.queue else {
+      guard products > WorkLanes.shortProducts else { return call.answer(try response(request, given, call)) }
+      let wide = lanes.wide
+      try lanes.refuse(backlog: wide.backlog, own: wide.seconds(.products, products), for: call)
+      return wide.submit(.products, cost: products, deadline: call.deadline) { isInTime in
+        call.perform {
+          guard isInTime else { throw call.dropped(hasBegun: request.hasTexts) }
+          call.answer(try response(request, given, call))
+        }
+      }
+    }
+    guard products > WorkLanes.shortProducts else { return enter(queue, use, request, given, call) }
+    lanes.long.submit { enter(queue, use, request, given, call) }
+  }
+
+  /// Scores the batch with the queue's rows when it is its turn.
+  private func enter(
+    _ queue: ServedQueue, _ use: LossRequest.QueueUse, _ request: LossRequest, _ given: LossInput, _ call: Call
+  ) {
     queue.enter { turn in
       call.perform {
-        guard !call.isAbandoned else { throw Problem(503, "the client went away") }
         let width = given.queries.columns
         guard turn.dimension == width else {
           throw Problem.invalid("queue", "rows have \(turn.dimension) values where queries have \(width)")
@@ -47,6 +66,7 @@ struct LossEndpoint: Sendable {
   }
 
   private func response(_ request: LossRequest, _ input: LossInput, _ call: Call) throws -> Response {
+    try call.beginWork()
     let began = SystemClock.monotonic
     let answer = try request.evaluate(input, threads: threads)
     call.add(.score, since: began)

@@ -118,6 +118,23 @@ struct LossRequest: Sendable {
     return LossInput(queries: queries, keys: keys, negatives: negatives, positives: positives, labels: labels)
   }
 
+  /// Whether texts had to be embedded first.
+  var hasTexts: Bool { [queries, keys, negatives].contains { $0.map { !$0.texts.isEmpty } ?? false } }
+
+  /// Multiplications of the products that the loss is made of: one pass for the values, two more for gradients.
+  ///
+  /// - Parameter held: rows in the queue.
+  func products(_ input: LossInput, held: Int) -> Double {
+    let rows = Double(input.queries.rows)
+    var candidates = Double((input.keys?.rows ?? 0) + held)
+    switch input.negatives {
+    case .shared(let matrix): candidates += Double(matrix.rows)
+    case .paired(_, let perQuery): candidates += Double(perQuery)
+    case nil: break
+    }
+    return rows * max(rows, candidates) * Double(input.queries.columns) * (options.wantsGradients ? 3 : 1)
+  }
+
   /// - Throws: ``Problem`` naming the field and row; what the core throws otherwise.
   func evaluate(_ input: LossInput, threads: Int, withGradients: Bool = false) throws -> LossAnswer {
     var options = options

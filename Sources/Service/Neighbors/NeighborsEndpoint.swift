@@ -9,6 +9,7 @@ struct NeighborsEndpoint: Sendable {
   let texts: TextEncoder
   let limits: Limits
   let threads: Int
+  let lanes: WorkLanes
 
   private static let fewQueries = 32
 
@@ -25,7 +26,7 @@ struct NeighborsEndpoint: Sendable {
     case .texts(let inputs):
       try texts.check(collection, field: "inputs")
       let sequences = try texts.sequences(of: inputs, field: "inputs", for: call)
-      texts.encode(sequences, for: call) { rows in
+      try texts.encode(sequences, for: call) { rows in
         // A write that was answered while these texts were embedded is seen.
         try search(request, collection, collection.snapshot, rows, field: "inputs", call)
       }
@@ -48,6 +49,24 @@ struct NeighborsEndpoint: Sendable {
     _ request: NeighborsRequest, _ collection: VectorCollection, _ snapshot: CollectionSnapshot, _ queries: Matrix,
     excluding: [String] = [], field: String, _ call: Call
   ) throws {
+    guard queries.rows > Self.fewQueries else {
+      return try searchNow(request, collection, snapshot, queries, excluding: excluding, field: field, call)
+    }
+    let (wide, cost) = (lanes.wide, Double(queries.rows))
+    try lanes.refuse(backlog: wide.backlog, own: wide.seconds(.queries, cost), for: call)
+    wide.submit(.queries, cost: cost, deadline: call.deadline) { isInTime in
+      call.perform {
+        guard isInTime else { throw call.dropped(hasBegun: false) }
+        try searchNow(request, collection, snapshot, queries, excluding: excluding, field: field, call)
+      }
+    }
+  }
+
+  private func searchNow(
+    _ request: NeighborsRequest, _ collection: VectorCollection, _ snapshot: CollectionSnapshot, _ queries: Matrix,
+    excluding: [String], field: String, _ call: Call
+  ) throws {
+    try call.beginWork()
     let began = SystemClock.monotonic
     var search = NeighborSearch(k: request.k)
     search.mode = request.mode

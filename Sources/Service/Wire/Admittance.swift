@@ -22,6 +22,9 @@ struct Admittance: Sendable {
       response.fields.set("Allow", allow)
       return response
     }
+    if let text = head.fields[RequestTimeout.field], RequestTimeout.nanoseconds(text) == nil {
+      return Problem.invalid("X-Request-Timeout-Ms", "must be a whole number from 1 to 86400000").response(route.style)
+    }
     guard Self.hasBody(action.method) else { return nil }
     return unsupportedBody(head, route) ?? unacceptable(head, route)
   }

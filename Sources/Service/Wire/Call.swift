@@ -13,6 +13,9 @@ final class Call: Sendable {
   let bodyType: MediaType
   /// The format that the answer is wanted in.
   let answerType: MediaType
+  /// Monotonic nanoseconds from which on nobody waits for the answer; `.max` for never.
+  let deadline: UInt64
+  private let hasBegun = Atomic(false)
   private let body: Mutex<[UInt8]>
   private let route: String
   private let observer = Mutex<(@Sendable (Response) -> Void)?>(nil)
@@ -21,7 +24,10 @@ final class Call: Sendable {
   private let metrics: Metrics
   private let timings = Mutex(Timings())
 
-  init(_ request: Request, match: Router.Match, reply: any ReplyChannel, metrics: Metrics) {
+  /// - Parameter timeout: nanoseconds that the answer may take where the request says nothing of it.
+  init(
+    _ request: Request, match: Router.Match, reply: any ReplyChannel, metrics: Metrics, timeout: UInt64? = nil
+  ) {
     head = request.head
     body = Mutex(request.body)
     self.reply = reply
@@ -31,12 +37,37 @@ final class Call: Sendable {
     route = match.route.template
     bodyType = request.head.fields["content-type"].flatMap(MediaType.init(contentType:)) ?? .json
     answerType = MediaType.preferred(of: match.route.gives, accept: request.head.fields["accept"]) ?? .json
+    let allowed = request.head.fields[RequestTimeout.field].flatMap(RequestTimeout.nanoseconds) ?? timeout
+    deadline = allowed.map { reply.receivedAt &+ $0 } ?? .max
     requestID = RequestID.of(request.head.fields["x-request-id"])
     metrics.began()
   }
 
   /// The client went away; work for it may be dropped.
   var isAbandoned: Bool { reply.isAbandoned }
+
+  /// Seconds until the deadline.
+  var secondsLeft: Double {
+    guard deadline != .max else { return .infinity }
+    let now = SystemClock.monotonic
+    return now < deadline ? Double(deadline - now) / 1e9 : 0
+  }
+
+  /// To be called before each piece of work for the call.
+  ///
+  /// - Throws: ``Problem`` when nobody waits for the answer any more.
+  func beginWork() throws(Problem) {
+    guard !isAbandoned, secondsLeft > 0 else { throw dropped(hasBegun: hasBegun.load(ordering: .relaxed)) }
+    hasBegun.store(true, ordering: .relaxed)
+  }
+
+  /// The answer to a call whose client has gone, or whose deadline has passed or cannot be met.
+  func dropped(hasBegun: Bool) -> Problem {
+    if isAbandoned { return Problem(503, "the client went away") }
+    return hasBegun
+      ? Problem(504, "the request could not be finished within the time that it was given")
+      : Problem(503, "the request could not be begun within the time that it was given")
+  }
 
   func add(_ stage: Timings.Stage, _ nanoseconds: UInt64) {
     timings.withLock { $0.add(stage, nanoseconds) }
@@ -154,6 +185,20 @@ struct Timings: Sendable {
       text += String(repeating: "0", count: 3 - fraction.utf8.count) + fraction
     }
     return text
+  }
+}
+
+/// `X-Request-Timeout-Ms`: how long the client will wait, in milliseconds, from the end of its request.
+enum RequestTimeout {
+  static let field = "x-request-timeout-ms"
+
+  /// - Returns: nil for what is not a whole number from 1 to 86,400,000.
+  static func nanoseconds(_ text: String) -> UInt64? {
+    guard (1...8).contains(text.utf8.count), text.utf8.allSatisfy({ (0x30...0x39).contains($0) }),
+      let number = UInt64(text),
+      (1...86_400_000).contains(number)
+    else { return nil }
+    return number * 1_000_000
   }
 }
 

@@ -13,6 +13,8 @@ struct Problem: Error, Sendable, Equatable {
   let detail: String
   /// The field or row at fault: `temperature`, `queries[3]`.
   let param: String?
+  /// Seconds after which another attempt may succeed, for 503 and 429.
+  var retryAfter = 1
 
   init(_ status: Int, _ detail: String, param: String? = nil) {
     self.status = status
@@ -62,7 +64,7 @@ extension Problem {
       writer.member("detail", detail)
       writer.member("param", orNull: param)
       writer.endObject()
-      return Response(status: status, fields: Self.fields(status, "application/problem+json"), body: writer.bytes)
+      return Response(status: status, fields: fields(status, "application/problem+json"), body: writer.bytes)
     case .openAI:
       let status = self.status == 422 ? 400 : self.status
       writer.key("error")
@@ -74,7 +76,7 @@ extension Problem {
       writer.null()
       writer.endObject()
       writer.endObject()
-      return Response(status: status, fields: Self.fields(status, "application/json"), body: writer.bytes)
+      return Response(status: status, fields: fields(status, "application/json"), body: writer.bytes)
     }
   }
 
@@ -94,8 +96,8 @@ extension Problem {
   }
 
   /// What is unavailable now is worth another attempt soon.
-  private static func fields(_ status: Int, _ type: String) -> HTTPFields {
-    HTTPFields([("Content-Type", type)] + (status == 503 ? [("Retry-After", "1")] : []))
+  private func fields(_ status: Int, _ type: String) -> HTTPFields {
+    HTTPFields([("Content-Type", type)] + (status == 503 ? [("Retry-After", "\(retryAfter)")] : []))
   }
 
   /// Reason phrases of RFC 9110, section 15.
@@ -114,10 +116,12 @@ extension Problem {
     case 415: "Unsupported Media Type"
     case 417: "Expectation Failed"
     case 422: "Unprocessable Content"
+    case 429: "Too Many Requests"
     case 431: "Request Header Fields Too Large"
     case 500: "Internal Server Error"
     case 501: "Not Implemented"
     case 503: "Service Unavailable"
+    case 504: "Gateway Timeout"
     case 505: "HTTP Version Not Supported"
     case 507: "Insufficient Storage"
     default: "Error"

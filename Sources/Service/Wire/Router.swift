@@ -5,11 +5,22 @@ struct Action: Sendable {
   let method: HTTPMethod
   /// Answered on the event loop: it must not block.
   let isImmediate: Bool
+  /// What most of its work is, as far as the route tells.
+  var work = Work.other
   let run: @Sendable (Call) throws -> Void
 
+  enum Work: Sendable {
+    case encode
+    /// Products that use all cores, where the request is large.
+    case wide
+    case other
+  }
+
   /// Work for the queues.
-  static func queued(_ method: HTTPMethod, _ run: @escaping @Sendable (Call) throws -> Void) -> Action {
-    Action(method: method, isImmediate: false, run: run)
+  static func queued(
+    _ method: HTTPMethod, work: Work = .other, _ run: @escaping @Sendable (Call) throws -> Void
+  ) -> Action {
+    Action(method: method, isImmediate: false, work: work, run: run)
   }
 
   /// An answer that is there at once.

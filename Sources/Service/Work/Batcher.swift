@@ -6,8 +6,8 @@ import Synchronization
 /// Packs the inputs of concurrent requests into batches by a budget of tokens and runs them on the work queues, whatever the
 /// inputs are.
 ///
-/// Requests take turns: one that needs many batches goes to the end of the line after each, so a short one waits for the
-/// batches that run, not for another request's last input.
+/// The request with the least left to encode comes first, and age counts in its favour: requests end one after another instead of
+/// all together, a short one waits for the batches that run, and a long one is not overtaken for ever.
 package final class Batcher<Input: Sendable>: Sendable {
   private typealias Job = EncodeJob<Input>
 
@@ -17,15 +17,15 @@ package final class Batcher<Input: Sendable>: Sendable {
   private static var fewestTokens: Int { 64 }
 
   private struct State {
-    /// Waiting jobs with the next input of each.
-    var line: [(job: Job, next: Int)] = []
+    /// Waiting jobs with the next input of each and the tokens from there on.
+    var line: [(job: Job, next: Int, left: Int)] = []
     var running = 0
     var waitingInputs = 0
     var waitingTokens = 0
 
-    mutating func taken(_ costs: ArraySlice<Int>) {
-      waitingInputs -= costs.count
-      waitingTokens -= costs.reduce(0, +)
+    mutating func taken(_ inputs: Int, tokens: Int) {
+      waitingInputs -= inputs
+      waitingTokens -= tokens
     }
   }
 
@@ -38,6 +38,8 @@ package final class Batcher<Input: Sendable>: Sendable {
   private let queues: WorkQueues
   private let record: @Sendable (EncodedBatch) -> Void
   private let state = Mutex(State())
+  /// In tokens.
+  let meter = WorkMeter(rate: 10_000)
 
   /// - Parameter record: called with every batch that has run, on a work queue.
   package init(
@@ -54,19 +56,22 @@ package final class Batcher<Input: Sendable>: Sendable {
   /// Encodes `inputs`.
   ///
   /// - Parameters:
+  ///   - deadline: monotonic nanoseconds by which the last input has to be encoded to be of use.
   ///   - isAbandoned: whether nobody waits for the result any more; asked before each batch.
   ///   - finish: called once, on a work queue, with one row for each input, not normalised.
   package func encode(
-    _ inputs: [Input], isAbandoned: @escaping @Sendable () -> Bool,
+    _ inputs: [Input], costs: [Int]? = nil, deadline: UInt64 = .max, isAbandoned: @escaping @Sendable () -> Bool,
     finish: @escaping @Sendable (Result<Matrix, any Error>) -> Void
   ) {
     let job = Job(
-      inputs, costs: encoder.costs(of: inputs), dimension: encoder.dimension, isAbandoned: isAbandoned, finish: finish)
+      inputs, costs: costs ?? encoder.costs(of: inputs), dimension: encoder.dimension, deadline: deadline,
+      isAbandoned: isAbandoned, finish: finish)
     guard !inputs.isEmpty else { return job.fail(Problem.invalid("inputs", "must not be empty")) }
+    meter.add(Double(job.tokens))
     state.withLock {
-      $0.line.append((job, 0))
+      $0.line.append((job, 0, job.tokens))
       $0.waitingInputs += inputs.count
-      $0.waitingTokens += job.costs.reduce(0, +)
+      $0.waitingTokens += job.tokens
     }
     start()
   }
@@ -88,6 +93,7 @@ package final class Batcher<Input: Sendable>: Sendable {
       // More work may wait than one runner can do.
       start()
       run(batch)
+      meter.remove(batch.reduce(0.0) { $0 + Double($1.job.costs[$1.inputs].reduce(0, +)) })
     }
     let more = state.withLock { state in
       if state.line.isEmpty { state.running -= 1 }
@@ -102,6 +108,7 @@ package final class Batcher<Input: Sendable>: Sendable {
     let began = SystemClock.monotonic
     func ended(failed: Bool) {
       let elapsed = SystemClock.monotonic &- began
+      meter.measured(Double(tokens), seconds: Double(elapsed) / 1e9, parallel: queues.count)
       record(EncodedBatch(inputs: inputs.count, tokens: tokens, nanoseconds: elapsed, failed: failed))
     }
     let failure: EncodingFailure
@@ -127,21 +134,26 @@ package final class Batcher<Input: Sendable>: Sendable {
     }
   }
 
-  /// Takes inputs up to the budget from the front of the line; jobs that nobody waits for are dropped.
+  /// Takes inputs up to the budget from those that come first; jobs that nobody waits for, or that cannot be done in time, are
+  /// dropped.
   private func takeBatch() -> [Share] {
-    var dropped: [Job] = []
+    var dropped: [(job: Job, left: Int)] = []
+    let pace = 1e9 * meter.seconds(1)
+    let now = SystemClock.monotonic
     let batch = state.withLock { state -> [Share] in
       // What waits is shared between the queues, so that a lone request runs on all cores.
       let budget = min(Self.mostTokens, max(Self.fewestTokens, state.waitingTokens / queues.count))
       var shares: [Share] = []
       var tokens = 0
-      while let (job, next) = state.line.first {
-        if job.isOver {
-          dropped.append(job)
-          state.taken(job.costs[next...])
-          state.line.removeFirst()
-          continue
-        }
+      for index in state.line.indices.reversed() {
+        let (job, next, left) = state.line[index]
+        guard job.isOver || now &+ UInt64(min(Double(left) * pace, 1e18)) > job.deadline else { continue }
+        dropped.append((job, left))
+        state.taken(job.inputs.count - next, tokens: left)
+        state.line.remove(at: index)
+      }
+      while let first = state.line.indices.min(by: { rank(state.line[$0], pace) < rank(state.line[$1], pace) }) {
+        let (job, next, left) = state.line[first]
         var end = next
         while end < job.inputs.count {
           let length = job.costs[end]
@@ -152,17 +164,34 @@ package final class Batcher<Input: Sendable>: Sendable {
         }
         guard end > next else { break }
         shares.append(Share(job: job, inputs: next..<end))
-        state.taken(job.costs[next..<end])
-        state.line.removeFirst()
-        guard end < job.inputs.count else { continue }
-        state.line.append((job, end))
-        break
+        let taken = job.costs[next..<end].reduce(0, +)
+        state.taken(end - next, tokens: taken)
+        guard end == job.inputs.count else {
+          state.line[first] = (job, end, left - taken)
+          break
+        }
+        state.line.remove(at: first)
       }
       return shares
     }
-    for job in dropped { job.fail(Problem(503, "the client went away")) }
+    for (job, left) in dropped {
+      meter.remove(Double(left))
+      job.fail(BatchFailure.dropped(hasBegun: left < job.tokens))
+    }
     return batch
   }
+
+  /// When a job would be done if nothing else came before it, counted from when it arrived: a job that needs a second more has to
+  /// be a second older.
+  private func rank(_ entry: (job: Job, next: Int, left: Int), _ pace: Double) -> Double {
+    Double(entry.job.arrived) + Double(entry.left) * pace
+  }
+}
+
+/// Why inputs were not encoded although nothing is wrong with them or the encoder.
+package enum BatchFailure: Error, Equatable {
+  /// Nobody waits for the result any more, or it cannot be there in time.
+  case dropped(hasBegun: Bool)
 }
 
 /// A batch that has run, for the metrics.
@@ -178,7 +207,11 @@ private final class EncodeJob<Input: Sendable>: Sendable {
   let inputs: [Input]
   /// Tokens of each input.
   let costs: [Int]
-  let isAbandoned: @Sendable () -> Bool
+  /// Of all inputs.
+  let tokens: Int
+  let deadline: UInt64
+  let arrived = SystemClock.monotonic
+  private let isAbandoned: @Sendable () -> Bool
   private let dimension: Int
   private let finish: @Sendable (Result<Matrix, any Error>) -> Void
   private let state: Mutex<State>
@@ -191,12 +224,14 @@ private final class EncodeJob<Input: Sendable>: Sendable {
 
   /// - Parameter finish: called once, with the pooled rows in the order of `inputs`, on a work queue.
   init(
-    _ inputs: [Input], costs: [Int], dimension: Int, isAbandoned: @escaping @Sendable () -> Bool,
+    _ inputs: [Input], costs: [Int], dimension: Int, deadline: UInt64, isAbandoned: @escaping @Sendable () -> Bool,
     finish: @escaping @Sendable (Result<Matrix, any Error>) -> Void
   ) {
     precondition(costs.count == inputs.count, "there is not one cost for each input")
     self.inputs = inputs
     self.costs = costs
+    tokens = costs.reduce(0, +)
+    self.deadline = deadline
     self.dimension = dimension
     self.isAbandoned = isAbandoned
     self.finish = finish

@@ -25,15 +25,25 @@ struct VectorShape: Sendable {
 /// Texts in, vectors out: tokenization here, batches by the batcher.
 final class TextEncoder: Sendable {
   let encoder: SentenceEncoder
-  private let batcher: Batcher<[Int32]>
+  private let lanes: WorkLanes
+  private let short: Batcher<[Int32]>
+  private let long: Batcher<[Int32]>
 
-  init(encoder: SentenceEncoder, batcher: Batcher<[Int32]>) {
+  /// - Parameter record: called with every batch that has run.
+  init(encoder: SentenceEncoder, lanes: WorkLanes, record: @escaping @Sendable (EncodedBatch) -> Void) {
     self.encoder = encoder
-    self.batcher = batcher
+    self.lanes = lanes
+    short = Batcher(encoder: encoder, queues: lanes.short, record: record)
+    long = Batcher(encoder: encoder, queues: lanes.long, record: record)
   }
 
   /// Texts that wait for a batch.
-  var waiting: Int { batcher.waiting }
+  var waiting: Int { short.waiting + long.waiting }
+
+  /// Seconds until what is there now is encoded.
+  ///
+  /// - Parameter isShort: for what goes into the short lane.
+  func backlog(isShort: Bool) -> Double { (isShort ? short : long).meter.backlog }
 
   /// The token ids of each text, special tokens included.
   ///
@@ -64,16 +74,27 @@ final class TextEncoder: Sendable {
   /// The vectors of sequences, shaped as wanted.
   ///
   /// - Parameter finish: gets a row for each sequence, on a work queue; what it throws becomes the call's answer.
+  /// - Throws: ``Problem`` when it would take too long.
   func encode(
     _ sequences: [[Int32]], _ shape: VectorShape = VectorShape(), for call: Call,
     finish: @escaping @Sendable (Matrix) throws -> Void
-  ) {
+  ) throws(Problem) {
+    let costs = encoder.costs(of: sequences)
+    let tokens = costs.reduce(0, +)
+    let batcher = tokens > WorkLanes.shortTokens ? long : short
+    try lanes.refuse(backlog: batcher.meter.backlog, own: batcher.meter.seconds(Double(tokens)), for: call)
     let began = SystemClock.monotonic
     batcher.encode(
-      sequences, isAbandoned: { call.isAbandoned },
+      sequences, costs: costs, deadline: call.deadline, isAbandoned: { call.isAbandoned },
       finish: { result in
         call.add(.encode, since: began)
-        call.perform { try finish(try self.shaped(try result.get(), shape)) }
+        call.perform {
+          do {
+            try finish(try self.shaped(try result.get(), shape))
+          } catch BatchFailure.dropped(let hasBegun) {
+            throw call.dropped(hasBegun: hasBegun)
+          }
+        }
       })
   }
 

@@ -1,4 +1,5 @@
 import Dispatch
+import Platform
 import Synchronization
 
 /// Serial Dispatch queues, one for each core. A job runs to its end before the next job of its queue starts.
@@ -9,6 +10,8 @@ public final class WorkQueues: Sendable {
   /// For each queue, the number of jobs that it has been given and not finished.
   private let load: Mutex<[Int]>
   private let collected = Mutex<[Job]>([])
+  /// In jobs.
+  let meter = WorkMeter(rate: 10_000)
 
   public init(count: Int) {
     queues = (0..<max(1, count)).map { DispatchQueue(label: "nearfar.work.\($0)", qos: .userInitiated) }
@@ -19,6 +22,7 @@ public final class WorkQueues: Sendable {
 
   /// Keeps `job` until ``flush()``: a pass of the event loop hands over its jobs together.
   func collect(_ job: @escaping Job) {
+    meter.add(1)
     collected.withLock { $0.append(job) }
   }
 
@@ -34,11 +38,19 @@ public final class WorkQueues: Sendable {
     for (queue, share) in shares.enumerated() where !share.isEmpty {
       queues[queue].async {
         for job in share {
-          job()
+          self.run(job)
           self.release(queue)
         }
       }
     }
+  }
+
+  /// Runs a job that was collected, and takes its time.
+  private func run(_ job: Job) {
+    let began = SystemClock.monotonic
+    job()
+    meter.remove(1)
+    meter.measured(1, seconds: Double(SystemClock.monotonic &- began) / 1e9, parallel: queues.count)
   }
 
   /// Hands over one job now.
