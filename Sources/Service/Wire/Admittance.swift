@@ -22,10 +22,10 @@ struct Admittance: Sendable {
       response.fields.set("Allow", allow)
       return response
     }
+    guard Self.hasBody(action.method) else { return nil }
     if let text = head.fields[RequestTimeout.field], RequestTimeout.nanoseconds(text) == nil {
       return Problem.invalid("X-Request-Timeout-Ms", "must be a whole number from 1 to 86400000").response(route.style)
     }
-    guard Self.hasBody(action.method) else { return nil }
     return unsupportedBody(head, route) ?? unacceptable(head, route)
   }
 

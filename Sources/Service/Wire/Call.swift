@@ -189,11 +189,11 @@ struct Timings: Sendable {
 }
 
 /// `X-Request-Timeout-Ms`: how long the client will wait, in milliseconds, from the end of its request.
-enum RequestTimeout {
+package enum RequestTimeout {
   static let field = "x-request-timeout-ms"
 
   /// - Returns: nil for what is not a whole number from 1 to 86,400,000.
-  static func nanoseconds(_ text: String) -> UInt64? {
+  package static func nanoseconds(_ text: String) -> UInt64? {
     guard (1...8).contains(text.utf8.count), text.utf8.allSatisfy({ (0x30...0x39).contains($0) }),
       let number = UInt64(text),
       (1...86_400_000).contains(number)

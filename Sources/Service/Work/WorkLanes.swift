@@ -68,9 +68,9 @@ extension WorkLanes {
 }
 
 /// Work that uses all cores by itself, one piece after another: the cheapest first, but none waits for ever.
-final class WideLane: Sendable {
+package final class WideLane: Sendable {
   /// Work whose pieces cost alike.
-  enum Kind: Sendable {
+  package enum Kind: Sendable {
     /// Products of losses; the cost is in multiplications.
     case products
     /// Searches of many queries; the cost is in queries.
@@ -95,18 +95,20 @@ final class WideLane: Sendable {
   private let products = WorkMeter(rate: 2e10)
   private let queries = WorkMeter(rate: 10_000)
 
+  package init() {}
+
   /// Seconds until everything that is here now is done.
-  var backlog: Double { products.backlog + queries.backlog }
+  package var backlog: Double { products.backlog + queries.backlog }
 
   /// Seconds that a piece takes with nothing else to do.
-  func seconds(_ kind: Kind, _ cost: Double) -> Double { meter(kind).seconds(cost) }
+  package func seconds(_ kind: Kind, _ cost: Double) -> Double { meter(kind).seconds(cost) }
 
   private func meter(_ kind: Kind) -> WorkMeter { kind == .products ? products : queries }
 
   /// - Parameters:
   ///   - deadline: monotonic nanoseconds by which the work has to be done to be of use.
   ///   - run: called once, in the lane; with false when there is no time left for the work.
-  func submit(
+  package func submit(
     _ kind: Kind, cost: Double, deadline: UInt64, run: @escaping @Sendable (_ isInTime: Bool) -> Void
   ) {
     let meter = meter(kind)

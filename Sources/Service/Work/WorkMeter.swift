@@ -1,7 +1,7 @@
 import Synchronization
 
 /// How much work waits or runs in one place, and how long that will take at the pace of the last seconds.
-final class WorkMeter: Sendable {
+package final class WorkMeter: Sendable {
   private struct State {
     /// Cost of what has been taken in and is not done.
     var pending = 0.0
@@ -15,18 +15,18 @@ final class WorkMeter: Sendable {
   private let state: Mutex<State>
 
   /// - Parameter rate: cost per second as guessed before anything was measured.
-  init(rate: Double) {
+  package init(rate: Double) {
     precondition(rate > 0, "work has to get done")
     state = Mutex(State(rate: rate))
   }
 
-  func add(_ cost: Double) { state.withLock { $0.pending += cost } }
+  package func add(_ cost: Double) { state.withLock { $0.pending += cost } }
 
   /// Work that was taken in is done, or will not be done.
-  func remove(_ cost: Double) { state.withLock { $0.pending = max(0, $0.pending - cost) } }
+  package func remove(_ cost: Double) { state.withLock { $0.pending = max(0, $0.pending - cost) } }
 
   /// Notes that `cost` took `seconds` while `parallel` such pieces may run at once.
-  func measured(_ cost: Double, seconds: Double, parallel: Int = 1) {
+  package func measured(_ cost: Double, seconds: Double, parallel: Int = 1) {
     guard seconds > 0, cost > 0 else { return }
     state.withLock { state in
       // A measurement counts for as much as it took: many short ones weigh what a long one does.
@@ -38,11 +38,11 @@ final class WorkMeter: Sendable {
   }
 
   /// Seconds until everything that is here now is done.
-  var backlog: Double { state.withLock { $0.pending / $0.rate } }
+  package var backlog: Double { state.withLock { $0.pending / $0.rate } }
 
   /// Seconds that work of that cost takes with nothing else to do.
-  func seconds(_ cost: Double) -> Double { state.withLock { cost / $0.rate } }
+  package func seconds(_ cost: Double) -> Double { state.withLock { cost / $0.rate } }
 
   /// The same in nanoseconds, and never more than 30 years.
-  func nanoseconds(_ cost: Double) -> UInt64 { UInt64(min(seconds(cost) * 1e9, 1e18)) }
+  package func nanoseconds(_ cost: Double) -> UInt64 { UInt64(min(seconds(cost) * 1e9, 1e18)) }
 }
