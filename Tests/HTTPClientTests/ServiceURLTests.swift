@@ -21,7 +21,8 @@ struct ServiceURLTests {
   @Test(
     "An address that is neither an http nor an https URL is refused",
     arguments: [
-      "", "a:80", "ftp://a", "https://", "HTTPS:a", "http://", "http://:80", "http://a:", "http://a:x", "http://a:70000", "http://a:-1",
+      "", "a:80", "ftp://a", "https://", "HTTPS:a", "http://", "http://:80", "http://a:", "http://a:x",
+      "http://a:70000", "http://a:-1",
       "http://a b", "http://a\r\nX: y", "http://u@a", "http://a/?q", "http://[::1", "http://[]",
     ])
   func refused(_ text: String) {

@@ -73,6 +73,7 @@ def test_large_bodies_pass_both_ways_unchanged(secure, server):
     assert secure.ask("/loss", body) == server.ask("/loss", body)
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 def test_tls_1_1_is_refused(secure, authority):
     context = authority.trusting()
     context.set_ciphers("ALL:@SECLEVEL=0")
