@@ -79,7 +79,9 @@ let package = Package(
       name: "TokenizationTests", dependencies: ["Tokenization", "JSON"], exclude: ["Fixtures"]),
     .testTarget(name: "HTTP1Tests", dependencies: ["HTTP1", "Platform"]),
     .testTarget(name: "HTTPClientTests", dependencies: ["HTTPClient"]),
-    .testTarget(name: "HTTPServerTests", dependencies: ["HTTPServer", "HTTP1", "Platform"]),
+    .testTarget(
+      name: "HTTPServerTests", dependencies: ["HTTPServer", "HTTP1", "Platform"],
+      exclude: ["Fixtures", "make_certificate.sh"]),
     .testTarget(
       name: "ContrastiveTests", dependencies: ["Contrastive", "SimilarityCore", "TestSupport", "Platform"],
       exclude: ["Fixtures", "generate_fixtures.py"]),

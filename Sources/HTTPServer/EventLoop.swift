@@ -167,14 +167,15 @@ final class EventLoop {
     guard connection.isOpen else { return }
     connection.isOpen = false
     connection.link.isAbandoned.store(true, ordering: .relaxed)
-    poller.remove(connection.descriptor)
-    systemClose(connection.descriptor)
-    connections.remove(connection.token)
+    // Counted first, so that a client that sees the end finds it in the metrics.
     counters.connectionsOpen.add(-1)
     if connection.handshakeEnds != nil {
       counters.handshakesOpen.add(-1)
       counters.handshakesFailed.add(1)
     }
+    poller.remove(connection.descriptor)
+    systemClose(connection.descriptor)
+    connections.remove(connection.token)
   }
 
   /// Sees to it that the loop wakes up at the connection's deadline.

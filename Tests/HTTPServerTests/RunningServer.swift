@@ -9,14 +9,28 @@ final class RunningServer: Sendable {
   private let hasEnded = DispatchSemaphore(value: 0)
   private let result = Box(Mutex<Bool?>(nil))
 
-  init(
+  /// A server whose connections are secured.
+  convenience init(
+    _ configure: (inout ServerConfiguration) -> Void, handler: any RequestHandler, identity: TLSIdentity
+  ) throws {
+    var configuration = ServerConfiguration(host: "127.0.0.1", port: 0)
+    configuration.drainTimeout = 5
+    configure(&configuration)
+    self.init(try HTTPServer(configuration: configuration, handler: handler, identity: identity))
+  }
+
+  convenience init(
     _ configure: (inout ServerConfiguration) -> Void = { _ in }, handler: any RequestHandler,
     transport: @escaping @Sendable (_ descriptor: Int32) -> any Transport = { PlainTransport($0) }
   ) throws {
     var configuration = ServerConfiguration(host: "127.0.0.1", port: 0)
     configuration.drainTimeout = 5
     configure(&configuration)
-    server = try HTTPServer(configuration: configuration, handler: handler, transport: transport)
+    self.init(try HTTPServer(configuration: configuration, handler: handler, transport: transport))
+  }
+
+  private init(_ server: HTTPServer) {
+    self.server = server
     DispatchQueue(label: "server").async { [server, result, hasEnded] in
       let isComplete = try? server.run()
       result.value.withLock { $0 = isComplete }
