@@ -118,7 +118,10 @@ extension Problem {
     case .tooDense(let ratio):
       self.init(
         413,
-        "the body becomes more than \(ratio) times as long when it is decompressed; beyond \(limits.smallBytes) bytes it may not")
+        """
+        the body becomes more than \(ratio) times as long when it is decompressed, which is the limit for bodies of more than \
+        \(limits.smallBytes) bytes
+        """)
     case .outOfMemory: self.init(503, "there is not enough memory to decompress the body")
     }
   }
