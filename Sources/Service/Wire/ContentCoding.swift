@@ -38,7 +38,7 @@ enum ContentCoding: Sendable, Hashable {
       }
     }
     let wish = gzip ?? others ?? 0
-    // identity needs no mention to be acceptable, but unmentioned it is preferred to nothing.
+    // Without a mention identity is acceptable, but less than whatever is mentioned.
     self = wish > 0 && wish >= identity ?? others ?? 0 ? .gzip : .identity
   }
 
