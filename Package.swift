@@ -28,7 +28,7 @@ let package = Package(
       name: "Service",
       dependencies: [
         "HTTP1", "JSON", "Safetensors", "Tokenization", "Encoder", "Contrastive", "VectorStore",
-        "VectorIndex", "SimilarityCore", "CAssets", "Platform",
+        "VectorIndex", "SimilarityCore", "Compression", "CAssets", "Platform",
       ]),
 
     .target(
@@ -47,6 +47,7 @@ let package = Package(
     .target(name: "Contrastive", dependencies: ["SimilarityCore", "Platform"]),
     .target(name: "VectorIndex", dependencies: ["SimilarityCore", "Platform"]),
     .target(name: "HTTP1"),
+    .target(name: "Compression", dependencies: ["CZlib"]),
     .target(name: "HTTPClient", dependencies: ["COpenSSL", "Platform"]),
     .target(name: "Tokenization", dependencies: ["JSON", "Platform"]),
     .target(name: "Safetensors", dependencies: ["JSON", "Platform"]),
@@ -64,6 +65,7 @@ let package = Package(
     .target(name: "COpenSSL", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
     .target(name: "CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
     .target(name: "CSQLite", linkerSettings: [.linkedLibrary("sqlite3")]),
+    .target(name: "CZlib", linkerSettings: [.linkedLibrary("z")]),
     .target(name: "CLinux"),
     .target(name: "CAssets", exclude: ["index.html", "playground"]),
 
@@ -77,6 +79,7 @@ let package = Package(
     .testTarget(name: "SafetensorsTests", dependencies: ["Safetensors"], exclude: ["Fixtures"]),
     .testTarget(
       name: "TokenizationTests", dependencies: ["Tokenization", "JSON"], exclude: ["Fixtures"]),
+    .testTarget(name: "CompressionTests", dependencies: ["Compression", "TestSupport"]),
     .testTarget(name: "HTTP1Tests", dependencies: ["HTTP1", "Platform"]),
     .testTarget(name: "HTTPClientTests", dependencies: ["HTTPClient"]),
     .testTarget(

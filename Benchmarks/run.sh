@@ -8,6 +8,8 @@ status=0
 
 echo "==> bench: GET /livez compared with nginx"
 Benchmarks/livez.py --server "$binary serve --port 0" || status=1
+echo "==> bench: what gzip costs and saves"
+Benchmarks/compression.py --binary "$binary" || status=1
 echo "==> bench: POST /embed compared with ONNX Runtime"
 Benchmarks/embed.py --binary "$binary" || status=1
 echo "==> bench: losses compared with PyTorch"

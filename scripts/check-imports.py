@@ -29,6 +29,7 @@ RANKS = {
     "Contrastive": 1,
     "VectorIndex": 1,
     "HTTP1": 1,
+    "Compression": 1,
     "HTTPClient": 1,
     "Tokenization": 1,
     "Safetensors": 1,

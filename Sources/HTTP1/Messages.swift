@@ -46,6 +46,17 @@ public struct Response: Sendable {
   public var stream: BodyStream?
   /// True ends the connection after this answer.
   public var closesConnection = false
+  public var density = Density.text
+
+  /// What compression could make of the body.
+  public enum Density: Sendable {
+    /// It becomes much smaller.
+    case text
+    /// Digits of floats: half the size, for more work than text takes.
+    case numbers
+    /// It hardly becomes smaller: base64 of floats.
+    case packed
+  }
 
   public init(status: Int, fields: HTTPFields = HTTPFields(), body: [UInt8] = []) {
     self.status = status

@@ -8,6 +8,10 @@ public struct JSONWriter: Sendable {
   public private(set) var bytes: [UInt8] = []
   /// Whether a number was NaN or infinite. Such a number is written as 0, and the text must then not be used.
   public private(set) var sawNonFinite = false
+  /// Bytes of the text that are digits of floats.
+  public private(set) var floatBytes = 0
+  /// Bytes of the text that are base64.
+  public private(set) var base64Bytes = 0
   private var needsComma = false
 
   /// Creates a writer with room for `reserving` bytes before it grows.
@@ -34,6 +38,13 @@ public struct JSONWriter: Sendable {
     var value = value
     value.withUTF8 { appendEscaped($0) }
     bytes.append(0x22)
+  }
+
+  /// Writes a string of base64.
+  public mutating func base64(_ value: String) {
+    let start = bytes.count
+    string(value)
+    base64Bytes += bytes.count - start
   }
 
   public mutating func integer(_ value: Int) { literal(String(value)) }
@@ -120,6 +131,8 @@ public struct JSONWriter: Sendable {
     // Blocks go through a buffer on the stack: the array then grows by its usual doubling, and no block is written
     // twice.
     let block = 1024
+    let start = bytes.count
+    defer { floatBytes += bytes.count - start }
     withUnsafeTemporaryAllocation(of: UInt8.self, capacity: min(block, max(1, values.count)) * Int(CSJ_MAX_FLOAT)) {
       room in
       var next = 0

@@ -11,6 +11,7 @@ public final class Service: RequestHandler {
   private let lanes: WorkLanes
   private let texts: TextEncoder
   private let requestTimeout: UInt64?
+  private let compression: AnswerCompression
   private let counters: Metrics
   private let health: HealthEndpoint
   private let metrics: MetricsEndpoint
@@ -30,6 +31,7 @@ public final class Service: RequestHandler {
     limits = configuration.limits
     lanes = WorkLanes(threads: configuration.threads, patience: configuration.queueTimeout)
     requestTimeout = configuration.requestTimeout
+    compression = configuration.compression
     counters = Metrics()
     texts = TextEncoder(encoder: encoder, lanes: lanes) { [counters] batch in
       counters.encoded(
@@ -55,7 +57,7 @@ public final class Service: RequestHandler {
       neighbors: NeighborsEndpoint(
         store: store, texts: texts, limits: limits, threads: configuration.threads, lanes: lanes),
       health: health, info: InfoEndpoint(encoder: encoder, store: store, configuration: configuration),
-      metrics: metrics, pages: PagesEndpoint(),
+      metrics: metrics, pages: PagesEndpoint(compression: compression),
       idempotency: IdempotencyStore(work: lanes.short, now: configuration.clock))
     router = Router(endpoints.routes)
     admittance = Admittance(router: router)
@@ -101,7 +103,9 @@ public final class Service: RequestHandler {
     guard let match = request.context as? Router.Match, let action = match.action else {
       preconditionFailure("only a request with a route is admitted")
     }
-    let call = Call(request, match: match, reply: reply, metrics: counters, timeout: requestTimeout)
+    let call = Call(
+      request, match: match, reply: reply, metrics: counters, timeout: requestTimeout,
+      compression: action.isImmediate ? .off : compression, lanes: lanes)
     guard !action.isImmediate else { return call.perform { try action.run(call) } }
     lanes.lane(bodyBytes: request.body.count).collect {
       guard !call.isAbandoned, call.secondsLeft > 0 else { return call.fail(call.dropped(hasBegun: false)) }

@@ -10,6 +10,8 @@ public struct ServiceConfiguration: Sendable {
   public var queueTimeout = 30.0
   /// Nanoseconds within which a request that states no time of its own has to be answered; nil for any time.
   public var requestTimeout: UInt64?
+  /// Which answers are compressed.
+  public var compression = AnswerCompression.on
   /// Connections that the server takes; shown by `/info`.
   public var maxConnections = 1024
   /// Bytes that the header of an export may have; what readers of the format take, and less in tests.

@@ -38,6 +38,10 @@ struct ServeOptions {
     "The number format in which the encoder computes.")
   private static let threads = UsableCores.threads(
     isVariable: true, "Work queues, and so requests that compute at the same time.")
+  private static let compression = Flag(
+    "compression", .choice(["on", "off", "all"]), .defaults(to: "on"), isVariable: true,
+    "Whether answers from 1 KiB on are sent as gzip to clients that accept it; with on, those that are mostly vectors are not, "
+      + "since compressing them takes longer than it saves at 1 Gbit/s.")
   private static let logFormat = Flag(
     "log-format", .choice(["text", "json"]), .defaults(to: "text"), isVariable: true,
     "The form of the lines on standard error.")
@@ -97,7 +101,7 @@ struct ServeOptions {
   }
 
   static let flags: [any CommandFlag] =
-    [host, port, modelFolder, dataFolder, isLowMemory, precision, threads, logFormat, maxConnections]
+    [host, port, modelFolder, dataFolder, isLowMemory, precision, threads, logFormat, compression, maxConnections]
     + [certificate, key, clientAuthorities, clientCertificates]
     + times.map(\.flag) + [queueTimeout, requestTimeout] + limits.map(\.flag)
 
@@ -123,6 +127,7 @@ struct ServeOptions {
 
     service.queueTimeout = try arguments.value(Self.queueTimeout)
     service.requestTimeout = try arguments.given(Self.requestTimeout).map(SystemClock.nanoseconds)
+    service.compression = AnswerCompression(rawValue: try arguments.value(Self.compression)) ?? .on
 
     var server = ServerConfiguration(host: try arguments.value(Self.host), port: try arguments.value(Self.port))
     server.maxHeadBytes = limits.maxHeadBytes

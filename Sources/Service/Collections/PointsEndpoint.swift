@@ -17,7 +17,7 @@ struct PointsEndpoint: Sendable {
     let collection = try store.collection(try call.name(of: "a collection"))
     let request =
       call.bodyType == .safetensors
-      ? try PointsRequest(try SafetensorsArchive(call.takeBody()), limits)
+      ? try PointsRequest(try SafetensorsArchive(try call.takeBody(limits)), limits)
       : try PointsRequest(try call.json(limits), limits)
     if let model = request.model, let known = collection.snapshot.model, model != known {
       throw Problem(409, "the collection's texts were embedded by another model, \(known)", param: "collection.model")

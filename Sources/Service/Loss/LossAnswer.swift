@@ -14,17 +14,19 @@ struct LossAnswer {
   /// - Throws: ``Problem`` when a number is not finite.
   func response(_ type: MediaType) throws -> Response {
     switch type {
-    case .json: Response(.json, try json())
+    case .json: Response(try writer())
     case .safetensors: Response(.safetensors, try archive())
     }
   }
 
   /// - Throws: ``Problem`` when a number is not finite.
-  func json(withGradients: Bool = true) throws(Problem) -> [UInt8] {
+  func json(withGradients: Bool = true) throws(Problem) -> [UInt8] { try writer(withGradients: withGradients).bytes }
+
+  private func writer(withGradients: Bool = true) throws(Problem) -> JSONWriter {
     var writer = JSONWriter(reserving: withGradients ? estimatedBytes : 512)
     write(to: &writer, withGradients: withGradients)
     guard !writer.sawNonFinite else { throw .internalError }
-    return writer.bytes
+    return writer
   }
 
   /// An estimate of the bytes that the JSON takes.

@@ -3,32 +3,48 @@ import HTTP1
 
 /// What the program carries with it for people: the page at `/`, `/openapi.yaml`, and `/playground` to try the service with.
 struct PagesEndpoint: Sendable {
-  private let files: [String: Response]
+  private let openapiPage: Page
+  private let rootPage: Page
+  private let files: [String: Page]
 
-  init() {
-    var files: [String: Response] = [:]
+  /// One page in each coding. They are answered on the event loop, where nothing may take long, so they are compressed here.
+  private struct Page {
+    let plain: Response
+    let compressed: Response
+
+    init(_ response: Response, _ compression: AnswerCompression) {
+      let isCompressed = compression.applies(to: response)
+      plain = isCompressed ? response.varying() : response
+      compressed = isCompressed ? plain.compressed(level: 9) : response
+    }
+
+    func answer(_ call: Call) { call.answer(call.answerCoding == .gzip ? compressed : plain) }
+  }
+
+  init(compression: AnswerCompression) {
+    openapiPage = Page(
+      Self.asset(nearfar_openapi_yaml(), nearfar_openapi_yaml_length(), "application/yaml"), compression)
+    rootPage = Page(
+      Self.asset(nearfar_index_html(), nearfar_index_html_length(), "text/html; charset=utf-8"), compression)
+    var files: [String: Page] = [:]
     for index in 0..<nearfar_playground_count() {
       let file = nearfar_playground_part(index)
       let name = String(cString: file.name)
       // SAFETY: the file is a constant array of `length` bytes in the program.
       let body = Array(UnsafeBufferPointer(start: file.bytes, count: file.length))
-      files[name] = Response(status: 200, fields: Self.fields(of: name), body: body)
+      files[name] = Page(Response(status: 200, fields: Self.fields(of: name), body: body), compression)
     }
     self.files = files
   }
 
-  func openapi(_ call: Call) {
-    Self.asset(nearfar_openapi_yaml(), nearfar_openapi_yaml_length(), "application/yaml", call)
-  }
+  func openapi(_ call: Call) { openapiPage.answer(call) }
 
-  func page(_ call: Call) {
-    Self.asset(nearfar_index_html(), nearfar_index_html_length(), "text/html; charset=utf-8", call)
-  }
+  func page(_ call: Call) { rootPage.answer(call) }
 
-  private static func asset(_ bytes: UnsafePointer<UInt8>?, _ count: Int, _ type: String, _ call: Call) {
+  private static func asset(_ bytes: UnsafePointer<UInt8>?, _ count: Int, _ type: String) -> Response {
     // SAFETY: the asset is a constant array of `count` bytes in the program.
     let body = Array(UnsafeBufferPointer(start: bytes, count: count))
-    call.answer(Response(status: 200, fields: HTTPFields([("Content-Type", type)]), body: body))
+    return Response(status: 200, fields: HTTPFields([("Content-Type", type)]), body: body)
   }
 
   func playground(_ call: Call) throws { try answer(call, "index.html") }
@@ -42,7 +58,7 @@ struct PagesEndpoint: Sendable {
 
   private func answer(_ call: Call, _ name: String) throws {
     guard let file = files[name] else { throw Self.missing(name) }
-    call.answer(file)
+    file.answer(call)
   }
 
   private static func missing(_ name: String) -> Problem { Problem(404, "the playground has no file '\(name)'") }

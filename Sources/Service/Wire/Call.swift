@@ -1,3 +1,4 @@
+import Compression
 import HTTP1
 import JSON
 import Platform
@@ -11,6 +12,8 @@ final class Call: Sendable {
   let style: ErrorStyle
   /// The format of the request's body.
   let bodyType: MediaType
+  /// The coding that the body was sent in.
+  let bodyCoding: ContentCoding
   /// The format that the answer is wanted in.
   let answerType: MediaType
   /// Monotonic nanoseconds from which on nobody waits for the answer; `.max` for never.
@@ -22,12 +25,20 @@ final class Call: Sendable {
   private let requestID: String
   private let reply: any ReplyChannel
   private let metrics: Metrics
+  private let compression: AnswerCompression
+  private let lanes: WorkLanes
   private let timings = Mutex(Timings())
 
-  /// - Parameter timeout: nanoseconds that the answer may take where the request says nothing of it.
+  /// - Parameters:
+  ///   - timeout: nanoseconds that the answer may take where the request says nothing of it.
+  ///   - compression: which answers are compressed here; `off` for a call that is answered on the event loop.
+  ///   - lanes: where that is done.
   init(
-    _ request: Request, match: Router.Match, reply: any ReplyChannel, metrics: Metrics, timeout: UInt64? = nil
+    _ request: Request, match: Router.Match, reply: any ReplyChannel, metrics: Metrics, timeout: UInt64?,
+    compression: AnswerCompression, lanes: WorkLanes
   ) {
+    self.compression = compression
+    self.lanes = lanes
     head = request.head
     body = Mutex(request.body)
     self.reply = reply
@@ -36,6 +47,7 @@ final class Call: Sendable {
     style = match.route.style
     route = match.route.template
     bodyType = request.head.fields["content-type"].flatMap(MediaType.init(contentType:)) ?? .json
+    bodyCoding = request.head.fields["content-encoding"].flatMap(ContentCoding.init(contentEncoding:)) ?? .identity
     answerType = MediaType.preferred(of: match.route.gives, accept: request.head.fields["accept"]) ?? .json
     let allowed = request.head.fields[RequestTimeout.field].flatMap(RequestTimeout.nanoseconds) ?? timeout
     deadline = allowed.map { reply.receivedAt &+ $0 } ?? .max
@@ -83,33 +95,60 @@ final class Call: Sendable {
 
   /// The body as JSON. To be called once.
   ///
-  /// - Throws: `JSONParseError`.
+  /// - Throws: `JSONParseError`, or what ``takeBody(_:)`` throws.
   func json(_ limits: Limits) throws -> JSONValue {
-    try JSONDocument(takeBody(), maxDepth: limits.maxJSONDepth, mayHaveByteOrderMark: true).root
+    try JSONDocument(try takeBody(limits), maxDepth: limits.maxJSONDepth, mayHaveByteOrderMark: true).root
   }
 
-  /// The body's bytes. To be called once: they go with whoever reads them, so that a large body is not copied.
-  func takeBody() -> [UInt8] {
-    body.withLock { bytes in
+  /// The body's bytes, decompressed. To be called once: they go with whoever reads them, so that a large body is not copied.
+  ///
+  /// - Throws: ``Problem`` for a body that is not what its Content-Encoding says, or too long when it is decompressed.
+  func takeBody(_ limits: Limits) throws(Problem) -> [UInt8] {
+    let sent = body.withLock { bytes in
       defer { bytes = [] }
       return bytes
     }
+    guard bodyCoding == .gzip else { return sent }
+    let bounds = Gzip.Limits(bytes: limits.maxBodyBytes)
+    do throws(Gzip.Failure) {
+      return try Gzip.inflate(sent, bounds)
+    } catch {
+      throw Problem(error, bounds)
+    }
   }
 
-  /// Calls `read` with the bytes, which stay in the call.
+  /// Calls `read` with the bytes as they were sent, which stay in the call.
   func withBody<Result>(_ read: ([UInt8]) -> Result) -> Result { read(body.withLock { $0 }) }
 
-  /// Shows `observe` the answer, without the fields that every answer gets, before it is sent.
+  /// Shows `observe` the answer, not compressed and without the fields that every answer gets, before it is sent.
   func whenAnswered(_ observe: @escaping @Sendable (Response) -> Void) {
     observer.withLock { $0 = observe }
   }
 
+  /// The coding that the client wants the answer in.
+  var answerCoding: ContentCoding { ContentCoding(acceptEncoding: head.fields["accept-encoding"]) }
+
   func answer(_ response: Response) {
-    let elapsed = SystemClock.monotonic &- reply.receivedAt
     observer.withLock { observer in
       defer { observer = nil }
       return observer
     }?(response)
+    guard compression.applies(to: response) else { return send(response) }
+    let varying = response.varying()
+    guard answerCoding == .gzip, !isAbandoned else { return send(varying) }
+    // Here when this is a work queue. Others that answer, such as the store's writer, have more to do than to compress.
+    lanes.lane(bodyBytes: varying.body.count).runOnQueue { self.send(self.compressed(varying)) }
+  }
+
+  private func compressed(_ response: Response) -> Response {
+    let start = SystemClock.monotonic
+    let response = response.compressed(level: 1)
+    add(.compress, since: start)
+    return response
+  }
+
+  private func send(_ response: Response) {
+    let elapsed = SystemClock.monotonic &- reply.receivedAt
     var response = response
     response.fields.append("X-Request-Id", requestID)
     response.fields.append("Server-Timing", timings.withLock { $0.field(total: elapsed) })
@@ -137,7 +176,7 @@ final class Call: Sendable {
     var writer = JSONWriter(reserving: reserving)
     try write(&writer)
     guard !writer.sawNonFinite else { return fail(.internalError) }
-    answer(Response(.json, writer.bytes, status: status))
+    answer(Response(writer, status: status))
   }
 
   /// Runs `body`; whatever it throws becomes the answer.
@@ -160,7 +199,7 @@ extension Response {
 /// Where a request's time went, for the `Server-Timing` field (W3C Server Timing).
 struct Timings: Sendable {
   enum Stage: String, Sendable {
-    case queue, tokenize, encode, score, search, total
+    case queue, tokenize, encode, score, search, compress, total
   }
 
   private var stages: [(stage: Stage, nanoseconds: UInt64)] = []

@@ -71,7 +71,7 @@ extension JSONWriter {
           number(Float.nan)
         } else {
           // Both of the supported processors are little-endian.
-          string(Data(buffer: values).base64EncodedString())
+          base64(Data(buffer: values).base64EncodedString())
         }
       }
     }

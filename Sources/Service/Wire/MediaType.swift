@@ -46,7 +46,7 @@ enum MediaType: String, Sendable, CaseIterable {
   }
 
   /// Without surrounding spaces and tabs (OWS), in lower case.
-  private static func trimmed(_ text: Substring) -> String {
+  static func trimmed(_ text: Substring) -> String {
     var text = text
     while let first = text.utf8.first, first == 0x20 || first == 0x09 { text.removeFirst() }
     while let last = text.utf8.last, last == 0x20 || last == 0x09 { text.removeLast() }

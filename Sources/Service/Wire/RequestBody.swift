@@ -16,13 +16,13 @@ struct RequestBody {
   /// Reads the body of `call`, which is taken from it.
   ///
   /// - Parameter known: names of the tensors that a safetensors body may hold.
-  /// - Throws: `JSONParseError`, `SafetensorsError`, or ``Problem`` for an unknown tensor.
+  /// - Throws: `JSONParseError`, `SafetensorsError`, or ``Problem`` for an unknown tensor or a body that cannot be decompressed.
   init(_ call: Call, tensors known: [String], _ limits: Limits) throws {
     guard call.bodyType == .safetensors else {
       self.init(fields: try Fields(try call.json(limits)), tensors: nil, limits: limits)
       return
     }
-    let archive = try SafetensorsArchive(call.takeBody())
+    let archive = try SafetensorsArchive(try call.takeBody(limits))
     if let unknown = archive.names.first(where: { !known.contains($0) }) {
       throw Problem.invalid(unknown, "unknown tensor '\(unknown)'; known: \(known.joined(separator: ", "))")
     }

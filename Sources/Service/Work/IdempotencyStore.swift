@@ -101,13 +101,14 @@ final class IdempotencyStore: Sendable {
     }
   }
 
-  /// The request's target and content and what it wants back; keyed with a secret of the process, as `Hasher` is.
+  /// The request's target, its content as it was sent, and what it wants back; keyed with a secret of the process, as `Hasher` is.
   private static func fingerprint(_ call: Call) -> Int {
     call.withBody { body in
       var hasher = Hasher()
       hasher.combine(call.head.method.name)
       hasher.combine(call.head.target)
       hasher.combine(call.bodyType)
+      hasher.combine(call.bodyCoding)
       hasher.combine(call.answerType)
       body.withUnsafeBytes { hasher.combine(bytes: $0) }
       return hasher.finalize()

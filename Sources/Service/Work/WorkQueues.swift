@@ -7,6 +7,8 @@ public final class WorkQueues: Sendable {
   public typealias Job = @Sendable () -> Void
 
   private let queues: [DispatchQueue]
+  /// Set on each queue, of whatever lane.
+  private static let mark = DispatchSpecificKey<Bool>()
   /// For each queue, the number of jobs that it has been given and not finished.
   private let load: Mutex<[Int]>
   private let collected = Mutex<[Job]>([])
@@ -16,6 +18,7 @@ public final class WorkQueues: Sendable {
   public init(count: Int) {
     queues = (0..<max(1, count)).map { DispatchQueue(label: "nearfar.work.\($0)", qos: .userInitiated) }
     load = Mutex([Int](repeating: 0, count: queues.count))
+    for queue in queues { queue.setSpecific(key: Self.mark, value: true) }
   }
 
   public var count: Int { queues.count }
@@ -60,6 +63,11 @@ public final class WorkQueues: Sendable {
       job()
       self.release(queue)
     }
+  }
+
+  /// Runs a job at once when this is a thread of a work queue, of whatever lane, and hands it over otherwise.
+  func runOnQueue(_ job: @escaping Job) {
+    if DispatchQueue.getSpecific(key: Self.mark) == true { job() } else { submit(job) }
   }
 
   /// The queue with the least to do.
