@@ -31,7 +31,7 @@ run: deps model build ## set up what is missing, then serve on HOST:PORT
 	@exec $(BINARY) serve --host $(HOST) --port $(PORT) --model $(MODEL) $(ARGS)
 
 test: deps model ## set up what is missing, then run every test
-	@scripts/deps.sh page
+	@scripts/deps.sh page shells
 	@scripts/test.sh
 
 smoke: deps model ## test the deployment: the runtime file system in a chroot (needs root), two replicas behind HAProxy
