@@ -10,7 +10,7 @@ BINARY := .build/release/nearfar
 SWIFT_SOURCES := $(wildcard Package.swift Sources Tests Benchmarks)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps model build run test smoke bench format lint clean
+.PHONY: help deps model build dist run test smoke bench format lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -25,6 +25,10 @@ model: deps ## fetch, verify and unpack the default encoder
 build: deps ## build .build/release/nearfar and http-echo
 	@echo "==> build: swift build -c release"
 	@swift build -c release
+
+dist: deps build ## make .build/dist: tarball, Debian package and Python wheel for machines without Swift
+	@scripts/deps.sh dist
+	@scripts/dist.sh
 
 run: deps model build ## set up what is missing, then serve on HOST:PORT
 	@echo "==> serve: http://$(HOST):$(PORT) (Ctrl-C stops it)"
