@@ -38,8 +38,8 @@ test: deps model ## set up what is missing, then run every test
 	@scripts/deps.sh page shells
 	@scripts/test.sh
 
-smoke: deps model ## test the deployment: the runtime file system in a chroot (needs root), two replicas behind HAProxy
-	@scripts/deps.sh smoke
+smoke: deps model ## test the deployment: replicas behind HAProxy, the image in a chroot, each package of dist (needs root)
+	@scripts/deps.sh smoke dist
 	@scripts/smoke.sh
 
 bench: deps model build ## measure speed and recall beside other libraries (Benchmarks/run.sh)

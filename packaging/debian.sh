@@ -15,7 +15,7 @@ private=$root/usr/lib/nearfar
 doc=$root/usr/share/doc/nearfar
 umask 022
 install -d "$root/DEBIAN" "$root/usr/bin" "$private" "$doc" "$root/etc/default" "$root/lib/systemd/system" \
-  "$root/usr/share/zsh/vendor-completions" "$root/usr/share/nearfar" "$root/usr/share/lintian/overrides"
+  "$root/usr/share/zsh/vendor-completions" "$root/usr/share/nearfar"
 
 install -m 0755 "$tree/bin/nearfar" "$root/usr/bin/nearfar"
 patchelf --set-rpath /usr/lib/nearfar "$root/usr/bin/nearfar"
@@ -31,7 +31,6 @@ install -m 0755 scripts/model.sh scripts/venv.sh "$root/usr/share/nearfar/"
 install -m 0644 scripts/model.sha256 "$root/usr/share/nearfar/"
 install -m 0644 packaging/nearfar.service "$root/lib/systemd/system/"
 install -m 0644 packaging/nearfar.default "$root/etc/default/nearfar"
-install -m 0644 packaging/debian/lintian-overrides "$root/usr/share/lintian/overrides/nearfar"
 
 # Debian has the Apache License already, and its packages keep its text out.
 {

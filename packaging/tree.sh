@@ -45,6 +45,10 @@ while read -r name path; do
     install -m 0644 "/usr/share/doc/$package/copyright" "$licences/$package"
   fi
 done < <(awk '$2 == "=>" && $3 ~ /^\// { print $1, $3 }' <<<"$listed")
+# Debian's texts refer to the common licences by their path.
+grep -ohE '/usr/share/common-licenses/[A-Za-z]+(-[0-9.]*[0-9])?' "$licences"/* | sort -u | while read -r text; do
+  install -m 0644 "$text" "$licences/"
+done
 
 share=$out/share
 install -d "$share/man/man1" "$share/bash-completion/completions" "$share/zsh/site-functions" \

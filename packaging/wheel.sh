@@ -30,16 +30,17 @@ cp -R clients/python "$work/client"
 "$venv/bin/pip" wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir "$work" "$work/client"
 "$venv/bin/wheel" unpack --dest "$work/unpacked" "$work"/nearfar-*.whl >/dev/null
 
-package=$work/unpacked/nearfar-$version/nearfar
-info=$work/unpacked/nearfar-$version/nearfar-$version.dist-info
-mkdir "$package/program"
-cp -R "$tree/bin" "$tree/lib" "$package/program/"
-install -m 0644 packaging/program.py "$package/__main__.py"
-printf '[console_scripts]\nnearfar = nearfar.__main__:main\n' >"$info/entry_points.txt"
+root=$work/unpacked/nearfar-$version
+info=$root/nearfar-$version.dist-info
+mkdir "$root/nearfar_program"
+cp -R "$tree/bin" "$tree/lib" "$root/nearfar_program/"
+install -m 0644 packaging/program.py "$root/nearfar_program/__init__.py"
+printf 'from nearfar_program import main\n\nmain()\n' >"$root/nearfar/__main__.py"
+printf '[console_scripts]\nnearfar = nearfar_program:main\n' >"$info/entry_points.txt"
 mkdir -p "$info/licenses"
 install -m 0644 "$tree/LICENSE" "$tree"/share/doc/nearfar/licences/* "$info/licenses/"
 sed -i 's/^Root-Is-Purelib: true$/Root-Is-Purelib: false/' "$info/WHEEL"
-"$venv/bin/wheel" pack --dest-dir "$work" "$work/unpacked/nearfar-$version" >/dev/null
+"$venv/bin/wheel" pack --dest-dir "$work" "$root" >/dev/null
 "$venv/bin/wheel" tags --platform-tag "$platform" --remove "$work/nearfar-$version-py3-none-any.whl" >/dev/null
 wheel=nearfar-$version-py3-none-$platform.whl
 
