@@ -10,7 +10,7 @@ BINARY := .build/release/nearfar
 SWIFT_SOURCES := $(wildcard Package.swift Sources Tests Benchmarks)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps model build run test smoke bench format lint clean
+.PHONY: help deps model build dist run test smoke bench format lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -26,16 +26,20 @@ build: deps ## build .build/release/nearfar and http-echo
 	@echo "==> build: swift build -c release"
 	@swift build -c release
 
+dist: deps build ## make .build/dist: tarball, Debian package and Python wheel for machines without Swift
+	@scripts/deps.sh dist
+	@scripts/dist.sh
+
 run: deps model build ## set up what is missing, then serve on HOST:PORT
 	@echo "==> serve: http://$(HOST):$(PORT) (Ctrl-C stops it)"
 	@exec $(BINARY) serve --host $(HOST) --port $(PORT) --model $(MODEL) $(ARGS)
 
 test: deps model ## set up what is missing, then run every test
-	@scripts/deps.sh page
+	@scripts/deps.sh page shells
 	@scripts/test.sh
 
-smoke: deps model ## test the deployment: the runtime file system in a chroot (needs root), two replicas behind HAProxy
-	@scripts/deps.sh smoke
+smoke: deps model ## test the deployment: replicas behind HAProxy, the image in a chroot, each package of dist (needs root)
+	@scripts/deps.sh smoke dist
 	@scripts/smoke.sh
 
 bench: deps model build ## measure speed and recall beside other libraries (Benchmarks/run.sh)

