@@ -260,14 +260,16 @@ def tokenizer():
     settings = {"do_lower_case": False, "added_tokens_decoder": {"7": {"content": "<x>", "special": True, "lstrip": True}}}
     yield parts("", json.dumps(settings), vocabulary, "A aa \u00e9 <x> \u4e2d")
     yield parts("", '{"strip_accents": true, "unk_token": {"content": "[UNK]"}}', vocabulary, "A\u0301a <x>")
-    texts = [
-        "hello world, the end.", "ABC\u00c9\u0130\u1e9e\ufb01", "e\u0301\u0302 \u00a0\u3000\u200b\u200d", "\u4e2d\u6587abc\u65e5",
+
+
+def texts():
+    known = [
+        "The quick\u00e9 \u4e2d\u6587 embedding's [MASK] xx a b!", "hello world, the end.", "ABC\u00c9\u0130\u1e9e\ufb01", "e\u0301\u0302 \u00a0\u3000\u200b\u200d", "\u4e2d\u6587abc\u65e5",
         "\x00\ufffd\ufeff\x7f\t\n", "a" * 120, "[CLS][SEP] [MASK] [PAD]", "\U0001f600\U0001f468\u200d\U0001f469 \ud55c\uae00",
         "\u0391\u03a3 \u03c2 \u01c4 \u1fb3",
     ]
-    for each in texts:
-        yield parts("", "", "", each)
-    yield parts("", "", "", b"\xc3\x28 \xe2\x82 \xf0\x9f \xed\xa0\x80")
+    yield from (text.encode() for text in known)
+    yield b"\xc3\x28 \xe2\x82 \xf0\x9f \xed\xa0\x80"
 
 
 def filters():
@@ -328,7 +330,7 @@ def responses():
 
 TARGETS = {
     "connection": connection, "chunks": chunks, "gzip": gzip_bodies, "service": service, "safetensors": safetensors,
-    "tokenizer": tokenizer, "filter": filters, "graph": graph, "json": texts_of_json, "response": responses,
+    "tokenizer": tokenizer, "text": texts, "filter": filters, "graph": graph, "json": texts_of_json, "response": responses,
 }
 
 JSON_WORDS = ["{", "}", "[", "]", ":", ",", "null", "true", "false", "1e308", "-0.0", "18446744073709551615", "9007199254740993", "\\ud800", "\\u0000"]
@@ -359,6 +361,7 @@ TOKENIZER_WORDS = [
 DICTIONARIES = {
     "connection": HTTP_WORDS, "chunks": ["\r\n", "0\r\n\r\n", ";", "=", "\"", "\\", ": ", "ffffffff"], "response": HTTP_WORDS + ["HTTP/1.1 200 OK\r\n", "\n"],
     "service": SERVICE_WORDS + JSON_WORDS + FILTER_WORDS + TENSOR_WORDS, "safetensors": TENSOR_WORDS + JSON_WORDS, "tokenizer": TOKENIZER_WORDS + JSON_WORDS,
+    "text": ["[UNK]", "[CLS]", "[MASK]", "##", "the", "hello", "\u0301", "\u4e2d", "\u00c9", "\u0130", "\u200d", "\u3000", "\ud55c"],
     "filter": FILTER_WORDS + JSON_WORDS, "json": JSON_WORDS, "graph": ["keys", "lists", "recall", "version", "format", ":", ";", "nan", "inf"] + TENSOR_WORDS,
     "gzip": [],
 }

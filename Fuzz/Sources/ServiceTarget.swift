@@ -11,13 +11,16 @@ import VectorStore
 
 /// Every route of the service, with bodies in both formats.
 ///
-/// The input is up to six requests, which are sent one after another to a new service, so that a later one meets the collections,
-/// points and queues of the earlier ones. A request is a line and a body: `PUT /collections/c/points s`, where the letter is the
+/// The input is up to six requests, which are sent one after another to one service, so that a later one meets the collections,
+/// points and queues of the earlier ones. An input that may have changed something gets a service of its own, which takes as long as
+/// a hundred answers. A request is a line and a body: `PUT /collections/c/points s`, where the letter is the
 /// type of the body: `s` for safetensors (a body that begins with `{` stands for a header, the divider and the data, which are in
 /// the part that follows), `a` for a JSON body whose answer is wanted as safetensors; anything else is JSON.
 final class ServiceTarget {
   private let encoder = TinyModel.load(from: makeFolder())
   private let clock = FuzzClock()
+  /// The service that no input has changed yet; nil when the next one needs a new one.
+  private var unchanged: Service?
 
   private static let limits: Limits = {
     var limits = Limits()
@@ -30,12 +33,8 @@ final class ServiceTarget {
   }()
 
   func run(_ input: [UInt8]) {
-    let service = must {
-      var configuration = ServiceConfiguration(threads: 1, limits: Self.limits, clock: { [clock] in clock.now })
-      configuration.longestExportHeader = 4096
-      return try Service(
-        encoder: encoder, store: CollectionStore(records: SQLiteRecords.open(.memory)), configuration: configuration)
-    }
+    let service = unchanged ?? makeService()
+    unchanged = service
     var parts = Parts(input)
     for _ in 0..<6 where !parts.isEmpty {
       let text = parts.next()
@@ -48,10 +47,25 @@ final class ServiceTarget {
         let count = UInt64(body.count).littleEndian
         body = withUnsafeBytes(of: count) { Array($0) } + body + parts.next()
       }
-      send(HTTPMethod(name: String(words[0])), String(words[1]), String(kind), body, to: service)
+      let method = HTTPMethod(name: String(words[0]))
+      if Self.changes(method, String(words[1]), String(kind)) { unchanged = nil }
+      send(method, String(words[1]), String(kind), body, to: service)
     }
-    service.beginDraining()
     clock.advance()
+  }
+
+  private func makeService() -> Service {
+    must {
+      var configuration = ServiceConfiguration(threads: 1, limits: Self.limits, clock: { [clock] in clock.now })
+      configuration.longestExportHeader = 4096
+      return try Service(
+        encoder: encoder, store: CollectionStore(records: SQLiteRecords.open(.memory)), configuration: configuration)
+    }
+  }
+
+  /// Whether a request may change what later ones meet.
+  private static func changes(_ method: HTTPMethod, _ target: String, _ kind: String) -> Bool {
+    kind == "k" || method != .get && (target.contains("/collections") || target.contains("/queues"))
   }
 
   private func send(_ method: HTTPMethod, _ target: String, _ kind: String, _ body: [UInt8], to service: Service) {

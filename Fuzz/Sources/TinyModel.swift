@@ -10,13 +10,15 @@ enum TinyModel {
     + "abcdefghijklmnopqrstuvwxyz".map { "##\($0)" }
     + ["the", "##ing", "##ed", "hello", "world", "é", "中", "文", "!", ",", ".", "'"]
 
-  static let tokenizerFiles = [
-    "vocab.txt": vocabulary.joined(separator: "\n") + "\n", "tokenizer_config.json": #"{"do_lower_case": true}"#,
-  ]
+  /// vocab.txt
+  static let vocabularyFile = vocabulary.joined(separator: "\n") + "\n"
+  /// tokenizer_config.json
+  static let settings = #"{"do_lower_case": true}"#
 
   /// Writes the model to a folder and loads it.
   static func load(from folder: String) -> SentenceEncoder {
-    for (name, text) in tokenizerFiles { put(Array(text.utf8), at: "\(folder)/\(name)") }
+    put(Array(vocabularyFile.utf8), at: "\(folder)/vocab.txt")
+    put(Array(settings.utf8), at: "\(folder)/tokenizer_config.json")
     let configuration = """
       {"model_type": "bert", "hidden_size": \(hidden), "num_hidden_layers": 1, "num_attention_heads": 2,
       "intermediate_size": \(inner), "vocab_size": \(vocabulary.count), "max_position_embeddings": \(positions)}

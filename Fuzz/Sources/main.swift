@@ -14,6 +14,7 @@ let targets: [(name: String, make: () -> ([UInt8]) -> Void)] = {
     ("service", { ServiceTarget().run }),
     ("safetensors", { SafetensorsTarget.run }),
     ("tokenizer", { TokenizerTarget().run }),
+    ("text", { TextTarget().run }),
     ("filter", { FilterTarget.run }),
     ("graph", { GraphTarget().run }),
     ("json", { JSONTarget.run }),
