@@ -12,14 +12,18 @@ import VectorStore
 /// Every route of the service, with bodies in both formats.
 ///
 /// The input is up to six requests, which are sent one after another to one service, so that a later one meets the collections,
-/// points and queues of the earlier ones. An input that may have changed something gets a service of its own, which takes as long as
-/// a hundred answers. A request is a line and a body: `PUT /collections/c/points s`, where the letter is the
-/// type of the body: `s` for safetensors (a body that begins with `{` stands for a header, the divider and the data, which are in
+/// points and queues of the earlier ones. After an input that may have changed something there is a new service, whose collections
+/// are empty; opening the records anew as well would take as long as a hundred answers.
+///
+/// A request is a line and a body: `PUT /collections/c/points s`, where the letter is the type of the body: `s` for safetensors (a body that begins with `{` stands for a header, the divider and the data, which are in
 /// the part that follows), `a` for a JSON body whose answer is wanted as safetensors; anything else is JSON.
 final class ServiceTarget {
   private let encoder = TinyModel.load(from: makeFolder())
   private let clock = FuzzClock()
-  /// The service that no input has changed yet; nil when the next one needs a new one.
+  private var store = ServiceTarget.openStore()
+  /// Inputs for which ``store`` may have been used.
+  private var uses = 0
+  /// The service, while no input has changed it.
   private var unchanged: Service?
 
   private static let limits: Limits = {
@@ -54,12 +58,25 @@ final class ServiceTarget {
     clock.advance()
   }
 
+  private static func openStore() -> CollectionStore {
+    must { try CollectionStore(records: SQLiteRecords.open(.memory)) }
+  }
+
   private func makeService() -> Service {
-    must {
+    uses += 1
+    if uses.isMultiple(of: 100) {
+      store.close()
+      store = Self.openStore()
+    }
+    for collection in store.all {
+      let arrived = DispatchSemaphore(value: 0)
+      store.delete(collection.name) { _ in arrived.signal() }
+      arrived.wait()
+    }
+    return must {
       var configuration = ServiceConfiguration(threads: 1, limits: Self.limits, clock: { [clock] in clock.now })
       configuration.longestExportHeader = 4096
-      return try Service(
-        encoder: encoder, store: CollectionStore(records: SQLiteRecords.open(.memory)), configuration: configuration)
+      return try Service(encoder: encoder, store: store, configuration: configuration)
     }
   }
 
