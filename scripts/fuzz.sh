@@ -13,6 +13,7 @@ shift || true
 root=.build/fuzz
 findings=$root/findings
 mkdir -p "$findings"
+python3 Fuzz/seeds.py --check
 
 # The driver links a runtime that has a main of its own, which the package manager's executables have as well. So only the compiler is
 # told to prepare the code for fuzzing (-Xfrontend), and the runtime without a main is linked by name.

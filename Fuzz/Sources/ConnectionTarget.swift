@@ -78,7 +78,8 @@ enum ConnectionTarget {
       case 6: event > 128 ? driver.end() : driver.take(.max)
       default: event > 192 ? driver.drain() : driver.answer(size: event)
       }
-      require(driver.state.output.count <= 2048 + 2 * 24_832 + 4096, "\(driver.state.output.count) bytes wait to be sent")
+      require(
+        driver.state.output.count <= 2048 + 2 * 24_832 + 4096, "\(driver.state.output.count) bytes wait to be sent")
     }
     // Left alone, every connection ends: nothing waits for ever on a client.
     for _ in 0..<64 where !driver.isClosed {
@@ -86,7 +87,8 @@ enum ConnectionTarget {
       if driver.state.deadline == .max {
         driver.take(.max)
         driver.answer(size: 10)
-        require(driver.isClosed || driver.state.deadline < .max || driver.state.hasOutput, "the connection waits for ever")
+        require(
+          driver.isClosed || driver.state.deadline < .max || driver.state.hasOutput, "the connection waits for ever")
       }
       driver.passToDeadline()
     }
@@ -232,7 +234,8 @@ private struct Driver {
     let target = head.target
     require(target == "*" || target.hasPrefix("/"), "the target \(target)")
     require(
-      target.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != 0x23 }, "the target \(target) has a byte that no URI has")
+      target.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != 0x23 }, "the target \(target) has a byte that no URI has"
+    )
     require(head.path == "*" || head.path.hasPrefix("/"), "the path \(head.path)")
     _ = head.pathSegments
     _ = head.queryItems
@@ -250,10 +253,13 @@ private struct Driver {
     while !rest.isEmpty {
       require(!closes, "an answer follows one that closes the connection")
       guard let end = headEnd(rest) else { return require(!hasFinished, "the output ends in the middle of a head") }
-      let lines = String(decoding: rest[..<end], as: UTF8.self).split(separator: "\r\n", omittingEmptySubsequences: true)
+      let lines = String(decoding: rest[..<end], as: UTF8.self).split(
+        separator: "\r\n", omittingEmptySubsequences: true)
       rest = rest[(end + 4)...]
       let words = lines.first?.split(separator: " ") ?? []
-      guard words.count >= 2, words[0] == "HTTP/1.1", let status = Int(words[1]) else { finding("the status line \(lines)") }
+      guard words.count >= 2, words[0] == "HTTP/1.1", let status = Int(words[1]) else {
+        finding("the status line \(lines)")
+      }
       if status == 100 {
         require(lines.count == 1, "100 Continue with fields")
         continue
@@ -270,7 +276,9 @@ private struct Driver {
         rest = []
       }
     }
-    require(finals.count <= statuses.count && finals == Array(statuses.prefix(finals.count)), "\(finals) sent, \(statuses) given")
+    require(
+      finals.count <= statuses.count && finals == Array(statuses.prefix(finals.count)),
+      "\(finals) sent, \(statuses) given")
     if hasFinished { require(closes || finals.count == statuses.count, "the output ends without its last answers") }
   }
 

@@ -28,8 +28,10 @@ enum FilterTarget {
     var all = found
     all.formUnion(others)
     require(all.count == live.count && found.count + others.count == live.count, "$not is not the complement")
-    require(index.matches(.and([filter, .not(filter)]), among: live).isEmpty, "a filter and its opposite match a point")
-    require(index.matches(.or([filter, .not(filter)]), among: live).count == live.count, "neither of two opposites matches")
+    require(
+      index.matches(.and([filter, .not(filter)]), among: live).isEmpty, "a filter and its opposite match a point")
+    require(
+      index.matches(.or([filter, .not(filter)]), among: live).count == live.count, "neither of two opposites matches")
     require(index.matches(.not(.not(filter)), among: live).words == found.words, "a filter negated twice differs")
     // A point is matched or not whatever the others are.
     for (slot, bytes) in metadata.enumerated() {
@@ -38,7 +40,8 @@ enum FilterTarget {
       var only = SlotSet()
       only.insert(slot)
       require(
-        alone.matches(filter, among: only).contains(slot) == found.contains(slot), "point \(slot) alone is matched otherwise")
+        alone.matches(filter, among: only).contains(slot) == found.contains(slot),
+        "point \(slot) alone is matched otherwise")
     }
     // What is removed leaves nothing behind.
     let without = MetadataIndex().matches(filter, among: live)

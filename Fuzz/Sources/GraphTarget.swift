@@ -61,7 +61,10 @@ struct GraphTarget {
     var parts = Parts(input)
     let recall = parts.next()
     var choices = Choices(parts.next())
-    var tensors = ["keys": Array(valid.tensor("keys")?.bytes.map { $0 } ?? []), "lists": Array(valid.tensor("lists")?.bytes.map { $0 } ?? [])]
+    var tensors = [
+      "keys": Array(valid.tensor("keys")?.bytes.map { $0 } ?? []),
+      "lists": Array(valid.tensor("lists")?.bytes.map { $0 } ?? []),
+    ]
     while !choices.isEmpty {
       let name = choices.byte() % 8 == 0 ? "keys" : "lists"
       let place = choices.byte() << 8 | choices.byte()
@@ -69,13 +72,18 @@ struct GraphTarget {
       guard let count = tensors[name]?.count, count > 0 else { return nil }
       // Values are small or negative, as indices in and just outside of the graph are.
       let word = UInt32(bitPattern: Int32(value) - 100)
-      for offset in 0..<4 { tensors[name]?[(place * 4 + offset) % count] = UInt8(truncatingIfNeeded: word >> (8 * UInt32(offset))) }
+      for offset in 0..<4 {
+        tensors[name]?[(place * 4 + offset) % count] = UInt8(truncatingIfNeeded: word >> (8 * UInt32(offset)))
+      }
     }
     var metadata = valid.metadata
     if !recall.isEmpty { metadata["recall"] = String(decoding: recall, as: UTF8.self) }
     guard let keys = tensors["keys"], let lists = tensors["lists"] else { return nil }
     return file(
-      [("keys", .i64, valid.tensor("keys")?.shape ?? [], keys), ("lists", .i32, valid.tensor("lists")?.shape ?? [], lists)], metadata)
+      [
+        ("keys", .i64, valid.tensor("keys")?.shape ?? [], keys),
+        ("lists", .i32, valid.tensor("lists")?.shape ?? [], lists),
+      ], metadata)
   }
 
   private func rewritten(_ bytes: [UInt8]) -> [UInt8]? {
@@ -102,7 +110,9 @@ struct GraphTarget {
     var writer = SafetensorsWriter()
     for tensor in tensors {
       do {
-        try tensor.bytes.withUnsafeBytes { try writer.add(name: tensor.name, dtype: tensor.dtype, shape: tensor.shape, bytes: $0) }
+        try tensor.bytes.withUnsafeBytes {
+          try writer.add(name: tensor.name, dtype: tensor.dtype, shape: tensor.shape, bytes: $0)
+        }
       } catch {
         return nil
       }
@@ -140,6 +150,8 @@ private final class FixedRecords: Records {
 
   func beginWriting() throws(OpenError) {}
   func commit(_ group: [RecordChange]) throws(StoreError) -> [Result<Committed, StoreError>] { throw .readOnly }
-  func changes(of collection: Int64, after version: Int, limit: Int) throws(StoreError) -> ChangePage { throw .readOnly }
+  func changes(of collection: Int64, after version: Int, limit: Int) throws(StoreError) -> ChangePage {
+    throw .readOnly
+  }
   func close() {}
 }

@@ -120,7 +120,9 @@ final class ServiceTarget {
         finding("\(request): the answer is no JSON: \(error.describing()): \(String(decoding: body, as: UTF8.self))")
       }
     } else if type.contains("safetensors") {
-      do { _ = try SafetensorsArchive(body) } catch { finding("\(request): the answer cannot be read: \(error.message)") }
+      do { _ = try SafetensorsArchive(body) } catch {
+        finding("\(request): the answer cannot be read: \(error.message)")
+      }
     }
   }
 

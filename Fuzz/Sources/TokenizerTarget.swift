@@ -56,15 +56,20 @@ struct TextTarget {
     var last = 0
     for token in traced where !token.special {
       guard let start = token.start, let stop = token.stop else { finding("a token of the text has no place") }
-      require(last <= start && start <= stop && stop <= length, "a token is at \(start)..<\(stop) of \(length), after \(last)")
+      require(
+        last <= start && start <= stop && stop <= length, "a token is at \(start)..<\(stop) of \(length), after \(last)"
+      )
       last = start
     }
     require(
-      tokenizer.tokens(text, addSpecialTokens: false) == traced.filter { !$0.special }, "special tokens change the others")
+      tokenizer.tokens(text, addSpecialTokens: false) == traced.filter { !$0.special },
+      "special tokens change the others")
     for limit in [0, 1, 2, 3, 8] {
       let cut = tokenizer.encode(text, maxLength: limit)
       require(cut.ids.count <= limit, "\(cut.ids.count) ids where \(limit) are allowed")
-      require(cut.truncated == (whole.ids.count > limit) || cut.ids.count == limit, "truncated is \(cut.truncated) at \(limit)")
+      require(
+        cut.truncated == (whole.ids.count > limit) || cut.ids.count == limit,
+        "truncated is \(cut.truncated) at \(limit)")
     }
   }
 }
