@@ -107,16 +107,16 @@ let package = Package(
   cxxLanguageStandard: .cxx17
 )
 
-// Fuzzing compiles every target with coverage and AddressSanitizer, so these targets are there only when scripts/fuzz.sh asks for
-// them (Fuzz/README.md).
+// Fuzzing compiles every target with coverage and AddressSanitizer, so its program is there only where scripts/fuzz.sh
+// asks for it (Fuzz/README.md).
 if Context.environment["NEARFAR_FUZZ"] != nil {
   package.targets += [
     .systemLibrary(name: "CFuzzer", path: "Fuzz/CFuzzer"),
     .executableTarget(
       name: "Fuzz",
       dependencies: [
-        "Service", "HTTP1", "HTTPClient", "JSON", "Safetensors", "Tokenization", "Encoder", "VectorStore", "VectorIndex",
-        "SQLiteRecords", "SimilarityCore", "Platform", "CFuzzer",
+        "Service", "HTTP1", "HTTPClient", "JSON", "Safetensors", "Tokenization", "Encoder", "VectorStore",
+        "VectorIndex", "SQLiteRecords", "SimilarityCore", "Platform", "CFuzzer",
       ],
       path: "Fuzz/Sources"),
   ]
