@@ -3,7 +3,7 @@
 #
 #     scripts/sanitize.sh [address] [undefined] [thread]     all three, unless stated otherwise
 #
-# * address: AddressSanitizer over all of it: memory that is freed, out of bounds or leaked, in Swift's unsafe code, C and C++.
+# * address: AddressSanitizer over all of it: memory that is freed or out of bounds, in Swift's unsafe code, C and C++.
 # * undefined: UndefinedBehaviorSanitizer over the C and C++ targets. Swift has its own checks, which are on in every build.
 # * thread: ThreadSanitizer over the targets that share memory between threads (Tests/thread-sanitizer/suites.sh).
 #
@@ -51,7 +51,8 @@ for sanitizer in "${sanitizers[@]}"; do
   skipped=()
   case $sanitizer in
     address)
-      export ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=1:quarantine_size_mb=64
+      # Leaks are not looked for: pointers that Swift marks in their upper bits, as in enums with several payloads, are not seen.
+      export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:quarantine_size_mb=64
       suite address
       ;;
     undefined)
