@@ -1,16 +1,20 @@
 # Most steps are scripts in scripts/. Each announces what it does in lines that begin with "==>", and skips what is done already.
 #   make run PORT=9000        serve elsewhere
 #   make run ARGS='--threads 1'   any further flag of `nearfar serve`
+#   make fuzz SECONDS=600 TARGETS=service   one target, for ten minutes
 
 HOST ?= 127.0.0.1
 PORT ?= 8080
 MODEL ?= models/all-MiniLM-L6-v2
 ARGS ?=
 BINARY := .build/release/nearfar
-SWIFT_SOURCES := $(wildcard Package.swift Sources Tests Benchmarks)
+SECONDS ?= 60
+TARGETS ?=
+SANITIZERS ?= address undefined thread
+SWIFT_SOURCES := $(wildcard Package.swift Sources Tests Benchmarks Fuzz/Sources)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps model build dist run test smoke bench format lint clean
+.PHONY: help deps model build dist run test fuzz sanitize smoke bench format lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -37,6 +41,12 @@ run: deps model build ## set up what is missing, then serve on HOST:PORT
 test: deps model ## set up what is missing, then run every test
 	@scripts/deps.sh page shells
 	@scripts/test.sh
+
+fuzz: deps ## fuzz every reader of foreign bytes for SECONDS each (Fuzz/README.md)
+	@scripts/fuzz.sh $(SECONDS) $(TARGETS)
+
+sanitize: deps model ## run the Swift tests under AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer
+	@scripts/sanitize.sh $(SANITIZERS)
 
 smoke: deps model ## test the deployment: replicas behind HAProxy, the image in a chroot, each package of dist (needs root)
 	@scripts/deps.sh smoke dist

@@ -111,3 +111,18 @@ let package = Package(
   cLanguageStandard: .c17,
   cxxLanguageStandard: .cxx17
 )
+
+// Fuzzing compiles every target with coverage and AddressSanitizer, so its program is there only where scripts/fuzz.sh
+// asks for it (Fuzz/README.md).
+if Context.environment["NEARFAR_FUZZ"] != nil {
+  package.targets += [
+    .systemLibrary(name: "CFuzzer", path: "Fuzz/CFuzzer"),
+    .executableTarget(
+      name: "Fuzz",
+      dependencies: [
+        "Service", "HTTP1", "HTTPClient", "JSON", "Safetensors", "Tokenization", "Encoder", "VectorStore",
+        "VectorIndex", "SQLiteRecords", "SimilarityCore", "Platform", "CFuzzer",
+      ],
+      path: "Fuzz/Sources"),
+  ]
+}

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 failed=0
 
 swift_sources=()
-for path in Package.swift Sources Tests Benchmarks; do
+for path in Package.swift Sources Tests Benchmarks Fuzz/Sources; do
   if [ -e "$path" ]; then swift_sources+=("$path"); fi
 done
 echo "==> lint: swift format lint --strict ${swift_sources[*]}"

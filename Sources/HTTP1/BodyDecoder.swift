@@ -46,7 +46,7 @@ public struct BodyDecoder: Sendable {
     case .none: (state, isChunked) = (.done, false)
     case .chunked: (state, isChunked) = (.chunkSize, true)
     case .length(let length):
-      (state, isChunked) = (.data, false)
+      (state, isChunked) = (length == 0 ? .done : .data, false)
       try admit(length)
     }
   }

@@ -179,8 +179,9 @@ public struct ConnectionState: Sendable {
       if inputEnded { phase = .closing }
       return inputEnded
     }
-    if !parser.hasBegun, inputStart == 0, input[0] == 0x16 {
-      // A TLS handshake record on a plain port: its sender would not understand an answer.
+    if isFirstRequest, !parser.hasBegun, inputStart == 0, input[0] == 0x16 {
+      // A TLS handshake record on a plain port: its sender would not understand an answer. Only the first bytes of a connection
+      // can be one; whether later ones stand at the start of the buffer depends on how they arrived.
       phase = .closing
       return true
     }

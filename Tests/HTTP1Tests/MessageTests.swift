@@ -83,6 +83,16 @@ struct MessageTests {
     #expect(throws: RequestFailure.self) { try BodyDecoder(.length(101), limit: 100) }
   }
 
+  @Test("A body whose declared length is 0 is whole before any byte has come")
+  func emptyBody() throws {
+    var decoder = try BodyDecoder(.length(0), limit: 0)
+    var body: [UInt8] = []
+    #expect(decoder.isDone)
+    #expect(decoder.decode([UInt8]().span, into: &body) == .consumed(0))
+    #expect(decoder.decode(Array("GET".utf8).span, into: &body) == .consumed(0))
+    #expect(body == [])
+  }
+
   @Test("The extensions of all chunks together have a limit")
   func extensions() throws {
     var decoder = try BodyDecoder(.chunked, limit: 1 << 20)

@@ -74,6 +74,7 @@ extension RawCase {
     .bad(417, "other expectation", post("Expect: tea\r\nContent-Length: 1\r\n", "a")),
     .bad(417, "two expectations", post("Expect: 100-continue, tea\r\nContent-Length: 1\r\n", "a")),
     .bad(400, "malformed request after a good one", get("") + "GET /\r\n\r\n", after: ["GET /out "]),
+    .bad(400, "TLS handshake after a good request", get("") + "\u{16}\u{3}\u{1}", after: ["GET /out "]),
     .bad(400, "body longer than its length", post("Content-Length: 1\r\n", "a/b" + get("")), after: ["POST /in a"]),
     RawCase(
       name: "rejected bodies are skipped",
