@@ -61,7 +61,8 @@ struct TLSTests {
   }
 
   @Test(
-    "Plain HTTP is answered in plain, byte by byte as well", arguments: ["GET / HTTP/1.1\r\n\r\n", "DELETE /x", "patch"])
+    "Plain HTTP is answered in plain, byte by byte as well",
+    arguments: ["GET / HTTP/1.1\r\n\r\n", "DELETE /x", "patch"])
   func plain(_ text: String) throws {
     let running = try server { _ in }
     let client = Client(port: running.port)
