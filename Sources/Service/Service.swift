@@ -107,7 +107,7 @@ public final class Service: RequestHandler {
       request, match: match, reply: reply, metrics: counters, timeout: requestTimeout,
       compression: action.isImmediate ? .off : compression, lanes: lanes)
     guard !action.isImmediate else { return call.perform { try action.run(call) } }
-    lanes.lane(bodyBytes: request.body.count).collect {
+    lanes.lane(bodyBytes: Self.contentBytes(request.body.count, request.head)).collect {
       guard !call.isAbandoned, call.secondsLeft > 0 else { return call.fail(call.dropped(hasBegun: false)) }
       call.leftQueue()
       call.perform { try action.run(call) }
@@ -124,8 +124,9 @@ public final class Service: RequestHandler {
   /// Refuses a request before its body is read when there is too much to be done before it.
   private func overload(_ head: RequestHead, _ action: Action) -> Problem? {
     guard !action.isImmediate else { return nil }
-    let bytes =
+    let sent =
       head.fields["content-length"].flatMap(Int.init) ?? (head.fields.contains("transfer-encoding") ? .max : 0)
+    let bytes = Self.contentBytes(sent, head)
     var backlog = lanes.lane(bodyBytes: bytes).meter.backlog
     switch action.work {
     case .encode: backlog = max(backlog, texts.backlog(isShort: bytes <= Self.fewTokenBytes))
@@ -135,6 +136,15 @@ public final class Service: RequestHandler {
     let seconds = (head.fields[RequestTimeout.field].flatMap(RequestTimeout.nanoseconds) ?? requestTimeout)
       .map { Double($0) / 1e9 }
     return lanes.refusal(backlog: backlog, own: 0, within: seconds ?? .infinity)
+  }
+
+  /// An estimate of what a body of `sent` bytes has when it is decompressed. JSON seldom shrinks to less than an eighth, and what it
+  /// really was shows too late to choose a lane by it.
+  private static func contentBytes(_ sent: Int, _ head: RequestHead) -> Int {
+    guard let field = head.fields["content-encoding"], ContentCoding(contentEncoding: field) == .gzip else {
+      return sent
+    }
+    return sent > .max / 8 ? .max : sent * 8
   }
 
   /// A body of more bytes may have more tokens than are encoded in the short lane.

@@ -11,7 +11,7 @@ from process import ROOT, Server, run_to_the_end
 from prometheus_client.parser import text_string_to_metric_families
 
 SPECIFICATION = ROOT / "openapi.yaml"
-METRIC = re.compile(r"(queue|tokenize|encode|score|search|total);dur=\d+\.\d{3}")
+METRIC = re.compile(r"(queue|tokenize|encode|score|search|compress|total);dur=\d+\.\d{3}")
 
 
 @pytest.mark.parametrize("path", ["/livez", "/readyz", "/health", "/ping"])
