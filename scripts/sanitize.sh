@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Runs the Swift tests under sanitizers.
 #
-#     scripts/sanitize.sh [address] [undefined] [thread]     all three, unless stated otherwise
+#     scripts/sanitize.sh [address] [undefined] [thread]     address, unless stated otherwise
 #
 # * address: AddressSanitizer over all of it: memory that is freed or out of bounds, in Swift's unsafe code, C and C++.
 # * undefined: UndefinedBehaviorSanitizer over the C and C++ targets. Swift has its own checks, which are on in every build.
 # * thread: ThreadSanitizer over the targets that share memory between threads (Tests/thread-sanitizer/suites.sh).
+#
+# The builds with `undefined` and `thread` have not been run to their ends yet, so they are run only when they are named.
 #
 # Each has a build of its own in .build/sanitize. The last line is "N passed, M failed".
 set -euo pipefail
@@ -46,13 +48,16 @@ suite() {
 
 export SWIFT_BACKTRACE=enable=no
 sanitizers=("$@")
-if [ "${#sanitizers[@]}" -eq 0 ]; then sanitizers=(address undefined thread); fi
+if [ "${#sanitizers[@]}" -eq 0 ]; then sanitizers=(address); fi
 for sanitizer in "${sanitizers[@]}"; do
   skipped=()
   case $sanitizer in
     address)
       # Leaks are not looked for: pointers that Swift marks in their upper bits, as in enums with several payloads, are not seen.
       export ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:quarantine_size_mb=64
+      # FiniteDifferenceTests copy long arrays millions of times without any unsafe code, which takes over a quarter of an hour here;
+      # aMillionOfAnythingIsLinear measures time.
+      skipped=(--skip "FiniteDifferenceTests|aMillionOfAnythingIsLinear")
       suite address
       ;;
     undefined)

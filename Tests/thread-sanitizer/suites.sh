@@ -7,6 +7,8 @@
 # ThreadSanitizer understands Dispatch, whose calls it intercepts, but not Swift's Mutex, which is built without it, so that what a Mutex
 # protects would look like races. Therefore each target that uses one gets overlay/Mutex.swift in a copy of the sources. The last line is
 # "N passed, M failed".
+#
+# It has not been run to its end yet, so no other script runs it by default. run.sh is what has been proven.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
