@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the Debian package. It takes from Debian 12 what Debian 12 has, and brings Swift's runtime along.
+# Makes the Debian package. It depends on Debian 12's packages for every library but Swift's runtime, which it contains.
 #   packaging/debian.sh TREE VERSION FOLDER      FOLDER/nearfar_VERSION_amd64.deb
 set -euo pipefail
 
@@ -32,10 +32,9 @@ install -m 0644 scripts/model.sha256 "$root/usr/share/nearfar/"
 install -m 0644 packaging/nearfar.service "$root/lib/systemd/system/"
 install -m 0644 packaging/nearfar.default "$root/etc/default/nearfar"
 
-# Debian has the Apache License already, and its packages keep its text out.
+# A Debian package refers to the Apache License in /usr/share/common-licenses. Only the exception of Swift's licence is copied.
 {
   cat packaging/debian/copyright
-  # The exception of Swift's licence, which Debian does not have.
   sed -n '/^## Runtime Library Exception/,$ { s/^ *$/./; s/^/ /; p }' "$toolchain/share/swift/LICENSE.txt"
 } >"$doc/copyright"
 {
@@ -45,7 +44,7 @@ install -m 0644 packaging/nearfar.default "$root/etc/default/nearfar"
 } | gzip --no-name -9 >"$doc/changelog.gz"
 gzip --no-name -9 <CHANGELOG.md >"$doc/CHANGELOG.md.gz"
 
-# dpkg-shlibdeps wants a source package to stand in. It names the Debian packages, with versions, whose libraries are used.
+# dpkg-shlibdeps finds the Debian packages whose libraries are used, and the versions needed. It reads a source package's control file.
 mkdir "$work/debian"
 printf 'Source: nearfar\n\nPackage: nearfar\nArchitecture: amd64\n' >"$work/debian/control"
 depends=$(cd "$work" && dpkg-shlibdeps -O --ignore-missing-info -l"$private" \

@@ -8,7 +8,7 @@ mkdir -p "$2"
 out=$(cd "$2" && pwd)
 cd "$(dirname "$0")/.."
 
-# The loader and the libraries of glibc have to be those of the system, because they fit together and to its kernel.
+# glibc is not taken along: its loader and its libraries have to be of one version, and the loader is the system's.
 glibc=$(dpkg -L libc6 | sed 's,.*/,,' | sort -u)
 toolchain=$(dirname "$(dirname "$(readlink -f "$(command -v swift)")")")
 licences=$out/share/doc/nearfar/licences
@@ -58,6 +58,12 @@ install -d "$share/man/man1" "$share/bash-completion/completions" "$share/zsh/si
 "$binary" completion zsh >"$share/zsh/site-functions/_nearfar"
 "$binary" completion fish >"$share/fish/vendor_completions.d/nearfar.fish"
 install -m 0755 scripts/model.sh scripts/venv.sh "$share/nearfar/"
-install -m 0644 scripts/model.sha256 packaging/nearfar.default "$share/nearfar/"
-sed 's,/usr/bin/nearfar,/opt/nearfar/bin/nearfar,' packaging/nearfar.service >"$share/nearfar/nearfar.service"
+install -m 0644 scripts/model.sha256 "$share/nearfar/"
+# The unit for those who unpack the tarball as /opt/nearfar, where nothing has made a user or installed the settings.
+{
+  echo '# For the tarball in /opt/nearfar. It needs the file nearfar.default as /etc/default/nearfar, and a user:'
+  echo '#   useradd --system --user-group --home-dir /var/lib/nearfar --shell /usr/sbin/nologin nearfar'
+  sed 's,/usr/bin/nearfar,/opt/nearfar/bin/nearfar,' packaging/nearfar.service
+} >"$share/nearfar/nearfar.service"
+sed 's,/usr/share/nearfar/,/opt/nearfar/share/nearfar/,' packaging/nearfar.default >"$share/nearfar/nearfar.default"
 install -m 0644 LICENSE "$out/LICENSE"
