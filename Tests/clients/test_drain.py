@@ -120,7 +120,7 @@ def test_a_second_signal_does_not_break_the_drain():
 
 
 def test_a_delay_gives_a_balancer_the_time_to_notice():
-    server = Server("--shutdown-delay", "2")
+    server = Server("--shutdown-delay", "5")
     start = time.monotonic()
     server.terminate()
     assert wait_until(lambda: server.get("/readyz").status_code == 503, seconds=1)
@@ -132,9 +132,9 @@ def test_a_delay_gives_a_balancer_the_time_to_notice():
         assert (response.status, response.getheader("Connection")) == (200, None)
         assert len(json.loads(response.read())) == 1
     connection.close()
-    assert time.monotonic() - start < 1.8, "the checks were too slow for the delay"
+    assert time.monotonic() - start < 4.8, "the checks were too slow for the delay"
     assert server.wait(20) == 0
-    assert 1.9 < time.monotonic() - start < 10
+    assert 4.9 < time.monotonic() - start < 15
 
 
 def test_a_second_signal_ends_the_delay():
