@@ -56,7 +56,7 @@ struct Endpoints: Sendable {
       Route("/health", .immediate(.get, health.ready)),
       Route("/ping", .immediate(.get, health.ready)),
       Route("/info", .immediate(.get, info.info)),
-      Route("/metrics", .queued(.get, metrics.page)),
+      Route("/metrics", .queued(.get, work: .operation, metrics.page)),
       Route("/openapi.yaml", .immediate(.get, pages.openapi)),
       Route("/playground", .immediate(.get, pages.playground)),
       Route("/playground/{file}", .immediate(.get, pages.playgroundPart)),

@@ -76,6 +76,9 @@ public final class Service: RequestHandler {
     }
   }
 
+  /// `/readyz` is answered 503 from now on, so that a balancer sends new requests elsewhere; those that still come are served.
+  public func announceEnd() { health.announceEnd() }
+
   /// `/readyz` and new work are answered 503 from now on; work in flight is finished.
   public func beginDraining() { health.beginDraining() }
 
@@ -89,7 +92,7 @@ public final class Service: RequestHandler {
     if let refusal = admittance.refusal(head, match) {
       return .reject(stamped(refusal, head, route: match?.route.template))
     }
-    if let match, health.isDraining, match.action?.isImmediate == false {
+    if let match, health.isDraining, let action = match.action, !action.isImmediate, action.work != .operation {
       let refusal = HealthEndpoint.drainingProblem.response(match.route.style)
       return .reject(stamped(refusal, head, route: match.route.template))
     }
@@ -123,7 +126,7 @@ public final class Service: RequestHandler {
 
   /// Refuses a request before its body is read when there is too much to be done before it.
   private func overload(_ head: RequestHead, _ action: Action) -> Problem? {
-    guard !action.isImmediate else { return nil }
+    guard !action.isImmediate, action.work != .operation else { return nil }
     let sent =
       head.fields["content-length"].flatMap(Int.init) ?? (head.fields.contains("transfer-encoding") ? .max : 0)
     let bytes = Self.contentBytes(sent, head)
@@ -131,7 +134,7 @@ public final class Service: RequestHandler {
     switch action.work {
     case .encode: backlog = max(backlog, texts.backlog(isShort: bytes <= Self.fewTokenBytes))
     case .wide where bytes > WorkLanes.shortBody: backlog = max(backlog, lanes.wide.backlog)
-    case .wide, .other: break
+    case .wide, .other, .operation: break
     }
     let seconds = (head.fields[RequestTimeout.field].flatMap(RequestTimeout.nanoseconds) ?? requestTimeout)
       .map { Double($0) / 1e9 }

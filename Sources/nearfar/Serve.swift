@@ -3,6 +3,7 @@ import HTTPServer
 import Platform
 import SQLiteRecords
 import Service
+import Synchronization
 import VectorStore
 
 /// `nearfar serve`: loads the model, listens, and runs until SIGTERM or SIGINT.
@@ -71,9 +72,16 @@ enum ServeCommand: Command {
       identity.map { identity in
         [("certificate", identity.reload)]
       } ?? [])
+    let isAsked = Atomic(false)
     termination.whenAsked {
-      service.beginDraining()
-      server.drain()
+      service.announceEnd()
+      @Sendable func drain() {
+        service.beginDraining()
+        server.drain()
+      }
+      // A second signal ends the delay.
+      guard options.shutdownDelay > 0, !isAsked.exchange(true, ordering: .relaxed) else { return drain() }
+      DispatchQueue.global().asyncAfter(deadline: .now() + options.shutdownDelay) { drain() }
     }
 
     let host = options.server.host.contains(":") ? "[\(options.server.host)]" : options.server.host

@@ -12,6 +12,8 @@ struct ServeOptions {
   let data: DataLocation
   let lowMemory: Bool
   let log: Log
+  /// Seconds from the signal to the drain.
+  let shutdownDelay: Double
   /// nil serves plain HTTP.
   let tls: TLSFiles?
 
@@ -68,6 +70,10 @@ struct ServeOptions {
     time("idle-timeout", \.idleTimeout, "How long a connection may wait for its first or next request."),
     time("drain-timeout", \.drainTimeout, "How long requests in flight may take after SIGTERM."),
   ]
+  private static let shutdownDelay = Flag(
+    "shutdown-delay", .seconds(zero: true), .defaults(to: 0, shown: "0"), isVariable: true,
+    "How long requests are still taken after SIGTERM while /readyz says 503, so that a balancer notices. A second signal ends "
+      + "it.")
   private static let queueTimeout = Flag(
     "queue-timeout", .seconds(zero: false), .defaults(to: 30, shown: "30"), isVariable: true,
     "How long work may have to wait for what was there before; beyond that it is answered 503 at once.")
@@ -103,7 +109,7 @@ struct ServeOptions {
   static let flags: [any CommandFlag] =
     [host, port, modelFolder, dataFolder, isLowMemory, precision, threads, logFormat, compression, maxConnections]
     + [certificate, key, clientAuthorities, clientCertificates]
-    + times.map(\.flag) + [queueTimeout, requestTimeout] + limits.map(\.flag)
+    + times.map(\.flag) + [shutdownDelay, queueTimeout, requestTimeout] + limits.map(\.flag)
 
   /// Without one of these a service would be open, or would forget, against what its operator asked for.
   static let unavailable = ["api-key-file", "cors-origin", "store"]
@@ -113,6 +119,7 @@ struct ServeOptions {
     model = try arguments.value(Self.modelFolder)
     let folder = try arguments.value(Self.dataFolder)
     data = folder == ":memory:" ? .memory : .folder(folder)
+    shutdownDelay = try arguments.value(Self.shutdownDelay)
     lowMemory = try arguments.value(Self.isLowMemory)
     guard !lowMemory || data != .memory else {
       throw UsageError("--low-memory keeps vectors in a file and needs --data DIR")

@@ -87,7 +87,7 @@ def test_help_of_a_command_shows_its_flags_alone(command):
             "--host", "--port", "--model", "--data", "--low-memory", "--precision", "--threads", "--log-format",
             "--compression",
             "--tls-cert", "--tls-key", "--tls-client-ca", "--tls-client-auth",
-            "--max-connections", "--idle-timeout", "--drain-timeout", "--queue-timeout", "--request-timeout", "--max-body-bytes", "--max-inputs",
+            "--max-connections", "--idle-timeout", "--drain-timeout", "--shutdown-delay", "--queue-timeout", "--request-timeout", "--max-body-bytes", "--max-inputs",
             "--max-input-chars", "--max-dim", "--max-k", "--max-json-depth", "--max-head-bytes", "--max-fields",
         },
         "loss": {

@@ -117,3 +117,45 @@ def test_a_second_signal_does_not_break_the_drain():
     server.terminate()
     server.terminate()
     assert server.wait(10) == 0
+
+
+def test_a_delay_gives_a_balancer_the_time_to_notice():
+    server = Server("--shutdown-delay", "5")
+    start = time.monotonic()
+    server.terminate()
+    assert wait_until(lambda: server.get("/readyz").status_code == 503, seconds=1)
+    # What still comes is served, also on new connections, which are kept.
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    for _ in range(2):
+        connection.request("POST", "/embed", b'{"inputs": "late"}', {"Content-Type": "application/json"})
+        response = connection.getresponse()
+        assert (response.status, response.getheader("Connection")) == (200, None)
+        assert len(json.loads(response.read())) == 1
+    connection.close()
+    assert time.monotonic() - start < 4.8, "the checks were too slow for the delay"
+    assert server.wait(20) == 0
+    assert 4.9 < time.monotonic() - start < 15
+
+
+def test_a_second_signal_ends_the_delay():
+    server = Server("--shutdown-delay", "60")
+    server.terminate()
+    assert wait_until(lambda: server.get("/readyz").status_code == 503, seconds=5)
+    server.terminate()
+    assert server.wait(20) == 0
+
+
+def test_metrics_are_served_while_draining():
+    server = Server()
+    # A request whose body is awaited keeps the service from ending.
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as waiting:
+        waiting.sendall(b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{")
+        assert server.get("/livez").status_code == 200
+        server.terminate()
+        assert wait_until(lambda: server.get("/readyz").status_code == 503, seconds=5)
+        page = server.get("/metrics")
+        assert page.status_code == 200 and "nearfar_build_info" in page.text
+        assert server.get("/collections").status_code == 503
+        waiting.sendall(b'"inputs": "a"}')
+        assert waiting.recv(65536).startswith(b"HTTP/1.1 200 OK")
+    assert server.wait(20) == 0

@@ -3,10 +3,17 @@ import Synchronization
 
 /// `/livez`, `/readyz` and `/health`: what orchestrators and balancers ask.
 final class HealthEndpoint: Sendable {
+  private let leaving = Atomic(false)
   private let draining = Atomic(false)
 
+  /// Not ready from now on, although everything is still served.
+  func announceEnd() { leaving.store(true, ordering: .releasing) }
+
   /// Not ready from now on; what was accepted is still answered.
-  func beginDraining() { draining.store(true, ordering: .releasing) }
+  func beginDraining() {
+    announceEnd()
+    draining.store(true, ordering: .releasing)
+  }
 
   var isDraining: Bool { draining.load(ordering: .acquiring) }
 
@@ -18,7 +25,7 @@ final class HealthEndpoint: Sendable {
 
   /// The model is loaded and the service takes requests: an instance exists only after loading.
   func ready(_ call: Call) throws {
-    guard !isDraining else { throw Self.drainingProblem }
+    guard !leaving.load(ordering: .acquiring) else { throw Self.drainingProblem }
     Self.status("ready", call)
   }
 

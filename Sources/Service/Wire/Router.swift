@@ -13,6 +13,8 @@ struct Action: Sendable {
     case encode
     /// Products that use all cores, where the request is large.
     case wide
+    /// What operators ask, also of a service that is busy or draining.
+    case operation
     case other
   }
 
