@@ -110,10 +110,12 @@ public final class Service: RequestHandler {
       request, match: match, reply: reply, metrics: counters, timeout: requestTimeout,
       compression: action.isImmediate ? .off : compression, lanes: lanes)
     guard !action.isImmediate else { return call.perform { try action.run(call) } }
-    lanes.lane(bodyBytes: Self.contentBytes(request.body.count, request.head)).collect {
-      guard !call.isAbandoned, call.secondsLeft > 0 else { return call.fail(call.dropped(hasBegun: false)) }
-      call.leftQueue()
-      call.perform { try action.run(call) }
+    lanes.lane(bodyBytes: Self.contentBytes(request.body.count, call.bodyCoding)).collect {
+      call.perform {
+        try call.requireWaiting()
+        call.leftQueue()
+        try action.run(call)
+      }
     }
   }
 
@@ -129,24 +131,21 @@ public final class Service: RequestHandler {
     guard !action.isImmediate, action.work != .operation else { return nil }
     let sent =
       head.fields["content-length"].flatMap(Int.init) ?? (head.fields.contains("transfer-encoding") ? .max : 0)
-    let bytes = Self.contentBytes(sent, head)
+    let bytes = Self.contentBytes(sent, ContentCoding(of: head))
     var backlog = lanes.lane(bodyBytes: bytes).meter.backlog
     switch action.work {
     case .encode: backlog = max(backlog, texts.backlog(isShort: bytes <= Self.fewTokenBytes))
-    case .wide where bytes > WorkLanes.shortBody: backlog = max(backlog, lanes.wide.backlog)
+    case .wide where bytes > WorkLanes.shortBody: backlog = max(backlog, lanes.wideBacklog)
     case .wide, .other, .operation: break
     }
-    let seconds = (head.fields[RequestTimeout.field].flatMap(RequestTimeout.nanoseconds) ?? requestTimeout)
-      .map { Double($0) / 1e9 }
+    let seconds = (RequestTimeout.stated(in: head) ?? requestTimeout).map { Double($0) / 1e9 }
     return lanes.refusal(backlog: backlog, own: 0, within: seconds ?? .infinity)
   }
 
   /// An estimate of what a body of `sent` bytes has when it is decompressed. JSON seldom shrinks to less than an eighth, and what it
   /// really was shows too late to choose a lane by it.
-  private static func contentBytes(_ sent: Int, _ head: RequestHead) -> Int {
-    guard let field = head.fields["content-encoding"], ContentCoding(contentEncoding: field) == .gzip else {
-      return sent
-    }
+  private static func contentBytes(_ sent: Int, _ coding: ContentCoding) -> Int {
+    guard coding == .gzip else { return sent }
     return sent > .max / 8 ? .max : sent * 8
   }
 

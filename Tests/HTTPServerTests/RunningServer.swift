@@ -13,20 +13,21 @@ final class RunningServer: Sendable {
   convenience init(
     _ configure: (inout ServerConfiguration) -> Void, handler: any RequestHandler, identity: TLSIdentity
   ) throws {
-    var configuration = ServerConfiguration(host: "127.0.0.1", port: 0)
-    configuration.drainTimeout = 5
-    configure(&configuration)
-    self.init(try HTTPServer(configuration: configuration, handler: handler, identity: identity))
+    self.init(try HTTPServer(configuration: Self.configuration(configure), handler: handler, identity: identity))
   }
 
   convenience init(
     _ configure: (inout ServerConfiguration) -> Void = { _ in }, handler: any RequestHandler,
     transport: @escaping @Sendable (_ descriptor: Int32) -> any Transport = { PlainTransport($0) }
   ) throws {
+    self.init(try HTTPServer(configuration: Self.configuration(configure), handler: handler, transport: transport))
+  }
+
+  private static func configuration(_ configure: (inout ServerConfiguration) -> Void) -> ServerConfiguration {
     var configuration = ServerConfiguration(host: "127.0.0.1", port: 0)
     configuration.drainTimeout = 5
     configure(&configuration)
-    self.init(try HTTPServer(configuration: configuration, handler: handler, transport: transport))
+    return configuration
   }
 
   private init(_ server: HTTPServer) {

@@ -32,13 +32,8 @@ struct LossEndpoint: Sendable {
     let products = request.products(given, held: queue?.counts.held ?? 0)
     guard let queue, let use = request.queue else {
       guard products > WorkLanes.shortProducts else { return call.answer(try response(request, given, call)) }
-      let wide = lanes.wide
-      try lanes.refuse(backlog: wide.backlog, own: wide.seconds(.products, products), for: call)
-      return wide.submit(.products, cost: products, deadline: call.deadline) { isInTime in
-        call.perform {
-          guard isInTime else { throw call.dropped(hasBegun: request.hasTexts) }
-          call.answer(try response(request, given, call))
-        }
+      return try lanes.submitWide(.products, cost: products, for: call) {
+        call.answer(try response(request, given, call))
       }
     }
     guard products > WorkLanes.shortProducts else { return enter(queue, use, request, given, call) }

@@ -118,9 +118,6 @@ struct LossRequest: Sendable {
     return LossInput(queries: queries, keys: keys, negatives: negatives, positives: positives, labels: labels)
   }
 
-  /// Whether texts had to be embedded first.
-  var hasTexts: Bool { [queries, keys, negatives].contains { $0.map { !$0.texts.isEmpty } ?? false } }
-
   /// Multiplications of the products that the loss is made of: one pass for the values, two more for gradients.
   ///
   /// - Parameter held: rows in the queue.

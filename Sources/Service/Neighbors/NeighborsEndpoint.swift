@@ -52,13 +52,8 @@ struct NeighborsEndpoint: Sendable {
     guard queries.rows > Self.fewQueries else {
       return try searchNow(request, collection, snapshot, queries, excluding: excluding, field: field, call)
     }
-    let (wide, cost) = (lanes.wide, Double(queries.rows))
-    try lanes.refuse(backlog: wide.backlog, own: wide.seconds(.queries, cost), for: call)
-    wide.submit(.queries, cost: cost, deadline: call.deadline) { isInTime in
-      call.perform {
-        guard isInTime else { throw call.dropped(hasBegun: false) }
-        try searchNow(request, collection, snapshot, queries, excluding: excluding, field: field, call)
-      }
+    try lanes.submitWide(.queries, cost: Double(queries.rows), for: call) {
+      try searchNow(request, collection, snapshot, queries, excluding: excluding, field: field, call)
     }
   }
 

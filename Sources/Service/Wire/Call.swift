@@ -47,10 +47,9 @@ final class Call: Sendable {
     style = match.route.style
     route = match.route.template
     bodyType = request.head.fields["content-type"].flatMap(MediaType.init(contentType:)) ?? .json
-    bodyCoding = request.head.fields["content-encoding"].flatMap(ContentCoding.init(contentEncoding:)) ?? .identity
+    bodyCoding = ContentCoding(of: request.head)
     answerType = MediaType.preferred(of: match.route.gives, accept: request.head.fields["accept"]) ?? .json
-    let allowed = request.head.fields[RequestTimeout.field].flatMap(RequestTimeout.nanoseconds) ?? timeout
-    deadline = allowed.map { reply.receivedAt &+ $0 } ?? .max
+    deadline = (RequestTimeout.stated(in: request.head) ?? timeout).map { reply.receivedAt &+ $0 } ?? .max
     requestID = RequestID.of(request.head.fields["x-request-id"])
     metrics.began()
   }
@@ -65,18 +64,26 @@ final class Call: Sendable {
     return now < deadline ? Double(deadline - now) / 1e9 : 0
   }
 
+  /// - Throws: ``Problem`` when nobody waits for the answer any more.
+  func requireWaiting() throws(Problem) {
+    guard !isAbandoned, secondsLeft > 0 else { throw dropped }
+  }
+
   /// To be called before each piece of work for the call.
   ///
   /// - Throws: ``Problem`` when nobody waits for the answer any more.
   func beginWork() throws(Problem) {
-    guard !isAbandoned, secondsLeft > 0 else { throw dropped(hasBegun: hasBegun.load(ordering: .relaxed)) }
-    hasBegun.store(true, ordering: .relaxed)
+    try requireWaiting()
+    markBegun()
   }
 
+  /// Something has been computed for the call.
+  func markBegun() { hasBegun.store(true, ordering: .relaxed) }
+
   /// The answer to a call whose client has gone, or whose deadline has passed or cannot be met.
-  func dropped(hasBegun: Bool) -> Problem {
+  var dropped: Problem {
     if isAbandoned { return Problem(503, "the client went away") }
-    return hasBegun
+    return hasBegun.load(ordering: .relaxed)
       ? Problem(504, "the request could not be finished within the time that it was given")
       : Problem(503, "the request could not be begun within the time that it was given")
   }
@@ -230,6 +237,9 @@ struct Timings: Sendable {
 /// `X-Request-Timeout-Ms`: how long the client will wait, in milliseconds, from the end of its request.
 package enum RequestTimeout {
   static let field = "x-request-timeout-ms"
+
+  /// The nanoseconds that a request states; nil for one that states none, or not rightly.
+  static func stated(in head: RequestHead) -> UInt64? { head.fields[field].flatMap(nanoseconds) }
 
   /// - Returns: nil for what is not a whole number from 1 to 86,400,000.
   package static func nanoseconds(_ text: String) -> UInt64? {

@@ -7,6 +7,11 @@ enum ContentCoding: Sendable, Hashable {
   case identity
   case gzip
 
+  /// The coding of a request's body. One of another coding is not let in.
+  init(of head: RequestHead) {
+    self = head.fields["content-encoding"].flatMap(ContentCoding.init(contentEncoding:)) ?? .identity
+  }
+
   /// The coding that a Content-Encoding field names; `x-gzip` is gzip (RFC 9110, 8.4.1.3).
   ///
   /// - Returns: nil when it names another one, or several.

@@ -32,6 +32,7 @@ package final class Batcher<Input: Sendable>: Sendable {
   private struct Share {
     let job: Job
     let inputs: Range<Int>
+    let tokens: Int
   }
 
   private let encoder: any BatchEncoder<Input>
@@ -93,7 +94,7 @@ package final class Batcher<Input: Sendable>: Sendable {
       // More work may wait than one runner can do.
       start()
       run(batch)
-      meter.remove(batch.reduce(0.0) { $0 + Double($1.job.costs[$1.inputs].reduce(0, +)) })
+      meter.remove(Double(Self.tokens(of: batch)))
     }
     let more = state.withLock { state in
       if state.line.isEmpty { state.running -= 1 }
@@ -102,9 +103,11 @@ package final class Batcher<Input: Sendable>: Sendable {
     if more { queues.submit { self.runOne() } }
   }
 
+  private static func tokens(of batch: [Share]) -> Int { batch.reduce(0) { $0 + $1.tokens } }
+
   private func run(_ batch: [Share]) {
     let inputs = batch.flatMap { $0.job.inputs[$0.inputs] }
-    let tokens = batch.reduce(0) { $0 + $1.job.costs[$1.inputs].reduce(0, +) }
+    let tokens = Self.tokens(of: batch)
     let began = SystemClock.monotonic
     func ended(failed: Bool) {
       let elapsed = SystemClock.monotonic &- began
@@ -129,7 +132,7 @@ package final class Batcher<Input: Sendable>: Sendable {
     // One input may be to blame: alone, each of the others still gets its vector.
     for share in batch {
       for index in share.inputs where !share.job.isOver {
-        run([Share(job: share.job, inputs: index..<index + 1)])
+        run([Share(job: share.job, inputs: index..<index + 1, tokens: share.job.costs[index])])
       }
     }
   }
@@ -155,16 +158,17 @@ package final class Batcher<Input: Sendable>: Sendable {
       while let first = state.line.indices.min(by: { rank(state.line[$0], pace) < rank(state.line[$1], pace) }) {
         let (job, next, left) = state.line[first]
         var end = next
+        var taken = 0
         while end < job.inputs.count {
           let length = job.costs[end]
           // The first input of a batch fits whatever its length.
           guard tokens == 0 || tokens + length <= budget else { break }
           tokens += length
+          taken += length
           end += 1
         }
         guard end > next else { break }
-        shares.append(Share(job: job, inputs: next..<end))
-        let taken = job.costs[next..<end].reduce(0, +)
+        shares.append(Share(job: job, inputs: next..<end, tokens: taken))
         state.taken(end - next, tokens: taken)
         guard end == job.inputs.count else {
           state.line[first] = (job, end, left - taken)

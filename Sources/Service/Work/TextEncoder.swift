@@ -89,11 +89,13 @@ final class TextEncoder: Sendable {
       finish: { result in
         call.add(.encode, since: began)
         call.perform {
-          do {
-            try finish(try self.shaped(try result.get(), shape))
-          } catch BatchFailure.dropped(let hasBegun) {
-            throw call.dropped(hasBegun: hasBegun)
+          if case .failure(BatchFailure.dropped(let hasBegun)) = result {
+            if hasBegun { call.markBegun() }
+            throw call.dropped
           }
+          let rows = try result.get()
+          call.markBegun()
+          try finish(try self.shaped(rows, shape))
         }
       })
   }

@@ -16,7 +16,7 @@ final class WorkLanes: Sendable {
 
   let short: WorkQueues
   let long: WorkQueues
-  let wide: WideLane
+  private let wide: WideLane
   /// Seconds that work may be expected to wait; beyond that, more of it is refused.
   let patience: Double
 
@@ -26,6 +26,9 @@ final class WorkLanes: Sendable {
     wide = WideLane()
     self.patience = patience
   }
+
+  /// Seconds until the wide lane has done what it has now.
+  var wideBacklog: Double { wide.backlog }
 
   /// The lane in which a body is read.
   func lane(bodyBytes: Int) -> WorkQueues { bodyBytes > Self.shortBody ? long : short }
@@ -50,6 +53,21 @@ extension WorkLanes {
   /// - Throws: ``Problem``: 503 with `Retry-After`.
   func refuse(backlog: Double, own: Double, for call: Call) throws(Problem) {
     if let refusal = refusal(backlog: backlog, own: own, within: call.secondsLeft) { throw refusal }
+  }
+
+  /// Does work for a call in the wide lane, when it is its turn; what the work throws becomes the call's answer.
+  ///
+  /// - Throws: ``Problem`` when it would take too long.
+  func submitWide(
+    _ kind: WideLane.Kind, cost: Double, for call: Call, _ work: @escaping @Sendable () throws -> Void
+  ) throws(Problem) {
+    try refuse(backlog: wide.backlog, own: wide.seconds(kind, cost), for: call)
+    wide.submit(kind, cost: cost, deadline: call.deadline) { isInTime in
+      call.perform {
+        guard isInTime else { throw call.dropped }
+        try work()
+      }
+    }
   }
 
   /// - Parameter seconds: how long the client is willing to wait.
