@@ -29,23 +29,8 @@ if [ -z "$user" ] || [ -z "$model_path" ]; then die "Dockerfile's last stage was
 base=$(deploy/chroot-base.sh)
 
 work=$(mktemp -d .build/chroot/run.XXXXXX)
-pid=
-end() {
-  local status=$?
-  if [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null; then
-    kill -KILL "$pid" 2>/dev/null || true
-    wait "$pid" 2>/dev/null || true
-  fi
-  if [ "$status" -ne 0 ] && [ -s "$work/errors" ]; then
-    echo "--- standard error of the program:" >&2
-    tail -n 40 "$work/errors" >&2
-  fi
-  # Nothing is mounted out here: each mount below lives in a mount namespace that ends with its process.
-  rm -rf "$work"
-}
-trap end EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+# shellcheck source=deploy/smoke-program.sh
+. deploy/smoke-program.sh
 
 scripts/stage.sh "$work/stage"
 root=$work/root
@@ -87,21 +72,7 @@ if (enter sh -c ': >/usr/local/share/x') 2>/dev/null; then
   die "the root file system is writable"
 fi
 
-start() {
-  : >"$work/output"
-  : >"$work/errors"
-  (enter "${here[@]}" /usr/local/bin/nearfar serve) >"$work/output" 2>"$work/errors" </dev/null &
-  pid=$!
-  url=
-  local tries
-  for tries in $(seq 600); do
-    url=$(sed -n 's/^nearfar ready \(http:[^ ]*\).*/\1/p' "$work/output" | head -n 1)
-    [ -z "$url" ] || break
-    kill -0 "$pid" 2>/dev/null || die "the program ended before it was ready"
-    sleep 0.1
-  done
-  [ -n "$url" ] || die "no ready line after $((tries / 10)) s"
-}
+start() { start_service enter "${here[@]}" /usr/local/bin/nearfar serve; }
 
 # Waits for the program to end; its exit status is left in $status. $1: seconds.
 await() {

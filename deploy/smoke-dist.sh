@@ -25,39 +25,15 @@ fi
 base=$(deploy/chroot-base.sh)
 mkdir -p .build/chroot
 work=$(mktemp -d "$PWD/.build/chroot/dist.XXXXXX")
-pid=
-end() {
-  local status=$?
-  if [ -n "$pid" ] && kill -0 "$pid" 2>/dev/null; then
-    kill -KILL "$pid" 2>/dev/null || true
-    wait "$pid" 2>/dev/null || true
-  fi
-  if [ "$status" -ne 0 ] && [ -s "$work/errors" ]; then
-    echo "--- standard error of the program:" >&2
-    tail -n 40 "$work/errors" >&2
-  fi
-  # Nothing is mounted out here: each mount below lives in a mount namespace that ends with its process.
-  rm -rf "$work"
-}
-trap end EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
+# shellcheck source=deploy/smoke-program.sh
+. deploy/smoke-program.sh
 
 # Starts a service by the command given, does the jobs, and ends it by SIGTERM. The command is in the end the program itself.
 #   LIBRARIES COMMAND...    LIBRARIES: a pattern of the paths at which the service may have mapped libraries that are not glibc's
 try() {
-  local libraries=$1 tries url='' status=0 mapped strange
+  local libraries=$1 status=0 mapped strange
   shift
-  : >"$work/output"
-  "$@" >"$work/output" 2>"$work/errors" </dev/null &
-  pid=$!
-  for tries in $(seq 600); do
-    url=$(sed -n 's/^nearfar ready \(http:[^ ]*\).*/\1/p' "$work/output" | head -n 1)
-    [ -z "$url" ] || break
-    kill -0 "$pid" 2>/dev/null || die "the program ended before it was ready"
-    sleep 0.1
-  done
-  [ -n "$url" ] || die "no ready line after $((tries / 10)) s"
+  start_service "$@"
   mapped=$(awk '$6 ~ /\.so/ { print $6 }' "/proc/$pid/maps" | sort -u)
   grep -qE "^($libraries)libswiftCore\.so$" <<<"$mapped" || die "the program has not loaded the Swift runtime that came with it"
   strange=$(grep -vE "^($libraries)|/(libc|libm|libdl|librt|libpthread|ld-linux-x86-64)\.so\.[0-9]+$" <<<"$mapped" || true)

@@ -19,7 +19,7 @@ mapfile -d '' shell_scripts < <(
     xargs -0 grep -lZE -m1 '^#!.*(/| )(ba|da)?sh$'
 )
 echo "==> lint: shellcheck, ${#shell_scripts[@]} scripts"
-shellcheck --severity=style "${shell_scripts[@]}" || failed=1
+shellcheck --external-sources --severity=style "${shell_scripts[@]}" || failed=1
 
 mapfile -d '' python_scripts < <(
   find . \( -path ./.build -o -path ./.git -o -path ./models \) -prune -o -name '*.py' -print0
