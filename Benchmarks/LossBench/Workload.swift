@@ -68,7 +68,7 @@ struct Workload {
     let loop = ParallelLoop(threads: job.threads)
     let height = 128
     let width = PackedRows.rowsPerTile
-    let packed = try PackedRows(keys, leftRows: height, stride: width, loop: loop)
+    let packed = try PackedRows(keys, leftRows: height, stride: width, tiesMatter: false, loop: loop)
     let inner = job.dimension
     try loop.forEachPiece((job.rows + height - 1) / height) { piece throws(ProductFailure) in
       let top = piece * height

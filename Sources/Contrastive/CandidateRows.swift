@@ -128,15 +128,18 @@ struct CandidateRows: Sendable {
 
   /// Packs every block for products of `rows` anchors into rows of `stride` logits; nil for a block where that does not pay.
   ///
-  /// - Parameter anchors: how many anchors there are in all.
+  /// - Parameters:
+  ///   - anchors: how many anchors there are in all.
+  ///   - tiesMatter: logits are compared with each other, so those of equal candidates must be equal.
   /// - Throws: `ProductFailure` when the matrix library fails.
   func packed(
-    forRows rows: Int, of anchors: Int, stride: Int?, _ loop: ParallelLoop
+    forRows rows: Int, of anchors: Int, stride: Int?, tiesMatter: Bool, _ loop: ParallelLoop
   ) throws(ProductFailure) -> [PackedRows?] {
     // Packing costs as much as the products of a few anchors.
     guard anchors >= 4 * rows || anchors >= 512, anchors >= rows else { return blocks.map { _ in nil } }
     return try blocks.map { block throws(ProductFailure) in
-      try PackedRows(block.rows.matrix, leftRows: rows, stride: stride ?? Self.columnsPerTile, loop: loop)
+      try PackedRows(
+        block.rows.matrix, leftRows: rows, stride: stride ?? Self.columnsPerTile, tiesMatter: tiesMatter, loop: loop)
     }
   }
 

@@ -26,7 +26,8 @@ struct ForwardPass {
   /// - Throws: `ProductFailure` when the matrix library fails.
   func run() throws(ProductFailure) -> [Double] {
     var losses = [Double](repeating: 0, count: anchors.count)
-    let packed = try candidates.packed(forRows: rowsPerPiece, of: anchors.count, stride: nil, loop)
+    let packed = try candidates.packed(
+      forRows: rowsPerPiece, of: anchors.count, stride: nil, tiesMatter: false, loop)
     let pieces = (anchors.count + rowsPerPiece - 1) / rowsPerPiece
     try losses.withUnsafeMutableBufferPointer { losses throws(ProductFailure) in
       try loop.forEachPiece(pieces) { piece throws(ProductFailure) in

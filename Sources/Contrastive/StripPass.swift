@@ -53,7 +53,10 @@ struct StripPass {
   func run() throws(ProductFailure) -> StripOutput {
     let rowsPerStrip = min(anchors.count, max(64, min(512, Self.mostLogits / max(1, stride))))
     let packed =
-      isExact ? [] : try candidates.packed(forRows: rowsPerStrip, of: anchors.count, stride: stride, loop)
+      isExact
+      ? []
+      : try candidates.packed(
+        forRows: rowsPerStrip, of: anchors.count, stride: stride, tiesMatter: probedKeys != nil, loop)
     let strip = FloatBuffer(rowsPerStrip * stride)
     let scaled = FloatBuffer(wantsGradients ? rowsPerStrip * width : 0)
     var output = emptyOutput()

@@ -87,9 +87,12 @@ public final class PackedRows: @unchecked Sendable {
   ///   - leftRows: the number of rows of the left side of every product, at least 1.
   ///   - stride: the number of values from one row of products to the next; at least ``rowsPerTile`` where there is a
   ///     whole tile.
-  /// - Returns: nil when there is no whole tile, or when the library has no packed form for this shape.
+  ///   - tiesMatter: equal rows must have equal products, also with the rows that fill no tile, by ``Product/ofRows``.
+  /// - Returns: nil when there is no whole tile, or when the library has no such packed form for this shape.
   /// - Throws: ``ProductFailure`` when the library fails.
-  public init?(_ matrix: Matrix, leftRows: Int, stride: Int, loop: ParallelLoop) throws(ProductFailure) {
+  public init?(
+    _ matrix: Matrix, leftRows: Int, stride: Int, tiesMatter: Bool, loop: ParallelLoop
+  ) throws(ProductFailure) {
     precondition(leftRows > 0, "a product needs rows on its left side")
     let count = matrix.rows / Self.rowsPerTile
     guard count > 0 else { return nil }
@@ -98,8 +101,7 @@ public final class PackedRows: @unchecked Sendable {
     try matrix.values.withUnsafeBufferPointer { values throws(ProductFailure) in
       let status = nf_packed_create(
         values.baseAddress, Int64(matrix.columns), Int64(Self.rowsPerTile), Int64(count), Int64(leftRows),
-        Int64(stride),
-        &made)
+        Int64(stride), tiesMatter ? 1 : 0, &made)
       guard status != NF_NOT_SUPPORTED else { return }
       try ProductFailure.check(status)
       guard let packed = made else { throw ProductFailure() }

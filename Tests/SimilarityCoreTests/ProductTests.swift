@@ -17,6 +17,37 @@ import Testing
     #expect(products == sums)
   }
 
+  /// Ties are decided by these products, so that they must not depend on where a row stands, nor on how many there are.
+  @Test(arguments: [8, 33, 384]) func equalRowsHaveEqualProducts(_ inner: Int) throws {
+    var random = Seeded(5)
+    let row = random.floats(inner)
+    let equal = Matrix(rows: 512, columns: inner) { values in
+      for index in values.indices { values[index] = row[index % inner] }
+    }
+    for rows in [1, 6, 8, 64, 71, 100] {
+      var expected: [Float] = []
+      for columns in [1, 2, 6, 15, 16, 17, 40, 100, 512] {
+        var products = [Float](repeating: .nan, count: rows * columns)
+        try equal.withBaseAddress { values throws(ProductFailure) in
+          try Product.ofRows(
+            values, rows: rows, values, columns: columns, inner: inner, into: &products, stride: columns)
+        }
+        let firsts = (0..<rows).map { products[$0 * columns] }
+        if expected.isEmpty { expected = firsts }
+        #expect(firsts == expected)
+        #expect(products.indices.allSatisfy { products[$0] == expected[$0 / columns] }, "\(rows), \(columns)")
+      }
+      let loop = ParallelLoop(threads: 1)
+      let packed = try PackedRows(equal, leftRows: rows, stride: 512, tiesMatter: true, loop: loop)
+      guard let packed else { continue }
+      var products = [Float](repeating: .nan, count: rows * 512)
+      try equal.withBaseAddress { values throws(ProductFailure) in
+        try packed.product(tile: 0, values, into: &products)
+      }
+      #expect(products.indices.allSatisfy { products[$0] == expected[$0 / 512] }, "\(rows) rows, packed")
+    }
+  }
+
   /// The library refuses an output whose rows overlap, which must not be reported as missing memory.
   @Test func aLibraryThatFails() {
     let values: [Float] = [1, 2]
@@ -42,7 +73,8 @@ import Testing
       let rows = Matrix(rows: PackedRows.rowsPerTile, columns: 1 << 15) { _ in }
       forbidGrowth()
       do throws(ProductFailure) {
-        _ = try PackedRows(rows, leftRows: 64, stride: PackedRows.rowsPerTile, loop: ParallelLoop(threads: 1))
+        _ = try PackedRows(
+          rows, leftRows: 64, stride: PackedRows.rowsPerTile, tiesMatter: false, loop: ParallelLoop(threads: 1))
         exit(1)
       } catch {
         exit(error == .outOfMemory ? 42 : 2)
@@ -52,13 +84,14 @@ import Testing
 
   @Test func rowsWithoutAWholeTileAreNotPacked() throws {
     let rows = Matrix(rows: PackedRows.rowsPerTile - 1, columns: 3) { _ in }
-    #expect(try PackedRows(rows, leftRows: 1, stride: 3, loop: ParallelLoop(threads: 1)) == nil)
+    #expect(try PackedRows(rows, leftRows: 1, stride: 3, tiesMatter: false, loop: ParallelLoop(threads: 1)) == nil)
   }
 
   @Test func aTileThatIsNotThereStopsTheProgram() async {
     await #expect(processExitsWith: .failure) {
       let rows = Matrix(rows: PackedRows.rowsPerTile, columns: 4) { _ in }
-      let packed = try PackedRows(rows, leftRows: 1, stride: PackedRows.rowsPerTile, loop: ParallelLoop(threads: 1))
+      let packed = try PackedRows(
+        rows, leftRows: 1, stride: PackedRows.rowsPerTile, tiesMatter: false, loop: ParallelLoop(threads: 1))
       var products = [Float](repeating: 0, count: PackedRows.rowsPerTile)
       try packed?.product(tile: 1, [0, 0, 0, 0], into: &products)
     }

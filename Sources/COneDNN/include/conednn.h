@@ -32,22 +32,24 @@ int nf_linear_create(int64_t inputs, int64_t outputs, const float *weights, cons
 void nf_linear_destroy(nf_linear *layer);
 
 // x is [rows, inputs] and y [rows, outputs], both with room for nf_linear_padded_rows(rows) rows. The rows after the
-// last one are read, so they must be initialised, and written. The result of a row does not depend on the rows beside
-// it.
+// last one may be read, so they must be initialised, and written. The result of a row does not depend on the rows
+// beside it, nor on how many there are.
 int nf_linear_apply(const nf_linear *layer, const float *x, int64_t rows, float *y);
 int64_t nf_linear_padded_rows(int64_t rows);
 
 // products[i, j] = Σ_d left[i, d]·right[j, d]: left [rows, inner], right [columns, inner], products [rows, stride].
+// Equal rows of `right` have equal products in each row, in calls with other numbers of columns (up to 512), too.
 int nf_product_transposed(const float *left, int64_t rows, const float *right, int64_t columns, int64_t inner,
                           float *products, int64_t stride);
 
 // Rows that take part in many products: `tiles` tiles of `columns` rows of `inner` values each, from `rows` on. They
 // must stay where they are until all tiles are packed. The left side of every product has `left_rows` rows, and the
-// rows of products are `stride` values apart. On success the caller must destroy `*packed`; NF_NOT_SUPPORTED when the
-// library has no packed form for these sizes.
+// rows of products are `stride` values apart. With `ties_matter`, equal rows have equal products here and in
+// nf_product_transposed. On success the caller must destroy `*packed`; NF_NOT_SUPPORTED when the library has no packed
+// form for these sizes of which that holds.
 typedef struct nf_packed nf_packed;
 int nf_packed_create(const float *rows, int64_t inner, int64_t columns, int64_t tiles, int64_t left_rows, int64_t stride,
-                     nf_packed **packed);
+                     int ties_matter, nf_packed **packed);
 void nf_packed_destroy(nf_packed *packed);
 // Repacks one tile. Different tiles may be packed on different threads at once.
 int nf_packed_pack(nf_packed *packed, int64_t tile);
