@@ -12,7 +12,7 @@ public final class Service: RequestHandler {
   private let texts: TextEncoder
   private let requestTimeout: UInt64?
   private let compression: AnswerCompression
-  private let counters: Metrics
+  private let observation: Observation
   private let health: HealthEndpoint
   private let metrics: MetricsEndpoint
 
@@ -32,8 +32,9 @@ public final class Service: RequestHandler {
     lanes = WorkLanes(threads: configuration.threads, patience: configuration.queueTimeout)
     requestTimeout = configuration.requestTimeout
     compression = configuration.compression
-    counters = Metrics()
-    texts = TextEncoder(encoder: encoder, lanes: lanes) { [counters] batch in
+    let counters = Metrics()
+    observation = Observation(metrics: counters)
+    texts = TextEncoder(encoder: encoder, lanes: lanes) { batch in
       counters.encoded(
         sequences: batch.inputs, tokens: batch.tokens, nanoseconds: batch.nanoseconds, failed: batch.failed)
     }
@@ -89,25 +90,27 @@ public final class Service: RequestHandler {
 
   public func admit(_ head: RequestHead, from peer: Peer) -> Admission {
     let match = router.match(head)
+    let exchange = Exchange(head, from: peer, route: match?.route)
     if let refusal = admittance.refusal(head, match) {
-      return .reject(stamped(refusal, head, route: match?.route.template))
+      return .reject(observation.refused(exchange, with: refusal))
     }
-    if let match, health.isDraining, let action = match.action, !action.isImmediate, action.work != .operation {
-      let refusal = HealthEndpoint.drainingProblem.response(match.route.style)
-      return .reject(stamped(refusal, head, route: match.route.template))
+    guard let match, let action = match.action else {
+      preconditionFailure("a request without a route is refused")
     }
-    if let match, let action = match.action, let refusal = overload(head, action) {
-      return .reject(stamped(refusal.response(match.route.style), head, route: match.route.template))
+    if let problem = unavailable(action) ?? overload(head, action) {
+      return .reject(observation.refused(exchange, with: problem.response(match.route.style)))
     }
-    return .accept(maxBodyBytes: limits.maxBodyBytes, context: match)
+    return .accept(
+      maxBodyBytes: limits.maxBodyBytes, context: Admitted(exchange: exchange, match: match, action: action))
   }
 
   public func handle(_ request: Request, reply: any ReplyChannel) {
-    guard let match = request.context as? Router.Match, let action = match.action else {
-      preconditionFailure("only a request with a route is admitted")
+    guard let admitted = request.context as? Admitted else {
+      preconditionFailure("only a request that was admitted is handed over")
     }
+    let action = admitted.action
     let call = Call(
-      request, match: match, reply: reply, metrics: counters, timeout: requestTimeout,
+      request, admitted, reply: reply, observation: observation, timeout: requestTimeout,
       compression: action.isImmediate ? .off : compression, lanes: lanes)
     guard !action.isImmediate else { return call.perform { try action.run(call) } }
     lanes.lane(bodyBytes: Self.contentBytes(request.body.count, call.bodyCoding)).collect {
@@ -123,7 +126,14 @@ public final class Service: RequestHandler {
 
   public func failureResponse(_ failure: RequestFailure, head: RequestHead?, from peer: Peer) -> Response {
     let response = Problem(failure.status, failure.reason).response(ErrorStyle(path: head?.path ?? ""))
-    return stamped(response, head, route: head.flatMap { router.match($0)?.route.template })
+    let exchange = Exchange(head, from: peer, route: head.flatMap { router.match($0)?.route })
+    return observation.refused(exchange, with: response)
+  }
+
+  /// Refuses new work while the service drains.
+  private func unavailable(_ action: Action) -> Problem? {
+    let isServed = action.isImmediate || action.work == .operation || !health.isDraining
+    return isServed ? nil : HealthEndpoint.drainingProblem
   }
 
   /// Refuses a request before its body is read when there is too much to be done before it.
@@ -151,13 +161,4 @@ public final class Service: RequestHandler {
 
   /// A body of more bytes may have more tokens than are encoded in the short lane.
   private static let fewTokenBytes = 2048
-
-  /// Gives an answer that never became a call the fields and the place in the metrics that every answer has.
-  private func stamped(_ response: Response, _ head: RequestHead?, route: String?) -> Response {
-    var response = response
-    response.fields.append("X-Request-Id", RequestID.of(head?.fields["x-request-id"]))
-    response.fields.append("Server-Timing", Timings().field(total: 0))
-    counters.refused(route: route, method: head?.method, status: response.status)
-    return response
-  }
 }

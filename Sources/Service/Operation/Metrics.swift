@@ -10,6 +10,19 @@ final class Metrics: Sendable {
     let route: String
     let method: String
     let status: Int
+
+    init(route: String?, method: HTTPMethod?, status: Int) {
+      self.route = route ?? "unmatched"
+      self.method = Self.label(method)
+      self.status = status
+    }
+
+    /// A client's own method names would make a label for each: unbounded.
+    private static func label(_ method: HTTPMethod?) -> String {
+      guard let method else { return "other" }
+      if case .other = method { return "other" }
+      return method.name
+    }
   }
 
   private struct Histogram {
@@ -40,27 +53,19 @@ final class Metrics: Sendable {
   func began() { state.withLock { $0.inFlight += 1 } }
 
   /// - Parameter route: the route's template; never the path itself, which clients choose.
-  func ended(route: String, method: HTTPMethod, status: Int, nanoseconds: UInt64) {
-    let label = Self.label(method)
+  func ended(route: String?, method: HTTPMethod?, status: Int, nanoseconds: UInt64) {
+    let key = Key(route: route, method: method, status: status)
     state.withLock { state in
       state.inFlight -= 1
-      state.requests[Key(route: route, method: label, status: status), default: 0] += 1
-      state.durations[route, default: Histogram()].add(Double(nanoseconds) / 1e9)
+      state.requests[key, default: 0] += 1
+      state.durations[key.route, default: Histogram()].add(Double(nanoseconds) / 1e9)
     }
   }
 
   /// A request that was answered by its head alone, or could not be read. Its body was not waited for, so it has no duration.
   func refused(route: String?, method: HTTPMethod?, status: Int) {
-    state.withLock { state in
-      state.requests[Key(route: route ?? "unmatched", method: Self.label(method), status: status), default: 0] += 1
-    }
-  }
-
-  /// A client's own method names would make a label for each: unbounded.
-  private static func label(_ method: HTTPMethod?) -> String {
-    guard let method else { return "other" }
-    if case .other = method { return "other" }
-    return method.name
+    let key = Key(route: route, method: method, status: status)
+    state.withLock { $0.requests[key, default: 0] += 1 }
   }
 
   func encoded(sequences: Int, tokens: Int, nanoseconds: UInt64, failed: Bool) {

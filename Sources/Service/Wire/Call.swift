@@ -20,11 +20,10 @@ final class Call: Sendable {
   let deadline: UInt64
   private let hasBegun = Atomic(false)
   private let body: Mutex<[UInt8]>
-  private let route: String
+  private let exchange: Exchange
   private let observer = Mutex<(@Sendable (Response) -> Void)?>(nil)
-  private let requestID: String
   private let reply: any ReplyChannel
-  private let metrics: Metrics
+  private let observation: Observation
   private let compression: AnswerCompression
   private let lanes: WorkLanes
   private let timings = Mutex(Timings())
@@ -34,7 +33,7 @@ final class Call: Sendable {
   ///   - compression: which answers are compressed here; `off` for a call that is answered on the event loop.
   ///   - lanes: where that is done.
   init(
-    _ request: Request, match: Router.Match, reply: any ReplyChannel, metrics: Metrics, timeout: UInt64?,
+    _ request: Request, _ admitted: Admitted, reply: any ReplyChannel, observation: Observation, timeout: UInt64?,
     compression: AnswerCompression, lanes: WorkLanes
   ) {
     self.compression = compression
@@ -42,16 +41,16 @@ final class Call: Sendable {
     head = request.head
     body = Mutex(request.body)
     self.reply = reply
-    self.metrics = metrics
+    self.observation = observation
+    exchange = admitted.exchange
+    let match = admitted.match
     parameters = match.parameters
     style = match.route.style
-    route = match.route.template
     bodyType = request.head.fields["content-type"].flatMap(MediaType.init(contentType:)) ?? .json
     bodyCoding = ContentCoding(of: request.head)
     answerType = MediaType.preferred(of: match.route.gives, accept: request.head.fields["accept"]) ?? .json
     deadline = (RequestTimeout.stated(in: request.head) ?? timeout).map { reply.receivedAt &+ $0 } ?? .max
-    requestID = RequestID.of(request.head.fields["x-request-id"])
-    metrics.began()
+    observation.began()
   }
 
   /// The client went away; work for it may be dropped.
@@ -156,12 +155,9 @@ final class Call: Sendable {
 
   private func send(_ response: Response) {
     let elapsed = SystemClock.monotonic &- reply.receivedAt
-    var response = response
-    response.fields.append("X-Request-Id", requestID)
-    response.fields.append("Server-Timing", timings.withLock { $0.field(total: elapsed) })
-    // Counted before it is sent, so that a client that has the answer finds it in the metrics.
-    metrics.ended(route: route, method: head.method, status: response.status, nanoseconds: elapsed)
-    reply.send(response)
+    // Observed before it is sent, so that a client that has the answer finds it in the metrics.
+    reply.send(
+      observation.answered(exchange, with: response, timings: timings.withLock { $0 }, nanoseconds: elapsed))
   }
 
   /// The name of a collection or a queue that the path holds first.
@@ -248,40 +244,5 @@ package enum RequestTimeout {
       (1...86_400_000).contains(number)
     else { return nil }
     return number * 1_000_000
-  }
-}
-
-/// The name under which a request can be found in logs and answers.
-enum RequestID {
-  /// The client's own, when it is `[A-Za-z0-9._-]{1,128}`, else a new one.
-  static func of(_ given: String?) -> String {
-    if let given, isValid(given) { return given }
-    return fresh()
-  }
-
-  static func isValid(_ text: String) -> Bool {
-    (1...128).contains(text.utf8.count) && text.utf8.allSatisfy(isAllowed)
-  }
-
-  /// 16 hexadecimal digits from the system's generator.
-  private static func fresh() -> String {
-    var bits = UInt64.random(in: .min ... .max)
-    return String(unsafeUninitializedCapacity: 16) { buffer in
-      for index in buffer.indices.prefix(16) {
-        let digit = UInt8(truncatingIfNeeded: bits & 15)
-        buffer[index] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
-        bits >>= 4
-      }
-      return min(16, buffer.count)
-    }
-  }
-
-  private static func isAllowed(_ byte: UInt8) -> Bool {
-    switch byte {
-    case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
-      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
-      true
-    default: false
-    }
   }
 }

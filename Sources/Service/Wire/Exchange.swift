@@ -1,0 +1,61 @@
+import HTTP1
+
+/// One request as answers, metrics and logs know it, from its head on.
+struct Exchange: Sendable {
+  /// nil for a request whose head could not be read.
+  let head: RequestHead?
+  /// The other end of the connection.
+  let peer: Peer
+  /// The route's template; nil where the path has none. The path itself is the client's choice, so it is no label for a metric.
+  let route: String?
+  let requestID: String
+
+  init(_ head: RequestHead?, from peer: Peer, route: Route?) {
+    self.head = head
+    self.peer = peer
+    self.route = route?.template
+    requestID = RequestID.of(head?.fields["x-request-id"])
+  }
+}
+
+/// What the service learns from a head that it admits, kept until the body has come.
+struct Admitted: Sendable {
+  let exchange: Exchange
+  let match: Router.Match
+  let action: Action
+}
+
+/// The name under which a request can be found in logs and answers.
+enum RequestID {
+  /// The client's own, when it is `[A-Za-z0-9._-]{1,128}`, else a new one.
+  static func of(_ given: String?) -> String {
+    if let given, isValid(given) { return given }
+    return fresh()
+  }
+
+  static func isValid(_ text: String) -> Bool {
+    (1...128).contains(text.utf8.count) && text.utf8.allSatisfy(isAllowed)
+  }
+
+  /// 16 hexadecimal digits from the system's generator.
+  private static func fresh() -> String {
+    var bits = UInt64.random(in: .min ... .max)
+    return String(unsafeUninitializedCapacity: 16) { buffer in
+      for index in buffer.indices.prefix(16) {
+        let digit = UInt8(truncatingIfNeeded: bits & 15)
+        buffer[index] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
+        bits >>= 4
+      }
+      return min(16, buffer.count)
+    }
+  }
+
+  private static func isAllowed(_ byte: UInt8) -> Bool {
+    switch byte {
+    case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
+      true
+    default: false
+    }
+  }
+}
