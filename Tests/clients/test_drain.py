@@ -30,7 +30,8 @@ def test_an_idle_connection_is_closed():
 
 
 def test_a_request_in_flight_is_finished():
-    server = Server()
+    # The batch takes a few seconds, and on a slow machine that does something else as well far more.
+    server = Server("--drain-timeout", "110")
     found = {}
 
     def embed():
