@@ -41,7 +41,6 @@ extension EventLoop {
       systemClose(descriptor)
       return
     }
-    let isRefused = connections.count >= configuration.maxConnections
     let state = ConnectionState(limits: limits, now: now)
     let connection = connections.insert {
       Connection(descriptor: descriptor, transport: transport, token: $0, state: state)
@@ -53,17 +52,28 @@ extension EventLoop {
       close(connection)
       return
     }
-    if !transport.isEstablished { beginHandshake(connection) }
+    if configuration.proxyProtocol {
+      connection.proxyHeader = PendingProxyHeader(ends: now &+ limits.headTimeout)
+    } else {
+      begin(connection)
+    }
+    // The request has often come with the connection, and then receiving at once saves a turn of the loop.
+    receive(connection)
+  }
+
+  /// Begins to serve the connection, or to refuse it, when it is known whose it is.
+  func begin(_ connection: Connection) {
+    if !connection.transport.isEstablished { beginHandshake(connection) }
     if isDraining { connection.state.drain() }
-    if isRefused {
+    if connections.count > configuration.maxConnections {
       counters.connectionsRejected.add(1)
       let failure = RequestFailure(status: 503, reason: "more than \(configuration.maxConnections) connections")
       connection.state.refuse(answer(to: failure, head: nil, connection), with: serializer, now: now)
-      connection.receiveWaits = .readable
+      // The socket has just been added to the poller, which reports what has come, unless a header has been received from it.
+      if !configuration.proxyProtocol { connection.receiveWaits = .readable }
     }
+    connection.state.established(now: now)
     advance(connection)
-    // The request has often come with the connection, and then receiving at once saves a turn of the loop.
-    receive(connection)
   }
 
   private func pauseAccepting() {
@@ -160,6 +170,10 @@ extension EventLoop {
 
   /// Receives what there is, within the budget, and acts on it.
   func receive(_ connection: Connection) {
+    if connection.proxyHeader != nil, !receiveProxyHeader(connection) {
+      if connection.isOpen { arm(connection) }
+      return
+    }
     var budget = Self.readBudget
     while connection.isOpen, connection.receiveWaits == nil, connection.state.wantsInput {
       guard budget > 0 else {

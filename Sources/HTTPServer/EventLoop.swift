@@ -180,7 +180,8 @@ final class EventLoop {
 
   /// Sees to it that the loop wakes up at the connection's deadline.
   func arm(_ connection: Connection) {
-    let deadline = min(connection.state.deadline, connection.handshakeEnds ?? .max)
+    let deadline = min(
+      connection.state.deadline, connection.handshakeEnds ?? .max, connection.proxyHeader?.ends ?? .max)
     if deadline < connection.scheduled {
       connection.scheduled = deadline
       deadlines.push(DeadlineQueue.Entry(time: deadline, token: connection.token))
@@ -199,6 +200,10 @@ final class EventLoop {
       connection.scheduled = .max
       if let end = connection.handshakeEnds, end <= now {
         close(connection)
+        continue
+      }
+      if let pending = connection.proxyHeader, pending.ends <= now {
+        rejectProxyHeader(connection)
         continue
       }
       connection.state.expire(now: now)

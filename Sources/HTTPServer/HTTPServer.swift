@@ -93,6 +93,9 @@ public struct ServerConfiguration: Sendable {
   public var writeTimeout = 30.0
   /// From `drain` to cutting off what is still in flight.
   public var drainTimeout = 30.0
+  /// Each connection has to begin with a header of the PROXY protocol, version 1 or 2, within `headTimeout`. One that does not is closed
+  /// without an answer.
+  public var proxyProtocol = false
   /// Connections that the kernel holds until they are accepted.
   public var backlog = 1024
 
@@ -142,6 +145,8 @@ public struct ServerStatistics: Sendable, Equatable {
   public var connectionsAccepted = 0
   /// Connections answered 503 or closed for lack of room.
   public var connectionsRejected = 0
+  /// Connections closed because they did not begin with a header of the PROXY protocol.
+  public var proxyHeadersRejected = 0
   /// Requests handed to the handler.
   public var requests = 0
   /// Requests that the server refused itself for a fault in them.
@@ -165,6 +170,7 @@ final class Counters: Sendable {
   let connectionsOpen = Atomic(0)
   let connectionsAccepted = Atomic(0)
   let connectionsRejected = Atomic(0)
+  let proxyHeadersRejected = Atomic(0)
   let requests = Atomic(0)
   let failures = Atomic(0)
   let bytesReceived = Atomic(0)
@@ -179,6 +185,7 @@ final class Counters: Sendable {
     statistics.connectionsOpen = connectionsOpen.load(ordering: .relaxed)
     statistics.connectionsAccepted = connectionsAccepted.load(ordering: .relaxed)
     statistics.connectionsRejected = connectionsRejected.load(ordering: .relaxed)
+    statistics.proxyHeadersRejected = proxyHeadersRejected.load(ordering: .relaxed)
     statistics.requests = requests.load(ordering: .relaxed)
     statistics.failures = failures.load(ordering: .relaxed)
     statistics.bytesReceived = bytesReceived.load(ordering: .relaxed)

@@ -66,6 +66,11 @@ struct ServeOptions {
   private static let maxConnections = Flag(
     "max-connections", .integer(1...1 << 20), .defaults(to: ServerConfiguration().maxConnections), isVariable: true,
     "Connections served at once; further ones are answered 503.")
+  /// Also read by `nearfar health`, from the environment.
+  static let proxyProtocol = Flag(
+    "proxy-protocol", .standingAlone, .defaults(to: false), isVariable: true,
+    "Each connection has to begin with a header of the PROXY protocol, version 1 or 2, which says whose it is; one that does not is "
+      + "closed.")
   private static let times: [(flag: Flag<Double>, field: Field<ServerConfiguration, Double>)] = [
     time("idle-timeout", \.idleTimeout, "How long a connection may wait for its first or next request."),
     time("drain-timeout", \.drainTimeout, "How long requests in flight may take after SIGTERM."),
@@ -108,7 +113,7 @@ struct ServeOptions {
 
   static let flags: [any CommandFlag] =
     [host, port, modelFolder, dataFolder, isLowMemory, precision, threads, logFormat, compression, maxConnections]
-    + [certificate, key, clientAuthorities, clientCertificates]
+    + [proxyProtocol, certificate, key, clientAuthorities, clientCertificates]
     + times.map(\.flag) + [shutdownDelay, queueTimeout, requestTimeout] + limits.map(\.flag)
 
   /// Without one of these a service would be open, or would forget, against what its operator asked for.
@@ -141,6 +146,7 @@ struct ServeOptions {
     server.maxFields = limits.maxFields
     server.maxConnections = try arguments.value(Self.maxConnections)
     service.maxConnections = server.maxConnections
+    server.proxyProtocol = try arguments.value(Self.proxyProtocol)
     for (flag, field) in Self.times { server[keyPath: field] = try arguments.value(flag) }
     self.server = server
     self.service = service
