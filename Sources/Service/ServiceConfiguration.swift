@@ -12,6 +12,8 @@ public struct ServiceConfiguration: Sendable {
   public var requestTimeout: UInt64?
   /// Which answers are compressed.
   public var compression = AnswerCompression.on
+  /// The proxies that say whose a request is.
+  public var trustedProxies = TrustedProxies()
   /// Connections that the server takes; shown by `/info`.
   public var maxConnections = 1024
   /// Bytes that the header of an export may have; what readers of the format take, and less in tests.

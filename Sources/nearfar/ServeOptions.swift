@@ -71,6 +71,13 @@ struct ServeOptions {
     "proxy-protocol", .standingAlone, .defaults(to: false), isVariable: true,
     "Each connection has to begin with a header of the PROXY protocol, version 1 or 2, which says whose it is; one that does not is "
       + "closed.")
+  private static let trustedProxies = Flag(
+    "trusted-proxy",
+    Accepted(
+      placeholder: "CIDR", rule: "an address, or a network such as 10.0.0.0/8 without bits set behind its prefix",
+      isRepeatable: true, read: { $0.isEmpty ? nil : TrustedProxies($0) }),
+    .defaults(to: TrustedProxies(), shown: "none"), isVariable: true,
+    "A proxy whose X-Forwarded-For or Forwarded says whose a request is, for the log and for limits per client.")
   private static let times: [(flag: Flag<Double>, field: Field<ServerConfiguration, Double>)] = [
     time("idle-timeout", \.idleTimeout, "How long a connection may wait for its first or next request."),
     time("drain-timeout", \.drainTimeout, "How long requests in flight may take after SIGTERM."),
@@ -113,7 +120,7 @@ struct ServeOptions {
 
   static let flags: [any CommandFlag] =
     [host, port, modelFolder, dataFolder, isLowMemory, precision, threads, logFormat, compression, maxConnections]
-    + [proxyProtocol, certificate, key, clientAuthorities, clientCertificates]
+    + [proxyProtocol, trustedProxies, certificate, key, clientAuthorities, clientCertificates]
     + times.map(\.flag) + [shutdownDelay, queueTimeout, requestTimeout] + limits.map(\.flag)
 
   /// Without one of these a service would be open, or would forget, against what its operator asked for.
@@ -139,6 +146,7 @@ struct ServeOptions {
 
     service.queueTimeout = try arguments.value(Self.queueTimeout)
     service.requestTimeout = try arguments.given(Self.requestTimeout).map(SystemClock.nanoseconds)
+    service.trustedProxies = try arguments.value(Self.trustedProxies)
     service.compression = AnswerCompression(rawValue: try arguments.value(Self.compression)) ?? .on
 
     var server = ServerConfiguration(host: try arguments.value(Self.host), port: try arguments.value(Self.port))
