@@ -63,17 +63,36 @@ extension EventLoop {
 
   /// Begins to serve the connection, or to refuse it, when it is known whose it is.
   func begin(_ connection: Connection) {
+    if let shares, let ip = connection.ip {
+      connection.share = shares.take(ip.subscriber)
+      if connection.share == nil {
+        counters.connectionsOfBusyClients.add(1)
+        // Those who are told so have to be waited for until they have read it. They must not take the place of others.
+        guard surplus < Self.overflow else { return close(connection) }
+        surplus += 1
+        connection.isSurplus = true
+      }
+    }
     if !connection.transport.isEstablished { beginHandshake(connection) }
     if isDraining { connection.state.drain() }
-    if connections.count > configuration.maxConnections {
-      counters.connectionsRejected.add(1)
-      let failure = RequestFailure(status: 503, reason: "more than \(configuration.maxConnections) connections")
+    if let failure = refusal(of: connection) {
       connection.state.refuse(answer(to: failure, head: nil, connection), with: serializer, now: now)
       // The socket has just been added to the poller, which reports what has come, unless a header has been received from it.
       if !configuration.proxyProtocol { connection.receiveWaits = .readable }
     }
     connection.state.established(now: now)
     advance(connection)
+  }
+
+  /// Why the connection is not served.
+  private func refusal(of connection: Connection) -> RequestFailure? {
+    if connection.isSurplus {
+      return RequestFailure(
+        status: 429, reason: "more than \(configuration.maxConnectionsPerClient) connections of one client")
+    }
+    guard connections.count > configuration.maxConnections else { return nil }
+    counters.connectionsRejected.add(1)
+    return RequestFailure(status: 503, reason: "more than \(configuration.maxConnections) connections")
   }
 
   private func pauseAccepting() {
@@ -132,7 +151,9 @@ extension EventLoop {
     if failure.status == 405, !response.fields.contains("Allow") {
       response.fields.append("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
     }
-    if failure.status == 503, !response.fields.contains("Retry-After") { response.fields.append("Retry-After", "1") }
+    if failure.status == 503 || failure.status == 429, !response.fields.contains("Retry-After") {
+      response.fields.append("Retry-After", "1")
+    }
     return response
   }
 

@@ -109,7 +109,8 @@ enum ServeCommand: Command {
     }
     text.family("nearfar_connections_rejected_total", "counter", "Connections refused.")
     for (reason, count) in [
-      ("room", statistics.connectionsRejected), ("proxy_header", statistics.proxyHeadersRejected),
+      ("room", statistics.connectionsRejected), ("client", statistics.connectionsOfBusyClients),
+      ("proxy_header", statistics.proxyHeadersRejected),
     ] {
       text.sample("nearfar_connections_rejected_total", [("reason", reason)], Double(count))
     }

@@ -66,6 +66,13 @@ struct ServeOptions {
   private static let maxConnections = Flag(
     "max-connections", .integer(1...1 << 20), .defaults(to: ServerConfiguration().maxConnections), isVariable: true,
     "Connections served at once; further ones are answered 503.")
+  private static let maxConnectionsPerClient = Flag(
+    "max-connections-per-client", .integer(0...1 << 20), .defaults(to: 0, shown: "0, any number"), isVariable: true,
+    "Connections of one client, an IPv4 address or an IPv6 network of 64 bits; further ones are answered 429.")
+  private static let maxRequestsPerClient = Flag(
+    "max-requests-per-client", .integer(0...1 << 20), .defaults(to: 0, shown: "0, any number"), isVariable: true,
+    "Requests in flight of one client, as trusted proxies name it; further ones are answered 429. Probes are not counted."
+  )
   /// Also read by `nearfar health`, from the environment.
   static let proxyProtocol = Flag(
     "proxy-protocol", .standingAlone, .defaults(to: false), isVariable: true,
@@ -120,7 +127,10 @@ struct ServeOptions {
 
   static let flags: [any CommandFlag] =
     [host, port, modelFolder, dataFolder, isLowMemory, precision, threads, logFormat, compression, maxConnections]
-    + [proxyProtocol, trustedProxies, certificate, key, clientAuthorities, clientCertificates]
+    + [
+      maxConnectionsPerClient, maxRequestsPerClient, proxyProtocol, trustedProxies, certificate, key, clientAuthorities,
+      clientCertificates,
+    ]
     + times.map(\.flag) + [shutdownDelay, queueTimeout, requestTimeout] + limits.map(\.flag)
 
   /// Without one of these a service would be open, or would forget, against what its operator asked for.
@@ -154,6 +164,8 @@ struct ServeOptions {
     server.maxFields = limits.maxFields
     server.maxConnections = try arguments.value(Self.maxConnections)
     service.maxConnections = server.maxConnections
+    server.maxConnectionsPerClient = try arguments.value(Self.maxConnectionsPerClient)
+    service.maxRequestsPerClient = try arguments.value(Self.maxRequestsPerClient)
     server.proxyProtocol = try arguments.value(Self.proxyProtocol)
     for (flag, field) in Self.times { server[keyPath: field] = try arguments.value(flag) }
     self.server = server
