@@ -328,9 +328,44 @@ def responses():
         yield parts(text, sizes)
 
 
+PROXY_SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+
+
+def proxy():
+    def crc32c(data):
+        value = 0xFFFFFFFF
+        for byte in data:
+            value ^= byte
+            for _ in range(8):
+                value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
+        return value ^ 0xFFFFFFFF
+
+    def binary(command, family, block, length=None):
+        return PROXY_SIGNATURE + bytes([command, family]) + struct.pack(">H", len(block) if length is None else length) + block
+
+    four = bytes([192, 0, 2, 7, 10, 0, 0, 1]) + struct.pack(">HH", 56324, 443)
+    six = bytes.fromhex("20010db8000000000000000000000001") * 2 + struct.pack(">HH", 1, 65535)
+    plain = binary(0x21, 0x11, four + b"\x03\0\x04" + bytes(4))
+    for line in [
+        "PROXY TCP4 192.0.2.7 10.0.0.1 56324 443\r\nGET / HTTP/1.1\r\n", "PROXY TCP6 2001:db8::1 ::ffff:1.2.3.4 0 65535\r\n", "PROXY UNKNOWN\r\n",
+        "PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n", "PROXY TCP4 192.0.2.7 10.0.0.1 56324\r\n", "PROXY UNKNOWN " + "x" * 100, "GET / HTTP/1.1\r\n",
+    ]:
+        yield line.encode()
+    yield binary(0x21, 0x11, four) + b"\x16\x03\x01"
+    yield binary(0x21, 0x21, six + b"\x02\0\x01h\x04\0\0")
+    yield binary(0x21, 0x31, bytes(216))
+    yield binary(0x20, 0x00, b"")
+    yield binary(0x21, 0x00, b"\x04\0\x02")
+    yield binary(0x21, 0x11, four + b"\x03\0\x04" + struct.pack(">I", crc32c(plain)))
+    yield binary(0x21, 0x12, b"", 2049)
+    for text in ["10.0.0.0/8", "2001:db8::/32", "::ffff:1.2.3.4", "1:0:0:2:0:0:0:3", "::1/128", "0.0.0.0/0", "1:2:3:4:5:6:7::"]:
+        yield text.encode()
+
+
 TARGETS = {
     "connection": connection, "chunks": chunks, "gzip": gzip_bodies, "service": service, "safetensors": safetensors,
     "tokenizer": tokenizer, "text": texts, "filter": filters, "graph": graph, "json": texts_of_json, "response": responses,
+    "proxy": proxy,
 }
 
 JSON_WORDS = ["{", "}", "[", "]", ":", ",", "null", "true", "false", "1e308", "-0.0", "18446744073709551615", "9007199254740993", "\\ud800", "\\u0000"]
@@ -363,7 +398,7 @@ DICTIONARIES = {
     "service": SERVICE_WORDS + JSON_WORDS + FILTER_WORDS + TENSOR_WORDS, "safetensors": TENSOR_WORDS + JSON_WORDS, "tokenizer": TOKENIZER_WORDS + JSON_WORDS,
     "text": ["[UNK]", "[CLS]", "[MASK]", "##", "the", "hello", "\u0301", "\u4e2d", "\u00c9", "\u0130", "\u200d", "\u3000", "\ud55c"],
     "filter": FILTER_WORDS + JSON_WORDS, "json": JSON_WORDS, "graph": ["keys", "lists", "recall", "version", "format", ":", ";", "nan", "inf"] + TENSOR_WORDS,
-    "gzip": [],
+    "gzip": [], "proxy": [PROXY_SIGNATURE, "PROXY TCP4 ", "PROXY TCP6 ", "PROXY UNKNOWN", "\r\n", "::", "::ffff:", "1.2.3.4", " 65535", "/8", "/128"],
 }
 
 

@@ -19,6 +19,7 @@ let targets: [(name: String, make: () -> ([UInt8]) -> Void)] = {
     ("graph", { GraphTarget().run }),
     ("json", { JSONTarget.run }),
     ("response", { ResponseTarget.run }),
+    ("proxy", { ProxyTarget.run }),
   ]
   #if canImport(Compression)
     targets.append(("gzip", { GzipTarget.run }))

@@ -28,9 +28,13 @@ ssize_t clinux_send(int descriptor, const void *first, size_t first_count, const
   return sent >= 0 ? sent : -errno;
 }
 
-ssize_t clinux_receive(int descriptor, void *buffer, size_t count) {
+static ssize_t receive(int descriptor, void *buffer, size_t count, int flags) {
   ssize_t got;
-  do got = recv(descriptor, buffer, count, 0);
+  do got = recv(descriptor, buffer, count, flags);
   while (got < 0 && errno == EINTR);
   return got >= 0 ? got : -errno;
 }
+
+ssize_t clinux_receive(int descriptor, void *buffer, size_t count) { return receive(descriptor, buffer, count, 0); }
+
+ssize_t clinux_peek(int descriptor, void *buffer, size_t count) { return receive(descriptor, buffer, count, MSG_PEEK); }

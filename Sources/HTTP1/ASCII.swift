@@ -32,6 +32,7 @@ enum ASCII {
   static let percent: UInt8 = 0x25
   static let asterisk: UInt8 = 0x2a
   static let comma: UInt8 = 0x2c
+  static let dot: UInt8 = 0x2e
   static let slash: UInt8 = 0x2f
   static let zero: UInt8 = 0x30
   static let nine: UInt8 = 0x39

@@ -210,6 +210,7 @@ public struct ConnectionState: Sendable {
   /// Makes `failure` what is answered next.
   mutating func fail(_ failure: RequestFailure) {
     self.failure = failure
+    handlerContext = nil
     phase = .failed
   }
 

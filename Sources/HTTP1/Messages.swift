@@ -3,6 +3,8 @@ public final class Peer: Sendable {
   /// A numeric address, `127.0.0.1` or `2001:db8::1`; empty where it is not known.
   public let address: String
   public let port: Int
+  /// The same address, where it is one.
+  public let ip: IPAddress?
   /// The protocol that secures the connection, for instance `TLSv1.3`; nil for plain HTTP.
   public let securedBy: String?
   /// The subject of the certificate that the client has shown (RFC 4514).
@@ -11,6 +13,8 @@ public final class Peer: Sendable {
   public init(address: String, port: Int, securedBy: String? = nil, certificateSubject: String? = nil) {
     self.address = address
     self.port = port
+    // A link-local address may come with the zone that it is of.
+    ip = IPAddress(address.prefix { $0 != "%" })
     self.securedBy = securedBy
     self.certificateSubject = certificateSubject
   }

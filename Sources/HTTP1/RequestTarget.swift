@@ -66,7 +66,8 @@ enum Authority {
     let hostEnd: Int
     if bytes.first == ASCII.leftBracket {
       guard let bracket = bytes.firstIndex(of: ASCII.rightBracket) else { return false }
-      guard isIPLiteral(bytes[(bytes.startIndex + 1)..<bracket]) else { return false }
+      // IPvFuture has never been used and is refused.
+      guard IPAddress.ipv6(bytes[(bytes.startIndex + 1)..<bracket]) != nil else { return false }
       hostEnd = bracket + 1
     } else {
       hostEnd = bytes.firstIndex(of: ASCII.colon) ?? bytes.endIndex
@@ -90,48 +91,6 @@ enum Authority {
       guard port <= 65_535 else { return false }
     }
     return true
-  }
-
-  /// True for an IPv6 address, whose last two groups may be written as an IPv4 address. IPvFuture has never been used
-  /// and is refused.
-  private static func isIPLiteral(_ bytes: ArraySlice<UInt8>) -> Bool {
-    var groups = 0
-    var hasGap = false
-    var rest = bytes
-    if rest.starts(with: [ASCII.colon, ASCII.colon]) {
-      hasGap = true
-      rest = rest.dropFirst(2)
-    }
-    while !rest.isEmpty {
-      let group = rest.prefix { $0 != ASCII.colon }
-      rest = rest[group.endIndex...]
-      if group.contains(0x2e) {
-        guard rest.isEmpty, isIPv4(group) else { return false }
-        groups += 2
-        break
-      }
-      guard (1...4).contains(group.count), group.allSatisfy({ ASCII.hexValue($0) != nil }) else { return false }
-      groups += 1
-      guard !rest.isEmpty else { break }
-      rest = rest.dropFirst()
-      if rest.first == ASCII.colon {
-        guard !hasGap else { return false }
-        hasGap = true
-        rest = rest.dropFirst()
-      } else if rest.isEmpty {
-        return false
-      }
-    }
-    return hasGap ? groups < 8 : groups == 8
-  }
-
-  private static func isIPv4(_ bytes: ArraySlice<UInt8>) -> Bool {
-    let parts = bytes.split(separator: 0x2e, omittingEmptySubsequences: false)
-    return parts.count == 4
-      && parts.allSatisfy { part in
-        (1...3).contains(part.count) && part.allSatisfy(ASCII.isDigit)
-          && part.reduce(0) { $0 * 10 + Int($1 &- ASCII.zero) } < 256
-      }
   }
 }
 

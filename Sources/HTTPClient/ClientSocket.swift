@@ -11,9 +11,11 @@ final class ClientSocket {
   ///
   /// - Parameters:
   ///   - trust: what an https:// service has to show.
+  ///   - preface: what is sent first, before TLS begins.
   ///   - timeout: the seconds that one system call may wait.
-  convenience init(_ url: ServiceURL, _ trust: TLSTrust?, timeout: Int) throws(ClientError) {
+  convenience init(_ url: ServiceURL, _ trust: TLSTrust?, preface: [UInt8], timeout: Int) throws(ClientError) {
     try self.init(url, timeout: timeout)
+    if !preface.isEmpty { try send(preface) }
     guard let trust else { return }
     guard let session = trust.session(descriptor, url.host) else {
       throw ClientError(.unreachable, "there is not enough memory for TLS")

@@ -3,6 +3,7 @@
 public final class HTTPClient {
   public let url: ServiceURL
   private let trust: TLSTrust?
+  private let preface: [UInt8]
   private let timeout: Int
   private let limit: Int
   private var socket: ClientSocket?
@@ -10,14 +11,17 @@ public final class HTTPClient {
 
   /// - Parameters:
   ///   - trust: what an https:// service has to show; nil for a certificate that the system trusts.
+  ///   - preface: what a connection begins with, before TLS.
   ///   - timeout: seconds without a byte after which an exchange is given up.
   ///   - maxBodyBytes: the most bytes of an answer whose body is kept in memory.
   /// - Throws: ``ClientError`` when TLS cannot be set up.
   public init(
-    _ url: ServiceURL, trust: TLSTrust? = nil, timeout: Int = 600, maxBodyBytes: Int = 256 << 20
+    _ url: ServiceURL, trust: TLSTrust? = nil, preface: [UInt8] = [], timeout: Int = 600,
+    maxBodyBytes: Int = 256 << 20
   ) throws(ClientError) {
     self.url = url
     self.trust = url.isSecure ? (trust == nil ? try TLSTrust(authorities: nil) : trust) : nil
+    self.preface = preface
     self.timeout = timeout
     limit = maxBodyBytes
   }
@@ -54,7 +58,7 @@ public final class HTTPClient {
     if let open = self.socket {
       socket = open
     } else {
-      socket = try ClientSocket(url, trust, timeout: timeout)
+      socket = try ClientSocket(url, trust, preface: preface, timeout: timeout)
       self.socket = socket
       reader = ResponseReader()
     }

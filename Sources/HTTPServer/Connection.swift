@@ -20,6 +20,16 @@ final class Connection {
   /// The sending side is to be ended, and the transport has not done so yet.
   var isFinishing = false
 
+  /// The header of the PROXY protocol, until it has come; nil where there is none.
+  var proxyHeader: PendingProxyHeader?
+  /// What the header has said of the client.
+  var source = ProxyHeader.Source.socket
+
+  /// Its place among the connections of its client; nil where they are not counted.
+  var share: Share?
+  /// It is there only to be told that its client has too many.
+  var isSurplus = false
+
   /// When a handshake that has not been finished by then is given up; nil when there is none.
   var handshakeEnds: UInt64?
 
@@ -42,12 +52,20 @@ final class Connection {
     self.state = state
   }
 
-  private func findPeer() -> Peer {
-    let address = SocketAddress.peer(descriptor)
-    let security = transport.security
+  private func findPeer() -> Peer { peer(securedBy: transport.security) }
+
+  /// The address of the client, which is known before the handshake.
+  var ip: IPAddress? { peer(securedBy: nil).ip }
+
+  private func peer(securedBy security: TransportSecurity?) -> Peer {
+    let address: (host: String, port: Int)
+    switch source {
+    case .socket: address = SocketAddress.peer(descriptor).map { ($0.host, $0.port) } ?? ("", 0)
+    case .nameless: address = ("", 0)
+    case .address(let host, let port): address = (host.description, port)
+    }
     return Peer(
-      address: address?.host ?? "", port: address?.port ?? 0, securedBy: security?.version,
-      certificateSubject: security?.subject)
+      address: address.host, port: address.port, securedBy: security?.version, certificateSubject: security?.subject)
   }
 
   /// Takes note of what the socket has become ready for.

@@ -41,7 +41,6 @@ extension EventLoop {
       systemClose(descriptor)
       return
     }
-    let isRefused = connections.count >= configuration.maxConnections
     let state = ConnectionState(limits: limits, now: now)
     let connection = connections.insert {
       Connection(descriptor: descriptor, transport: transport, token: $0, state: state)
@@ -53,17 +52,47 @@ extension EventLoop {
       close(connection)
       return
     }
-    if !transport.isEstablished { beginHandshake(connection) }
-    if isDraining { connection.state.drain() }
-    if isRefused {
-      counters.connectionsRejected.add(1)
-      let failure = RequestFailure(status: 503, reason: "more than \(configuration.maxConnections) connections")
-      connection.state.refuse(answer(to: failure, head: nil, connection), with: serializer, now: now)
-      connection.receiveWaits = .readable
+    if configuration.proxyProtocol {
+      connection.proxyHeader = PendingProxyHeader(ends: now &+ limits.headTimeout)
+    } else {
+      begin(connection)
     }
-    advance(connection)
     // The request has often come with the connection, and then receiving at once saves a turn of the loop.
     receive(connection)
+  }
+
+  /// Begins to serve the connection, or to refuse it, when it is known whose it is.
+  func begin(_ connection: Connection) {
+    if let shares, let ip = connection.ip {
+      connection.share = shares.take(ip.subscriber)
+      if connection.share == nil {
+        counters.connectionsOfBusyClients.add(1)
+        // Those who are told so have to be waited for until they have read it. They must not take the place of others.
+        guard surplus < Self.overflow else { return close(connection) }
+        surplus += 1
+        connection.isSurplus = true
+      }
+    }
+    if !connection.transport.isEstablished { beginHandshake(connection) }
+    if isDraining { connection.state.drain() }
+    if let failure = refusal(of: connection) {
+      connection.state.refuse(answer(to: failure, head: nil, connection), with: serializer, now: now)
+      // The socket has just been added to the poller, which reports what has come, unless a header has been received from it.
+      if !configuration.proxyProtocol { connection.receiveWaits = .readable }
+    }
+    connection.state.established(now: now)
+    advance(connection)
+  }
+
+  /// Why the connection is not served.
+  private func refusal(of connection: Connection) -> RequestFailure? {
+    if connection.isSurplus {
+      return RequestFailure(
+        status: 429, reason: "more than \(configuration.maxConnectionsPerClient) connections of one client")
+    }
+    guard connections.count > configuration.maxConnections else { return nil }
+    counters.connectionsRejected.add(1)
+    return RequestFailure(status: 503, reason: "more than \(configuration.maxConnections) connections")
   }
 
   private func pauseAccepting() {
@@ -122,7 +151,9 @@ extension EventLoop {
     if failure.status == 405, !response.fields.contains("Allow") {
       response.fields.append("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")
     }
-    if failure.status == 503, !response.fields.contains("Retry-After") { response.fields.append("Retry-After", "1") }
+    if failure.status == 503 || failure.status == 429, !response.fields.contains("Retry-After") {
+      response.fields.append("Retry-After", "1")
+    }
     return response
   }
 
@@ -160,6 +191,10 @@ extension EventLoop {
 
   /// Receives what there is, within the budget, and acts on it.
   func receive(_ connection: Connection) {
+    if connection.proxyHeader != nil, !receiveProxyHeader(connection) {
+      if connection.isOpen { arm(connection) }
+      return
+    }
     var budget = Self.readBudget
     while connection.isOpen, connection.receiveWaits == nil, connection.state.wantsInput {
       guard budget > 0 else {

@@ -16,7 +16,12 @@ final class EventLoop {
   let mailbox: Mailbox
   let counters: Counters
 
+  /// Connections of each client; nil where they are not limited.
+  let shares: Shares<IPAddress>?
+
   var connections = ConnectionTable()
+  /// Connections whose clients have too many.
+  var surplus = 0
   var deadlines = DeadlineQueue()
   var serializer = ResponseSerializer()
   var now: UInt64
@@ -40,7 +45,7 @@ final class EventLoop {
   init(
     configuration: ServerConfiguration, handler: any RequestHandler,
     transport makeTransport: @escaping @Sendable (_ descriptor: Int32) -> (any Transport)?, listener: Listener,
-    wakeup: Wakeup, mailbox: Mailbox, counters: Counters
+    wakeup: Wakeup, mailbox: Mailbox, counters: Counters, shares: Shares<IPAddress>?
   ) throws(ServerError) {
     self.configuration = configuration
     self.handler = handler
@@ -49,6 +54,7 @@ final class EventLoop {
     self.wakeup = wakeup
     self.mailbox = mailbox
     self.counters = counters
+    self.shares = shares
     limits = ConnectionLimits(configuration)
     poller = try Poller()
     now = SystemClock.monotonic
@@ -169,6 +175,8 @@ final class EventLoop {
     connection.link.isAbandoned.store(true, ordering: .relaxed)
     // Counted first, so that a client that sees the end finds it in the metrics.
     counters.connectionsOpen.add(-1)
+    connection.share?.end()
+    if connection.isSurplus { surplus -= 1 }
     if connection.handshakeEnds != nil {
       counters.handshakesOpen.add(-1)
       counters.handshakesFailed.add(1)
@@ -180,7 +188,8 @@ final class EventLoop {
 
   /// Sees to it that the loop wakes up at the connection's deadline.
   func arm(_ connection: Connection) {
-    let deadline = min(connection.state.deadline, connection.handshakeEnds ?? .max)
+    let deadline = min(
+      connection.state.deadline, connection.handshakeEnds ?? .max, connection.proxyHeader?.ends ?? .max)
     if deadline < connection.scheduled {
       connection.scheduled = deadline
       deadlines.push(DeadlineQueue.Entry(time: deadline, token: connection.token))
@@ -199,6 +208,10 @@ final class EventLoop {
       connection.scheduled = .max
       if let end = connection.handshakeEnds, end <= now {
         close(connection)
+        continue
+      }
+      if let pending = connection.proxyHeader, pending.ends <= now {
+        rejectProxyHeader(connection)
         continue
       }
       connection.state.expire(now: now)

@@ -11,6 +11,7 @@ public final class HTTPServer: Sendable {
   private let wakeup: Wakeup
   private let mailbox: Mailbox
   private let counters = Counters()
+  private let shares: Shares<IPAddress>?
   private let isDrainRequested = Atomic(false)
 
   /// Binds and listens: from here on connections queue up, and `run` serves them. Port 0 takes a free one.
@@ -36,6 +37,7 @@ public final class HTTPServer: Sendable {
     listener = try Listener(host: configuration.host, port: configuration.port, backlog: configuration.backlog)
     wakeup = try Wakeup()
     mailbox = Mailbox(wakeup: wakeup)
+    shares = configuration.maxConnectionsPerClient > 0 ? Shares(limit: configuration.maxConnectionsPerClient) : nil
   }
 
   /// The port in use.
@@ -52,7 +54,7 @@ public final class HTTPServer: Sendable {
   public func run() throws(ServerError) -> Bool {
     let loop = try EventLoop(
       configuration: configuration, handler: handler, transport: makeTransport, listener: listener, wakeup: wakeup,
-      mailbox: mailbox, counters: counters)
+      mailbox: mailbox, counters: counters, shares: shares)
     return try loop.run { self.isDrainRequested.load(ordering: .acquiring) }
   }
 
@@ -77,6 +79,8 @@ public struct ServerConfiguration: Sendable {
   public var maxFields = 100
   /// Connections served at once; further ones are answered 503 and closed.
   public var maxConnections = 1024
+  /// Connections of one client, an IPv4 address or an IPv6 network of 64 bits; further ones are answered 429 and closed. 0 for any number.
+  public var maxConnectionsPerClient = 0
   /// Handshakes that may be under way at once; beyond that the oldest is given up.
   public var maxHandshakes = 512
   /// From accepting a connection to the end of its handshake.
@@ -93,6 +97,9 @@ public struct ServerConfiguration: Sendable {
   public var writeTimeout = 30.0
   /// From `drain` to cutting off what is still in flight.
   public var drainTimeout = 30.0
+  /// Each connection has to begin with a header of the PROXY protocol, version 1 or 2, within `headTimeout`. One that does not is closed
+  /// without an answer.
+  public var proxyProtocol = false
   /// Connections that the kernel holds until they are accepted.
   public var backlog = 1024
 
@@ -142,6 +149,10 @@ public struct ServerStatistics: Sendable, Equatable {
   public var connectionsAccepted = 0
   /// Connections answered 503 or closed for lack of room.
   public var connectionsRejected = 0
+  /// Connections answered 429 or closed because their client had too many.
+  public var connectionsOfBusyClients = 0
+  /// Connections closed because they did not begin with a header of the PROXY protocol.
+  public var proxyHeadersRejected = 0
   /// Requests handed to the handler.
   public var requests = 0
   /// Requests that the server refused itself for a fault in them.
@@ -165,6 +176,8 @@ final class Counters: Sendable {
   let connectionsOpen = Atomic(0)
   let connectionsAccepted = Atomic(0)
   let connectionsRejected = Atomic(0)
+  let connectionsOfBusyClients = Atomic(0)
+  let proxyHeadersRejected = Atomic(0)
   let requests = Atomic(0)
   let failures = Atomic(0)
   let bytesReceived = Atomic(0)
@@ -179,6 +192,8 @@ final class Counters: Sendable {
     statistics.connectionsOpen = connectionsOpen.load(ordering: .relaxed)
     statistics.connectionsAccepted = connectionsAccepted.load(ordering: .relaxed)
     statistics.connectionsRejected = connectionsRejected.load(ordering: .relaxed)
+    statistics.connectionsOfBusyClients = connectionsOfBusyClients.load(ordering: .relaxed)
+    statistics.proxyHeadersRejected = proxyHeadersRejected.load(ordering: .relaxed)
     statistics.requests = requests.load(ordering: .relaxed)
     statistics.failures = failures.load(ordering: .relaxed)
     statistics.bytesReceived = bytesReceived.load(ordering: .relaxed)

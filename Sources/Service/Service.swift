@@ -12,6 +12,8 @@ public final class Service: RequestHandler {
   private let texts: TextEncoder
   private let requestTimeout: UInt64?
   private let compression: AnswerCompression
+  private let proxies: TrustedProxies
+  private let clients: ClientLimit
   private let observation: Observation
   private let health: HealthEndpoint
   private let metrics: MetricsEndpoint
@@ -32,6 +34,8 @@ public final class Service: RequestHandler {
     lanes = WorkLanes(threads: configuration.threads, patience: configuration.queueTimeout)
     requestTimeout = configuration.requestTimeout
     compression = configuration.compression
+    proxies = configuration.trustedProxies
+    clients = ClientLimit(requests: configuration.maxRequestsPerClient)
     let counters = Metrics()
     observation = Observation(metrics: counters)
     texts = TextEncoder(encoder: encoder, lanes: lanes) { batch in
@@ -90,18 +94,22 @@ public final class Service: RequestHandler {
 
   public func admit(_ head: RequestHead, from peer: Peer) -> Admission {
     let match = router.match(head)
-    let exchange = Exchange(head, from: peer, route: match?.route)
+    let exchange = Exchange(head, from: peer, route: match?.route, proxies)
     if let refusal = admittance.refusal(head, match) {
       return .reject(observation.refused(exchange, with: refusal))
     }
     guard let match, let action = match.action else {
       preconditionFailure("a request without a route is refused")
     }
-    if let problem = unavailable(action) ?? overload(head, action) {
-      return .reject(observation.refused(exchange, with: problem.response(match.route.style)))
+    do throws(Problem) {
+      if let problem = unavailable(action) ?? overload(head, action) { throw problem }
+      let share = try clients.take(exchange, action)
+      return .accept(
+        maxBodyBytes: limits.maxBodyBytes,
+        context: Admitted(exchange: exchange, match: match, action: action, share: share))
+    } catch {
+      return .reject(observation.refused(exchange, with: error.response(match.route.style)))
     }
-    return .accept(
-      maxBodyBytes: limits.maxBodyBytes, context: Admitted(exchange: exchange, match: match, action: action))
   }
 
   public func handle(_ request: Request, reply: any ReplyChannel) {
@@ -126,7 +134,7 @@ public final class Service: RequestHandler {
 
   public func failureResponse(_ failure: RequestFailure, head: RequestHead?, from peer: Peer) -> Response {
     let response = Problem(failure.status, failure.reason).response(ErrorStyle(path: head?.path ?? ""))
-    let exchange = Exchange(head, from: peer, route: head.flatMap { router.match($0)?.route })
+    let exchange = Exchange(head, from: peer, route: head.flatMap { router.match($0)?.route }, proxies)
     return observation.refused(exchange, with: response)
   }
 

@@ -12,6 +12,10 @@ public struct ServiceConfiguration: Sendable {
   public var requestTimeout: UInt64?
   /// Which answers are compressed.
   public var compression = AnswerCompression.on
+  /// The proxies that say whose a request is.
+  public var trustedProxies = TrustedProxies()
+  /// Requests that one client may have in flight; 0 for any number.
+  public var maxRequestsPerClient = 0
   /// Connections that the server takes; shown by `/info`.
   public var maxConnections = 1024
   /// Bytes that the header of an export may have; what readers of the format take, and less in tests.

@@ -21,12 +21,14 @@ struct Arguments {
       guard let flag = command.flags.first(where: { $0.name == name }) else {
         throw UsageError("unknown flag --\(name)")
       }
+      // The values of a flag that may be repeated are one list, as its environment variable has them.
+      let before = flag.isRepeatable ? values[name].map { "\($0)," } ?? "" : ""
       if parts.count == 2 {
-        values[name] = String(parts[1])
+        values[name] = before + parts[1]
       } else if flag.standsAlone {
         values[name] = "true"
       } else if let value = rest.popFirst(), !value.hasPrefix("--") {
-        values[name] = value
+        values[name] = before + value
       } else {
         // What looks like a flag is a forgotten value far more often than a value; `--flag=--value` says otherwise.
         throw UsageError("--\(name) needs a value")

@@ -11,6 +11,8 @@ struct Accepted<Value: Sendable>: Sendable {
   var isPlain = false
   /// What a shell completes the value with.
   var candidates = Candidates.none
+  /// The flag may be given several times. `read` then gets the values with commas between them.
+  var isRepeatable = false
   /// - Returns: nil for a value that is not accepted.
   let read: @Sendable (String) -> Value?
 }
@@ -141,6 +143,8 @@ struct Flag<Value: Sendable>: CommandFlag {
 
   var candidates: Candidates { accepted.candidates }
 
+  var isRepeatable: Bool { accepted.isRepeatable }
+
   var isRequired: Bool { if case .required = absence { true } else { false } }
 
   var help: String {
@@ -153,7 +157,10 @@ struct Flag<Value: Sendable>: CommandFlag {
     case .optional(let meaning): if let meaning { sentences.append("Default: \(meaning).") }
     case .defaults(_, let shown): sentences.append("Default: \(shown).")
     }
-    if isVariable { sentences.append("Variable: \(variable).") }
+    if isRepeatable { sentences.append("It may be repeated.") }
+    if isVariable {
+      sentences.append("Variable: \(variable)\(isRepeatable ? ", with commas between the values" : "").")
+    }
     return sentences.joined(separator: " ")
   }
 }
@@ -172,6 +179,8 @@ protocol CommandFlag: Sendable {
   /// What the flag is for, in whole sentences, without its rule, default and variable.
   var meaning: String { get }
   var isRequired: Bool { get }
+  /// Further values are added to the first.
+  var isRepeatable: Bool { get }
   /// What help says of it.
   var help: String { get }
 }

@@ -26,8 +26,11 @@ enum HealthCommand: Command {
     // The service on this machine has a certificate for the name by which others know it.
     let isSecure = getenv(ServeOptions.certificate.variable) != nil
     let service = try ServiceAccess.url(given ?? "\(isSecure ? "https" : "http")://127.0.0.1:\(port)").root
+    // The service on this machine expects that whoever connects says on whose behalf.
+    let isProxied = try arguments.value(ServeOptions.proxyProtocol)
+    let preface = given == nil && isProxied ? Array("PROXY UNKNOWN\r\n".utf8) : []
     let client = try ServiceAccess.client(
-      service, arguments, trustsAll: given == nil, timeout: 5, maxBodyBytes: 65_536)
+      service, arguments, trustsAll: given == nil, preface: preface, timeout: 5, maxBodyBytes: 65_536)
     return CommandError.status { () throws(CommandError) in
       let status = try status(client)
       guard status == 200 else { throw CommandError("not ready: /readyz answered \(status)") }

@@ -101,12 +101,18 @@ enum ServeCommand: Command {
     for (name, type, help, value) in [
       ("nearfar_connections_open", "gauge", "Connections open now.", statistics.connectionsOpen),
       ("nearfar_connections_accepted_total", "counter", "Connections accepted.", statistics.connectionsAccepted),
-      ("nearfar_connections_rejected_total", "counter", "Connections refused.", statistics.connectionsRejected),
       ("nearfar_bytes_received_total", "counter", "Bytes received.", statistics.bytesReceived),
       ("nearfar_bytes_sent_total", "counter", "Bytes sent.", statistics.bytesSent),
     ] {
       text.family(name, type, help)
       text.sample(name, [], Double(value))
+    }
+    text.family("nearfar_connections_rejected_total", "counter", "Connections refused.")
+    for (reason, count) in [
+      ("room", statistics.connectionsRejected), ("client", statistics.connectionsOfBusyClients),
+      ("proxy_header", statistics.proxyHeadersRejected),
+    ] {
+      text.sample("nearfar_connections_rejected_total", [("reason", reason)], Double(count))
     }
     guard let identity else { return }
     text.family("nearfar_tls_handshakes_total", "counter", "TLS handshakes that have ended.")

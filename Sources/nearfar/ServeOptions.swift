@@ -66,6 +66,25 @@ struct ServeOptions {
   private static let maxConnections = Flag(
     "max-connections", .integer(1...1 << 20), .defaults(to: ServerConfiguration().maxConnections), isVariable: true,
     "Connections served at once; further ones are answered 503.")
+  private static let maxConnectionsPerClient = Flag(
+    "max-connections-per-client", .integer(0...1 << 20), .defaults(to: 0, shown: "0, any number"), isVariable: true,
+    "Connections of one client, an IPv4 address or an IPv6 network of 64 bits; further ones are answered 429.")
+  private static let maxRequestsPerClient = Flag(
+    "max-requests-per-client", .integer(0...1 << 20), .defaults(to: 0, shown: "0, any number"), isVariable: true,
+    "Requests in flight of one client, as trusted proxies name it; further ones are answered 429. Probes are not counted."
+  )
+  /// Also read by `nearfar health`, from the environment.
+  static let proxyProtocol = Flag(
+    "proxy-protocol", .standingAlone, .defaults(to: false), isVariable: true,
+    "Each connection has to begin with a header of the PROXY protocol, version 1 or 2, which says whose it is; one that does not is "
+      + "closed.")
+  private static let trustedProxies = Flag(
+    "trusted-proxy",
+    Accepted(
+      placeholder: "CIDR", rule: "an address, or a network such as 10.0.0.0/8 without bits set behind its prefix",
+      isRepeatable: true, read: { $0.isEmpty ? nil : TrustedProxies($0) }),
+    .defaults(to: TrustedProxies(), shown: "none"), isVariable: true,
+    "A proxy whose X-Forwarded-For or Forwarded says whose a request is, for the log and for limits per client.")
   private static let times: [(flag: Flag<Double>, field: Field<ServerConfiguration, Double>)] = [
     time("idle-timeout", \.idleTimeout, "How long a connection may wait for its first or next request."),
     time("drain-timeout", \.drainTimeout, "How long requests in flight may take after SIGTERM."),
@@ -108,7 +127,10 @@ struct ServeOptions {
 
   static let flags: [any CommandFlag] =
     [host, port, modelFolder, dataFolder, isLowMemory, precision, threads, logFormat, compression, maxConnections]
-    + [certificate, key, clientAuthorities, clientCertificates]
+    + [
+      maxConnectionsPerClient, maxRequestsPerClient, proxyProtocol, trustedProxies, certificate, key, clientAuthorities,
+      clientCertificates,
+    ]
     + times.map(\.flag) + [shutdownDelay, queueTimeout, requestTimeout] + limits.map(\.flag)
 
   /// Without one of these a service would be open, or would forget, against what its operator asked for.
@@ -134,6 +156,7 @@ struct ServeOptions {
 
     service.queueTimeout = try arguments.value(Self.queueTimeout)
     service.requestTimeout = try arguments.given(Self.requestTimeout).map(SystemClock.nanoseconds)
+    service.trustedProxies = try arguments.value(Self.trustedProxies)
     service.compression = AnswerCompression(rawValue: try arguments.value(Self.compression)) ?? .on
 
     var server = ServerConfiguration(host: try arguments.value(Self.host), port: try arguments.value(Self.port))
@@ -141,6 +164,9 @@ struct ServeOptions {
     server.maxFields = limits.maxFields
     server.maxConnections = try arguments.value(Self.maxConnections)
     service.maxConnections = server.maxConnections
+    server.maxConnectionsPerClient = try arguments.value(Self.maxConnectionsPerClient)
+    service.maxRequestsPerClient = try arguments.value(Self.maxRequestsPerClient)
+    server.proxyProtocol = try arguments.value(Self.proxyProtocol)
     for (flag, field) in Self.times { server[keyPath: field] = try arguments.value(flag) }
     self.server = server
     self.service = service

@@ -52,6 +52,8 @@ int clinux_socket(int family);
 ssize_t clinux_send(int descriptor, const void *first, size_t first_count, const void *second, size_t second_count);
 // Receives at most `count` bytes; 0 is the end of the stream.
 ssize_t clinux_receive(int descriptor, void *buffer, size_t count);
+// The same, but the bytes stay there to be received again.
+ssize_t clinux_peek(int descriptor, void *buffer, size_t count);
 
 #ifdef __cplusplus
 }

@@ -21,6 +21,7 @@ final class Call: Sendable {
   private let hasBegun = Atomic(false)
   private let body: Mutex<[UInt8]>
   private let exchange: Exchange
+  private let share: Share?
   private let observer = Mutex<(@Sendable (Response) -> Void)?>(nil)
   private let reply: any ReplyChannel
   private let observation: Observation
@@ -43,6 +44,7 @@ final class Call: Sendable {
     self.reply = reply
     self.observation = observation
     exchange = admitted.exchange
+    share = admitted.share
     let match = admitted.match
     parameters = match.parameters
     style = match.route.style
@@ -155,6 +157,8 @@ final class Call: Sendable {
 
   private func send(_ response: Response) {
     let elapsed = SystemClock.monotonic &- reply.receivedAt
+    // The client may send its next request as soon as it has the answer.
+    share?.end()
     // Observed before it is sent, so that a client that has the answer finds it in the metrics.
     reply.send(
       observation.answered(exchange, with: response, timings: timings.withLock { $0 }, nanoseconds: elapsed))

@@ -6,13 +6,16 @@ struct Exchange: Sendable {
   let head: RequestHead?
   /// The other end of the connection.
   let peer: Peer
+  /// Whose request it is, as far as trusted proxies say; nil where that is not known.
+  let client: IPAddress?
   /// The route's template; nil where the path has none. The path itself is the client's choice, so it is no label for a metric.
   let route: String?
   let requestID: String
 
-  init(_ head: RequestHead?, from peer: Peer, route: Route?) {
+  init(_ head: RequestHead?, from peer: Peer, route: Route?, _ proxies: TrustedProxies) {
     self.head = head
     self.peer = peer
+    client = head.map { proxies.client(of: $0, from: peer) } ?? peer.ip
     self.route = route?.template
     requestID = RequestID.of(head?.fields["x-request-id"])
   }
@@ -23,6 +26,8 @@ struct Admitted: Sendable {
   let exchange: Exchange
   let match: Router.Match
   let action: Action
+  /// Its place among the requests of its client; nil where they are not counted.
+  let share: Share?
 }
 
 /// The name under which a request can be found in logs and answers.

@@ -97,7 +97,7 @@ extension Problem {
 
   /// What is unavailable now is worth another attempt soon.
   private func fields(_ status: Int, _ type: String) -> HTTPFields {
-    HTTPFields([("Content-Type", type)] + (status == 503 ? [("Retry-After", "\(retryAfter)")] : []))
+    HTTPFields([("Content-Type", type)] + (status == 503 || status == 429 ? [("Retry-After", "\(retryAfter)")] : []))
   }
 
   /// Reason phrases of RFC 9110, section 15.

@@ -23,17 +23,19 @@ enum ServiceAccess {
 
   /// A client of the service at `url`.
   ///
-  /// - Parameter trustsAll: whether any certificate will do, whatever the flags say.
+  /// - Parameters:
+  ///   - trustsAll: whether any certificate will do, whatever the flags say.
+  ///   - preface: what a connection begins with, before TLS.
   /// - Throws: ``UsageError`` naming the flag at fault.
   static func client(
-    _ url: ServiceURL, _ arguments: Arguments, trustsAll: Bool = false, timeout: Int = 600,
+    _ url: ServiceURL, _ arguments: Arguments, trustsAll: Bool = false, preface: [UInt8] = [], timeout: Int = 600,
     maxBodyBytes: Int = 256 << 20
   ) throws(UsageError) -> HTTPClient {
     let file = try arguments.given(authorities)
     let verifies = try !arguments.value(isInsecure) && !trustsAll
     do throws(ClientError) {
       let trust = url.isSecure ? try TLSTrust(authorities: file, verifies: verifies) : nil
-      return try HTTPClient(url, trust: trust, timeout: timeout, maxBodyBytes: maxBodyBytes)
+      return try HTTPClient(url, trust: trust, preface: preface, timeout: timeout, maxBodyBytes: maxBodyBytes)
     } catch {
       throw UsageError("--ca-file: \(error)")
     }
