@@ -1,7 +1,6 @@
 import HTTP1
+import Service
 import Testing
-
-@testable import Service
 
 @Suite("Trusted proxies")
 struct TrustedProxiesTests {
