@@ -1,16 +1,19 @@
 #!/bin/sh
-# Runs two replicas behind HAProxy with deploy/haproxy.cfg, on loopback. Requests continue while one replica is stopped and started again,
-# and then the other. The exit status is 0 only if no request failed.
+# Runs two replicas behind HAProxy with deploy/haproxy.cfg, plain and with TLS, and behind nginx with deploy/nginx.conf.template, on
+# loopback. Requests continue while the replicas are stopped, killed and started again in turn. The exit status is 0 only if no request
+# failed. With arguments there is one trial, of which smoke_balancer.py --help tells.
 #   NEARFAR_BINARY   the program (default .build/release/nearfar, built when it is not there)
 #   NEARFAR_MODEL    the model's folder (default models/all-MiniLM-L6-v2)
 set -eu
 cd "$(dirname "$0")/.."
 PATH=$PATH:/usr/sbin:/sbin
 
-if ! command -v haproxy >/dev/null 2>&1; then
-  echo "smoke-balancer: haproxy is missing: scripts/deps.sh smoke" >&2
-  exit 1
-fi
+for program in haproxy nginx openssl; do
+  if ! command -v "$program" >/dev/null 2>&1; then
+    echo "smoke-balancer: $program is missing: scripts/deps.sh smoke" >&2
+    exit 1
+  fi
+done
 model=${NEARFAR_MODEL:-models/all-MiniLM-L6-v2}
 if [ ! -f "$model/model.safetensors" ]; then
   echo "smoke-balancer: there is no model in $model: make model" >&2
@@ -22,4 +25,16 @@ else
   binary=.build/release/nearfar
   [ -x "$binary" ] || swift build -c release
 fi
-exec python3 deploy/smoke_balancer.py --binary "$binary" --model "$model" "$@"
+
+# One trial; the arguments say of what.
+trial() {
+  echo "==> smoke-balancer: $*"
+  python3 deploy/smoke_balancer.py --binary "$binary" --model "$model" "$@"
+}
+if [ "$#" -gt 0 ]; then
+  trial "$@"
+else
+  trial --balancer haproxy
+  trial --balancer haproxy --tls --seconds 2
+  trial --balancer nginx --tls --seconds 2
+fi

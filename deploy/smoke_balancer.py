@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Stops and starts two replicas behind HAProxy in turn while requests continue, and counts the answers.
+"""Stops, kills and starts two replicas behind a balancer in turn while requests continue, and counts the answers.
 
-Called by smoke-balancer.sh. It needs the standard library only, and ends every process that it starts.
+Called by smoke-balancer.sh. It needs the standard library only, and ends every process that it starts. With --tls the balancer serves HTTPS
+and asks the replicas by HTTPS, with certificates that the command openssl makes.
 """
 
 import argparse
@@ -13,6 +14,8 @@ import os
 import pathlib
 import signal
 import socket
+import ssl
+import string
 import subprocess
 import sys
 import tempfile
@@ -51,9 +54,20 @@ def call(connection, method, path, body=None, headers=JSON_HEADERS):
     return response.status, response.headers.get("X-Served-By"), response.read()
 
 
+# How clients reach the balancer and the replicas; main() sets it.
+trust = None
+
+
+def connect(port):
+    """A new connection, by TLS where the trial is one of TLS."""
+    if trust is None:
+        return http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    return http.client.HTTPSConnection("127.0.0.1", port, timeout=30, context=trust)
+
+
 def once(port, method, path, body=None, headers=JSON_HEADERS):
     """The same on a new connection."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = connect(port)
     try:
         return call(connection, method, path, body, headers)
     finally:
@@ -85,7 +99,7 @@ class Replica:
     def start(self):
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        line = f"nearfar ready http://127.0.0.1:{self.port}"
+        line = f"nearfar ready {'https' if trust else 'http'}://127.0.0.1:{self.port}"
 
         def ready():
             if self.process.poll() is not None:
@@ -99,6 +113,11 @@ class Replica:
         started = time.monotonic()
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout=60), time.monotonic() - started
+
+    def kill(self):
+        """Ends it by SIGKILL, in the middle of whatever it does."""
+        self.process.kill()
+        self.process.wait(timeout=60)
 
 
 class Load:
@@ -132,7 +151,7 @@ class Load:
                 if connection is None or number % 7 == 0:
                     if connection is not None:
                         connection.close()
-                    connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+                    connection = connect(self.port)
                 status, served, answer = call(connection, "POST", path, body)
                 if status != 200:
                     failure = f"{status} {answer[:200]!r}"
@@ -176,8 +195,8 @@ class Checks:
             print(f"smoke-balancer: FAILED: {what}", flush=True)
 
 
-def check_pinned(checks, port):
-    """Routes with state, and /loss with a queue, are always served by replica a."""
+def check_pinned(checks, port, reads_bodies):
+    """Routes with state, and /loss with a queue, are always served by replica a; without a key only where the balancer reads bodies."""
     status, served, body = once(port, "PUT", "/collections/smoke", {"dim": 3, "metric": "cosine"})
     checks.expect(status in (200, 201) and served == "a", f"PUT /collections/smoke: {status} from {served}: {body[:200]!r}")
     points = {"points": [{"id": "x", "vector": [1, 0, 0]}, {"id": "y", "vector": [0, 1, 0]}]}
@@ -193,17 +212,21 @@ def check_pinned(checks, port):
     queued = {"queries": QUERIES, "keys": KEYS, "queue": "smoke"}
     keyed = JSON_HEADERS | {"Idempotency-Key": "smoke"}
     safetensors = JSON_HEADERS | {"Content-Type": "application/x-safetensors"}
+    pinned = [
+        ("GET", "/queues/smoke", None, JSON_HEADERS),
+        ("GET", "/%63ollections", None, JSON_HEADERS),
+        ("POST", "/loss", STATELESS[3][1], keyed),
+    ]
+    if reads_bodies:
+        pinned.append(("POST", "/loss", queued, JSON_HEADERS))
     for _ in range(6):
-        for method, path, body, headers in [
-            ("GET", "/queues/smoke", None, JSON_HEADERS),
-            ("GET", "/%63ollections", None, JSON_HEADERS),
-            ("POST", "/loss", queued, JSON_HEADERS),
-            ("POST", "/loss", STATELESS[3][1], keyed),
-        ]:
+        for method, path, body, headers in pinned:
             status, served, _ = once(port, method, path, body, headers)
             checks.expect(status < 500 and served == "a", f"{method} {path}: {status} from {served}, wanted a")
+        if not reads_bodies:
+            continue
         header = json.dumps({"__metadata__": {"queue": "smoke"}}).encode()
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+        connection = connect(port)
         connection.request("POST", "/loss", len(header).to_bytes(8, "little") + header, safetensors)
         response = connection.getresponse()
         response.read()
@@ -211,49 +234,97 @@ def check_pinned(checks, port):
         connection.close()
 
 
-def turn(load, checks, replica, other, seconds, frontend):
-    """Stops one replica under load, waits, starts it again, and waits again."""
-    down = f"replica {replica.name} stopped"
+def turn(load, checks, replica, other, options, frontend, by="stopped"):
+    """Stops or kills one replica under load, waits, starts it again, and waits again."""
+    down = f"replica {replica.name} {by}"
     load.enter(down)
-    status, took = replica.stop()
-    print(f"smoke-balancer: replica {replica.name} ended with status {status} after {took:.2f} s", flush=True)
-    checks.expect(status == 0, f"replica {replica.name} ended with status {status}")
-    time.sleep(seconds)
-    checks.expect(load.count(down, other.name) > 0, f"while {replica.name} was stopped, {other.name} served nothing")
+    before = load.count(down, other.name)
+    if by == "stopped":
+        status, took = replica.stop()
+        print(f"smoke-balancer: replica {replica.name} ended with status {status} after {took:.2f} s", flush=True)
+        checks.expect(status == 0, f"replica {replica.name} ended with status {status}")
+    else:
+        replica.kill()
+    time.sleep(options.seconds)
+    checks.expect(load.count(down, other.name) > before, f"{down}: {other.name} served nothing")
     if replica.name == "a":
         status, served, body = once(frontend, "GET", "/collections")
         told = status == 503 and served is None and json.loads(body)["status"] == 503
-        checks.expect(told, f"GET /collections while a is stopped: {status} from {served}: {body[:200]!r}")
+        # nginx has no page of its own in the service's form.
+        told = told or (options.balancer == "nginx" and status in (502, 504))
+        checks.expect(told, f"GET /collections while a is down: {status} from {served}: {body[:200]!r}")
     else:
-        status, served, _ = once(frontend, "GET", "/collections/smoke")
-        checks.expect(status == 200 and served == "a", f"GET /collections/smoke while b is stopped: {status} from {served}")
-    load.enter(f"replica {replica.name} started again")
-    replica.start()
-    time.sleep(seconds)
+        # The collection is gone once replica a has been down.
+        status, served, _ = once(frontend, "GET", "/collections")
+        checks.expect(status == 200 and served == "a", f"GET /collections while b is down: {status} from {served}")
     up = f"replica {replica.name} started again"
-    checks.expect(load.count(up, replica.name) > 0, f"started again, {replica.name} served nothing")
+    load.enter(up)
+    before = load.count(up, replica.name)
+    replica.start()
+    wait_until(lambda: load.count(up, replica.name) > before, 30, f"answers of replica {replica.name}")
+    time.sleep(options.seconds)
+
+
+def certificates(folder):
+    """Makes an authority and a certificate for loopback and for `nearfar`: (authority, chain, key, both in one file)."""
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], check=True, cwd=folder, capture_output=True)
+
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    openssl("req", "-x509", *curve, "-days", "2", "-subj", "/CN=smoke authority", "-keyout", "ca.key", "-out", "ca.pem")
+    openssl("req", *curve, "-subj", "/CN=nearfar", "-keyout", "key.pem", "-out", "request.pem")
+    (folder / "names").write_text("subjectAltName=DNS:nearfar,IP:127.0.0.1\n")
+    openssl("x509", "-req", "-in", "request.pem", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2",
+            "-extfile", "names", "-out", "chain.pem")
+    both = folder / "both.pem"
+    both.write_text((folder / "chain.pem").read_text() + (folder / "key.pem").read_text())
+    return folder / "ca.pem", folder / "chain.pem", folder / "key.pem", both
+
+
+def balancer_command(options, environment, folder):
+    """The command that runs the balancer with its configuration, which has been checked."""
+    if options.balancer == "haproxy":
+        command = ["haproxy", "-f", str(HERE / "haproxy.cfg")]
+        subprocess.run(command + ["-c"], env=environment, check=True)
+        return command + ["-db"]
+    template = string.Template((HERE / "nginx.conf.template").read_text())
+    names = {name: value for name, value in environment.items() if name.startswith("NEARFAR_")}
+    (folder / "nginx.conf").write_text(template.safe_substitute(names))
+    paths = "".join(f" {kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    text = (folder / "nginx.conf").read_text().replace("http {", "http {" + paths, 1)
+    (folder / "nginx.conf").write_text(text)
+    command = ["nginx", "-p", str(folder), "-e", "stderr", "-c", str(folder / "nginx.conf"), "-g", f"pid {folder}/nginx.pid; daemon off;"]
+    subprocess.run(command + ["-t"], env=environment, check=True)
+    return command
 
 
 def trial(options, folder, processes):
     """Runs everything and returns (checks, load)."""
     port_a, port_b, frontend = free_ports(3)
     command = [str(options.binary), "serve", "--host", "127.0.0.1", "--model", str(options.model), "--threads", "1"]
+    command += ["--trusted-proxy", "127.0.0.1", "--trusted-proxy", "::1"]
+    secured = {}
+    if options.tls:
+        authority, chain, key, both = certificates(folder)
+        command += ["--tls-cert", str(chain), "--tls-key", str(key)]
+        secured = {"NEARFAR_BALANCER_CERTIFICATE": str(both), "NEARFAR_REPLICA_CA": str(authority)}
+        global trust
+        trust = ssl.create_default_context(cafile=str(authority))
     a, b = Replica("a", command, port_a, folder), Replica("b", command, port_b, folder)
     processes += [a, b]
     for replica in (a, b):
         replica.start()
 
-    environment = os.environ | {
+    environment = os.environ | secured | {
         "NEARFAR_BIND": f"127.0.0.1:{frontend}",
         "NEARFAR_REPLICA_A": f"127.0.0.1:{port_a}",
         "NEARFAR_REPLICA_B": f"127.0.0.1:{port_b}",
     }
-    haproxy = ["haproxy", "-f", str(HERE / "haproxy.cfg")]
-    subprocess.run(haproxy + ["-c"], env=environment, check=True)
     balancer = Replica("balancer", [], frontend, folder)
     processes.append(balancer)
+    running = balancer_command(options, environment, folder)
     with open(balancer.log, "wb") as log:
-        balancer.process = subprocess.Popen(haproxy + ["-db"], env=environment, stdout=log, stderr=log)
+        balancer.process = subprocess.Popen(running, env=environment, stdout=log, stderr=log)
     wait_until(lambda: once(frontend, "GET", "/readyz")[0] == 200, 30, "the balancer")
 
     checks = Checks()
@@ -264,7 +335,7 @@ def trial(options, folder, processes):
             checks.expect(status == 200, f"POST {path} straight to a replica: {status} {answer[:200]!r}")
         checks.expect(answers[0][2] == answers[1][2], f"POST {path}: the replicas' answers differ")
         load.expected[index] = answers[0][2]
-    check_pinned(checks, frontend)
+    check_pinned(checks, frontend, options.balancer == "haproxy")
     if checks.failed:
         return checks, load
 
@@ -275,8 +346,10 @@ def trial(options, folder, processes):
         time.sleep(options.seconds)
         for name in "ab":
             checks.expect(load.count("both up", name) > 0, f"with both up, {name} served nothing")
-        turn(load, checks, b, a, options.seconds, frontend)
-        turn(load, checks, a, b, options.seconds, frontend)
+        for number in range(options.restarts):
+            turn(load, checks, *((b, a) if number % 2 == 0 else (a, b)), options, frontend)
+        for number in range(options.kills):
+            turn(load, checks, *((b, a) if number % 2 == 0 else (a, b)), options, frontend, by="killed")
     finally:
         load.stopping.set()
         for thread in load.threads:
@@ -292,7 +365,11 @@ def main():
     parser.add_argument("--model", type=pathlib.Path, required=True)
     parser.add_argument("--threads", type=int, default=4)
     parser.add_argument("--pause", type=float, default=0.01, help="seconds a thread waits between requests")
-    parser.add_argument("--seconds", type=float, default=5, help="length of each of the five phases")
+    parser.add_argument("--seconds", type=float, default=3, help="how long a replica is down, and how long it is up again")
+    parser.add_argument("--restarts", type=int, default=2, help="how often a replica is stopped by SIGTERM and started again")
+    parser.add_argument("--kills", type=int, default=2, help="how often one is killed by SIGKILL and started again")
+    parser.add_argument("--tls", action="store_true", help="the balancer and the replicas speak TLS")
+    parser.add_argument("--balancer", choices=["haproxy", "nginx"], default="haproxy")
     options = parser.parse_args()
     processes = []
     with tempfile.TemporaryDirectory(prefix="nearfar-balancer-") as folder:
