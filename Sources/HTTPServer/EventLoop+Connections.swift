@@ -46,7 +46,6 @@ extension EventLoop {
       Connection(descriptor: descriptor, transport: transport, token: $0, state: state)
     }
     counters.connectionsOpen.add(1)
-    Listener.disableNagle(descriptor)
     guard poller.add(connection: descriptor, token: connection.token) else {
       counters.connectionsRejected.add(1)
       close(connection)

@@ -34,8 +34,13 @@ final class Listener: Sendable {
     let first = address.pointee
     let descriptor = clinux_socket(first.ai_family)
     guard descriptor >= 0 else { throw Self.failure(operation, code: -descriptor) }
-    var on: Int32 = 1
-    setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, socklen_t(MemoryLayout<Int32>.size))
+    Self.set(descriptor, SOL_SOCKET, SO_REUSEADDR, 1)
+    // The connections that are accepted have these two from the listener, so that none costs a call of its own. Small answers go out at once,
+    // instead of when Nagle's algorithm has seen an acknowledgement.
+    Self.set(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, 1)
+    // What the client's window does not let out yet stays here, where it is one copy of the answer, instead of in the kernel, where a slow
+    // client with a small window makes thousands of packets of it.
+    Self.set(descriptor, Int32(IPPROTO_TCP), TCP_NOTSENT_LOWAT, Self.mostUnsent)
     guard bind(descriptor, first.ai_addr, first.ai_addrlen) == 0,
       listen(descriptor, Int32(clamping: max(1, backlog))) == 0
     else {
@@ -63,10 +68,12 @@ final class Listener: Sendable {
     }
   }
 
-  /// Lets small answers go out at once, instead of when Nagle's algorithm has seen an acknowledgement.
-  static func disableNagle(_ descriptor: Int32) {
-    var on: Int32 = 1
-    setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+  /// Bytes of a connection that the kernel takes although they cannot be sent yet.
+  private static let mostUnsent: Int32 = 32_768
+
+  private static func set(_ descriptor: Int32, _ level: Int32, _ option: Int32, _ value: Int32) {
+    var value = value
+    setsockopt(descriptor, level, option, &value, socklen_t(MemoryLayout<Int32>.size))
   }
 
   private static func failure(_ operation: String, code: Int32) -> ServerError {
