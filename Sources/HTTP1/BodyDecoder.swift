@@ -18,8 +18,8 @@ public struct BodyDecoder: Sendable {
     case done
   }
 
-  /// Bytes that a declared length may reserve before any of them has arrived.
-  private static let firstReservation = 1 << 20
+  /// Bytes that a declared length may reserve as soon as the first of them has arrived.
+  private static let firstReservation = 65_536
   /// Most bytes of extensions in all chunks of one body. They cost work and carry nothing.
   private static let maxExtensionBytes = 16_384
 

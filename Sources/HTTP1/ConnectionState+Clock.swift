@@ -42,6 +42,12 @@ struct Pace: Sendable {
     last = now
   }
 
+  /// For so long it was not the client that held the bytes up.
+  mutating func excuse(_ duration: UInt64) {
+    start = start.saturatingAdd(duration)
+    last = last.saturatingAdd(duration)
+  }
+
   mutating func moved(_ count: Int, now: UInt64) {
     precondition(count >= 0, "fewer than 0 bytes cannot move")
     last = now
@@ -69,12 +75,24 @@ extension ConnectionState {
       // Empty lines before a request line are to be ignored (RFC 9112, 2.2), so they neither begin a head nor renew the
       // idle time.
       case .head: since.saturatingAdd(limits.idleTimeout)
+      case .body where heldBackSince != nil: .max
       case .body, .discarding: inputPace.deadline(pause: limits.bodyTimeout, rate: limits.minimumBodyRate)
       case .lingering:
         min(inputPace.deadline(pause: limits.lingerPause, rate: 0), since.saturatingAdd(limits.lingerTimeout))
       default: .max
       }
     return hasOutput ? min(own, outputPace.deadline(pause: limits.writeTimeout, rate: 0)) : own
+  }
+
+  /// The driver stops receiving the body. The client's time stands still until it goes on.
+  public mutating func holdBack(now: UInt64) {
+    if phase == .body, heldBackSince == nil { heldBackSince = now }
+  }
+
+  /// The driver receives again.
+  public mutating func goOn(now: UInt64) {
+    guard let since = heldBackSince.take() else { return }
+    inputPace.excuse(now &- since)
   }
 
   /// Acts on the deadline where it has passed. `next` tells what to do.

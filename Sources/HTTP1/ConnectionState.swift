@@ -74,6 +74,8 @@ public struct ConnectionState: Sendable {
   /// Since when the connection has been idle, a head has been coming in, or the connection has been lingering.
   var since: UInt64
   var isFirstRequest = true
+  /// Since when the driver has not received the body, of its own accord.
+  var heldBackSince: UInt64?
   var inputPace: Pace
   var outputPace: Pace
   var lingered = 0
@@ -101,6 +103,12 @@ public struct ConnectionState: Sendable {
     default: input.count &- inputStart < limits.maxPipelinedBytes
     }
   }
+
+  /// Bytes that are held of the body that is being received; 0 when there is none.
+  public var bodyByteCount: Int { phase == .body ? body.count : 0 }
+
+  /// True while a body is being received.
+  public var isReceivingBody: Bool { phase == .body }
 
   /// True when closing the connection now would lose nothing of a request whose head is whole: each has been answered,
   /// the answers have been sent, and the client has had the time to read the last.

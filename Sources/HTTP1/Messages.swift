@@ -110,8 +110,15 @@ public protocol ReplyChannel: Sendable {
   func send(_ response: Response)
   /// True when the client has gone away, so that work for it may be dropped. Any thread may ask; it costs one atomic load.
   var isAbandoned: Bool { get }
+  /// Counts memory that the handler takes for the request, in bytes, until it has answered: what a body has become. Any thread may call it.
+  func holds(_ bytes: Int)
   /// When the last byte of the request had been parsed, in nanoseconds of the monotonic clock.
   var receivedAt: UInt64 { get }
+}
+
+extension ReplyChannel {
+  /// Nothing is counted.
+  public func holds(_ bytes: Int) {}
 }
 
 /// What answers the requests. All of it but `ReplyChannel.send` is called on the loop's thread and must not block.

@@ -25,6 +25,13 @@ final class Connection {
   /// What the header has said of the client.
   var source = ProxyHeader.Source.socket
 
+  /// The memory of the body that is being received.
+  var bodyHold: BodyHold?
+  /// The memory of the answer that is being sent.
+  var answerHold: BodyHold?
+  /// Its body is not read on before there is room.
+  var isHeldBack = false
+
   /// Its place among the connections of its client; nil where they are not counted.
   var share: Share?
   /// It is there only to be told that its client has too many.

@@ -119,7 +119,12 @@ extension EventLoop {
     while connection.isOpen {
       switch connection.state.next(now: now) {
       case .admit(let head):
-        connection.state.admitted(handler.admit(head, from: connection.peer), with: serializer, now: now)
+        var admission = handler.admit(head, from: connection.peer)
+        // A body that could never be held is refused as one that is too long.
+        if case .accept(let most, let context) = admission, most > memory.limit {
+          admission = .accept(maxBodyBytes: memory.limit, context: context)
+        }
+        connection.state.admitted(admission, with: serializer, now: now)
       case .handle(var request):
         request.peer = connection.peer
         counters.requests.add(1)
@@ -129,13 +134,14 @@ extension EventLoop {
           request,
           reply: Ticket(
             mailbox: mailbox, link: connection.link, token: connection.token, sequence: connection.sequence,
-            receivedAt: now))
+            receivedAt: now, memory: memory, hold: handOverBody(connection, request.body.count)))
       case .fail(let failure, let head):
         counters.failures.add(1)
         connection.state.respond(answer(to: failure, head: head, connection), with: serializer, now: now)
       case .finishSending:
         finishSending(connection)
       case .wait:
+        countBody(connection)
         queueOutput(connection)
         return
       case .close:
@@ -158,9 +164,13 @@ extension EventLoop {
 
   /// Gives what has come from a handler to its connection, if that still waits for it.
   func deliver(_ reply: Reply) {
-    guard let connection = connections[reply.token], connection.sequence == reply.sequence else { return }
+    guard let connection = connections[reply.token] else { return }
+    if case .room = reply.content { return goOn(connection) }
+    guard connection.sequence == reply.sequence else { return }
     switch reply.content {
+    case .room: break
     case .answer(let response):
+      connection.answerHold = reply.hold
       connection.state.respond(response, with: serializer, now: now)
     case .dropped:
       let failure = RequestFailure(status: 500, reason: "the request was not answered")
@@ -195,7 +205,7 @@ extension EventLoop {
       return
     }
     var budget = Self.readBudget
-    while connection.isOpen, connection.receiveWaits == nil, connection.state.wantsInput {
+    while connection.isOpen, connection.receiveWaits == nil, connection.state.wantsInput, mayRead(connection) {
       guard budget > 0 else {
         if !connection.isUnread { unread.append(connection) }
         connection.isUnread = true
@@ -264,6 +274,7 @@ extension EventLoop {
     if connection.handshakeEnds != nil { noteHandshake(connection) }
     // Sending may have read bytes that receiving waits for, and the socket will not report those.
     if connection.receiveWaits != nil, connection.transport.holdsInput { connection.receiveWaits = nil }
+    if !connection.state.isSending { connection.answerHold = nil }
     if !connection.state.hasOutput { advance(connection) }
     receive(connection)
   }

@@ -16,6 +16,8 @@ final class EventLoop {
   let mailbox: Mailbox
   let counters: Counters
 
+  /// The memory of bodies, of all loops.
+  let memory: BodyMemory
   /// Connections of each client; nil where they are not limited.
   let shares: Shares<IPAddress>?
 
@@ -45,7 +47,8 @@ final class EventLoop {
   init(
     configuration: ServerConfiguration, handler: any RequestHandler,
     transport makeTransport: @escaping @Sendable (_ descriptor: Int32) -> (any Transport)?, listener: Listener,
-    wakeup: Wakeup, mailbox: Mailbox, counters: Counters, shares: Shares<IPAddress>?
+    wakeup: Wakeup, mailbox: Mailbox, counters: Counters, memory: BodyMemory,
+    shares: Shares<IPAddress>?
   ) throws(ServerError) {
     self.configuration = configuration
     self.handler = handler
@@ -54,6 +57,7 @@ final class EventLoop {
     self.wakeup = wakeup
     self.mailbox = mailbox
     self.counters = counters
+    self.memory = memory
     self.shares = shares
     limits = ConnectionLimits(configuration)
     poller = try Poller()
@@ -176,6 +180,8 @@ final class EventLoop {
     // Counted first, so that a client that sees the end finds it in the metrics.
     counters.connectionsOpen.add(-1)
     connection.share?.end()
+    connection.bodyHold = nil
+    connection.answerHold = nil
     if connection.isSurplus { surplus -= 1 }
     if connection.handshakeEnds != nil {
       counters.handshakesOpen.add(-1)

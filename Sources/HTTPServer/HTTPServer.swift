@@ -11,6 +11,7 @@ public final class HTTPServer: Sendable {
   private let wakeup: Wakeup
   private let mailbox: Mailbox
   private let counters = Counters()
+  private let memory: BodyMemory
   private let shares: Shares<IPAddress>?
   private let isDrainRequested = Atomic(false)
 
@@ -37,6 +38,7 @@ public final class HTTPServer: Sendable {
     listener = try Listener(host: configuration.host, port: configuration.port, backlog: configuration.backlog)
     wakeup = try Wakeup()
     mailbox = Mailbox(wakeup: wakeup)
+    memory = BodyMemory(limit: configuration.maxMemoryInFlight)
     shares = configuration.maxConnectionsPerClient > 0 ? Shares(limit: configuration.maxConnectionsPerClient) : nil
   }
 
@@ -44,7 +46,12 @@ public final class HTTPServer: Sendable {
   public var port: Int { listener.port }
 
   /// Counters since the start. Any thread may ask.
-  public var statistics: ServerStatistics { counters.snapshot }
+  public var statistics: ServerStatistics {
+    var statistics = counters.snapshot
+    statistics.bodyBytes = memory.bytes
+    statistics.connectionsHeldBack = memory.waiting
+    return statistics
+  }
 
   /// Serves on the calling thread until drained. To be called once.
   ///
@@ -54,7 +61,7 @@ public final class HTTPServer: Sendable {
   public func run() throws(ServerError) -> Bool {
     let loop = try EventLoop(
       configuration: configuration, handler: handler, transport: makeTransport, listener: listener, wakeup: wakeup,
-      mailbox: mailbox, counters: counters, shares: shares)
+      mailbox: mailbox, counters: counters, memory: memory, shares: shares)
     return try loop.run { self.isDrainRequested.load(ordering: .acquiring) }
   }
 
@@ -81,6 +88,9 @@ public struct ServerConfiguration: Sendable {
   public var maxConnections = 1024
   /// Connections of one client, an IPv4 address or an IPv6 network of 64 bits; further ones are answered 429 and closed. 0 for any number.
   public var maxConnectionsPerClient = 0
+  /// Bytes of all bodies together, from their first byte until they are answered; beyond that, reading stops on connections that are
+  /// within a body. A longer body is answered 413.
+  public var maxMemoryInFlight = Int.max
   /// Handshakes that may be under way at once; beyond that the oldest is given up.
   public var maxHandshakes = 512
   /// From accepting a connection to the end of its handshake.
@@ -160,6 +170,10 @@ public struct ServerStatistics: Sendable, Equatable {
   /// Bytes of HTTP, without what TLS adds.
   public var bytesReceived = 0
   public var bytesSent = 0
+  /// Bytes of bodies that are being received or handled, and of answers that wait to be sent.
+  public var bodyBytes = 0
+  /// Connections on which reading has stopped for want of memory.
+  public var connectionsHeldBack = 0
   /// Handshakes that were finished, and how many of them resumed an earlier session.
   public var handshakes = 0
   public var handshakesResumed = 0

@@ -9,6 +9,8 @@ struct Reply {
     case dropped
     /// The next piece of the answer's body.
     case piece([UInt8])
+    /// The body that the connection is receiving may be read on.
+    case room
   }
 
   /// Slot and generation of the connection.
@@ -16,6 +18,8 @@ struct Reply {
   /// Which of the connection's requests it belongs to.
   var sequence: UInt64
   var content: Content
+  /// The memory that the answer takes, where it is counted.
+  var hold: BodyHold?
 }
 
 /// Where answers from any thread wait for the loop.
@@ -77,9 +81,20 @@ final class Ticket: ReplyChannel {
   private let link: ConnectionLink
   private let token: UInt64
   private let sequence: UInt64
+  private let memory: BodyMemory
+  private let hold: Mutex<BodyHold?>
   private let isAnswered = Atomic(false)
 
-  init(mailbox: Mailbox, link: ConnectionLink, token: UInt64, sequence: UInt64, receivedAt: UInt64) {
+  /// Answers of fewer bytes are not counted: they are less than what every connection has anyway.
+  private static let countedAnswer = 16_384
+
+  /// - Parameter hold: the memory of the request's body.
+  init(
+    mailbox: Mailbox, link: ConnectionLink, token: UInt64, sequence: UInt64, receivedAt: UInt64, memory: BodyMemory,
+    hold: BodyHold?
+  ) {
+    self.memory = memory
+    self.hold = Mutex(hold)
     self.mailbox = mailbox
     self.link = link
     self.token = token
@@ -96,11 +111,26 @@ final class Ticket: ReplyChannel {
 
   func send(_ response: Response) {
     guard !isAnswered.exchange(true, ordering: .relaxed) else { return }
-    put(.answer(response))
+    // What the request held is given back, or becomes the memory of the answer.
+    let hold = hold.withLock { $0.take() }
+    guard !isAbandoned, response.body.count >= Self.countedAnswer else { return put(.answer(response)) }
+    let answer = hold ?? memory.hold()
+    answer.set(.answering, response.body.count)
+    put(.answer(response), answer)
   }
 
-  private func put(_ content: Reply.Content) {
+  func holds(_ bytes: Int) {
+    hold.withLock { hold in
+      if hold == nil {
+        hold = memory.hold()
+        hold?.set(.handling, 0)
+      }
+      hold?.add(bytes)
+    }
+  }
+
+  private func put(_ content: Reply.Content, _ hold: BodyHold? = nil) {
     guard !isAbandoned else { return }
-    mailbox.put(Reply(token: token, sequence: sequence, content: content))
+    mailbox.put(Reply(token: token, sequence: sequence, content: content, hold: hold))
   }
 }

@@ -18,6 +18,11 @@ public struct ServiceConfiguration: Sendable {
   public var maxRequestsPerClient = 0
   /// Connections that the server takes; shown by `/info`.
   public var maxConnections = 1024
+  /// Connections of one client and bytes of bodies in flight that the server takes; shown by `/info`.
+  public var maxConnectionsPerClient = 0
+  public var maxMemoryInFlight: Int?
+  /// What the system lets the process have; shown by `/info`.
+  public var usable: UsableResources?
   /// Bytes that the header of an export may have; what readers of the format take, and less in tests.
   public var longestExportHeader = SafetensorsHead.longest
   /// Monotonic nanoseconds, by which answers under an `Idempotency-Key` and versions kept for exports expire.
@@ -52,6 +57,20 @@ public struct Limits: Sendable, Equatable {
   public var maxFields = 100
 
   public init() {}
+}
+
+/// What the system lets the process have, as far as the program has found out.
+public struct UsableResources: Sendable {
+  /// Cores that the process may use at once.
+  public var cores: Int
+  /// The quota of its control group, in cores; nil for none.
+  public var quota: Double?
+  /// The limit of its control group, in bytes; nil for none.
+  public var memory: Int?
+
+  public init(cores: Int, quota: Double?, memory: Int?) {
+    (self.cores, self.quota, self.memory) = (cores, quota, memory)
+  }
 }
 
 /// The version of the program.

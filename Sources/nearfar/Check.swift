@@ -22,7 +22,7 @@ enum CheckCommand: Command {
     let log = Log(json: false)
     var problems: [OpenError] = []
     do {
-      try FolderCheck.run(data: folder, threads: UsableCores.count, progress: log.info) { finding in
+      try FolderCheck.run(data: folder, threads: Usable.cores, progress: log.info) { finding in
         print(line(finding))
         if let problem = finding.problem { problems.append(problem) }
       }

@@ -40,7 +40,7 @@ enum LossCommand: Command {
     "return", .list(of: FileLoss.returnable), .optional(meaning: "loss"), "What the answer holds.")
   private static let output = Flag(
     "output", .text("FILE"), .optional(), "Also write loss and gradients to a safetensors file.")
-  private static let threads = UsableCores.threads(isVariable: false, "Threads that share the work.")
+  private static let threads = Usable.threads(isVariable: false, "Threads that share the work.")
 
   /// `in_batch_negatives` is `--in-batch-negatives`.
   private static func flag(_ field: String) -> String { String(field.map { $0 == "_" ? "-" : $0 }) }

@@ -107,6 +107,10 @@ enum ServeCommand: Command {
       text.family(name, type, help)
       text.sample(name, [], Double(value))
     }
+    text.family("nearfar_body_bytes", "gauge", "Bytes of request bodies and answers in flight.")
+    text.sample("nearfar_body_bytes", [], Double(statistics.bodyBytes))
+    text.family("nearfar_connections_held_back", "gauge", "Connections whose bodies wait for memory.")
+    text.sample("nearfar_connections_held_back", [], Double(statistics.connectionsHeldBack))
     text.family("nearfar_connections_rejected_total", "counter", "Connections refused.")
     for (reason, count) in [
       ("room", statistics.connectionsRejected), ("client", statistics.connectionsOfBusyClients),

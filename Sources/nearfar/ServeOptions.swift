@@ -38,7 +38,7 @@ struct ServeOptions {
   private static let precision = Flag(
     "precision", .choice(["auto", "f32"]), .defaults(to: "auto"), isVariable: true,
     "The number format in which the encoder computes.")
-  private static let threads = UsableCores.threads(
+  private static let threads = Usable.threads(
     isVariable: true, "Work queues, and so requests that compute at the same time.")
   private static let compression = Flag(
     "compression", .choice(["on", "off", "all"]), .defaults(to: "on"), isVariable: true,
@@ -72,6 +72,12 @@ struct ServeOptions {
   private static let maxRequestsPerClient = Flag(
     "max-requests-per-client", .integer(0...1 << 20), .defaults(to: 0, shown: "0, any number"), isVariable: true,
     "Requests in flight of one client, as trusted proxies name it; further ones are answered 429. Probes are not counted."
+  )
+  private static let maxMemoryInFlight = Flag(
+    "max-memory-in-flight", .integer(1 << 20...1 << 50),
+    .defaults(to: max(1 << 20, Usable.memory / 4), shown: "a quarter of the memory that the process may use"),
+    isVariable: true,
+    "Bytes of request bodies and answers together; beyond that, bodies are not read on until others have been answered."
   )
   /// Also read by `nearfar health`, from the environment.
   static let proxyProtocol = Flag(
@@ -128,7 +134,8 @@ struct ServeOptions {
   static let flags: [any CommandFlag] =
     [host, port, modelFolder, dataFolder, isLowMemory, precision, threads, logFormat, compression, maxConnections]
     + [
-      maxConnectionsPerClient, maxRequestsPerClient, proxyProtocol, trustedProxies, certificate, key, clientAuthorities,
+      maxConnectionsPerClient, maxRequestsPerClient, maxMemoryInFlight, proxyProtocol, trustedProxies, certificate, key,
+      clientAuthorities,
       clientCertificates,
     ]
     + times.map(\.flag) + [shutdownDelay, queueTimeout, requestTimeout] + limits.map(\.flag)
@@ -166,6 +173,10 @@ struct ServeOptions {
     service.maxConnections = server.maxConnections
     server.maxConnectionsPerClient = try arguments.value(Self.maxConnectionsPerClient)
     service.maxRequestsPerClient = try arguments.value(Self.maxRequestsPerClient)
+    server.maxMemoryInFlight = try arguments.value(Self.maxMemoryInFlight)
+    service.maxConnectionsPerClient = server.maxConnectionsPerClient
+    service.maxMemoryInFlight = server.maxMemoryInFlight
+    service.usable = UsableResources(cores: Usable.cores, quota: Usable.group.cores, memory: Usable.group.memory)
     server.proxyProtocol = try arguments.value(Self.proxyProtocol)
     for (flag, field) in Self.times { server[keyPath: field] = try arguments.value(flag) }
     self.server = server

@@ -41,6 +41,9 @@ void clinux_eventfd_clear(int descriptor);
 // Returns to the system the freed memory that the C library keeps.
 void clinux_give_back_memory(void);
 
+// The number of cores that the scheduler may run this process on; 0 when the system does not say.
+int clinux_granted_cores(void);
+
 // Limits the number of heaps (arenas) of the C library; threads share them. To be called before many threads exist.
 void clinux_limit_heaps(int count);
 

@@ -22,6 +22,18 @@ struct InfoEndpoint: Sendable {
         writer.object { writer in
           writer.member("kernels", Kernels.active.name)
           writer.member("onednn", MatrixLibrary.description)
+          if let usable = configuration.usable {
+            writer.member("usable_cores", usable.cores)
+            writer.key("quota_cores")
+            if let quota = usable.quota { writer.number(quota) } else { writer.null() }
+          }
+        }
+        if let usable = configuration.usable {
+          writer.key("memory")
+          writer.object { writer in
+            writer.key("limit_bytes")
+            if let limit = usable.memory { writer.integer(limit) } else { writer.null() }
+          }
         }
         writer.member("data", store.location.description)
         writer.member("read_only", store.isReadOnly)
@@ -79,6 +91,10 @@ struct InfoEndpoint: Sendable {
     ] {
       writer.member(name, value)
     }
+    writer.member("max_connections", configuration.maxConnections)
+    writer.member("max_connections_per_client", configuration.maxConnectionsPerClient)
+    writer.member("max_requests_per_client", configuration.maxRequestsPerClient)
+    if let most = configuration.maxMemoryInFlight { writer.member("max_memory_in_flight", most) }
   }
 
   /// The fields of text-embeddings-inference's `/info`, which its clients read before their first call. `version` is above.

@@ -119,7 +119,9 @@ final class Call: Sendable {
     guard bodyCoding == .gzip else { return sent }
     let bounds = Gzip.Limits(bytes: limits.maxBodyBytes)
     do throws(Gzip.Failure) {
-      return try Gzip.inflate(sent, bounds)
+      let body = try Gzip.inflate(sent, bounds)
+      reply.holds(body.count)
+      return body
     } catch {
       throw Problem(error, bounds)
     }
