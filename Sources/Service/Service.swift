@@ -31,7 +31,8 @@ public final class Service: RequestHandler {
   /// - Throws: `StoreError` when the collections cannot be used.
   public init(encoder: SentenceEncoder, store: CollectionStore, configuration: ServiceConfiguration) throws {
     limits = configuration.limits
-    lanes = WorkLanes(threads: configuration.threads, patience: configuration.queueTimeout)
+    lanes = WorkLanes(
+      threads: configuration.threads, loops: configuration.loops, patience: configuration.queueTimeout)
     requestTimeout = configuration.requestTimeout
     compression = configuration.compression
     proxies = configuration.trustedProxies
@@ -121,7 +122,7 @@ public final class Service: RequestHandler {
       request, admitted, reply: reply, observation: observation, timeout: requestTimeout,
       compression: action.isImmediate ? .off : compression, lanes: lanes)
     guard !action.isImmediate else { return call.perform { try action.run(call) } }
-    lanes.lane(bodyBytes: Self.contentBytes(request.body.count, call.bodyCoding)).collect {
+    lanes.lane(bodyBytes: Self.contentBytes(request.body.count, call.bodyCoding)).collect(loop: request.loop) {
       call.perform {
         try call.requireWaiting()
         call.leftQueue()
@@ -130,7 +131,7 @@ public final class Service: RequestHandler {
     }
   }
 
-  public func endOfPass() { lanes.flush() }
+  public func endOfPass(loop: Int = 0) { lanes.flush(loop: loop) }
 
   public func failureResponse(_ failure: RequestFailure, head: RequestHead?, from peer: Peer) -> Response {
     let response = Problem(failure.status, failure.reason).response(ErrorStyle(path: head?.path ?? ""))

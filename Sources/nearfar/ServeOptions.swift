@@ -40,6 +40,10 @@ struct ServeOptions {
     "The number format in which the encoder computes.")
   private static let threads = UsableCores.threads(
     isVariable: true, "Work queues, and so requests that compute at the same time.")
+  private static let loops = Flag(
+    "loops", .integer(1...64), .defaults(to: ServerConfiguration().loops), isVariable: true,
+    "Event loops, each a thread that reads requests and sends answers. One is enough unless it keeps a whole core busy."
+  )
   private static let compression = Flag(
     "compression", .choice(["on", "off", "all"]), .defaults(to: "on"), isVariable: true,
     "Whether answers from 1 KiB on are sent as gzip to clients that accept it; with on, those that are mostly vectors are not, "
@@ -126,8 +130,9 @@ struct ServeOptions {
   }
 
   static let flags: [any CommandFlag] =
-    [host, port, modelFolder, dataFolder, isLowMemory, precision, threads, logFormat, compression, maxConnections]
-    + [
+    [
+      host, port, modelFolder, dataFolder, isLowMemory, precision, threads, loops, logFormat, compression,
+      maxConnections,
       maxConnectionsPerClient, maxRequestsPerClient, proxyProtocol, trustedProxies, certificate, key, clientAuthorities,
       clientCertificates,
     ]
@@ -167,6 +172,8 @@ struct ServeOptions {
     server.maxConnectionsPerClient = try arguments.value(Self.maxConnectionsPerClient)
     service.maxRequestsPerClient = try arguments.value(Self.maxRequestsPerClient)
     server.proxyProtocol = try arguments.value(Self.proxyProtocol)
+    server.loops = try arguments.value(Self.loops)
+    service.loops = server.loops
     for (flag, field) in Self.times { server[keyPath: field] = try arguments.value(flag) }
     self.server = server
     self.service = service
