@@ -6,6 +6,8 @@ public struct ServiceConfiguration: Sendable {
   /// Work queues, and so cores that encode, score and search at the same time.
   public var threads: Int
   public var limits: Limits
+  /// `/metrics` and `/info` are served by ``Service/admin`` alone.
+  public var hasAdminPort = false
   /// Event loops that hand over requests; each has its jobs collected apart.
   public var loops = 1
   /// Seconds that work may have to wait for what was there before; beyond that it is refused.

@@ -84,7 +84,7 @@ def test_help_of_a_command_shows_its_flags_alone(command):
         assert (again.returncode, again.stdout, again.stderr) == (0, done.stdout, b"")
     assert FLAGS[command].keys() == {
         "serve": {
-            "--host", "--port", "--model", "--data", "--low-memory", "--precision", "--threads", "--loops", "--log-format",
+            "--host", "--port", "--admin-port", "--model", "--data", "--low-memory", "--precision", "--threads", "--loops", "--log-format",
             "--compression",
             "--tls-cert", "--tls-key", "--tls-client-ca", "--tls-client-auth",
             "--max-connections", "--idle-timeout", "--drain-timeout", "--shutdown-delay", "--queue-timeout", "--request-timeout", "--max-body-bytes", "--max-inputs",
