@@ -6,8 +6,8 @@ cd "$(dirname "$0")/.." || exit 2
 binary=${1:-.build/release/nearfar}
 status=0
 
-echo "==> bench: GET /livez compared with nginx"
-Benchmarks/livez.py --server "$binary serve --port 0" || status=1
+echo "==> bench: the HTTP server compared with nginx"
+Benchmarks/http_server.py --server "$binary serve" || status=1
 echo "==> bench: what gzip costs and saves"
 Benchmarks/compression.py --binary "$binary" || status=1
 echo "==> bench: POST /embed compared with ONNX Runtime"

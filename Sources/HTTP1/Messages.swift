@@ -27,6 +27,8 @@ public final class Peer: Sendable {
 public struct Request: Sendable {
   public var head: RequestHead
   public var peer = Peer.unknown
+  /// Which of the server's event loops has read it.
+  public var loop = 0
   public var body: [UInt8]
   /// What the handler learned from the head when it let the request in: the route, say.
   public var context: (any Sendable)?
@@ -121,14 +123,16 @@ extension ReplyChannel {
   public func holds(_ bytes: Int) {}
 }
 
-/// What answers the requests. All of it but `ReplyChannel.send` is called on the loop's thread and must not block.
+/// What answers the requests. All of it but `ReplyChannel.send` is called on the thread of a loop and must not block. With
+/// several loops the calls come at the same time, but never two for the same loop.
 public protocol RequestHandler: Sendable {
   /// Judges a request by its head, before its body is read and before `100 Continue`.
   func admit(_ head: RequestHead, from peer: Peer) -> Admission
   /// Takes a whole request. The answer goes through `reply`, now or later.
   func handle(_ request: Request, reply: any ReplyChannel)
-  /// Called when all requests of one pass of the loop have been handed over: the time to hand collected work on.
-  func endOfPass()
+  /// Called when all requests of one pass of a loop have been handed over: the time to hand on the work that was collected
+  /// from the requests of that loop.
+  func endOfPass(loop: Int)
   /// Words the answer to a request that the server refuses itself. `head` is nil where it could not be parsed.
   func failureResponse(_ failure: RequestFailure, head: RequestHead?, from peer: Peer) -> Response
 }

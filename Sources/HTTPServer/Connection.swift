@@ -37,6 +37,9 @@ final class Connection {
   /// It is there only to be told that its client has too many.
   var isSurplus = false
 
+  /// There were too many connections when it came: it is there only to be told so.
+  var isBeyondLimit = false
+
   /// When a handshake that has not been finished by then is given up; nil when there is none.
   var handshakeEnds: UInt64?
 

@@ -30,7 +30,7 @@ extension EventLoop {
       connection.bodyHold = nil
       return
     }
-    let hold = connection.bodyHold ?? memory.hold()
+    let hold = connection.bodyHold ?? group.memory.hold()
     hold.set(.receiving, bytes)
     connection.bodyHold = hold
   }
@@ -40,7 +40,7 @@ extension EventLoop {
   /// - Returns: its memory; nil for an empty body.
   func handOverBody(_ connection: Connection, _ bytes: Int) -> BodyHold? {
     guard bytes > 0 else { return nil }
-    let hold = connection.bodyHold.take() ?? memory.hold()
+    let hold = connection.bodyHold.take() ?? group.memory.hold()
     hold.set(.handling, bytes)
     return hold
   }

@@ -13,10 +13,11 @@ extension EventLoop {
 
   /// Accepts waiting connections, some at a time: the listener is level-triggered and will report the rest again.
   func acceptBurst() {
+    guard let listener else { return }
     for _ in 0..<Self.burst {
       switch listener.accept() {
       case .accepted(let descriptor):
-        open(descriptor)
+        place(descriptor)
       case .none:
         return
       case .exhausted:
@@ -29,23 +30,34 @@ extension EventLoop {
     }
   }
 
-  private func open(_ descriptor: Int32) {
+  /// Gives an accepted socket to one of the loops.
+  private func place(_ descriptor: Int32) {
     counters.connectionsAccepted.add(1)
-    guard connections.count < configuration.maxConnections + Self.overflow else {
+    let count = group.connectionsOpen
+    guard count < configuration.maxConnections + Self.overflow else {
       counters.connectionsRejected.add(1)
       systemClose(descriptor)
       return
     }
+    let arrival = Arrival(descriptor: descriptor, isBeyondLimit: count >= configuration.maxConnections)
+    let target = group.place()
+    if target == index { open(arrival) } else { group.links[target].mailbox.put(arrival) }
+  }
+
+  /// Makes a connection of an accepted socket.
+  func open(_ arrival: Arrival) {
+    let descriptor = arrival.descriptor
     guard let transport = makeTransport(descriptor) else {
       counters.connectionsRejected.add(1)
       systemClose(descriptor)
+      counters.connectionsClosed.add(1)
       return
     }
     let state = ConnectionState(limits: limits, now: now)
     let connection = connections.insert {
       Connection(descriptor: descriptor, transport: transport, token: $0, state: state)
     }
-    counters.connectionsOpen.add(1)
+    connection.isBeyondLimit = arrival.isBeyondLimit
     guard poller.add(connection: descriptor, token: connection.token) else {
       counters.connectionsRejected.add(1)
       close(connection)
@@ -62,12 +74,12 @@ extension EventLoop {
 
   /// Begins to serve the connection, or to refuse it, when it is known whose it is.
   func begin(_ connection: Connection) {
-    if let shares, let ip = connection.ip {
+    if let shares = group.shares, let ip = connection.ip {
       connection.share = shares.take(ip.subscriber)
       if connection.share == nil {
         counters.connectionsOfBusyClients.add(1)
         // Those who are told so have to be waited for until they have read it. They must not take the place of others.
-        guard surplus < Self.overflow else { return close(connection) }
+        guard surplus < group.part(of: Self.overflow, index) else { return close(connection) }
         surplus += 1
         connection.isSurplus = true
       }
@@ -89,20 +101,20 @@ extension EventLoop {
       return RequestFailure(
         status: 429, reason: "more than \(configuration.maxConnectionsPerClient) connections of one client")
     }
-    guard connections.count > configuration.maxConnections else { return nil }
+    guard connection.isBeyondLimit else { return nil }
     counters.connectionsRejected.add(1)
     return RequestFailure(status: 503, reason: "more than \(configuration.maxConnections) connections")
   }
 
   private func pauseAccepting() {
-    guard isAccepting else { return }
+    guard isAccepting, let listener else { return }
     isAccepting = false
     poller.remove(listener.descriptor)
     deadlines.push(DeadlineQueue.Entry(time: now + Self.pause, token: Self.listenerToken))
   }
 
   func resumeAccepting() {
-    guard !isAccepting else { return }
+    guard !isAccepting, let listener else { return }
     do throws(ServerError) {
       try poller.add(listener: listener.descriptor, token: Self.listenerToken)
       isAccepting = true
@@ -121,12 +133,13 @@ extension EventLoop {
       case .admit(let head):
         var admission = handler.admit(head, from: connection.peer)
         // A body that could never be held is refused as one that is too long.
-        if case .accept(let most, let context) = admission, most > memory.limit {
-          admission = .accept(maxBodyBytes: memory.limit, context: context)
+        if case .accept(let most, let context) = admission, most > group.memory.limit {
+          admission = .accept(maxBodyBytes: group.memory.limit, context: context)
         }
         connection.state.admitted(admission, with: serializer, now: now)
       case .handle(var request):
         request.peer = connection.peer
+        request.loop = index
         counters.requests.add(1)
         handedOver += 1
         connection.sequence &+= 1
@@ -134,7 +147,7 @@ extension EventLoop {
           request,
           reply: Ticket(
             mailbox: mailbox, link: connection.link, token: connection.token, sequence: connection.sequence,
-            receivedAt: now, memory: memory, hold: handOverBody(connection, request.body.count)))
+            receivedAt: now, memory: group.memory, hold: handOverBody(connection, request.body.count)))
       case .fail(let failure, let head):
         counters.failures.add(1)
         connection.state.respond(answer(to: failure, head: head, connection), with: serializer, now: now)
@@ -292,18 +305,19 @@ extension EventLoop {
 }
 
 extension EventLoop {
+  /// Handshakes that this loop may have under way. Those of one loop never crowd out those of another.
+  private var maxHandshakes: Int { max(1, group.part(of: configuration.maxHandshakes, index)) }
+
   private func beginHandshake(_ connection: Connection) {
     counters.handshakesOpen.add(1)
     connection.handshakeEnds = now &+ SystemClock.nanoseconds(configuration.handshakeTimeout)
     handshakes.append(connection.token)
     let underWay = counters.handshakesOpen.load(ordering: .relaxed)
-    guard underWay > configuration.maxHandshakes || handshakes.count > 2 * configuration.maxHandshakes + 64 else {
-      return
-    }
+    guard underWay > maxHandshakes || handshakes.count > 2 * maxHandshakes + 64 else { return }
     handshakes.removeAll { connections[$0]?.handshakeEnds == nil }
     // Whoever opens connections and says nothing must not keep others out, so the oldest makes room: an honest client is
     // done within a few round trips.
-    if underWay > configuration.maxHandshakes, let oldest = connections[handshakes.removeFirst()] { close(oldest) }
+    if underWay > maxHandshakes, let oldest = connections[handshakes.removeFirst()] { close(oldest) }
   }
 
   /// Sees whether the handshake is over.

@@ -1,7 +1,7 @@
 import HTTP1
 import Platform
 
-/// The one thread that owns all connections: it waits for readiness, moves bytes, asks the handler and delivers answers.
+/// One thread and the connections that it owns: it waits for readiness, moves bytes, asks the handler and delivers answers.
 final class EventLoop {
   static let listenerToken = UInt64.max
   static let wakeupToken = UInt64.max - 1
@@ -11,15 +11,14 @@ final class EventLoop {
   let makeTransport: @Sendable (_ descriptor: Int32) -> (any Transport)?
   let limits: ConnectionLimits
   let poller: Poller
-  let listener: Listener
-  let wakeup: Wakeup
+  /// Nil where another loop of the group accepts.
+  let listener: Listener?
+  let group: LoopGroup
+  /// Which loop of the group this is.
+  let index: Int
   let mailbox: Mailbox
   let counters: Counters
-
-  /// The memory of bodies, of all loops.
-  let memory: BodyMemory
-  /// Connections of each client; nil where they are not limited.
-  let shares: Shares<IPAddress>?
+  private let wakeup: Wakeup
 
   var connections = ConnectionTable()
   /// Connections whose clients have too many.
@@ -41,30 +40,30 @@ final class EventLoop {
   /// Connections whose handshakes are under way, in the order in which these began, and some that are done or closed.
   var handshakes: [UInt64] = []
   private var replies: [Reply] = []
+  private var arrivals: [Arrival] = []
   /// Requests handed to the handler in this pass.
   var handedOver = 0
 
   init(
     configuration: ServerConfiguration, handler: any RequestHandler,
-    transport makeTransport: @escaping @Sendable (_ descriptor: Int32) -> (any Transport)?, listener: Listener,
-    wakeup: Wakeup, mailbox: Mailbox, counters: Counters, memory: BodyMemory,
-    shares: Shares<IPAddress>?
+    transport makeTransport: @escaping @Sendable (_ descriptor: Int32) -> (any Transport)?, listener: Listener?,
+    group: LoopGroup, index: Int
   ) throws(ServerError) {
     self.configuration = configuration
     self.handler = handler
     self.makeTransport = makeTransport
     self.listener = listener
-    self.wakeup = wakeup
-    self.mailbox = mailbox
-    self.counters = counters
-    self.memory = memory
-    self.shares = shares
+    self.group = group
+    self.index = index
+    wakeup = group.links[index].wakeup
+    mailbox = group.links[index].mailbox
+    counters = group.links[index].counters
     limits = ConnectionLimits(configuration)
     poller = try Poller()
     now = SystemClock.monotonic
     spareDescriptor = SpareDescriptor()
     scratch = .allocate(byteCount: 262_144, alignment: 64)
-    try poller.add(listener: listener.descriptor, token: Self.listenerToken)
+    if let listener { try poller.add(listener: listener.descriptor, token: Self.listenerToken) }
     try poller.add(listener: wakeup.descriptor, token: Self.wakeupToken)
   }
 
@@ -72,28 +71,30 @@ final class EventLoop {
     scratch.deallocate()
   }
 
-  /// Runs until `shouldDrain` says so and nothing is in flight any more.
+  /// Runs until the group drains and nothing is in flight any more.
   ///
   /// - Returns: false when the drain time cut requests off.
-  func run(until shouldDrain: () -> Bool) throws(ServerError) -> Bool {
-    while !shouldDrain() { _ = try pass(latest: nil) }
+  func run() throws(ServerError) -> Bool {
+    // Whatever ends the run, no connection of the loop outlives it.
+    defer { for connection in connections.all { close(connection) } }
+    while !group.mustDrain(index) { _ = try pass(latest: nil) }
 
     beginDraining()
     let end = now &+ SystemClock.nanoseconds(configuration.drainTimeout)
     var isQuiet = false
     while now < end {
       let isSettled = connections.all.allSatisfy(\.state.isSettled)
+      let mayEnd = group.mayEnd(index, isSettled: isSettled) && isSettled
       // One more pass before the listener closes: what has reached the kernel by now is served too.
-      if isSettled, isQuiet { break }
-      isQuiet = try !pass(latest: isSettled ? now : end) && isSettled
+      if mayEnd, isQuiet { break }
+      isQuiet = try !pass(latest: mayEnd ? now : end) && mayEnd
     }
-    let isComplete = !connections.all.contains(where: \.state.isBusy)
-    for connection in connections.all { close(connection) }
-    return isComplete
+    return !connections.all.contains(where: \.state.isBusy)
   }
 
   private func beginDraining() {
     isDraining = true
+    if index == 0 { group.beginDraining() }
     for connection in connections.all {
       connection.state.drain()
       advance(connection)
@@ -138,7 +139,7 @@ final class EventLoop {
     settle()
     while handedOver > 0 {
       handedOver = 0
-      handler.endOfPass()
+      handler.endOfPass(loop: index)
       settle()
     }
   }
@@ -160,7 +161,11 @@ final class EventLoop {
   /// answers to pipelined requests are sent with one call.
   private func settle() {
     while true {
-      mailbox.take(&replies)
+      mailbox.take(&replies, &arrivals)
+      if !arrivals.isEmpty {
+        for arrival in arrivals { open(arrival) }
+        arrivals.removeAll(keepingCapacity: true)
+      }
       if replies.isEmpty {
         guard let connection = unsent.popLast() else { return }
         connection.isQueued = false
@@ -178,7 +183,7 @@ final class EventLoop {
     connection.isOpen = false
     connection.link.isAbandoned.store(true, ordering: .relaxed)
     // Counted first, so that a client that sees the end finds it in the metrics.
-    counters.connectionsOpen.add(-1)
+    counters.connectionsClosed.add(1)
     connection.share?.end()
     connection.bodyHold = nil
     connection.answerHold = nil

@@ -1,19 +1,15 @@
+import Dispatch
 import HTTP1
 import Platform
 import Synchronization
 
-/// An HTTP/1.1 server: one listener, one event loop, one handler.
+/// An HTTP/1.1 server: one listener, one or more event loops, one handler.
 public final class HTTPServer: Sendable {
   private let configuration: ServerConfiguration
   private let handler: any RequestHandler
   private let makeTransport: @Sendable (_ descriptor: Int32) -> (any Transport)?
   private let listener: Listener
-  private let wakeup: Wakeup
-  private let mailbox: Mailbox
-  private let counters = Counters()
-  private let memory: BodyMemory
-  private let shares: Shares<IPAddress>?
-  private let isDrainRequested = Atomic(false)
+  private let group: LoopGroup
 
   /// Binds and listens: from here on connections queue up, and `run` serves them. Port 0 takes a free one.
   ///
@@ -36,41 +32,55 @@ public final class HTTPServer: Sendable {
     self.handler = handler
     self.makeTransport = makeTransport
     listener = try Listener(host: configuration.host, port: configuration.port, backlog: configuration.backlog)
-    wakeup = try Wakeup()
-    mailbox = Mailbox(wakeup: wakeup)
-    memory = BodyMemory(limit: configuration.maxMemoryInFlight)
-    shares = configuration.maxConnectionsPerClient > 0 ? Shares(limit: configuration.maxConnectionsPerClient) : nil
+    group = try LoopGroup(configuration)
   }
 
   /// The port in use.
   public var port: Int { listener.port }
 
-  /// Counters since the start. Any thread may ask.
+  /// Counters since the start, of all loops together. Any thread may ask.
   public var statistics: ServerStatistics {
-    var statistics = counters.snapshot
-    statistics.bodyBytes = memory.bytes
-    statistics.connectionsHeldBack = memory.waiting
+    var statistics = ServerStatistics()
+    for link in group.links { link.counters.add(to: &statistics) }
+    statistics.connectionsOpen = group.connectionsOpen
+    statistics.bodyBytes = group.memory.bytes
+    statistics.connectionsHeldBack = group.memory.waiting
     return statistics
   }
 
-  /// Serves on the calling thread until drained. To be called once.
+  /// Serves on the calling thread until drained, and with several loops on other threads as well. To be called once.
   ///
   /// - Returns: true when everything in flight was finished, false when the drain time cut requests off.
   /// - Throws: when the system refuses what the loop cannot do without.
   @discardableResult
   public func run() throws(ServerError) -> Bool {
-    let loop = try EventLoop(
-      configuration: configuration, handler: handler, transport: makeTransport, listener: listener, wakeup: wakeup,
-      mailbox: mailbox, counters: counters, memory: memory, shares: shares)
-    return try loop.run { self.isDrainRequested.load(ordering: .acquiring) }
+    let others = DispatchGroup()
+    for index in group.links.indices.dropFirst() {
+      // A serial queue has a thread of its own for as long as its job runs.
+      DispatchQueue(label: "nearfar.loop.\(index)", qos: .default).async(group: others) { self.serve(index) }
+    }
+    serve(0)
+    others.wait()
+    return try group.result()
+  }
+
+  /// Runs one loop on the calling thread, to its end.
+  private func serve(_ index: Int) {
+    do throws(ServerError) {
+      let loop = try EventLoop(
+        configuration: configuration, handler: handler, transport: makeTransport, listener: index == 0 ? listener : nil,
+        group: group, index: index)
+      group.end(index, .success(try loop.run()))
+    } catch {
+      group.end(index, .failure(error))
+    }
   }
 
   /// Ends keep-alive, finishes each request whose head is whole with `Connection: close`, then lets `run` return. A
   /// connection that is idle or in the middle of a head is not waited for. The listener stays open until the end. Any
   /// thread may call this.
   public func drain() {
-    isDrainRequested.store(true, ordering: .releasing)
-    wakeup.signal()
+    group.drain()
   }
 }
 
@@ -80,6 +90,8 @@ public struct ServerConfiguration: Sendable {
   public var host: String
   /// 0 takes a free port.
   public var port: Int
+  /// Event loops, each on a thread of its own. The limits below hold for all of them together.
+  public var loops = 1
   /// Bytes of request line and fields together; beyond that 414 or 431.
   public var maxHeadBytes = 16_384
   /// Field lines of one request; beyond that 431.
@@ -185,9 +197,9 @@ public struct ServerStatistics: Sendable, Equatable {
   public init() {}
 }
 
-/// The live counters behind `ServerStatistics`. Only the loop writes them.
+/// The live counters behind `ServerStatistics`, of one loop, which alone writes them.
 final class Counters: Sendable {
-  let connectionsOpen = Atomic(0)
+  let connectionsClosed = Atomic(0)
   let connectionsAccepted = Atomic(0)
   let connectionsRejected = Atomic(0)
   let connectionsOfBusyClients = Atomic(0)
@@ -201,22 +213,19 @@ final class Counters: Sendable {
   let handshakesFailed = Atomic(0)
   let handshakesOpen = Atomic(0)
 
-  var snapshot: ServerStatistics {
-    var statistics = ServerStatistics()
-    statistics.connectionsOpen = connectionsOpen.load(ordering: .relaxed)
-    statistics.connectionsAccepted = connectionsAccepted.load(ordering: .relaxed)
-    statistics.connectionsRejected = connectionsRejected.load(ordering: .relaxed)
-    statistics.connectionsOfBusyClients = connectionsOfBusyClients.load(ordering: .relaxed)
-    statistics.proxyHeadersRejected = proxyHeadersRejected.load(ordering: .relaxed)
-    statistics.requests = requests.load(ordering: .relaxed)
-    statistics.failures = failures.load(ordering: .relaxed)
-    statistics.bytesReceived = bytesReceived.load(ordering: .relaxed)
-    statistics.bytesSent = bytesSent.load(ordering: .relaxed)
-    statistics.handshakes = handshakes.load(ordering: .relaxed)
-    statistics.handshakesResumed = handshakesResumed.load(ordering: .relaxed)
-    statistics.handshakesFailed = handshakesFailed.load(ordering: .relaxed)
-    statistics.handshakesOpen = handshakesOpen.load(ordering: .relaxed)
-    return statistics
+  func add(to statistics: inout ServerStatistics) {
+    statistics.connectionsAccepted += connectionsAccepted.load(ordering: .relaxed)
+    statistics.connectionsRejected += connectionsRejected.load(ordering: .relaxed)
+    statistics.connectionsOfBusyClients += connectionsOfBusyClients.load(ordering: .relaxed)
+    statistics.proxyHeadersRejected += proxyHeadersRejected.load(ordering: .relaxed)
+    statistics.requests += requests.load(ordering: .relaxed)
+    statistics.failures += failures.load(ordering: .relaxed)
+    statistics.bytesReceived += bytesReceived.load(ordering: .relaxed)
+    statistics.bytesSent += bytesSent.load(ordering: .relaxed)
+    statistics.handshakes += handshakes.load(ordering: .relaxed)
+    statistics.handshakesResumed += handshakesResumed.load(ordering: .relaxed)
+    statistics.handshakesFailed += handshakesFailed.load(ordering: .relaxed)
+    statistics.handshakesOpen += handshakesOpen.load(ordering: .relaxed)
   }
 }
 

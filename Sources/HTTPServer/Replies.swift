@@ -22,13 +22,22 @@ struct Reply {
   var hold: BodyHold?
 }
 
-/// Where answers from any thread wait for the loop.
+/// A connection on its way to its loop.
+struct Arrival {
+  /// A connected, non-blocking socket.
+  var descriptor: Int32
+  /// There are too many connections: it is answered 503 and closed.
+  var isBeyondLimit: Bool
+}
+
+/// Where answers from any thread, and connections from the accepting loop, wait for the loop.
 ///
-/// The loop is woken only when it sleeps and no other answer has woken it: under load it collects answers as it goes, and
+/// The loop is woken only when it sleeps and nothing else has woken it: under load it collects answers as it goes, and
 /// they cost no system call.
 final class Mailbox: Sendable {
   private struct State {
     var replies: [Reply] = []
+    var arrivals: [Arrival] = []
     var isLoopAsleep = false
   }
 
@@ -39,27 +48,32 @@ final class Mailbox: Sendable {
     self.wakeup = wakeup
   }
 
-  func put(_ reply: Reply) {
+  func put(_ reply: Reply) { put { $0.replies.append(reply) } }
+
+  func put(_ arrival: Arrival) { put { $0.arrivals.append(arrival) } }
+
+  private func put(_ append: (inout State) -> Void) {
     let wasAsleep = state.withLock { state in
-      state.replies.append(reply)
+      append(&state)
       defer { state.isLoopAsleep = false }
       return state.isLoopAsleep
     }
     if wasAsleep { wakeup.signal() }
   }
 
-  /// Exchanges the waiting replies for `empty`, so that the storage of both arrays stays in use. Called by the loop.
-  func take(_ empty: inout [Reply]) {
+  /// Exchanges what waits for empty arrays, so that the storage of all of them stays in use. Called by the loop.
+  func take(_ replies: inout [Reply], _ arrivals: inout [Arrival]) {
     state.withLock { state in
-      swap(&state.replies, &empty)
+      swap(&state.replies, &replies)
+      if !state.arrivals.isEmpty { swap(&state.arrivals, &arrivals) }
       state.isLoopAsleep = false
     }
   }
 
-  /// Announces that the loop is going to sleep. False when replies wait, and then it must not. Called by the loop.
+  /// Announces that the loop is going to sleep. False when something waits, and then it must not. Called by the loop.
   func prepareToSleep() -> Bool {
     state.withLock { state in
-      state.isLoopAsleep = state.replies.isEmpty
+      state.isLoopAsleep = state.replies.isEmpty && state.arrivals.isEmpty
       return state.isLoopAsleep
     }
   }

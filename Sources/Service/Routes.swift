@@ -16,7 +16,25 @@ struct Endpoints: Sendable {
   let pages: PagesEndpoint
   let idempotency: IdempotencyStore
 
-  /// The whole interface, one line for each path and method.
+  /// What orchestrators and balancers ask.
+  var probes: [Route] {
+    [
+      Route("/livez", .immediate(.get, health.live)),
+      Route("/readyz", .immediate(.get, health.ready)),
+      Route("/health", .immediate(.get, health.ready)),
+      Route("/ping", .immediate(.get, health.ready)),
+    ]
+  }
+
+  /// What the service says of itself.
+  var reports: [Route] {
+    [
+      Route("/info", .immediate(.get, info.info)),
+      Route("/metrics", .queued(.get, work: .operation, metrics.page)),
+    ]
+  }
+
+  /// The rest of the interface, one line for each path and method.
   var routes: [Route] {
     let both: [MediaType] = [.json, .safetensors]
     let root = RootEndpoint(embed: embed, similarity: similarity)
@@ -51,12 +69,6 @@ struct Endpoints: Sendable {
       Route("/collections/{name}/points/delete", .queued(.post, idempotency.once(points.delete))),
       Route("/collections/{name}/points/{id}", .queued(.get, points.get)),
 
-      Route("/livez", .immediate(.get, health.live)),
-      Route("/readyz", .immediate(.get, health.ready)),
-      Route("/health", .immediate(.get, health.ready)),
-      Route("/ping", .immediate(.get, health.ready)),
-      Route("/info", .immediate(.get, info.info)),
-      Route("/metrics", .queued(.get, work: .operation, metrics.page)),
       Route("/openapi.yaml", .immediate(.get, pages.openapi)),
       Route("/playground", .immediate(.get, pages.playground)),
       Route("/playground/{file}", .immediate(.get, pages.playgroundPart)),

@@ -5,8 +5,9 @@ import VectorStore
 
 /// The whole service behind the wire: routes, endpoints, queues, batches, metrics.
 public final class Service: RequestHandler {
-  private let router: Router
   private let admittance: Admittance
+  /// What the admin port lets in.
+  let adminAdmittance: Admittance
   private let limits: Limits
   private let lanes: WorkLanes
   private let texts: TextEncoder
@@ -31,7 +32,8 @@ public final class Service: RequestHandler {
   /// - Throws: `StoreError` when the collections cannot be used.
   public init(encoder: SentenceEncoder, store: CollectionStore, configuration: ServiceConfiguration) throws {
     limits = configuration.limits
-    lanes = WorkLanes(threads: configuration.threads, patience: configuration.queueTimeout)
+    lanes = WorkLanes(
+      threads: configuration.threads, loops: configuration.loops, patience: configuration.queueTimeout)
     requestTimeout = configuration.requestTimeout
     compression = configuration.compression
     proxies = configuration.trustedProxies
@@ -64,8 +66,12 @@ public final class Service: RequestHandler {
       health: health, info: InfoEndpoint(encoder: encoder, store: store, configuration: configuration),
       metrics: metrics, pages: PagesEndpoint(compression: compression),
       idempotency: IdempotencyStore(work: lanes.short, now: configuration.clock))
-    router = Router(endpoints.routes)
-    admittance = Admittance(router: router)
+    if configuration.hasAdminPort {
+      admittance = Admittance(router: Router(endpoints.routes + endpoints.probes), unknown: AdminHandler.notHere)
+    } else {
+      admittance = Admittance(router: Router(endpoints.routes + endpoints.probes + endpoints.reports))
+    }
+    adminAdmittance = Admittance(router: Router(endpoints.probes + endpoints.reports), unknown: AdminHandler.onlyHere)
   }
 
   /// The name of the collection that is always there.
@@ -92,8 +98,11 @@ public final class Service: RequestHandler {
     metrics.observe(transport: write)
   }
 
-  public func admit(_ head: RequestHead, from peer: Peer) -> Admission {
-    let match = router.match(head)
+  public func admit(_ head: RequestHead, from peer: Peer) -> Admission { admit(head, from: peer, admittance) }
+
+  /// - Parameter admittance: what the port that the request came to lets in.
+  func admit(_ head: RequestHead, from peer: Peer, _ admittance: Admittance) -> Admission {
+    let match = admittance.router.match(head)
     let exchange = Exchange(head, from: peer, route: match?.route, proxies)
     if let refusal = admittance.refusal(head, match) {
       return .reject(observation.refused(exchange, with: refusal))
@@ -121,7 +130,7 @@ public final class Service: RequestHandler {
       request, admitted, reply: reply, observation: observation, timeout: requestTimeout,
       compression: action.isImmediate ? .off : compression, lanes: lanes)
     guard !action.isImmediate else { return call.perform { try action.run(call) } }
-    lanes.lane(bodyBytes: Self.contentBytes(request.body.count, call.bodyCoding)).collect {
+    lanes.lane(bodyBytes: Self.contentBytes(request.body.count, call.bodyCoding)).collect(loop: request.loop) {
       call.perform {
         try call.requireWaiting()
         call.leftQueue()
@@ -130,11 +139,17 @@ public final class Service: RequestHandler {
     }
   }
 
-  public func endOfPass() { lanes.flush() }
+  public func endOfPass(loop: Int = 0) { lanes.flush(loop: loop) }
 
   public func failureResponse(_ failure: RequestFailure, head: RequestHead?, from peer: Peer) -> Response {
+    failureResponse(failure, head: head, from: peer, admittance)
+  }
+
+  func failureResponse(
+    _ failure: RequestFailure, head: RequestHead?, from peer: Peer, _ admittance: Admittance
+  ) -> Response {
     let response = Problem(failure.status, failure.reason).response(ErrorStyle(path: head?.path ?? ""))
-    let exchange = Exchange(head, from: peer, route: head.flatMap { router.match($0)?.route }, proxies)
+    let exchange = Exchange(head, from: peer, route: head.flatMap { admittance.router.match($0)?.route }, proxies)
     return observation.refused(exchange, with: response)
   }
 

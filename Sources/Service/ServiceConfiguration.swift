@@ -6,6 +6,10 @@ public struct ServiceConfiguration: Sendable {
   /// Work queues, and so cores that encode, score and search at the same time.
   public var threads: Int
   public var limits: Limits
+  /// `/metrics` and `/info` are served by ``Service/admin`` alone.
+  public var hasAdminPort = false
+  /// Event loops that hand over requests; each has its jobs collected apart.
+  public var loops = 1
   /// Seconds that work may have to wait for what was there before; beyond that it is refused.
   public var queueTimeout = 30.0
   /// Nanoseconds within which a request that states no time of its own has to be answered; nil for any time.

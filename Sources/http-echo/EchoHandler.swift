@@ -34,7 +34,7 @@ struct EchoHandler: RequestHandler {
     }
   }
 
-  func endOfPass() {}
+  func endOfPass(loop: Int) {}
 
   func failureResponse(_ failure: RequestFailure, head: RequestHead?, from peer: Peer) -> Response {
     Self.text(failure.status, failure.reason + "\n")

@@ -23,7 +23,7 @@ struct Options {
   static let usage = """
     usage: http-echo [--host ADDRESS] [--port N] [--max-body-bytes N] [--max-head-bytes N] [--max-connections N]
                      [--head-timeout S] [--body-timeout S] [--idle-timeout S] [--write-timeout S] [--drain-timeout S]
-                     [--handshake-timeout S] [--tls-cert FILE --tls-key FILE] [--tls-client-ca FILE]
+                     [--handshake-timeout S] [--loops N] [--tls-cert FILE --tls-key FILE] [--tls-client-ca FILE]
 
     """
 
@@ -36,6 +36,7 @@ struct Options {
       case "--port": configuration.port = try Self.number(value, flag)
       case "--max-body-bytes": maxBodyBytes = try Self.number(value, flag)
       case "--max-head-bytes": configuration.maxHeadBytes = try Self.number(value, flag)
+      case "--loops": configuration.loops = try Self.number(value, flag)
       case "--max-connections": configuration.maxConnections = try Self.number(value, flag)
       case "--head-timeout": configuration.headTimeout = try Self.seconds(value, flag)
       case "--body-timeout": configuration.bodyTimeout = try Self.seconds(value, flag)

@@ -28,6 +28,7 @@ enum ServeCommand: Command {
     let termination = Termination { log.info($0) }
     let service: Service
     let server: HTTPServer
+    let admin: AdminServer?
     let store: CollectionStore
     let identity: TLSIdentity?
     do {
@@ -66,6 +67,14 @@ enum ServeCommand: Command {
       log.error("cannot start: --host, --port: \(error)")
       return 1
     }
+    do {
+      admin = try options.admin.map { configuration throws(ServerError) in
+        try AdminServer(configuration, service: service, identity: identity, log: log)
+      }
+    } catch {
+      log.error("cannot start: --host, --admin-port: \(error)")
+      return 1
+    }
     service.observe { write(server.statistics, identity, to: &$0) }
     let reloading = Reloading(
       log,
@@ -84,8 +93,10 @@ enum ServeCommand: Command {
       DispatchQueue.global().asyncAfter(deadline: .now() + options.shutdownDelay) { drain() }
     }
 
-    let host = options.server.host.contains(":") ? "[\(options.server.host)]" : options.server.host
-    print("nearfar ready \(identity == nil ? "http" : "https")://\(host):\(server.port)")
+    admin?.start()
+    defer { admin?.stop() }
+    print(
+      "nearfar ready \(AdminServer.url(options.server.host, port: server.port, isSecure: identity != nil))")
     fflush(nil)
     do {
       let drained = try withExtendedLifetime(reloading) { try server.run() }

@@ -8,6 +8,8 @@ import VectorStore
 struct ServeOptions {
   let model: String
   let server: ServerConfiguration
+  /// The listener for operators; nil where there is none.
+  let admin: ServerConfiguration?
   let service: ServiceConfiguration
   let data: DataLocation
   let lowMemory: Bool
@@ -23,6 +25,10 @@ struct ServeOptions {
   static let port = Flag(
     "port", .integer(0...65_535), .defaults(to: ServerConfiguration().port), isVariable: true,
     "The port to listen on; 0 takes a free one.")
+  private static let adminPort = Flag(
+    "admin-port", .integer(0...65_535), .optional(meaning: "they are served on --port"), isVariable: true,
+    "A port of its own, on the same address, for /metrics and /info, and for probes, which --port serves as well. 0 takes a free "
+      + "one.")
   private static let host = Flag(
     "host", .text("ADDRESS"), .defaults(to: ServerConfiguration().host), isVariable: true,
     "The address to listen on, or a name that resolves to it.")
@@ -40,6 +46,10 @@ struct ServeOptions {
     "The number format in which the encoder computes.")
   private static let threads = Usable.threads(
     isVariable: true, "Work queues, and so requests that compute at the same time.")
+  private static let loops = Flag(
+    "loops", .integer(1...64), .defaults(to: ServerConfiguration().loops), isVariable: true,
+    "Event loops, each a thread that reads requests and sends answers. One is enough unless it keeps a whole core busy."
+  )
   private static let compression = Flag(
     "compression", .choice(["on", "off", "all"]), .defaults(to: "on"), isVariable: true,
     "Whether answers from 1 KiB on are sent as gzip to clients that accept it; with on, those that are mostly vectors are not, "
@@ -132,10 +142,10 @@ struct ServeOptions {
   }
 
   static let flags: [any CommandFlag] =
-    [host, port, modelFolder, dataFolder, isLowMemory, precision, threads, logFormat, compression, maxConnections]
-    + [
-      maxConnectionsPerClient, maxRequestsPerClient, maxMemoryInFlight, proxyProtocol, trustedProxies, certificate, key,
-      clientAuthorities,
+    [
+      host, port, adminPort, modelFolder, dataFolder, isLowMemory, precision, threads, loops, logFormat, compression,
+      maxConnections, maxConnectionsPerClient, maxRequestsPerClient, maxMemoryInFlight, proxyProtocol, trustedProxies,
+      certificate, key, clientAuthorities,
       clientCertificates,
     ]
     + times.map(\.flag) + [shutdownDelay, queueTimeout, requestTimeout] + limits.map(\.flag)
@@ -178,10 +188,32 @@ struct ServeOptions {
     service.maxMemoryInFlight = server.maxMemoryInFlight
     service.usable = UsableResources(cores: Usable.cores, quota: Usable.group.cores, memory: Usable.group.memory)
     server.proxyProtocol = try arguments.value(Self.proxyProtocol)
+    server.loops = try arguments.value(Self.loops)
+    service.loops = server.loops
     for (flag, field) in Self.times { server[keyPath: field] = try arguments.value(flag) }
+    admin = try Self.admin(arguments, server)
+    service.hasAdminPort = admin != nil
     self.server = server
     self.service = service
   }
+
+  /// Few connections are needed there, and they come from operators' machines, not through the proxy that clients come through.
+  private static func admin(
+    _ arguments: Arguments, _ server: ServerConfiguration
+  ) throws(UsageError) -> ServerConfiguration? {
+    guard let port = try arguments.given(adminPort) else { return nil }
+    guard port == 0 || port != server.port else { throw UsageError("--admin-port has to differ from --port") }
+    var admin = server
+    admin.port = port
+    admin.loops = 1
+    admin.maxConnections = min(server.maxConnections, 128)
+    admin.maxConnectionsPerClient = 0
+    admin.proxyProtocol = false
+    // It is drained behind the other, when all work has been finished: only a scrape can be in flight.
+    admin.drainTimeout = min(server.drainTimeout, 2)
+    return admin
+  }
+
   private static func tls(_ arguments: Arguments) throws(UsageError) -> TLSFiles? {
     let (chain, key) = (try arguments.given(certificate), try arguments.given(key))
     let authorities = try arguments.given(clientAuthorities)

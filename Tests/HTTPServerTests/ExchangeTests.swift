@@ -83,7 +83,7 @@ struct ExchangeTests {
   func endOfPass() throws {
     let state = Box(Mutex<[any ReplyChannel]>([]))
     var handler = ClosureHandler { _, reply in state.value.withLock { $0.append(reply) } }
-    handler.passes = {
+    handler.passes = { _ in
       let replies = state.value.withLock { held in
         defer { held = [] }
         return held

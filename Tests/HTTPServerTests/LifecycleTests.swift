@@ -6,10 +6,10 @@ import Testing
 struct LifecycleTests {
   private static func get(_ target: String) -> String { "GET \(target) HTTP/1.1\r\nHost: h\r\n\r\n" }
 
-  @Test("Draining closes idle connections, and finishes and answers the requests in flight")
-  func drain() throws {
+  @Test("Draining closes idle connections, and finishes and answers the requests in flight", arguments: [1, 3])
+  func drain(loops: Int) throws {
     let inbox = Inbox()
-    let running = try RunningServer(handler: inbox.handler)
+    let running = try RunningServer({ $0.loops = loops }, handler: inbox.handler)
     let idle = Client(port: running.port)
     idle.send(Self.get("/now"))
     #expect(idle.receive()?.closes == false)
@@ -36,9 +36,13 @@ struct LifecycleTests {
     #expect(running.server.statistics.connectionsOpen == 0)
   }
 
-  @Test("A connection in the middle of a head does not delay the drain")
-  func drainWithinHead() throws {
-    let running = try RunningServer({ $0.headTimeout = 60 }, handler: ClosureHandler.echo)
+  @Test("A connection in the middle of a head does not delay the drain", arguments: [1, 3])
+  func drainWithinHead(loops: Int) throws {
+    let running = try RunningServer(
+      {
+        $0.headTimeout = 60
+        $0.loops = loops
+      }, handler: ClosureHandler.echo)
     let parts = ["G", "GET /", "GET / HTTP/1.1\r\nHost: h\r\nX:", "\r\n", ""].map { part in
       let client = Client(port: running.port)
       client.send(part)
@@ -58,9 +62,9 @@ struct LifecycleTests {
     for client in parts + [kept] { #expect(client.receive() == nil) }
   }
 
-  @Test("Draining waits for the body of a request whose head is whole")
-  func drainWithinBody() throws {
-    let running = try RunningServer(handler: ClosureHandler.echo)
+  @Test("Draining waits for the body of a request whose head is whole", arguments: [1, 3])
+  func drainWithinBody(loops: Int) throws {
+    let running = try RunningServer({ $0.loops = loops }, handler: ClosureHandler.echo)
     let client = Client(port: running.port)
     client.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 6\r\n\r\nabc")
     let other = Client(port: running.port)
@@ -76,10 +80,14 @@ struct LifecycleTests {
     #expect(running.ended() == true)
   }
 
-  @Test("The drain timeout ends requests that take too long")
-  func drainTimeout() throws {
+  @Test("The drain timeout ends requests that take too long", arguments: [1, 3])
+  func drainTimeout(loops: Int) throws {
     let inbox = Inbox()
-    let running = try RunningServer({ $0.drainTimeout = 0.2 }, handler: inbox.handler)
+    let running = try RunningServer(
+      {
+        $0.drainTimeout = 0.2
+        $0.loops = loops
+      }, handler: inbox.handler)
     let client = Client(port: running.port)
     client.send(Self.get("/held"))
     let held = inbox.take(1)
@@ -89,10 +97,11 @@ struct LifecycleTests {
     #expect(client.receive() == nil)
   }
 
-  @Test("A server that is drained before it runs returns at once")
-  func drainFirst() throws {
-    let server = try HTTPServer(
-      configuration: ServerConfiguration(host: "localhost", port: 0), handler: ClosureHandler.echo)
+  @Test("A server that is drained before it runs returns at once", arguments: [1, 3])
+  func drainFirst(loops: Int) throws {
+    var configuration = ServerConfiguration(host: "localhost", port: 0)
+    configuration.loops = loops
+    let server = try HTTPServer(configuration: configuration, handler: ClosureHandler.echo)
     #expect(server.port > 0)
     server.drain()
     #expect(try server.run())

@@ -59,12 +59,12 @@ final class RunningServer: Sendable {
 /// A handler made of closures.
 struct ClosureHandler: RequestHandler {
   var maxBodyBytes = 1 << 30
-  var passes: @Sendable () -> Void = {}
+  var passes: @Sendable (_ loop: Int) -> Void = { _ in }
   let answer: @Sendable (Request, any ReplyChannel) -> Void
 
   func admit(_ head: RequestHead, from peer: Peer) -> Admission { .accept(maxBodyBytes: maxBodyBytes) }
   func handle(_ request: Request, reply: any ReplyChannel) { answer(request, reply) }
-  func endOfPass() { passes() }
+  func endOfPass(loop: Int) { passes(loop) }
   func failureResponse(_ failure: RequestFailure, head: RequestHead?, from peer: Peer) -> Response {
     Response(status: failure.status, body: Array(failure.reason.utf8))
   }

@@ -49,6 +49,22 @@ struct TLSTests {
     #expect(running.stop() == true)
   }
 
+  @Test("The limit of handshakes under way is shared out among the loops")
+  func limitOfLoops() throws {
+    let running = try server {
+      $0.loops = 3
+      $0.maxHandshakes = 4
+    }
+    let clients = (0..<12).map { _ in
+      let client = Client(port: running.port)
+      client.send(Self.hello)
+      return client
+    }
+    #expect(wait { running.server.statistics.handshakesFailed == 8 })
+    withExtendedLifetime(clients) { #expect(running.server.statistics.handshakesOpen == 4) }
+    #expect(running.stop() == true)
+  }
+
   @Test("A handshake under way does not hold up the end")
   func drain() throws {
     let running = try server { _ in }

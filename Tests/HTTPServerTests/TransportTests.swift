@@ -101,7 +101,7 @@ struct TransportTests {
       replies.value.withLock { $0.append((request.head.target, reply)) }
     }
     // The answer is given after the loop has read all input and the next request has arrived.
-    handler.passes = {
+    handler.passes = { _ in
       let held = replies.value.withLock { held in
         defer { held = [] }
         return held

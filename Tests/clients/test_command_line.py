@@ -84,7 +84,7 @@ def test_help_of_a_command_shows_its_flags_alone(command):
         assert (again.returncode, again.stdout, again.stderr) == (0, done.stdout, b"")
     assert FLAGS[command].keys() == {
         "serve": {
-            "--host", "--port", "--model", "--data", "--low-memory", "--precision", "--threads", "--log-format",
+            "--host", "--port", "--admin-port", "--model", "--data", "--low-memory", "--precision", "--threads", "--loops", "--log-format",
             "--compression",
             "--tls-cert", "--tls-key", "--tls-client-ca", "--tls-client-auth",
             "--max-connections", "--idle-timeout", "--drain-timeout", "--shutdown-delay", "--queue-timeout", "--request-timeout", "--max-body-bytes", "--max-inputs",
@@ -178,7 +178,7 @@ def test_bounds_themselves_are_taken():
     flags = {flag: INTEGER.search(meaning) for flag, (_, meaning) in FLAGS["serve"].items() if flag.startswith("--max-")}
     assert all(flags.values())
     largest = [part for flag, bounds in flags.items() for part in (flag, bounds[2])]
-    with Server(*largest, "--idle-timeout", "86400", "--drain-timeout", "86400", "--threads", "1") as server:
+    with Server(*largest, "--idle-timeout", "86400", "--drain-timeout", "86400", "--threads", "1", "--loops", "64") as server:
         limits = server.get("/info").json()["limits"]
         del flags["--max-connections"]
         assert limits == {flag[2:].replace("-", "_"): int(bounds[2]) for flag, bounds in flags.items()}

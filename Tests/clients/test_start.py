@@ -23,6 +23,8 @@ from process import MODEL, Server, run_to_the_end
         ("--max-body-bytes", "1e6"),
         ("--max-body-bytes", "99999999999999999999"),
         ("--max-connections", "0"),
+        ("--loops", "0"),
+        ("--loops", "65"),
         ("--max-inputs", "0"),
         ("--max-k", "x"),
         ("--idle-timeout", "-1"),

@@ -3,6 +3,8 @@ import HTTP1
 /// What can be said of a request by its head alone, before a byte of its body is read.
 struct Admittance: Sendable {
   let router: Router
+  /// What is said of a path that has no route.
+  var unknown: @Sendable (_ path: String) -> Problem = Problem.noRoute
 
   /// The answer to a request that is not let in; nil admits it, which it does only when `match` has an action.
   func refusal(_ head: RequestHead, _ match: Router.Match?) -> Response? {
@@ -10,7 +12,7 @@ struct Admittance: Sendable {
       return Response(status: 204, fields: HTTPFields([("Allow", router.allow(head))]))
     }
     guard let match else {
-      return Problem.noRoute(head.path).response(ErrorStyle(path: head.path))
+      return unknown(head.path).response(ErrorStyle(path: head.path))
     }
     let route = match.route
     if case .other(let name) = head.method {

@@ -20,9 +20,9 @@ final class WorkLanes: Sendable {
   /// Seconds that work may be expected to wait; beyond that, more of it is refused.
   let patience: Double
 
-  init(threads: Int, patience: Double) {
-    short = WorkQueues(count: threads)
-    long = WorkQueues(count: threads)
+  init(threads: Int, loops: Int = 1, patience: Double) {
+    short = WorkQueues(count: threads, loops: loops)
+    long = WorkQueues(count: threads, loops: loops)
     wide = WideLane()
     self.patience = patience
   }
@@ -33,10 +33,10 @@ final class WorkLanes: Sendable {
   /// The lane in which a body is read.
   func lane(bodyBytes: Int) -> WorkQueues { bodyBytes > Self.shortBody ? long : short }
 
-  /// Hands over what was collected.
-  func flush() {
-    short.flush()
-    long.flush()
+  /// Hands over what was collected for an event loop.
+  func flush(loop: Int) {
+    short.flush(loop: loop)
+    long.flush(loop: loop)
   }
 }
 

@@ -11,27 +11,37 @@ public final class WorkQueues: Sendable {
   private static let mark = DispatchSpecificKey<Bool>()
   /// For each queue, the number of jobs that it has been given and not finished.
   private let load: Mutex<[Int]>
-  private let collected = Mutex<[Job]>([])
+  /// For each event loop: the jobs of a pass are handed over together, whatever the other loops do meanwhile.
+  private let collections: [Collection]
   /// In jobs.
   let meter = WorkMeter(rate: 10_000)
 
-  public init(count: Int) {
+  /// The jobs that one event loop has collected. The lock is free unless two servers number their loops alike.
+  private final class Collection: Sendable {
+    let jobs = Mutex<[Job]>([])
+  }
+
+  /// - Parameter loops: event loops that collect jobs.
+  public init(count: Int, loops: Int = 1) {
     queues = (0..<max(1, count)).map { DispatchQueue(label: "nearfar.work.\($0)", qos: .userInitiated) }
+    collections = (0..<max(1, loops)).map { _ in Collection() }
     load = Mutex([Int](repeating: 0, count: queues.count))
     for queue in queues { queue.setSpecific(key: Self.mark, value: true) }
   }
 
   public var count: Int { queues.count }
 
-  /// Keeps `job` until ``flush()``: a pass of the event loop hands over its jobs together.
-  func collect(_ job: @escaping Job) {
+  private func collection(_ loop: Int) -> Collection { collections[loop % collections.count] }
+
+  /// Keeps `job` until ``flush(loop:)``: a pass of an event loop hands over its jobs together.
+  func collect(loop: Int, _ job: @escaping Job) {
     meter.add(1)
-    collected.withLock { $0.append(job) }
+    collection(loop).jobs.withLock { $0.append(job) }
   }
 
   /// Hands over what was collected, one block for each queue that gets something.
-  func flush() {
-    let jobs = collected.withLock { jobs in
+  func flush(loop: Int) {
+    let jobs = collection(loop).jobs.withLock { jobs in
       defer { jobs.removeAll(keepingCapacity: true) }
       return jobs
     }

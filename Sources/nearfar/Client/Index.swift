@@ -166,15 +166,9 @@ struct IndexCommand: Command {
   /// Makes the collection when it does not exist and the batch has a point that the service will take.
   private mutating func makeCollection() throws(CommandError) {
     guard !collectionExists, !batch.points.isEmpty else { return }
-    let dimension: Int
-    let limit: Int
+    let (dimension, limit): (Int, Int)
     do throws(RemoteFailure) {
-      let info = try service.json("GET", "/info")
-      guard let found = info["model"]?["dim"]?.integer else {
-        throw .noAnswer("\(service.url)/info does not state the model's dimension")
-      }
-      dimension = found
-      limit = info["limits"]?["max_input_chars"]?.integer ?? .max
+      (dimension, limit) = try service.textBounds()
     } catch {
       throw CommandError("\(error)")
     }

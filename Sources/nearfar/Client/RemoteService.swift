@@ -38,6 +38,25 @@ final class RemoteService {
     }
   }
 
+  /// The dimension of the vectors of texts, and the most characters that a text may have.
+  func textBounds() throws(RemoteFailure) -> (dimension: Int, characters: Int) {
+    do throws(RemoteFailure) {
+      let info = try json("GET", "/info")
+      guard let dimension = info["model"]?["dim"]?.integer else {
+        throw .noAnswer("\(url)/info does not state the model's dimension")
+      }
+      return (dimension, info["limits"]?["max_input_chars"]?.integer ?? .max)
+    } catch {
+      guard case .refused(404, _, _) = error else { throw error }
+      // A service with an admin port has /info there. The vector of a text tells its dimension, too.
+      let vectors = try json("POST", "/embed", Array(#"{"inputs": ["a"]}"#.utf8))
+      guard let dimension = vectors.elements?.first?.count, dimension > 0 else {
+        throw .noAnswer("\(url)/embed does not answer with a list of vectors")
+      }
+      return (dimension, .max)
+    }
+  }
+
   /// Sends a request until it succeeds.
   ///
   /// - Parameters:
