@@ -157,10 +157,8 @@ struct Flag<Value: Sendable>: CommandFlag {
     case .optional(let meaning): if let meaning { sentences.append("Default: \(meaning).") }
     case .defaults(_, let shown): sentences.append("Default: \(shown).")
     }
-    if isRepeatable { sentences.append("It may be repeated.") }
-    if isVariable {
-      sentences.append("Variable: \(variable)\(isRepeatable ? ", with commas between the values" : "").")
-    }
+    if isRepeatable { sentences.append("It may be repeated, or have several values with commas between them.") }
+    if isVariable { sentences.append("Variable: \(variable).") }
     return sentences.joined(separator: " ")
   }
 }

@@ -77,11 +77,13 @@ struct ServeOptions {
     "max-connections", .integer(1...1 << 20), .defaults(to: ServerConfiguration().maxConnections), isVariable: true,
     "Connections served at once; further ones are answered 503.")
   private static let maxConnectionsPerClient = Flag(
-    "max-connections-per-client", .integer(0...1 << 20), .defaults(to: 0, shown: "0, any number"), isVariable: true,
-    "Connections of one client, an IPv4 address or an IPv6 network of 64 bits; further ones are answered 429.")
+    "max-connections-per-client", .integer(0...1 << 20), .defaults(to: 0, shown: "0"), isVariable: true,
+    "Connections of one client, an IPv4 address or an IPv6 network of 64 bits; further ones are answered 429. "
+      + "0 is any number.")
   private static let maxRequestsPerClient = Flag(
-    "max-requests-per-client", .integer(0...1 << 20), .defaults(to: 0, shown: "0, any number"), isVariable: true,
-    "Requests in flight of one client, as trusted proxies name it; further ones are answered 429. Probes are not counted."
+    "max-requests-per-client", .integer(0...1 << 20), .defaults(to: 0, shown: "0"), isVariable: true,
+    "Requests in flight of one client, as trusted proxies name it; further ones are answered 429. Probes are not counted. "
+      + "0 is any number."
   )
   private static let maxMemoryInFlight = Flag(
     "max-memory-in-flight", .integer(1 << 20...1 << 50),
