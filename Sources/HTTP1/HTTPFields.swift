@@ -23,6 +23,9 @@ public struct HTTPFields: Sendable {
   /// The pairs in their order.
   public init(_ pairs: [(String, String)]) {
     self.init()
+    // Room for what is usual in an answer, so that it need not grow with each line.
+    bytes.reserveCapacity(224)
+    lines.reserveCapacity(8)
     for (name, value) in pairs { append(name, value) }
   }
 

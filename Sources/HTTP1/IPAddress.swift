@@ -25,7 +25,7 @@ public struct IPAddress: Sendable, Hashable {
   }
 
   /// Bytes in network order: 4 of an IPv4 address, or 16 of an IPv6 address.
-  init(networkOrder bytes: ArraySlice<UInt8>) {
+  package init(networkOrder bytes: ArraySlice<UInt8>) {
     precondition(bytes.count == 4 || bytes.count == 16, "an address has 4 or 16 bytes")
     let number = { (part: ArraySlice<UInt8>) in part.reduce(UInt64(0)) { $0 << 8 | UInt64($1) } }
     if bytes.count == 4 {
@@ -105,7 +105,14 @@ public struct IPAddress: Sendable, Hashable {
 extension IPAddress: CustomStringConvertible {
   /// `192.0.2.1`, or RFC 5952's form of an IPv6 address.
   public var description: String {
-    if isIPv4 { return (0..<4).map { "\(low >> (24 - 8 * $0) & 255)" }.joined(separator: ".") }
+    if isIPv4 {
+      var text = String(low >> 24 & 255)
+      for shift in [16, 8, 0] as [UInt64] {
+        text += "."
+        text += String(low >> shift & 255)
+      }
+      return text
+    }
     let groups = (0..<8).map { (index: UInt64) in (index < 4 ? high : low) >> (48 - 16 * (index & 3)) & 0xffff }
     // The longest run of at least two zeros is left out, the first of several that are equally long.
     var gap = 0..<0

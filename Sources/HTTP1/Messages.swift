@@ -19,6 +19,15 @@ public final class Peer: Sendable {
     self.certificateSubject = certificateSubject
   }
 
+  /// A peer whose address has no zone.
+  public init(ip: IPAddress, port: Int, securedBy: String? = nil, certificateSubject: String? = nil) {
+    address = ip.description
+    self.port = port
+    self.ip = ip
+    self.securedBy = securedBy
+    self.certificateSubject = certificateSubject
+  }
+
   /// A peer of which nothing is known.
   public static let unknown = Peer(address: "", port: 0)
 }

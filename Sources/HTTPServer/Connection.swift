@@ -68,14 +68,22 @@ final class Connection {
   var ip: IPAddress? { peer(securedBy: nil).ip }
 
   private func peer(securedBy security: TransportSecurity?) -> Peer {
-    let address: (host: String, port: Int)
+    let (version, subject) = (security?.version, security?.subject)
+    var client: SocketAddress?
     switch source {
-    case .socket: address = SocketAddress.peer(descriptor).map { ($0.host, $0.port) } ?? ("", 0)
-    case .nameless: address = ("", 0)
-    case .address(let host, let port): address = (host.description, port)
+    case .socket: client = SocketAddress.peer(descriptor)
+    case .nameless: break
+    case .address(let host, let port):
+      return Peer(ip: host, port: port, securedBy: version, certificateSubject: subject)
     }
-    return Peer(
-      address: address.host, port: address.port, securedBy: security?.version, certificateSubject: security?.subject)
+    switch client?.host {
+    case .address(let ip):
+      return Peer(ip: ip, port: client?.port ?? 0, securedBy: version, certificateSubject: subject)
+    case .zoned(let name):
+      return Peer(address: name, port: client?.port ?? 0, securedBy: version, certificateSubject: subject)
+    case nil:
+      return Peer(address: "", port: 0, securedBy: version, certificateSubject: subject)
+    }
   }
 
   /// Takes note of what the socket has become ready for.

@@ -225,14 +225,17 @@ struct Timings: Sendable {
   /// `queue;dur=0.021, total;dur=1.250`: milliseconds with three decimals.
   func field(total: UInt64) -> String {
     var text = ""
-    for (stage, nanoseconds) in stages + [(.total, total)] {
-      if !text.isEmpty { text += ", " }
-      let microseconds = (nanoseconds &+ 500) / 1000
-      let fraction = String(microseconds % 1000)
-      text += "\(stage.rawValue);dur=\(microseconds / 1000)."
-      text += String(repeating: "0", count: 3 - fraction.utf8.count) + fraction
-    }
+    for (stage, nanoseconds) in stages { Self.append(stage, nanoseconds, to: &text) }
+    Self.append(.total, total, to: &text)
     return text
+  }
+
+  private static func append(_ stage: Stage, _ nanoseconds: UInt64, to text: inout String) {
+    if !text.isEmpty { text += ", " }
+    let microseconds = (nanoseconds &+ 500) / 1000
+    let fraction = String(microseconds % 1000)
+    text += "\(stage.rawValue);dur=\(microseconds / 1000)."
+    text += String(repeating: "0", count: 3 - fraction.utf8.count) + fraction
   }
 }
 
