@@ -39,7 +39,7 @@ public final class Service: RequestHandler {
     proxies = configuration.trustedProxies
     clients = ClientLimit(requests: configuration.maxRequestsPerClient)
     let counters = Metrics()
-    observation = Observation(metrics: counters)
+    observation = Observation(metrics: counters, accessLog: configuration.accessLog)
     texts = TextEncoder(encoder: encoder, lanes: lanes) { batch in
       counters.encoded(
         sequences: batch.inputs, tokens: batch.tokens, nanoseconds: batch.nanoseconds, failed: batch.failed)

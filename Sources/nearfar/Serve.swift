@@ -23,9 +23,15 @@ enum ServeCommand: Command {
   static func run(_ arguments: Arguments) throws(UsageError) -> Int32 { serve(try ServeOptions(arguments)) }
 
   private static func serve(_ options: ServeOptions) -> Int32 {
-    let log = options.log
+    let lines = LogWriter(options.logForm)
+    let log = Log(options.logForm, lines)
+    // What is left of the log is written before the process ends, unless nobody reads it.
+    defer { lines.flush(seconds: 1) }
     // Heard from the first moment: as process 1 of a container, a signal without a handler would be lost.
-    let termination = Termination { log.info($0) }
+    let termination = Termination {
+      log.info($0)
+      lines.flush(seconds: 0.1)
+    }
     let service: Service
     let server: HTTPServer
     let admin: AdminServer?
@@ -53,7 +59,9 @@ enum ServeCommand: Command {
     defer { store.close() }
     do {
       log.info("loading the model from \(options.model)")
-      service = try Service(model: options.model, store: store, configuration: options.service)
+      var configuration = options.service
+      configuration.accessLog = options.accessLog.map { AccessLog($0) { lines.write(request: $0) } }
+      service = try Service(model: options.model, store: store, configuration: configuration)
     } catch let error as StoreError {
       log.error("cannot start: --data \(options.data): \(error)")
       return 1
@@ -75,7 +83,13 @@ enum ServeCommand: Command {
       log.error("cannot start: --host, --admin-port: \(error)")
       return 1
     }
-    service.observe { write(server.statistics, identity, to: &$0) }
+    service.observe { text in
+      write(server.statistics, identity, to: &text)
+      text.family(
+        "nearfar_log_lines_dropped_total", "counter",
+        "Lines of the log that nobody read in time or that could not be written.")
+      text.sample("nearfar_log_lines_dropped_total", [], Double(lines.linesDropped))
+    }
     let reloading = Reloading(
       log,
       identity.map { identity in

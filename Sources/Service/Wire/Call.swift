@@ -20,6 +20,7 @@ final class Call: Sendable {
   let deadline: UInt64
   private let hasBegun = Atomic(false)
   private let body: Mutex<[UInt8]>
+  private let bytesIn: Int
   private let exchange: Exchange
   private let share: Share?
   private let observer = Mutex<(@Sendable (Response) -> Void)?>(nil)
@@ -41,6 +42,7 @@ final class Call: Sendable {
     self.lanes = lanes
     head = request.head
     body = Mutex(request.body)
+    bytesIn = request.body.count
     self.reply = reply
     self.observation = observation
     exchange = admitted.exchange
@@ -158,12 +160,12 @@ final class Call: Sendable {
   }
 
   private func send(_ response: Response) {
-    let elapsed = SystemClock.monotonic &- reply.receivedAt
+    let work = AnsweredWork(
+      nanoseconds: SystemClock.monotonic &- reply.receivedAt, timings: timings.withLock { $0 }, bytesIn: bytesIn)
     // The client may send its next request as soon as it has the answer.
     share?.end()
     // Observed before it is sent, so that a client that has the answer finds it in the metrics.
-    reply.send(
-      observation.answered(exchange, with: response, timings: timings.withLock { $0 }, nanoseconds: elapsed))
+    reply.send(observation.answered(exchange, with: response, work, isAbandoned: isAbandoned))
   }
 
   /// The name of a collection or a queue that the path holds first.
@@ -211,7 +213,7 @@ struct Timings: Sendable {
     case queue, tokenize, encode, score, search, compress, total
   }
 
-  private var stages: [(stage: Stage, nanoseconds: UInt64)] = []
+  private(set) var stages: [(stage: Stage, nanoseconds: UInt64)] = []
 
   /// Adds to a stage; stages keep the order of their first mention.
   mutating func add(_ stage: Stage, _ nanoseconds: UInt64) {
