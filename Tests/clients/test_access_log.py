@@ -172,6 +172,21 @@ def test_a_client_that_went_away_has_status_499(logging, lines):
     assert (line["status"], line["bytes_out"], line["bytes_in"]) == (499, 0, len(body))
 
 
+def test_the_line_names_the_trace(logging, lines):
+    trace, parent = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
+    answers = []
+
+    def act():
+        for value in [f"00-{trace}-{parent}-01", f"00-{trace.upper()}-{parent}-01"]:
+            answers.append(logging.get("/livez", headers={"traceparent": value}))
+
+    valid, invalid = lines(2, act)
+    assert (valid["trace_id"], valid["parent_id"]) == (trace, parent)
+    assert answers[0].headers["traceparent"] == f"00-{trace}-{valid['span_id']}-01"
+    assert not {"trace_id", "parent_id", "span_id"} & set(invalid)
+    assert "traceparent" not in answers[1].headers
+
+
 @pytest.mark.parametrize("value", ["", "on", "sampled", "sampled:", "sampled:0", "sampled:-1", "sampled:1.5", "ALL"])
 def test_other_values_are_refused(value):
     command = [BINARY, "serve", f"--access-log={value}"]

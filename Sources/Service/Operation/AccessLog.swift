@@ -32,6 +32,11 @@ public final class AccessLog: Sendable {
     guard selects(status) else { return }
     write { line in
       line.member("request_id", exchange.requestID)
+      if let trace = exchange.trace {
+        line.member("trace_id", trace.traceID)
+        line.member("span_id", trace.spanID)
+        line.member("parent_id", trace.parentID)
+      }
       line.member("client", Self.client(exchange))
       line.member("tls_subject", exchange.peer.certificateSubject)
       line.member("method", exchange.head?.method.name)

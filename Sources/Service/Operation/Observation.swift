@@ -34,6 +34,7 @@ struct Observation: Sendable {
     var response = response
     response.fields.append("X-Request-Id", exchange.requestID)
     response.fields.append("Server-Timing", timing)
+    if let trace = exchange.trace { response.fields.append("traceparent", trace.field) }
     return response
   }
 }

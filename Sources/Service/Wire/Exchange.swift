@@ -11,6 +11,8 @@ struct Exchange: Sendable {
   /// The route's template; nil where the path has none. The path itself is the client's choice, so it is no label for a metric.
   let route: String?
   let requestID: String
+  /// nil for a request that has no valid `traceparent`.
+  let trace: TraceContext?
 
   init(_ head: RequestHead?, from peer: Peer, route: Route?, _ proxies: TrustedProxies) {
     self.head = head
@@ -18,6 +20,7 @@ struct Exchange: Sendable {
     client = head.map { proxies.client(of: $0, from: peer) } ?? peer.ip
     self.route = route?.template
     requestID = RequestID.of(head?.fields["x-request-id"])
+    trace = head?.fields["traceparent"].flatMap(TraceContext.init)
   }
 }
 
@@ -42,9 +45,9 @@ enum RequestID {
     (1...128).contains(text.utf8.count) && text.utf8.allSatisfy(isAllowed)
   }
 
-  /// 16 hexadecimal digits from the system's generator.
-  private static func fresh() -> String {
-    var bits = UInt64.random(in: .min ... .max)
+  /// 16 hexadecimal digits from the system's generator, not all of them zeros.
+  static func fresh() -> String {
+    var bits = UInt64.random(in: 1 ... .max)
     return String(unsafeUninitializedCapacity: 16) { buffer in
       for index in buffer.indices.prefix(16) {
         let digit = UInt8(truncatingIfNeeded: bits & 15)
