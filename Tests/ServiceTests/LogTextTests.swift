@@ -1,7 +1,7 @@
 import Platform
 import Testing
 
-@testable import Service
+import Service
 
 @Suite("Lines of the log")
 struct LogTextTests {

@@ -1,7 +1,7 @@
 import HTTP1
 import Testing
 
-@testable import Service
+import Service
 
 @Suite("Trace context")
 struct TraceContextTests {

@@ -31,20 +31,20 @@ public final class AccessLog: Sendable {
   func note(_ exchange: Exchange, status: Int, bytesOut: Int, _ work: AnsweredWork?) {
     guard selects(status) else { return }
     write { line in
-      line.member("request_id", exchange.requestID)
+      line.member("request_id", plain: exchange.requestID)
       if let trace = exchange.trace {
-        line.member("trace_id", trace.traceID)
-        line.member("span_id", trace.spanID)
-        line.member("parent_id", trace.parentID)
+        line.member("trace_id", plain: trace.traceID)
+        line.member("span_id", plain: trace.spanID)
+        line.member("parent_id", plain: trace.parentID)
       }
       line.member("client", Self.client(exchange))
       line.member("tls_subject", exchange.peer.certificateSubject)
       line.member("method", exchange.head?.method.name)
-      line.member("route", exchange.route)
+      if let route = exchange.route { line.member("route", plain: route.template) }
       line.member("path", exchange.head?.path)
       line.member("status", status)
       line.member("bytes_in", work?.bytesIn ?? 0)
-      line.member("bytes_out", exchange.head?.method == .head ? 0 : bytesOut)
+      line.member("bytes_out", bytesOut)
       guard let work else { return }
       line.member("duration_ms", milliseconds: work.nanoseconds)
       for (stage, nanoseconds) in work.timings.stages { line.member(stage.logged, milliseconds: nanoseconds) }

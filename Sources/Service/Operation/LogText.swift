@@ -58,6 +58,14 @@ public struct LogText: Sendable {
     bytes.append(UInt8(ascii: "\""))
   }
 
+  /// Adds a member whose value has only letters, digits and punctuation without quotes, backslashes and equals signs.
+  mutating func member(_ name: StaticString, plain value: String) {
+    beginMember(name)
+    if form == .json { bytes.append(UInt8(ascii: "\"")) }
+    append(value)
+    if form == .json { bytes.append(UInt8(ascii: "\"")) }
+  }
+
   public mutating func member(_ name: StaticString, _ value: Int) {
     beginMember(name)
     appendDigits(UInt64(value.magnitude), isNegative: value < 0)

@@ -2,6 +2,7 @@ import HTTP1
 
 /// What is done with every answer before it is sent: it gets the fields that all answers have, and its place in metrics and log.
 struct Observation: Sendable {
+  let http: HTTPMetrics
   let metrics: Metrics
   let accessLog: AccessLog?
 
@@ -9,7 +10,12 @@ struct Observation: Sendable {
   private static let clientGone = 499
 
   /// A whole request is there, and its call begins.
-  func began() { metrics.began() }
+  func began(_ head: RequestHead) { http.began(head.method) }
+
+  /// A request is not served although nothing is wrong with it.
+  func rejected(_ problem: Problem) {
+    if let reason = problem.rejection { metrics.rejected(reason) }
+  }
 
   /// - Parameter isAbandoned: the client has gone away, so that nobody will get the answer.
   /// - Returns: the answer as it is to be sent.
@@ -17,17 +23,23 @@ struct Observation: Sendable {
     _ exchange: Exchange, with response: Response, _ work: AnsweredWork, isAbandoned: Bool
   ) -> Response {
     let status = isAbandoned ? Self.clientGone : response.status
-    metrics.ended(
-      route: exchange.route, method: exchange.head?.method, status: status, nanoseconds: work.nanoseconds)
-    accessLog?.note(exchange, status: status, bytesOut: isAbandoned ? 0 : response.length, work)
+    let bytesOut = isAbandoned ? 0 : Self.bodyBytes(of: response, exchange)
+    http.ended(exchange, status: status, bytesOut: bytesOut, work)
+    accessLog?.note(exchange, status: status, bytesOut: bytesOut, work)
     return Self.completed(response, exchange, work.timings.field(total: work.nanoseconds))
   }
 
   /// The same for a request that was answered by its head alone, or could not be read, so that it never became a call.
   func refused(_ exchange: Exchange, with response: Response) -> Response {
-    metrics.refused(route: exchange.route, method: exchange.head?.method, status: response.status)
-    accessLog?.note(exchange, status: response.status, bytesOut: response.length, nil)
+    let bytesOut = Self.bodyBytes(of: response, exchange)
+    http.refused(exchange, status: response.status, bytesOut: bytesOut)
+    accessLog?.note(exchange, status: response.status, bytesOut: bytesOut, nil)
     return Self.completed(response, exchange, Timings().field(total: 0))
+  }
+
+  /// Bytes of the body that is sent.
+  private static func bodyBytes(of response: Response, _ exchange: Exchange) -> Int {
+    exchange.head?.method == .head ? 0 : response.stream?.count ?? response.body.count
   }
 
   private static func completed(_ response: Response, _ exchange: Exchange, _ timing: String) -> Response {
@@ -37,9 +49,4 @@ struct Observation: Sendable {
     if let trace = exchange.trace { response.fields.append("traceparent", trace.field) }
     return response
   }
-}
-
-extension Response {
-  /// Bytes of the body.
-  fileprivate var length: Int { stream?.count ?? body.count }
 }

@@ -54,7 +54,7 @@ final class Call: Sendable {
     bodyCoding = ContentCoding(of: request.head)
     answerType = MediaType.preferred(of: match.route.gives, accept: request.head.fields["accept"]) ?? .json
     deadline = (RequestTimeout.stated(in: request.head) ?? timeout).map { reply.receivedAt &+ $0 } ?? .max
-    observation.began()
+    observation.began(request.head)
   }
 
   /// The client went away; work for it may be dropped.
@@ -87,8 +87,8 @@ final class Call: Sendable {
   var dropped: Problem {
     if isAbandoned { return Problem(503, "the client went away") }
     return hasBegun.load(ordering: .relaxed)
-      ? Problem(504, "the request could not be finished within the time that it was given")
-      : Problem(503, "the request could not be begun within the time that it was given")
+      ? Problem(504, "the request could not be finished within the time that it was given", .deadline)
+      : Problem(503, "the request could not be begun within the time that it was given", .deadline)
   }
 
   func add(_ stage: Timings.Stage, _ nanoseconds: UInt64) {
@@ -100,8 +100,14 @@ final class Call: Sendable {
     add(stage, SystemClock.monotonic &- start)
   }
 
-  /// The time since the request's last byte arrived is what it waited.
-  func leftQueue() { add(.queue, since: reply.receivedAt) }
+  /// Notes that the call has its turn in a lane.
+  ///
+  /// - Returns: nanoseconds that it waited, since the request's last byte arrived.
+  func leftQueue() -> UInt64 {
+    let waited = SystemClock.monotonic &- reply.receivedAt
+    add(.queue, waited)
+    return waited
+  }
 
   /// The body as JSON. To be called once.
   ///
@@ -180,7 +186,10 @@ final class Call: Sendable {
     return name
   }
 
-  func fail(_ problem: Problem) { answer(problem.response(style)) }
+  func fail(_ problem: Problem) {
+    observation.rejected(problem)
+    answer(problem.response(style))
+  }
 
   /// Answers with `write`'s JSON; a value that is not finite becomes an internal error, never invalid JSON.
   func answer(status: Int = 200, reserving: Int = 256, _ write: (inout JSONWriter) throws -> Void) rethrows {
@@ -227,17 +236,20 @@ struct Timings: Sendable {
   /// `queue;dur=0.021, total;dur=1.250`: milliseconds with three decimals.
   func field(total: UInt64) -> String {
     var text = ""
-    for (stage, nanoseconds) in stages { Self.append(stage, nanoseconds, to: &text) }
-    Self.append(.total, total, to: &text)
+    for (stage, nanoseconds) in stages { Self.add(stage, nanoseconds, to: &text) }
+    Self.add(.total, total, to: &text)
     return text
   }
 
-  private static func append(_ stage: Stage, _ nanoseconds: UInt64, to text: inout String) {
+  private static func add(_ stage: Stage, _ nanoseconds: UInt64, to text: inout String) {
     if !text.isEmpty { text += ", " }
-    let microseconds = (nanoseconds &+ 500) / 1000
-    let fraction = String(microseconds % 1000)
-    text += "\(stage.rawValue);dur=\(microseconds / 1000)."
-    text += String(repeating: "0", count: 3 - fraction.utf8.count) + fraction
+    let microseconds = nanoseconds / 1000 &+ (nanoseconds % 1000 >= 500 ? 1 : 0)
+    text += stage.rawValue
+    text += ";dur="
+    text += String(microseconds / 1000)
+    text += "."
+    // Three digits, with zeros in front.
+    text += String(1000 &+ microseconds % 1000).dropFirst()
   }
 }
 

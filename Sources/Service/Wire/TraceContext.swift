@@ -2,19 +2,19 @@
 ///
 /// Spans are not exported. The ids serve to find a request's line in the log by its trace, and `tracestate`, which is for what exports
 /// spans, is ignored.
-struct TraceContext: Sendable {
+package struct TraceContext: Sendable {
   /// 32 lower-case hexadecimal digits.
-  let traceID: String
+  package let traceID: String
   /// The span of the caller: 16 lower-case hexadecimal digits.
-  let parentID: String
+  package let parentID: String
   /// The span of this request, which is a new one.
-  let spanID: String
+  package let spanID: String
   /// Whether the caller may record the trace.
-  let isSampled: Bool
+  package let isSampled: Bool
 
   /// - Parameter value: of `traceparent`, with the values of repeated fields joined by commas, which makes them invalid.
   /// - Returns: nil for what is not valid. The request is then treated as one without the field.
-  init?(_ value: String) {
+  package init?(_ value: String) {
     let bytes = Array(value.utf8.prefix(Self.length + 1))
     guard bytes.count >= Self.length, Self.dashes.allSatisfy({ bytes[$0] == UInt8(ascii: "-") }),
       Self.parts.allSatisfy({ bytes[$0].allSatisfy(Self.isDigit) })
@@ -35,7 +35,7 @@ struct TraceContext: Sendable {
   }
 
   /// The field of the answer: the same trace, with this request's span. It is of version 00 whatever the caller's was.
-  var field: String { "00-\(traceID)-\(spanID)-\(isSampled ? "01" : "00")" }
+  package var field: String { "00-\(traceID)-\(spanID)-\(isSampled ? "01" : "00")" }
 
   /// Characters of version 00.
   private static let length = 55
