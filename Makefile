@@ -39,7 +39,7 @@ run: deps model build ## set up what is missing, then serve on HOST:PORT
 	@exec $(BINARY) serve --host $(HOST) --port $(PORT) --model $(MODEL) $(ARGS)
 
 test: deps model ## set up what is missing, then run every test
-	@scripts/deps.sh page shells
+	@scripts/deps.sh page shells metrics
 	@scripts/test.sh
 
 fuzz: deps ## fuzz every reader of foreign bytes for SECONDS each (Fuzz/README.md)

@@ -13,7 +13,8 @@ let package = Package(
     .executableTarget(
       name: "nearfar",
       dependencies: [
-        "Service", "HTTPServer", "HTTPClient", "SQLiteRecords", "VectorStore", "Safetensors", "JSON", "Platform",
+        "Service", "HTTPServer", "HTTPClient", "HTTP1", "SQLiteRecords", "VectorStore", "Safetensors", "JSON",
+        "Platform",
       ]),
     .executableTarget(name: "http-echo", dependencies: ["HTTPServer", "HTTP1", "Platform"]),
     .executableTarget(
@@ -105,6 +106,7 @@ let package = Package(
       name: "ServiceTests",
       dependencies: [
         "Service", "HTTP1", "Safetensors", "VectorStore", "Encoder", "SimilarityCore", "StoreSupport", "TestSupport",
+        "Platform",
       ]),
   ],
   swiftLanguageModes: [.v6],

@@ -8,6 +8,8 @@ status=0
 
 echo "==> bench: the HTTP server compared with nginx"
 Benchmarks/http_server.py --server "$binary serve" || status=1
+echo "==> bench: what the access log costs"
+Benchmarks/access_log.py --binary "$binary" || status=1
 echo "==> bench: what gzip costs and saves"
 Benchmarks/compression.py --binary "$binary" || status=1
 echo "==> bench: POST /embed compared with ONNX Runtime"

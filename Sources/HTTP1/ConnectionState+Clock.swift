@@ -96,23 +96,33 @@ extension ConnectionState {
   }
 
   /// Acts on the deadline where it has passed. `next` tells what to do.
-  public mutating func expire(now: UInt64) {
-    guard now >= deadline else { return }
+  ///
+  /// - Returns: the time that ran out; nil when none did, or only that for reading what nobody wants.
+  @discardableResult
+  public mutating func expire(now: UInt64) -> ConnectionTimeout? {
+    guard now >= deadline else { return nil }
     if hasOutput, now >= outputPace.deadline(pause: limits.writeTimeout, rate: 0) {
       phase = .closed
-      return
+      return .write
     }
     switch phase {
     // While draining there is no answer, because the client would then be given time to read it.
     case .head where parser.hasBegun && !isDraining:
       context = ResponseSerializer.Context(isHead: parser.isHead)
       fail(RequestFailure(status: 408, reason: "the request head took too long"))
+      return .head
     case .body:
       fail(RequestFailure(status: 408, reason: "the body came too slowly"))
+      return .body
     case .discarding:
       phase = .closing
+      return .body
+    case .head:
+      phase = .closed
+      return parser.hasBegun ? .head : .idle
     default:
       phase = .closed
+      return nil
     }
   }
 }

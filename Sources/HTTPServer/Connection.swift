@@ -43,6 +43,9 @@ final class Connection {
   /// When a handshake that has not been finished by then is given up; nil when there is none.
   var handshakeEnds: UInt64?
 
+  /// What it was counted as; nil before it is opened and after it is closed.
+  var activity: ConnectionActivity?
+
   var isOpen = true
   /// In the loop's list of connections with something to send.
   var isQueued = false

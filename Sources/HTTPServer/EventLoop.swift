@@ -184,6 +184,8 @@ final class EventLoop {
     connection.link.isAbandoned.store(true, ordering: .relaxed)
     // Counted first, so that a client that sees the end finds it in the metrics.
     counters.connectionsClosed.add(1)
+    counters.connections.move(from: connection.activity, to: nil)
+    connection.activity = nil
     connection.share?.end()
     connection.bodyHold = nil
     connection.answerHold = nil
@@ -197,8 +199,9 @@ final class EventLoop {
     connections.remove(connection.token)
   }
 
-  /// Sees to it that the loop wakes up at the connection's deadline.
+  /// Sees to it that the loop wakes up at the connection's deadline, when all is done for it that can be done now.
   func arm(_ connection: Connection) {
+    noteActivity(connection)
     let deadline = min(
       connection.state.deadline, connection.handshakeEnds ?? .max, connection.proxyHeader?.ends ?? .max)
     if deadline < connection.scheduled {
@@ -218,14 +221,16 @@ final class EventLoop {
       guard let connection = connections[entry.token], connection.scheduled == entry.time else { continue }
       connection.scheduled = .max
       if let end = connection.handshakeEnds, end <= now {
+        counters.connections.timedOut(.handshake)
         close(connection)
         continue
       }
       if let pending = connection.proxyHeader, pending.ends <= now {
+        counters.connections.timedOut(.proxyHeader)
         rejectProxyHeader(connection)
         continue
       }
-      connection.state.expire(now: now)
+      if let timeout = connection.state.expire(now: now) { counters.connections.timedOut(timeout) }
       advance(connection)
       receive(connection)
     }

@@ -167,6 +167,10 @@ public struct ServerError: Error, Sendable, Equatable, CustomStringConvertible {
 public struct ServerStatistics: Sendable, Equatable {
   /// Connections open now.
   public var connectionsOpen = 0
+  /// The same by what they are doing. While a connection goes from one activity to another, it may be counted under both or neither.
+  public var connections: [ConnectionActivity: Int] = [:]
+  /// Times that ran out.
+  public var timeouts: [ConnectionTimeout: Int] = [:]
   /// Connections accepted since the start, refused ones included.
   public var connectionsAccepted = 0
   /// Connections answered 503 or closed for lack of room.
@@ -199,6 +203,7 @@ public struct ServerStatistics: Sendable, Equatable {
 
 /// The live counters behind `ServerStatistics`, of one loop, which alone writes them.
 final class Counters: Sendable {
+  let connections = ConnectionCounts()
   let connectionsClosed = Atomic(0)
   let connectionsAccepted = Atomic(0)
   let connectionsRejected = Atomic(0)
@@ -226,6 +231,7 @@ final class Counters: Sendable {
     statistics.handshakesResumed += handshakesResumed.load(ordering: .relaxed)
     statistics.handshakesFailed += handshakesFailed.load(ordering: .relaxed)
     statistics.handshakesOpen += handshakesOpen.load(ordering: .relaxed)
+    connections.add(to: &statistics)
   }
 }
 

@@ -39,7 +39,6 @@ public final class Service: RequestHandler {
     proxies = configuration.trustedProxies
     clients = ClientLimit(requests: configuration.maxRequestsPerClient)
     let counters = Metrics()
-    observation = Observation(metrics: counters)
     texts = TextEncoder(encoder: encoder, lanes: lanes) { batch in
       counters.encoded(
         sequences: batch.inputs, tokens: batch.tokens, nanoseconds: batch.nanoseconds, failed: batch.failed)
@@ -47,7 +46,7 @@ public final class Service: RequestHandler {
     try Self.makeDefault(in: store, dimension: encoder.dimension)
     let negatives = QueueRegistry(work: lanes.long)
     health = HealthEndpoint()
-    metrics = MetricsEndpoint(metrics: counters, texts: texts, store: store, queues: negatives)
+    metrics = MetricsEndpoint(metrics: counters, lanes: lanes, texts: texts, store: store, queues: negatives)
     let endpoints = Endpoints(
       embed: EmbedEndpoint(texts: texts, limits: limits),
       openAI: OpenAIEndpoint(texts: texts, limits: limits, loadedAt: ProcessMetrics.startTime),
@@ -66,12 +65,19 @@ public final class Service: RequestHandler {
       health: health, info: InfoEndpoint(encoder: encoder, store: store, configuration: configuration),
       metrics: metrics, pages: PagesEndpoint(compression: compression),
       idempotency: IdempotencyStore(work: lanes.short, now: configuration.clock))
+    let all = endpoints.routes + endpoints.probes + endpoints.reports
+    let names = RouteNames(all)
+    let http = HTTPMetrics(names)
+    metrics.add(http.write)
+    observation = Observation(http: http, metrics: counters, accessLog: configuration.accessLog)
     if configuration.hasAdminPort {
-      admittance = Admittance(router: Router(endpoints.routes + endpoints.probes), unknown: AdminHandler.notHere)
+      admittance = Admittance(
+        router: Router(endpoints.routes + endpoints.probes, names), unknown: AdminHandler.notHere)
     } else {
-      admittance = Admittance(router: Router(endpoints.routes + endpoints.probes + endpoints.reports))
+      admittance = Admittance(router: Router(all, names))
     }
-    adminAdmittance = Admittance(router: Router(endpoints.probes + endpoints.reports), unknown: AdminHandler.onlyHere)
+    adminAdmittance = Admittance(
+      router: Router(endpoints.probes + endpoints.reports, names), unknown: AdminHandler.onlyHere)
   }
 
   /// The name of the collection that is always there.
@@ -95,7 +101,7 @@ public final class Service: RequestHandler {
 
   /// Adds what the transport counts to `/metrics`.
   public func observe(transport write: @escaping @Sendable (inout MetricsText) -> Void) {
-    metrics.observe(transport: write)
+    metrics.add(write)
   }
 
   public func admit(_ head: RequestHead, from peer: Peer) -> Admission { admit(head, from: peer, admittance) }
@@ -117,6 +123,7 @@ public final class Service: RequestHandler {
         maxBodyBytes: limits.maxBodyBytes,
         context: Admitted(exchange: exchange, match: match, action: action, share: share))
     } catch {
+      observation.rejected(error)
       return .reject(observation.refused(exchange, with: error.response(match.route.style)))
     }
   }
@@ -130,10 +137,12 @@ public final class Service: RequestHandler {
       request, admitted, reply: reply, observation: observation, timeout: requestTimeout,
       compression: action.isImmediate ? .off : compression, lanes: lanes)
     guard !action.isImmediate else { return call.perform { try action.run(call) } }
-    lanes.lane(bodyBytes: Self.contentBytes(request.body.count, call.bodyCoding)).collect(loop: request.loop) {
+    let lane = lanes.lane(bodyBytes: Self.contentBytes(request.body.count, call.bodyCoding))
+    lane.waits.enter()
+    lane.collect(loop: request.loop) {
+      lane.waits.leave(after: call.leftQueue())
       call.perform {
         try call.requireWaiting()
-        call.leftQueue()
         try action.run(call)
       }
     }
@@ -148,7 +157,9 @@ public final class Service: RequestHandler {
   func failureResponse(
     _ failure: RequestFailure, head: RequestHead?, from peer: Peer, _ admittance: Admittance
   ) -> Response {
-    let response = Problem(failure.status, failure.reason).response(ErrorStyle(path: head?.path ?? ""))
+    let problem = Problem(failure.status, failure.reason)
+    observation.rejected(problem)
+    let response = problem.response(ErrorStyle(path: head?.path ?? ""))
     let exchange = Exchange(head, from: peer, route: head.flatMap { admittance.router.match($0)?.route }, proxies)
     return observation.refused(exchange, with: response)
   }
@@ -156,7 +167,10 @@ public final class Service: RequestHandler {
   /// Refuses new work while the service drains.
   private func unavailable(_ action: Action) -> Problem? {
     let isServed = action.isImmediate || action.work == .operation || !health.isDraining
-    return isServed ? nil : HealthEndpoint.drainingProblem
+    guard !isServed else { return nil }
+    var problem = HealthEndpoint.drainingProblem
+    problem.rejection = .draining
+    return problem
   }
 
   /// Refuses a request before its body is read when there is too much to be done before it.

@@ -20,6 +20,8 @@ public struct ServiceConfiguration: Sendable {
   public var trustedProxies = TrustedProxies()
   /// Requests that one client may have in flight; 0 for any number.
   public var maxRequestsPerClient = 0
+  /// nil for none.
+  public var accessLog: AccessLog?
   /// Connections that the server takes; shown by `/info`.
   public var maxConnections = 1024
   /// Connections of one client and bytes of bodies in flight that the server takes; shown by `/info`.

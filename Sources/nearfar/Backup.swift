@@ -21,7 +21,7 @@ enum BackupCommand: Command {
       try RecordsBackup.run(data: folder, output: output)
       return 0
     } catch {
-      Log(json: false).plain("nearfar: \(error)")
+      Log().plain("nearfar: \(error)")
       return 1
     }
   }

@@ -19,7 +19,7 @@ enum CheckCommand: Command {
 
   static func run(_ arguments: Arguments) throws(UsageError) -> Int32 {
     let folder = try arguments.value(data)
-    let log = Log(json: false)
+    let log = Log()
     var problems: [OpenError] = []
     do {
       try FolderCheck.run(data: folder, threads: Usable.cores, progress: log.info) { finding in

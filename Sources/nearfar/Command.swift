@@ -85,7 +85,7 @@ struct CommandError: Error, CustomStringConvertible {
       try work()
       return 0
     } catch {
-      Log(json: false).plain("nearfar: \(error)")
+      Log().plain("nearfar: \(error)")
       return 1
     }
   }

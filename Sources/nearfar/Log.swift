@@ -1,40 +1,34 @@
 import Platform
+import Service
 
 /// Lines on standard error. Standard output is kept for what a command was asked to print.
 struct Log: Sendable {
-  let json: Bool
+  private let form: LogText.Form
+  /// Writes the lines; nil where they are written at once.
+  private let writer: LogWriter?
+
+  init(_ form: LogText.Form = .text, _ writer: LogWriter? = nil) {
+    self.form = form
+    self.writer = writer
+  }
 
   func info(_ message: String) { write("info", message) }
   func error(_ message: String) { write("error", message) }
 
   /// A line without time and level, for a person at a terminal.
-  func plain(_ message: String) { emit(message) }
+  func plain(_ message: String) { emit(Array("\(message)\n".utf8)) }
 
-  private func write(_ level: String, _ message: String) {
-    emit(
-      json
-        ? #"{"time":"\#(SystemClock.timestamp)","level":"\#(level)","message":"\#(Self.escaped(message))"}"#
-        : "\(SystemClock.timestamp) \(level) \(message)")
+  private func write(_ level: StaticString, _ message: String) {
+    if let writer { return writer.write(level, message) }
+    var text = LogText(form)
+    text.begin(SystemClock.timestamp, level: level, message)
+    text.end()
+    emit(text.take())
   }
 
-  private func emit(_ text: String) {
-    var line = text + "\n"
+  private func emit(_ line: [UInt8]) {
     // One call per line, so that lines of two threads do not mix. A line that cannot be written is dropped.
-    _ = line.withUTF8 { systemWrite(STDERR_FILENO, UnsafeRawBufferPointer($0)) }
-  }
-
-  private static func escaped(_ text: String) -> String {
-    var out = ""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\"": out += "\\\""
-      case "\\": out += "\\\\"
-      case "\n": out += "\\n"
-      case _ where scalar.value < 0x20: out += " "
-      default: out.unicodeScalars.append(scalar)
-      }
-    }
-    return out
+    _ = line.withUnsafeBytes { systemWrite(STDERR_FILENO, $0) }
   }
 }
 

@@ -90,7 +90,7 @@ enum Nearfar {
   /// - Returns: the exit status.
   private static func refuse(_ reason: String, _ command: (any Command.Type)? = nil) -> Int32 {
     let help = command.map { "nearfar help \($0.name)" } ?? "nearfar help"
-    Log(json: false).plain("nearfar: \(reason)\nnearfar: see '\(help)'")
+    Log().plain("nearfar: \(reason)\nnearfar: see '\(help)'")
     return 2
   }
 }

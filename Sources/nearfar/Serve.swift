@@ -23,9 +23,15 @@ enum ServeCommand: Command {
   static func run(_ arguments: Arguments) throws(UsageError) -> Int32 { serve(try ServeOptions(arguments)) }
 
   private static func serve(_ options: ServeOptions) -> Int32 {
-    let log = options.log
+    let lines = LogWriter(options.logForm)
+    let log = Log(options.logForm, lines)
+    // What is left of the log is written before the process ends, unless nobody reads it.
+    defer { lines.flush(seconds: 1) }
     // Heard from the first moment: as process 1 of a container, a signal without a handler would be lost.
-    let termination = Termination { log.info($0) }
+    let termination = Termination {
+      log.info($0)
+      lines.flush(seconds: 0.1)
+    }
     let service: Service
     let server: HTTPServer
     let admin: AdminServer?
@@ -53,7 +59,9 @@ enum ServeCommand: Command {
     defer { store.close() }
     do {
       log.info("loading the model from \(options.model)")
-      service = try Service(model: options.model, store: store, configuration: options.service)
+      var configuration = options.service
+      configuration.accessLog = options.accessLog.map { AccessLog($0) { lines.write(request: $0) } }
+      service = try Service(model: options.model, store: store, configuration: configuration)
     } catch let error as StoreError {
       log.error("cannot start: --data \(options.data): \(error)")
       return 1
@@ -75,7 +83,13 @@ enum ServeCommand: Command {
       log.error("cannot start: --host, --admin-port: \(error)")
       return 1
     }
-    service.observe { write(server.statistics, identity, to: &$0) }
+    service.observe { text in
+      ServerMetrics(statistics: server.statistics, identity: identity).write(to: &text)
+      text.family(
+        "nearfar_log_lines_dropped_total", "counter",
+        "Lines of the log that nobody read in time or that could not be written.")
+      text.sample("nearfar_log_lines_dropped_total", [], Double(lines.linesDropped))
+    }
     let reloading = Reloading(
       log,
       identity.map { identity in
@@ -106,40 +120,5 @@ enum ServeCommand: Command {
       log.error("\(error)")
       return 1
     }
-  }
-
-  private static func write(_ statistics: ServerStatistics, _ identity: TLSIdentity?, to text: inout MetricsText) {
-    for (name, type, help, value) in [
-      ("nearfar_connections_open", "gauge", "Connections open now.", statistics.connectionsOpen),
-      ("nearfar_connections_accepted_total", "counter", "Connections accepted.", statistics.connectionsAccepted),
-      ("nearfar_bytes_received_total", "counter", "Bytes received.", statistics.bytesReceived),
-      ("nearfar_bytes_sent_total", "counter", "Bytes sent.", statistics.bytesSent),
-    ] {
-      text.family(name, type, help)
-      text.sample(name, [], Double(value))
-    }
-    text.family("nearfar_body_bytes", "gauge", "Bytes of request bodies and answers in flight.")
-    text.sample("nearfar_body_bytes", [], Double(statistics.bodyBytes))
-    text.family("nearfar_connections_held_back", "gauge", "Connections whose bodies wait for memory.")
-    text.sample("nearfar_connections_held_back", [], Double(statistics.connectionsHeldBack))
-    text.family("nearfar_connections_rejected_total", "counter", "Connections refused.")
-    for (reason, count) in [
-      ("room", statistics.connectionsRejected), ("client", statistics.connectionsOfBusyClients),
-      ("proxy_header", statistics.proxyHeadersRejected),
-    ] {
-      text.sample("nearfar_connections_rejected_total", [("reason", reason)], Double(count))
-    }
-    guard let identity else { return }
-    text.family("nearfar_tls_handshakes_total", "counter", "TLS handshakes that have ended.")
-    for (result, count) in [
-      ("full", statistics.handshakes - statistics.handshakesResumed), ("resumed", statistics.handshakesResumed),
-      ("failed", statistics.handshakesFailed),
-    ] {
-      text.sample("nearfar_tls_handshakes_total", [("result", result)], Double(count))
-    }
-    text.family("nearfar_tls_handshakes_open", "gauge", "TLS handshakes under way.")
-    text.sample("nearfar_tls_handshakes_open", [], Double(statistics.handshakesOpen))
-    text.family("nearfar_tls_certificate_expiry_timestamp_seconds", "gauge", "When the certificate in use expires.")
-    text.sample("nearfar_tls_certificate_expiry_timestamp_seconds", [], Double(identity.expiry))
   }
 }

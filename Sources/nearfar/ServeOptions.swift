@@ -13,7 +13,9 @@ struct ServeOptions {
   let service: ServiceConfiguration
   let data: DataLocation
   let lowMemory: Bool
-  let log: Log
+  let logForm: LogText.Form
+  /// nil for no access log.
+  let accessLog: AccessLog.Selection?
   /// Seconds from the signal to the drain.
   let shutdownDelay: Double
   /// nil serves plain HTTP.
@@ -57,6 +59,17 @@ struct ServeOptions {
   private static let logFormat = Flag(
     "log-format", .choice(["text", "json"]), .defaults(to: "text"), isVariable: true,
     "The form of the lines on standard error.")
+  private static let accessLogging = Flag(
+    "access-log",
+    Accepted<AccessLog.Selection?>(
+      placeholder: "off|all|errors|sampled:N",
+      rule: "one of off, all, errors, sampled:N", isPlain: true, candidates: .words(["off", "all", "errors"]),
+      read: { text in
+        if text == "off" { return .some(nil) }
+        return AccessLog.Selection(text).map { .some($0) }
+      }), .defaults(to: nil, shown: "off"), isVariable: true,
+    "Which requests have a line in the log on standard error: errors are those answered with a status from 400 on; sampled:N is every "
+      + "Nth request, and those answered with a status from 500 on.")
 
   /// Also read by `nearfar health`, from the environment.
   static let certificate = Flag(
@@ -145,7 +158,8 @@ struct ServeOptions {
 
   static let flags: [any CommandFlag] =
     [
-      host, port, adminPort, modelFolder, dataFolder, isLowMemory, precision, threads, loops, logFormat, compression,
+      host, port, adminPort, modelFolder, dataFolder, isLowMemory, precision, threads, loops, logFormat, accessLogging,
+      compression,
       maxConnections, maxConnectionsPerClient, maxRequestsPerClient, maxMemoryInFlight, proxyProtocol, trustedProxies,
       certificate, key, clientAuthorities,
       clientCertificates,
@@ -156,7 +170,8 @@ struct ServeOptions {
   static let unavailable = ["api-key-file", "cors-origin", "store"]
 
   init(_ arguments: Arguments) throws(UsageError) {
-    log = Log(json: try arguments.value(Self.logFormat) == "json")
+    logForm = try arguments.value(Self.logFormat) == "json" ? .json : .text
+    accessLog = try arguments.value(Self.accessLogging)
     model = try arguments.value(Self.modelFolder)
     let folder = try arguments.value(Self.dataFolder)
     data = folder == ":memory:" ? .memory : .folder(folder)

@@ -22,14 +22,30 @@ import Testing
     for _ in 0..<3 { _ = try harness.post("/embed", "{\"inputs\": [\"a\", \"b\"]}") }
     _ = try harness.post("/embed", "{")
     _ = try harness.send(.get, "/nowhere/\"quoted\"")
-    harness.service.observe { $0.sample("from_the_transport", [("a", "x\"y\\z")], 1.5) }
+    harness.service.observe { text in
+      text.family("from_the_transport", "gauge", "A test.")
+      text.sample("from_the_transport", [("a", "x\"y\\z")], 1.5)
+      text.family("nearfar_timeouts_total", "counter", "Already open.")
+      text.sample("nearfar_timeouts_total", [("kind", "of_the_transport")], 2)
+    }
+    let duration = "http_server_request_duration_seconds"
+    let embed = "http_request_method=\"POST\",http_route=\"/embed\""
     let lines = try harness.send(.get, "/metrics").text.split(separator: "\n")
     for line in [
-      "nearfar_http_requests_total{route=\"/embed\",method=\"POST\",status=\"200\"} 3",
-      "nearfar_http_requests_total{route=\"/embed\",method=\"POST\",status=\"400\"} 1",
-      "nearfar_http_requests_total{route=\"unmatched\",method=\"GET\",status=\"404\"} 1",
-      "nearfar_http_request_duration_seconds_count{route=\"/embed\"} 4",
-      "nearfar_http_request_duration_seconds_bucket{route=\"/embed\",le=\"+Inf\"} 4",
+      "\(duration)_count{\(embed),http_response_status_code=\"200\"} 3",
+      "\(duration)_bucket{\(embed),http_response_status_code=\"200\",le=\"+Inf\"} 3",
+      "\(duration)_count{\(embed),http_response_status_code=\"400\"} 1",
+      "\(duration)_count{http_request_method=\"GET\",http_response_status_code=\"404\"} 1",
+      "\(duration)_count{http_request_method=\"GET\",http_route=\"/info\",http_response_status_code=\"200\"} 0",
+      "http_server_request_body_size_bytes_sum{\(embed)} 67", "http_server_request_body_size_bytes_count{\(embed)} 4",
+      "http_server_request_body_size_bytes_bucket{\(embed),le=\"1024\"} 4",
+      "http_server_response_body_size_bytes_count{\(embed)} 4",
+      "http_server_active_requests{http_request_method=\"POST\"} 0",
+      "http_server_active_requests{http_request_method=\"GET\"} 1",
+      "nearfar_requests_rejected_total{reason=\"too_large\"} 0",
+      "nearfar_lane_waiting_requests{lane=\"short\"} 0", "nearfar_lane_wait_seconds_count{lane=\"short\"} 5",
+      "nearfar_encode_batch_tokens_sum 18",
+      "nearfar_timeouts_total{kind=\"request\"} 0", "nearfar_timeouts_total{kind=\"of_the_transport\"} 2",
       "nearfar_encode_texts_total 6", "nearfar_collection_points{collection=\"default\"} 0",
       "from_the_transport{a=\"x\\\"y\\\\z\"} 1.5",
     ] { #expect(lines.contains(Substring(line)), "\(line)") }

@@ -41,7 +41,7 @@ def test_the_admin_port_has_reports_and_probes_and_nothing_else(split, admin):
     assert info["model"]["dim"] == 384
     page = admin("/metrics")
     assert page.status_code == 200 and "nearfar_build_info" in page.text
-    assert 'nearfar_http_requests_total{route="/info",method="GET",status="200"} 1\n' in page.text
+    assert 'http_server_request_duration_seconds_count{http_request_method="GET",http_route="/info",http_response_status_code="200"} 1\n' in page.text
     for method, path in (("GET", "/"), ("POST", "/embed"), ("GET", "/collections"), ("GET", "/openapi.yaml"), ("GET", "/x")):
         detail = problem(admin(path, method=method), 404)["detail"]
         assert "admin port" in detail and "/metrics" in detail and path in detail
@@ -121,7 +121,7 @@ def test_it_is_served_until_the_end():
         kept.request("GET", "/metrics")
         response = kept.getresponse()
         assert (response.status, response.getheader("Connection")) == (200, None)
-        assert "nearfar_http_requests_total" in response.read().decode()
+        assert "http_server_request_duration_seconds" in response.read().decode()
         waiting.sendall(body[1:])
         assert waiting.recv(65536).startswith(b"HTTP/1.1 200 ")
     assert server.wait(20) == 0

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import threading
 
 import pytest
@@ -51,8 +52,8 @@ def test_each_of_many_clients_gets_its_own_answers(loops, server):
         thread.join(120)
     assert wrong == []
     page = loops.get("/metrics").text
-    assert 'nearfar_http_requests_total{route="/embed",method="POST",status="200"} 288\n' in page
-    assert 'nearfar_http_requests_total{route="/livez",method="GET",status="200"} 288\n' in page
+    assert 'http_server_request_duration_seconds_count{http_request_method="POST",http_route="/embed",http_response_status_code="200"} 288\n' in page
+    assert 'http_server_request_duration_seconds_count{http_request_method="GET",http_route="/livez",http_response_status_code="200"} 288\n' in page
     assert 'nearfar_connections_rejected_total{reason="room"} 0\n' in page
 
 
@@ -64,7 +65,10 @@ def test_the_limit_on_connections_holds_for_all_loops_together(loops):
         return [ask(connection, "/livez")[0] for connection in connections]
 
     # One that has just been closed may still be counted.
-    assert wait_until(lambda: "nearfar_connections_open 1\n" in loops.get("/metrics").text)
+    def open_now():
+        return sum(int(count) for count in re.findall(r"^nearfar_connections\{.*\} (\d+)$", loops.get("/metrics").text, re.M))
+
+    assert wait_until(lambda: open_now() == 1)
     loops.session.close()
     connections = [connect(loops) for _ in range(40)]
     assert statuses(connections) == [200] * 40

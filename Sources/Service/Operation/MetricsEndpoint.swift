@@ -6,21 +6,23 @@ import VectorStore
 /// `GET /metrics`: everything that the process counts, in Prometheus' text format.
 final class MetricsEndpoint: Sendable {
   private let metrics: Metrics
+  private let lanes: WorkLanes
   private let texts: TextEncoder
   private let store: CollectionStore
   private let queues: QueueRegistry
-  private let transport = Mutex<(@Sendable (inout MetricsText) -> Void)?>(nil)
+  private let others = Mutex<[@Sendable (inout MetricsText) -> Void]>([])
 
-  init(metrics: Metrics, texts: TextEncoder, store: CollectionStore, queues: QueueRegistry) {
+  init(metrics: Metrics, lanes: WorkLanes, texts: TextEncoder, store: CollectionStore, queues: QueueRegistry) {
     self.metrics = metrics
+    self.lanes = lanes
     self.texts = texts
     self.store = store
     self.queues = queues
   }
 
-  /// Adds what the transport counts.
-  func observe(transport write: @escaping @Sendable (inout MetricsText) -> Void) {
-    transport.withLock { $0 = write }
+  /// Adds what others count.
+  func add(_ write: @escaping @Sendable (inout MetricsText) -> Void) {
+    others.withLock { $0.append(write) }
   }
 
   func page(_ call: Call) {
@@ -28,8 +30,16 @@ final class MetricsEndpoint: Sendable {
     text.family("nearfar_build_info", "gauge", "Version and active CPU code.")
     text.sample("nearfar_build_info", [("version", Version.current), ("kernels", Kernels.active.name)], 1)
     metrics.write(to: &text)
+    text.family("nearfar_lane_waiting_requests", "gauge", "Requests that wait for their turn in a lane.")
+    for (lane, meter) in lanes.waits {
+      text.sample("nearfar_lane_waiting_requests", [("lane", lane)], Double(meter.waiting))
+    }
+    text.family("nearfar_lane_wait_seconds", "histogram", "How long requests waited for their turn in a lane.")
+    for (lane, meter) in lanes.waits { text.histogram("nearfar_lane_wait_seconds", [("lane", lane)], meter.waits) }
     text.family("nearfar_encode_waiting_texts", "gauge", "Texts that wait for a batch.")
-    text.sample("nearfar_encode_waiting_texts", [], Double(texts.waiting))
+    for (lane, count) in texts.waiting {
+      text.sample("nearfar_encode_waiting_texts", [("lane", lane)], Double(count))
+    }
     text.family("nearfar_collection_points", "gauge", "Points of a collection.")
     for collection in store.all {
       text.sample("nearfar_collection_points", [("collection", collection.name)], Double(collection.snapshot.count))
@@ -62,7 +72,7 @@ final class MetricsEndpoint: Sendable {
     text.family("nearfar_queue_appended_total", "counter", "Rows that were appended to a queue of negatives.")
     for queue in held { text.sample("nearfar_queue_appended_total", queue.labels, Double(queue.counts.appended)) }
     ProcessMetrics.write(to: &text)
-    transport.withLock { $0 }?(&text)
+    for write in others.withLock({ $0 }) { write(&text) }
     call.answer(
       Response(
         status: 200, fields: HTTPFields([("Content-Type", "text/plain; version=0.0.4; charset=utf-8")]),

@@ -1,32 +1,52 @@
 import HTTP1
 
-/// What is done with every answer before it is sent: it gets the fields that all answers have, and its place in the metrics.
+/// What is done with every answer before it is sent: it gets the fields that all answers have, and its place in metrics and log.
 struct Observation: Sendable {
+  let http: HTTPMetrics
   let metrics: Metrics
+  let accessLog: AccessLog?
+
+  /// What stands for the status of a request whose client has gone away before the answer, as in nginx's logs.
+  private static let clientGone = 499
 
   /// A whole request is there, and its call begins.
-  func began() { metrics.began() }
+  func began(_ head: RequestHead) { http.began(head.method) }
 
-  /// - Parameter nanoseconds: from the last byte of the request to its answer.
+  /// A request is not served although nothing is wrong with it.
+  func rejected(_ problem: Problem) {
+    if let reason = problem.rejection { metrics.rejected(reason) }
+  }
+
+  /// - Parameter isAbandoned: the client has gone away, so that nobody will get the answer.
   /// - Returns: the answer as it is to be sent.
   func answered(
-    _ exchange: Exchange, with response: Response, timings: Timings, nanoseconds: UInt64
+    _ exchange: Exchange, with response: Response, _ work: AnsweredWork, isAbandoned: Bool
   ) -> Response {
-    metrics.ended(
-      route: exchange.route, method: exchange.head?.method, status: response.status, nanoseconds: nanoseconds)
-    return Self.completed(response, exchange, timings.field(total: nanoseconds))
+    let status = isAbandoned ? Self.clientGone : response.status
+    let bytesOut = isAbandoned ? 0 : Self.bodyBytes(of: response, exchange)
+    http.ended(exchange, status: status, bytesOut: bytesOut, work)
+    accessLog?.note(exchange, status: status, bytesOut: bytesOut, work)
+    return Self.completed(response, exchange, work.timings.field(total: work.nanoseconds))
   }
 
   /// The same for a request that was answered by its head alone, or could not be read, so that it never became a call.
   func refused(_ exchange: Exchange, with response: Response) -> Response {
-    metrics.refused(route: exchange.route, method: exchange.head?.method, status: response.status)
+    let bytesOut = Self.bodyBytes(of: response, exchange)
+    http.refused(exchange, status: response.status, bytesOut: bytesOut)
+    accessLog?.note(exchange, status: response.status, bytesOut: bytesOut, nil)
     return Self.completed(response, exchange, Timings().field(total: 0))
+  }
+
+  /// Bytes of the body that is sent.
+  private static func bodyBytes(of response: Response, _ exchange: Exchange) -> Int {
+    exchange.head?.method == .head ? 0 : response.stream?.count ?? response.body.count
   }
 
   private static func completed(_ response: Response, _ exchange: Exchange, _ timing: String) -> Response {
     var response = response
     response.fields.append("X-Request-Id", exchange.requestID)
     response.fields.append("Server-Timing", timing)
+    if let trace = exchange.trace { response.fields.append("traceparent", trace.field) }
     return response
   }
 }

@@ -24,6 +24,11 @@ enum ProcessMetrics {
       text.family("process_open_fds", "gauge", "Open file descriptors.")
       text.sample("process_open_fds", [], Double(open))
     }
+    if let threads = Folder.names(in: "/proc/self/task") {
+      text.family("process_threads", "gauge", "Threads of the operating system.")
+      // Without "." and "..".
+      text.sample("process_threads", [], Double(max(0, threads.count - 2)))
+    }
     if let most = mostDescriptors() {
       text.family("process_max_fds", "gauge", "File descriptors that may be open.")
       text.sample("process_max_fds", [], Double(most))

@@ -20,6 +20,7 @@ final class Call: Sendable {
   let deadline: UInt64
   private let hasBegun = Atomic(false)
   private let body: Mutex<[UInt8]>
+  private let bytesIn: Int
   private let exchange: Exchange
   private let share: Share?
   private let observer = Mutex<(@Sendable (Response) -> Void)?>(nil)
@@ -41,6 +42,7 @@ final class Call: Sendable {
     self.lanes = lanes
     head = request.head
     body = Mutex(request.body)
+    bytesIn = request.body.count
     self.reply = reply
     self.observation = observation
     exchange = admitted.exchange
@@ -52,7 +54,7 @@ final class Call: Sendable {
     bodyCoding = ContentCoding(of: request.head)
     answerType = MediaType.preferred(of: match.route.gives, accept: request.head.fields["accept"]) ?? .json
     deadline = (RequestTimeout.stated(in: request.head) ?? timeout).map { reply.receivedAt &+ $0 } ?? .max
-    observation.began()
+    observation.began(request.head)
   }
 
   /// The client went away; work for it may be dropped.
@@ -85,8 +87,8 @@ final class Call: Sendable {
   var dropped: Problem {
     if isAbandoned { return Problem(503, "the client went away") }
     return hasBegun.load(ordering: .relaxed)
-      ? Problem(504, "the request could not be finished within the time that it was given")
-      : Problem(503, "the request could not be begun within the time that it was given")
+      ? Problem(504, "the request could not be finished within the time that it was given", .deadline)
+      : Problem(503, "the request could not be begun within the time that it was given", .deadline)
   }
 
   func add(_ stage: Timings.Stage, _ nanoseconds: UInt64) {
@@ -98,8 +100,14 @@ final class Call: Sendable {
     add(stage, SystemClock.monotonic &- start)
   }
 
-  /// The time since the request's last byte arrived is what it waited.
-  func leftQueue() { add(.queue, since: reply.receivedAt) }
+  /// Notes that the call has its turn in a lane.
+  ///
+  /// - Returns: nanoseconds that it waited, since the request's last byte arrived.
+  func leftQueue() -> UInt64 {
+    let waited = SystemClock.monotonic &- reply.receivedAt
+    add(.queue, waited)
+    return waited
+  }
 
   /// The body as JSON. To be called once.
   ///
@@ -158,12 +166,12 @@ final class Call: Sendable {
   }
 
   private func send(_ response: Response) {
-    let elapsed = SystemClock.monotonic &- reply.receivedAt
+    let work = AnsweredWork(
+      nanoseconds: SystemClock.monotonic &- reply.receivedAt, timings: timings.withLock { $0 }, bytesIn: bytesIn)
     // The client may send its next request as soon as it has the answer.
     share?.end()
     // Observed before it is sent, so that a client that has the answer finds it in the metrics.
-    reply.send(
-      observation.answered(exchange, with: response, timings: timings.withLock { $0 }, nanoseconds: elapsed))
+    reply.send(observation.answered(exchange, with: response, work, isAbandoned: isAbandoned))
   }
 
   /// The name of a collection or a queue that the path holds first.
@@ -178,7 +186,10 @@ final class Call: Sendable {
     return name
   }
 
-  func fail(_ problem: Problem) { answer(problem.response(style)) }
+  func fail(_ problem: Problem) {
+    observation.rejected(problem)
+    answer(problem.response(style))
+  }
 
   /// Answers with `write`'s JSON; a value that is not finite becomes an internal error, never invalid JSON.
   func answer(status: Int = 200, reserving: Int = 256, _ write: (inout JSONWriter) throws -> Void) rethrows {
@@ -211,7 +222,7 @@ struct Timings: Sendable {
     case queue, tokenize, encode, score, search, compress, total
   }
 
-  private var stages: [(stage: Stage, nanoseconds: UInt64)] = []
+  private(set) var stages: [(stage: Stage, nanoseconds: UInt64)] = []
 
   /// Adds to a stage; stages keep the order of their first mention.
   mutating func add(_ stage: Stage, _ nanoseconds: UInt64) {
@@ -225,17 +236,20 @@ struct Timings: Sendable {
   /// `queue;dur=0.021, total;dur=1.250`: milliseconds with three decimals.
   func field(total: UInt64) -> String {
     var text = ""
-    for (stage, nanoseconds) in stages { Self.append(stage, nanoseconds, to: &text) }
-    Self.append(.total, total, to: &text)
+    for (stage, nanoseconds) in stages { Self.add(stage, nanoseconds, to: &text) }
+    Self.add(.total, total, to: &text)
     return text
   }
 
-  private static func append(_ stage: Stage, _ nanoseconds: UInt64, to text: inout String) {
+  private static func add(_ stage: Stage, _ nanoseconds: UInt64, to text: inout String) {
     if !text.isEmpty { text += ", " }
-    let microseconds = (nanoseconds &+ 500) / 1000
-    let fraction = String(microseconds % 1000)
-    text += "\(stage.rawValue);dur=\(microseconds / 1000)."
-    text += String(repeating: "0", count: 3 - fraction.utf8.count) + fraction
+    let microseconds = nanoseconds / 1000 &+ (nanoseconds % 1000 >= 500 ? 1 : 0)
+    text += stage.rawValue
+    text += ";dur="
+    text += String(microseconds / 1000)
+    text += "."
+    // Three digits, with zeros in front.
+    text += String(1000 &+ microseconds % 1000).dropFirst()
   }
 }
 

@@ -8,17 +8,27 @@ struct Exchange: Sendable {
   let peer: Peer
   /// Whose request it is, as far as trusted proxies say; nil where that is not known.
   let client: IPAddress?
-  /// The route's template; nil where the path has none. The path itself is the client's choice, so it is no label for a metric.
-  let route: String?
+  /// nil where the path has no route. The path itself is the client's choice, so it is no label for a metric.
+  let route: RouteName?
   let requestID: String
+  /// nil for a request that has no valid `traceparent`.
+  let trace: TraceContext?
 
   init(_ head: RequestHead?, from peer: Peer, route: Route?, _ proxies: TrustedProxies) {
     self.head = head
     self.peer = peer
     client = head.map { proxies.client(of: $0, from: peer) } ?? peer.ip
-    self.route = route?.template
+    self.route = route.map { RouteName(number: $0.number, template: $0.template) }
     requestID = RequestID.of(head?.fields["x-request-id"])
+    trace = head?.fields["traceparent"].flatMap(TraceContext.init)
   }
+}
+
+/// A route as metrics and logs know it.
+struct RouteName: Sendable {
+  let number: Int
+  /// `/collections/{name}/points`.
+  let template: String
 }
 
 /// What the service learns from a head that it admits, kept until the body has come.
@@ -42,9 +52,9 @@ enum RequestID {
     (1...128).contains(text.utf8.count) && text.utf8.allSatisfy(isAllowed)
   }
 
-  /// 16 hexadecimal digits from the system's generator.
-  private static func fresh() -> String {
-    var bits = UInt64.random(in: .min ... .max)
+  /// 16 hexadecimal digits from the system's generator, not all of them zeros.
+  static func fresh() -> String {
+    var bits = UInt64.random(in: 1 ... .max)
     return String(unsafeUninitializedCapacity: 16) { buffer in
       for index in buffer.indices.prefix(16) {
         let digit = UInt8(truncatingIfNeeded: bits & 15)

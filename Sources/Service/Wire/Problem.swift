@@ -15,11 +15,20 @@ struct Problem: Error, Sendable, Equatable {
   let param: String?
   /// Seconds after which another attempt may succeed, for 503 and 429.
   var retryAfter = 1
+  /// nil where something is wrong with the request or the service.
+  var rejection: Rejection?
 
   init(_ status: Int, _ detail: String, param: String? = nil) {
     self.status = status
     self.detail = detail
     self.param = param
+    if status == 413 { rejection = .tooLarge }
+  }
+
+  /// Nothing is wrong with the request, but it is not served.
+  init(_ status: Int, _ detail: String, _ rejection: Rejection) {
+    self.init(status, detail)
+    self.rejection = rejection
   }
 
   /// Well-formed but invalid.

@@ -35,6 +35,8 @@ struct Action: Sendable {
 struct Route: Sendable {
   /// `/collections/{name}/points`.
   let template: String
+  /// The number of its template, from 1 on; routes with one template share it.
+  fileprivate(set) var number = 0
   let style: ErrorStyle
   let actions: [Action]
   /// Formats of request bodies, and of answers to requests with a body; the first is the default.
@@ -78,6 +80,25 @@ struct Route: Sendable {
   }
 }
 
+/// The routes of all ports, by numbers.
+struct RouteNames: Sendable {
+  /// Each template once; number 1 is the first.
+  private(set) var templates: [String] = []
+  /// What there is, by the numbers of routes.
+  private(set) var methods: [(number: Int, method: HTTPMethod)] = []
+
+  init(_ routes: [Route]) {
+    for route in routes {
+      if !templates.contains(route.template) { templates.append(route.template) }
+      let number = number(of: route.template)
+      for action in route.actions { methods.append((number, action.method)) }
+    }
+  }
+
+  /// 0 for a template that is not among them.
+  func number(of template: String) -> Int { templates.firstIndex(of: template).map { $0 + 1 } ?? 0 }
+}
+
 /// Finds the route of a request.
 struct Router: Sendable {
   /// A path of the interface, and what it does for the request's method.
@@ -92,8 +113,10 @@ struct Router: Sendable {
   private var fixed: [String: Route] = [:]
   private var templates: [Route] = []
 
-  init(_ routes: [Route]) {
-    for route in routes {
+  /// - Parameter names: of these routes, and maybe of others.
+  init(_ routes: [Route], _ names: RouteNames) {
+    for var route in routes {
+      route.number = names.number(of: route.template)
       if route.isFixed { fixed[route.template] = route } else { templates.append(route) }
     }
   }

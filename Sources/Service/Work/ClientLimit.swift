@@ -27,6 +27,6 @@ struct ClientLimit: Sendable {
   func take(_ exchange: Exchange, _ action: Action) throws(Problem) -> Share? {
     guard let shares, !action.isImmediate, action.work != .operation, let client = Client(exchange) else { return nil }
     if let share = shares.take(client) { return share }
-    throw Problem(429, "this client has \(shares.limit) requests in flight, which is the limit")
+    throw Problem(429, "this client has \(shares.limit) requests in flight, which is the limit", .client)
   }
 }

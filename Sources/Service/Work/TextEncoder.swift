@@ -37,8 +37,8 @@ final class TextEncoder: Sendable {
     long = Batcher(encoder: encoder, queues: lanes.long, record: record)
   }
 
-  /// Texts that wait for a batch.
-  var waiting: Int { short.waiting + long.waiting }
+  /// Texts that wait for a batch, in each lane.
+  var waiting: [(lane: String, texts: Int)] { [("short", short.waiting), ("long", long.waiting)] }
 
   /// Seconds until what is there now is encoded.
   ///

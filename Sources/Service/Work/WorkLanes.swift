@@ -27,6 +27,11 @@ final class WorkLanes: Sendable {
     self.patience = patience
   }
 
+  /// What waits in each lane.
+  var waits: [(lane: String, meter: WaitMeter)] {
+    [("short", short.waits), ("long", long.waits), ("wide", wide.waits)]
+  }
+
   /// Seconds until the wide lane has done what it has now.
   var wideBacklog: Double { wide.backlog }
 
@@ -76,8 +81,8 @@ extension WorkLanes {
     guard backlog > allowed else { return nil }
     var problem = Problem(
       503,
-      "the service is busy: what waits takes \(Self.rounded(backlog)) s, and this may wait for \(Self.rounded(max(0, allowed))) s"
-    )
+      "the service is busy: what waits takes \(Self.rounded(backlog)) s, and this may wait for \(Self.rounded(max(0, allowed))) s",
+      .overload)
     problem.retryAfter = max(1, Int(min(backlog - max(0, allowed), 3600).rounded(.up)))
     return problem
   }
@@ -100,6 +105,7 @@ package final class WideLane: Sendable {
     let cost: Double
     let rank: Double
     let deadline: UInt64
+    let since: UInt64
     let run: @Sendable (_ isInTime: Bool) -> Void
   }
 
@@ -110,6 +116,7 @@ package final class WideLane: Sendable {
 
   private let queue = DispatchQueue(label: "nearfar.wide", qos: .userInitiated)
   private let state = Mutex(State())
+  let waits = WaitMeter()
   private let products = WorkMeter(rate: 2e10)
   private let queries = WorkMeter(rate: 10_000)
 
@@ -132,8 +139,10 @@ package final class WideLane: Sendable {
     let meter = meter(kind)
     meter.add(cost)
     // A piece that takes a second more has to be a second older.
-    let rank = Double(SystemClock.monotonic) / 1e9 + meter.seconds(cost)
-    let piece = Piece(meter: meter, cost: cost, rank: rank, deadline: deadline, run: run)
+    let now = SystemClock.monotonic
+    let rank = Double(now) / 1e9 + meter.seconds(cost)
+    let piece = Piece(meter: meter, cost: cost, rank: rank, deadline: deadline, since: now, run: run)
+    waits.enter()
     let starts = state.withLock { state in
       state.waiting.append(piece)
       defer { state.isRunning = true }
@@ -146,10 +155,12 @@ package final class WideLane: Sendable {
     let (next, late) = state.withLock { $0.take() }
     for piece in late {
       piece.meter.remove(piece.cost)
+      waits.leave(after: SystemClock.monotonic &- piece.since)
       piece.run(false)
     }
     guard let next else { return }
     let began = SystemClock.monotonic
+    waits.leave(after: began &- next.since)
     next.run(true)
     next.meter.remove(next.cost)
     next.meter.measured(next.cost, seconds: Double(SystemClock.monotonic &- began) / 1e9)

@@ -15,6 +15,8 @@ public final class WorkQueues: Sendable {
   private let collections: [Collection]
   /// In jobs.
   let meter = WorkMeter(rate: 10_000)
+  /// Requests that wait for a queue.
+  let waits = WaitMeter()
 
   /// The jobs that one event loop has collected. The lock is free unless two servers number their loops alike.
   private final class Collection: Sendable {

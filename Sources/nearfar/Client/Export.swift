@@ -79,7 +79,7 @@ struct ExportCommand: Command {
     // A single file of an earlier export would be mistaken for this one.
     if paths.count > 1 { SystemFile.remove(output) }
     let files = paths.count == 1 ? output : "\(paths[0]) … \(paths[paths.count - 1])"
-    Log(json: false).plain("exported \(counted(points, "point")) to \(files)")
+    Log().plain("exported \(counted(points, "point")) to \(files)")
   }
 
   private func target(_ query: [String]) -> String {
