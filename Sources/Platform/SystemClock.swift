@@ -32,6 +32,11 @@ public struct Timestamp: Sendable {
   /// From 0 to 999.
   public let milliseconds: Int
 
+  public init(seconds: Int, milliseconds: Int) {
+    self.seconds = seconds
+    self.milliseconds = milliseconds
+  }
+
   /// The date and the time to the second, as RFC 3339 writes them but for the zone: `2030-01-31T12:00:00`.
   public var toTheSecond: String {
     var seconds = seconds

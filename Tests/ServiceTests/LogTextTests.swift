@@ -1,7 +1,6 @@
 import Platform
-import Testing
-
 import Service
+import Testing
 
 @Suite("Lines of the log")
 struct LogTextTests {

@@ -1,7 +1,6 @@
 import HTTP1
-import Testing
-
 import Service
+import Testing
 
 @Suite("Trace context")
 struct TraceContextTests {
