@@ -15,6 +15,7 @@ public final class Service: RequestHandler {
   private let compression: AnswerCompression
   private let proxies: TrustedProxies
   private let clients: ClientLimit
+  private let keys: APIKeys?
   private let observation: Observation
   private let health: HealthEndpoint
   private let metrics: MetricsEndpoint
@@ -38,8 +39,9 @@ public final class Service: RequestHandler {
     compression = configuration.compression
     proxies = configuration.trustedProxies
     clients = ClientLimit(requests: configuration.maxRequestsPerClient)
+    keys = configuration.keys
     let counters = Metrics()
-    observation = Observation(metrics: counters)
+    observation = Observation(metrics: counters, keys: configuration.keys.map(KeyMetrics.init))
     texts = TextEncoder(encoder: encoder, lanes: lanes) { batch in
       counters.encoded(
         sequences: batch.inputs, tokens: batch.tokens, nanoseconds: batch.nanoseconds, failed: batch.failed)
@@ -47,7 +49,7 @@ public final class Service: RequestHandler {
     try Self.makeDefault(in: store, dimension: encoder.dimension)
     let negatives = QueueRegistry(work: lanes.long)
     health = HealthEndpoint()
-    metrics = MetricsEndpoint(metrics: counters, texts: texts, store: store, queues: negatives)
+    metrics = MetricsEndpoint(observation: observation, texts: texts, store: store, queues: negatives)
     let endpoints = Endpoints(
       embed: EmbedEndpoint(texts: texts, limits: limits),
       openAI: OpenAIEndpoint(texts: texts, limits: limits, loadedAt: ProcessMetrics.startTime),
@@ -103,8 +105,8 @@ public final class Service: RequestHandler {
   /// - Parameter admittance: what the port that the request came to lets in.
   func admit(_ head: RequestHead, from peer: Peer, _ admittance: Admittance) -> Admission {
     let match = admittance.router.match(head)
-    let exchange = Exchange(head, from: peer, route: match?.route, proxies)
-    if let refusal = admittance.refusal(head, match) {
+    let exchange = exchange(head, from: peer, match)
+    if let refusal = admittance.refusal(head, match, exchange.caller) {
       return .reject(observation.refused(exchange, with: refusal))
     }
     guard let match, let action = match.action else {
@@ -149,8 +151,12 @@ public final class Service: RequestHandler {
     _ failure: RequestFailure, head: RequestHead?, from peer: Peer, _ admittance: Admittance
   ) -> Response {
     let response = Problem(failure.status, failure.reason).response(ErrorStyle(path: head?.path ?? ""))
-    let exchange = Exchange(head, from: peer, route: head.flatMap { admittance.router.match($0)?.route }, proxies)
-    return observation.refused(exchange, with: response)
+    return observation.refused(exchange(head, from: peer, head.flatMap(admittance.router.match)), with: response)
+  }
+
+  private func exchange(_ head: RequestHead?, from peer: Peer, _ match: Router.Match?) -> Exchange {
+    let caller = keys.map { keys in head.map(keys.caller) ?? .nobody } ?? .anyone
+    return Exchange(head, from: peer, caller: caller, route: match?.route, proxies)
   }
 
   /// Refuses new work while the service drains.

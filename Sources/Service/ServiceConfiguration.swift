@@ -18,6 +18,8 @@ public struct ServiceConfiguration: Sendable {
   public var compression = AnswerCompression.on
   /// The proxies that say whose a request is.
   public var trustedProxies = TrustedProxies()
+  /// The keys that requests need; nil lets everyone do everything.
+  public var keys: APIKeys?
   /// Requests that one client may have in flight; 0 for any number.
   public var maxRequestsPerClient = 0
   /// Connections that the server takes; shown by `/info`.

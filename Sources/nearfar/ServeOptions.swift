@@ -18,6 +18,8 @@ struct ServeOptions {
   let shutdownDelay: Double
   /// nil serves plain HTTP.
   let tls: TLSFiles?
+  /// The file of API keys; nil lets everyone do everything.
+  let keys: String?
 
   private typealias Field<Root, Value> = WritableKeyPath<Root, Value> & Sendable
 
@@ -72,6 +74,12 @@ struct ServeOptions {
   private static let clientCertificates = Flag(
     "tls-client-auth", .choice(["required", "optional"]), .defaults(to: "required"), isVariable: true,
     "Whether a client needs a certificate where --tls-client-ca is given.")
+
+  /// The commands that use a service read it as well.
+  static let keyFile = Flag(
+    "api-key-file", .text("FILE"), .optional(meaning: "no keys are needed"), isVariable: true,
+    "The API keys that requests need: a line for each, NAME:KEY or KEY, then its rights (read, write, admin; all where none "
+      + "stand there). It is read anew on SIGHUP and when it changes.")
 
   private static let maxConnections = Flag(
     "max-connections", .integer(1...1 << 20), .defaults(to: ServerConfiguration().maxConnections), isVariable: true,
@@ -146,12 +154,12 @@ struct ServeOptions {
       host, port, adminPort, modelFolder, dataFolder, isLowMemory, precision, threads, loops, logFormat, compression,
       maxConnections, maxConnectionsPerClient, maxRequestsPerClient, maxMemoryInFlight, proxyProtocol, trustedProxies,
       certificate, key, clientAuthorities,
-      clientCertificates,
+      clientCertificates, keyFile,
     ]
     + times.map(\.flag) + [shutdownDelay, queueTimeout, requestTimeout] + limits.map(\.flag)
 
   /// Without one of these a service would be open, or would forget, against what its operator asked for.
-  static let unavailable = ["api-key-file", "cors-origin", "store"]
+  static let unavailable = ["cors-origin", "store"]
 
   init(_ arguments: Arguments) throws(UsageError) {
     log = Log(json: try arguments.value(Self.logFormat) == "json")
@@ -167,6 +175,7 @@ struct ServeOptions {
     _ = try arguments.value(Self.precision)
 
     tls = try Self.tls(arguments)
+    keys = try arguments.given(Self.keyFile)
     var limits = Limits()
     for (flag, field) in Self.limits { limits[keyPath: field] = try arguments.value(flag) }
     var service = ServiceConfiguration(threads: try arguments.value(Self.threads), limits: limits)

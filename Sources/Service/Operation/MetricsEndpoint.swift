@@ -5,14 +5,14 @@ import VectorStore
 
 /// `GET /metrics`: everything that the process counts, in Prometheus' text format.
 final class MetricsEndpoint: Sendable {
-  private let metrics: Metrics
+  private let observation: Observation
   private let texts: TextEncoder
   private let store: CollectionStore
   private let queues: QueueRegistry
   private let transport = Mutex<(@Sendable (inout MetricsText) -> Void)?>(nil)
 
-  init(metrics: Metrics, texts: TextEncoder, store: CollectionStore, queues: QueueRegistry) {
-    self.metrics = metrics
+  init(observation: Observation, texts: TextEncoder, store: CollectionStore, queues: QueueRegistry) {
+    self.observation = observation
     self.texts = texts
     self.store = store
     self.queues = queues
@@ -27,7 +27,8 @@ final class MetricsEndpoint: Sendable {
     var text = MetricsText()
     text.family("nearfar_build_info", "gauge", "Version and active CPU code.")
     text.sample("nearfar_build_info", [("version", Version.current), ("kernels", Kernels.active.name)], 1)
-    metrics.write(to: &text)
+    observation.metrics.write(to: &text)
+    observation.keys?.write(to: &text)
     text.family("nearfar_encode_waiting_texts", "gauge", "Texts that wait for a batch.")
     text.sample("nearfar_encode_waiting_texts", [], Double(texts.waiting))
     text.family("nearfar_collection_points", "gauge", "Points of a collection.")

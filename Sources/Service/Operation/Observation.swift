@@ -3,6 +3,8 @@ import HTTP1
 /// What is done with every answer before it is sent: it gets the fields that all answers have, and its place in the metrics.
 struct Observation: Sendable {
   let metrics: Metrics
+  /// nil where the service has no keys.
+  let keys: KeyMetrics?
 
   /// A whole request is there, and its call begins.
   func began() { metrics.began() }
@@ -12,6 +14,7 @@ struct Observation: Sendable {
   func answered(
     _ exchange: Exchange, with response: Response, timings: Timings, nanoseconds: UInt64
   ) -> Response {
+    keys?.answered(exchange.caller, status: response.status)
     metrics.ended(
       route: exchange.route, method: exchange.head?.method, status: response.status, nanoseconds: nanoseconds)
     return Self.completed(response, exchange, timings.field(total: nanoseconds))
@@ -19,6 +22,7 @@ struct Observation: Sendable {
 
   /// The same for a request that was answered by its head alone, or could not be read, so that it never became a call.
   func refused(_ exchange: Exchange, with response: Response) -> Response {
+    keys?.answered(exchange.caller, status: response.status)
     metrics.refused(route: exchange.route, method: exchange.head?.method, status: response.status)
     return Self.completed(response, exchange, Timings().field(total: 0))
   }

@@ -7,10 +7,12 @@ struct Admittance: Sendable {
   var unknown: @Sendable (_ path: String) -> Problem = Problem.noRoute
 
   /// The answer to a request that is not let in; nil admits it, which it does only when `match` has an action.
-  func refusal(_ head: RequestHead, _ match: Router.Match?) -> Response? {
+  func refusal(_ head: RequestHead, _ match: Router.Match?, _ caller: Caller) -> Response? {
     if head.method == .options, match != nil || head.isForWholeServer {
       return Response(status: 204, fields: HTTPFields([("Allow", router.allow(head))]))
     }
+    // Before anything is said of the path.
+    if let problem = caller.refusal(match?.needs ?? .key) { return problem.response(ErrorStyle(path: head.path)) }
     guard let match else {
       return unknown(head.path).response(ErrorStyle(path: head.path))
     }

@@ -8,14 +8,17 @@ struct Exchange: Sendable {
   let peer: Peer
   /// Whose request it is, as far as trusted proxies say; nil where that is not known.
   let client: IPAddress?
+  /// Whose API key it has.
+  let caller: Caller
   /// The route's template; nil where the path has none. The path itself is the client's choice, so it is no label for a metric.
   let route: String?
   let requestID: String
 
-  init(_ head: RequestHead?, from peer: Peer, route: Route?, _ proxies: TrustedProxies) {
+  init(_ head: RequestHead?, from peer: Peer, caller: Caller, route: Route?, _ proxies: TrustedProxies) {
     self.head = head
     self.peer = peer
     client = head.map { proxies.client(of: $0, from: peer) } ?? peer.ip
+    self.caller = caller
     self.route = route?.template
     requestID = RequestID.of(head?.fields["x-request-id"])
   }
