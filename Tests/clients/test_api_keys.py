@@ -10,7 +10,7 @@ import subprocess
 import openai
 import pytest
 from problems import problem
-from process import MODEL, Server, run_to_the_end, wait_until
+from process import BINARY, MODEL, Server, clean_environment, run_to_the_end, wait_until
 
 ALL = "all-0123456789abcdef"
 READ = "read-0123456789abcdef"
@@ -344,3 +344,53 @@ def test_the_admin_port_asks_for_keys_as_well(key_file):
         assert [status("/livez"), status("/readyz"), status("/metrics"), status("/info")] == [200, 200, 401, 401]
         assert [status("/metrics", READ), status("/info", READ), status("/metrics", ADMIN)] == [403, 200, 200]
         assert json.loads(server.get("/info", headers=bearer(READ)).text)["status"] == 404
+
+
+def command(*arguments, **environment):
+    """Runs a command and returns its exit status and what it printed, which must not have a key."""
+    done = subprocess.run([BINARY, *arguments], capture_output=True, text=True, timeout=60, env=clean_environment(environment))
+    printed = done.stdout + done.stderr
+    assert not re.search(f"{ALL}|{READ}|{WRITE}|{ADMIN}", printed)
+    return done.returncode, printed
+
+
+def test_the_commands_show_a_key(guarded, key_file, tmp_path):
+    lines = tmp_path / "lines.jsonl"
+    lines.write_text('{"id": "a", "text": "a cat"}\n{"id": "b", "text": "a kitten"}\n')
+    index = ["index", "--url", guarded.url, "--collection", "commands", "--input", str(lines), "--text-field", "text"]
+    code, printed = command(*index)
+    assert code == 1 and "401" in printed and "an API key is required" in printed
+    code, printed = command(*index, NEARFAR_API_KEY=READ)
+    assert code == 1 and "403" in printed and "'write'" in printed
+    # The first key of the file, here without a name; its rights are for the service alone.
+    assert command(*index, "--api-key-file", str(key_file), NEARFAR_API_KEY=READ)[0] == 0
+    own = tmp_path / "own"
+    own.write_text(f"# mine\nreader:{READ}\n")
+    output = tmp_path / "out.safetensors"
+    export = ["export", "--url", guarded.url, "--collection", "commands", "--output", str(output)]
+    assert command(*export, "--api-key-file", str(own)) == (0, command(*export, NEARFAR_API_KEY=READ)[1])
+    load = ["import", "--url", guarded.url, "--collection", "loaded", "--input", str(output)]
+    assert command(*load)[0] == 1
+    assert command(*load, NEARFAR_API_KEY=ALL)[0] == 0
+    assert guarded.get("/collections/loaded", headers=bearer(READ)).json()["count"] == 2
+    # The service's own variable is not theirs: health needs no key.
+    assert command("health", "--url", guarded.url, NEARFAR_API_KEY_FILE="/none") == (0, "ready\n")
+    assert command("health", "--url", guarded.url, NEARFAR_API_KEY="wrong") == (0, "ready\n")
+
+
+@pytest.mark.parametrize(
+    "text, cause",
+    [(None, "keys cannot be read: No such file"), ("", "keys has no keys"), (f"a: {ALL}\n", "keys:1: there is no key behind the colon")],
+)
+def test_a_command_without_its_key_is_a_wrong_call(tmp_path, text, cause):
+    path = tmp_path / "keys"
+    if text is not None:
+        path.write_text(text)
+    code, printed = command("health", "--api-key-file", str(path))
+    assert code == 2 and f"--api-key-file: {tmp_path}/{cause}" in printed
+
+
+@pytest.mark.parametrize("value", ["", "two words", "line\n", "schlüssel"])
+def test_a_variable_that_is_no_key_is_a_wrong_call(value):
+    code, printed = command("health", NEARFAR_API_KEY=value)
+    assert code == 2 and "NEARFAR_API_KEY must be an API key" in printed

@@ -11,13 +11,24 @@ public final class APIKeys: Sendable {
     self.path = path
     file = try ReloadedFiles(
       read: { () throws(KeyFileError) in
-        do throws(WholeFile.Failure) {
-          return [try WholeFile.read(path)]
-        } catch {
-          throw KeyFileError("\(path) cannot be read: \(error.message)")
-        }
+        [try Self.content(path)]
       },
       make: { content throws(KeyFileError) in try KeyFile(content.first ?? [], path: path) })
+  }
+
+  /// The first key of a file, for those who use a service.
+  ///
+  /// - Throws: ``KeyFileError`` for a file that cannot be read, has no key or has a faulty line.
+  public static func first(inFile path: String) throws(KeyFileError) -> String {
+    try KeyFile.firstKey(try content(path), path: path)
+  }
+
+  private static func content(_ path: String) throws(KeyFileError) -> [UInt8] {
+    do throws(WholeFile.Failure) {
+      return try WholeFile.read(path)
+    } catch {
+      throw KeyFileError("\(path) cannot be read: \(error.message)")
+    }
   }
 
   /// Reads the file anew.

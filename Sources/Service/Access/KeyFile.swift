@@ -9,7 +9,7 @@ import Platform
 /// loader:77d0…  read,write
 /// c2a1…
 /// ```
-struct KeyFile: Sendable {
+package struct KeyFile: Sendable {
   struct Key: Sendable {
     let name: String
     let rights: Rights
@@ -23,32 +23,58 @@ struct KeyFile: Sendable {
   /// What `Caller` calls requests without a key, or with another one.
   private static let reservedNames = ["none", "invalid"]
 
+  /// What a line says.
+  private struct Entry {
+    let name: String
+    let key: ArraySlice<UInt8>
+    let rights: Rights
+    /// Counted from 1.
+    let line: Int
+  }
+
   let keys: [Key]
   /// What the operator should know, without keys.
-  private(set) var warnings: [String] = []
+  package private(set) var warnings: [String] = []
 
   /// - Throws: ``KeyFileError`` naming the line at fault. It never has a key.
-  init(_ content: [UInt8], path: String) throws(KeyFileError) {
+  package init(_ content: [UInt8], path: String) throws(KeyFileError) {
     var keys: [Key] = []
-    for (index, line) in content.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
-      let words = Self.words(line)
-      guard let first = words.first else { continue }
-      let number = index + 1
-      func fault(_ what: String) -> KeyFileError { KeyFileError("\(path):\(number): \(what)") }
-      let (name, key) = try Self.parts(first, number, fault)
-      let rights = try Self.rights(words.dropFirst(), fault)
-      guard let digest = KeyDigest(key) else { throw fault("there is not enough memory") }
+    for entry in try Self.entries(content, path) {
+      func fault(_ what: String) -> KeyFileError { KeyFileError("\(path):\(entry.line): \(what)") }
+      guard let digest = KeyDigest(entry.key) else { throw fault("there is not enough memory") }
       if let other = keys.first(where: { $0.digest.matches(digest) }) {
         throw fault("line \(other.line) has the same key")
       }
-      guard keys.count < Self.mostKeys else { throw fault("a file has at most \(Self.mostKeys) keys") }
-      keys.append(Key(name: name, rights: rights, digest: digest, line: number))
-      if key.count < 16 {
-        warnings.append("\(path):\(number): a key of fewer than 16 characters may be guessed")
+      keys.append(Key(name: entry.name, rights: entry.rights, digest: digest, line: entry.line))
+      if entry.key.count < 16 {
+        warnings.append("\(path):\(entry.line): a key of fewer than 16 characters may be guessed")
       }
     }
     guard !keys.isEmpty else { throw KeyFileError("\(path) has no keys") }
     self.keys = keys
+  }
+
+  /// The first key of a file, for those who use a service.
+  ///
+  /// - Throws: ``KeyFileError`` naming the line at fault. It never has a key.
+  static func firstKey(_ content: [UInt8], path: String) throws(KeyFileError) -> String {
+    guard let entry = try entries(content, path).first else { throw KeyFileError("\(path) has no keys") }
+    return String(decoding: entry.key, as: UTF8.self)
+  }
+
+  private static func entries(_ content: [UInt8], _ path: String) throws(KeyFileError) -> [Entry] {
+    var entries: [Entry] = []
+    for (index, line) in content.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).enumerated() {
+      let words = words(line)
+      guard let first = words.first else { continue }
+      let number = index + 1
+      func fault(_ what: String) -> KeyFileError { KeyFileError("\(path):\(number): \(what)") }
+      let (name, key) = try parts(first, number, fault)
+      let rights = try rights(words.dropFirst(), fault)
+      guard entries.count < mostKeys else { throw fault("a file has at most \(mostKeys) keys") }
+      entries.append(Entry(name: name, key: key, rights: rights, line: number))
+    }
+    return entries
   }
 
   /// The words of a line up to its comment.
