@@ -41,7 +41,8 @@ public final class Service: RequestHandler {
     clients = ClientLimit(requests: configuration.maxRequestsPerClient)
     keys = configuration.keys
     let counters = Metrics()
-    observation = Observation(metrics: counters, keys: configuration.keys.map(KeyMetrics.init))
+    let origins = configuration.webOrigins
+    observation = Observation(metrics: counters, keys: configuration.keys.map(KeyMetrics.init), origins: origins)
     texts = TextEncoder(encoder: encoder, lanes: lanes) { batch in
       counters.encoded(
         sequences: batch.inputs, tokens: batch.tokens, nanoseconds: batch.nanoseconds, failed: batch.failed)
@@ -69,11 +70,14 @@ public final class Service: RequestHandler {
       metrics: metrics, pages: PagesEndpoint(compression: compression),
       idempotency: IdempotencyStore(work: lanes.short, now: configuration.clock))
     if configuration.hasAdminPort {
-      admittance = Admittance(router: Router(endpoints.routes + endpoints.probes), unknown: AdminHandler.notHere)
+      admittance = Admittance(
+        router: Router(endpoints.routes + endpoints.probes), origins: origins, unknown: AdminHandler.notHere)
     } else {
-      admittance = Admittance(router: Router(endpoints.routes + endpoints.probes + endpoints.reports))
+      admittance = Admittance(
+        router: Router(endpoints.routes + endpoints.probes + endpoints.reports), origins: origins)
     }
-    adminAdmittance = Admittance(router: Router(endpoints.probes + endpoints.reports), unknown: AdminHandler.onlyHere)
+    adminAdmittance = Admittance(
+      router: Router(endpoints.probes + endpoints.reports), origins: origins, unknown: AdminHandler.onlyHere)
   }
 
   /// The name of the collection that is always there.

@@ -81,6 +81,14 @@ struct ServeOptions {
     "The API keys that requests need: a line for each, NAME:KEY or KEY, then its rights (read, write, admin; all where none "
       + "stand there). It is read anew on SIGHUP and when it changes.")
 
+  private static let webOrigins = Flag(
+    "cors-origin",
+    Accepted(
+      placeholder: "ORIGIN", rule: "an origin of web pages such as https://example.com, or *", isRepeatable: true,
+      read: { WebOrigins($0) }),
+    .defaults(to: WebOrigins(), shown: "none but the service's own"), isVariable: true,
+    "Web pages of this origin may use the service from browsers (CORS).")
+
   private static let maxConnections = Flag(
     "max-connections", .integer(1...1 << 20), .defaults(to: ServerConfiguration().maxConnections), isVariable: true,
     "Connections served at once; further ones are answered 503.")
@@ -154,12 +162,12 @@ struct ServeOptions {
       host, port, adminPort, modelFolder, dataFolder, isLowMemory, precision, threads, loops, logFormat, compression,
       maxConnections, maxConnectionsPerClient, maxRequestsPerClient, maxMemoryInFlight, proxyProtocol, trustedProxies,
       certificate, key, clientAuthorities,
-      clientCertificates, keyFile,
+      clientCertificates, keyFile, webOrigins,
     ]
     + times.map(\.flag) + [shutdownDelay, queueTimeout, requestTimeout] + limits.map(\.flag)
 
   /// Without one of these a service would be open, or would forget, against what its operator asked for.
-  static let unavailable = ["cors-origin", "store"]
+  static let unavailable = ["store"]
 
   init(_ arguments: Arguments) throws(UsageError) {
     log = Log(json: try arguments.value(Self.logFormat) == "json")
@@ -183,6 +191,7 @@ struct ServeOptions {
     service.queueTimeout = try arguments.value(Self.queueTimeout)
     service.requestTimeout = try arguments.given(Self.requestTimeout).map(SystemClock.nanoseconds)
     service.trustedProxies = try arguments.value(Self.trustedProxies)
+    service.webOrigins = try arguments.value(Self.webOrigins)
     service.compression = AnswerCompression(rawValue: try arguments.value(Self.compression)) ?? .on
 
     var server = ServerConfiguration(host: try arguments.value(Self.host), port: try arguments.value(Self.port))

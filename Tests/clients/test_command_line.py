@@ -86,7 +86,7 @@ def test_help_of_a_command_shows_its_flags_alone(command):
         "serve": {
             "--host", "--port", "--admin-port", "--model", "--data", "--low-memory", "--precision", "--threads", "--loops", "--log-format",
             "--compression",
-            "--tls-cert", "--tls-key", "--tls-client-ca", "--tls-client-auth", "--api-key-file",
+            "--tls-cert", "--tls-key", "--tls-client-ca", "--tls-client-auth", "--api-key-file", "--cors-origin",
             "--max-connections", "--idle-timeout", "--drain-timeout", "--shutdown-delay", "--queue-timeout", "--request-timeout", "--max-body-bytes", "--max-inputs",
             "--max-input-chars", "--max-dim", "--max-k", "--max-json-depth", "--max-head-bytes", "--max-fields",
         },

@@ -62,7 +62,6 @@ def test_a_flag_without_its_value():
     [
         ("--precision", "bf16"),
         ("--precision", "int8"),
-        ("--cors-origin", "*"),
         ("--store", "postgresql://h/d"),
     ],
 )

@@ -5,6 +5,7 @@ struct Observation: Sendable {
   let metrics: Metrics
   /// nil where the service has no keys.
   let keys: KeyMetrics?
+  let origins: WebOrigins
 
   /// A whole request is there, and its call begins.
   func began() { metrics.began() }
@@ -17,20 +18,21 @@ struct Observation: Sendable {
     keys?.answered(exchange.caller, status: response.status)
     metrics.ended(
       route: exchange.route, method: exchange.head?.method, status: response.status, nanoseconds: nanoseconds)
-    return Self.completed(response, exchange, timings.field(total: nanoseconds))
+    return completed(response, exchange, timings.field(total: nanoseconds))
   }
 
   /// The same for a request that was answered by its head alone, or could not be read, so that it never became a call.
   func refused(_ exchange: Exchange, with response: Response) -> Response {
     keys?.answered(exchange.caller, status: response.status)
     metrics.refused(route: exchange.route, method: exchange.head?.method, status: response.status)
-    return Self.completed(response, exchange, Timings().field(total: 0))
+    return completed(response, exchange, Timings().field(total: 0))
   }
 
-  private static func completed(_ response: Response, _ exchange: Exchange, _ timing: String) -> Response {
+  private func completed(_ response: Response, _ exchange: Exchange, _ timing: String) -> Response {
     var response = response
     response.fields.append("X-Request-Id", exchange.requestID)
     response.fields.append("Server-Timing", timing)
+    origins.complete(&response.fields, for: exchange.head)
     return response
   }
 }
