@@ -29,7 +29,7 @@ let package = Package(
       name: "Service",
       dependencies: [
         "HTTP1", "JSON", "Safetensors", "Tokenization", "Encoder", "Contrastive", "VectorStore",
-        "VectorIndex", "SimilarityCore", "Compression", "CAssets", "Platform",
+        "VectorIndex", "SimilarityCore", "Compression", "COpenSSL", "CAssets", "Platform",
       ]),
 
     .target(

@@ -1,3 +1,4 @@
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 
 #include "copenssl.h"
@@ -18,3 +19,5 @@ int nf_sha256_finish(nf_sha256 *state, unsigned char digest[32]) {
   EVP_MD_CTX_free((EVP_MD_CTX *)state);
   return failed;
 }
+
+int nf_equal_digests(const unsigned char left[32], const unsigned char right[32]) { return CRYPTO_memcmp(left, right, 32) == 0; }

@@ -14,8 +14,9 @@ public struct ClientRequest: Sendable {
   }
 
   /// The request line and the fields, including the empty line at the end.
-  func head(for url: ServiceURL) -> [UInt8] {
+  func head(for url: ServiceURL, key: String? = nil) -> [UInt8] {
     var text = "\(method) \(url.prefix)\(path) HTTP/1.1\r\nHost: \(url.authority)\r\n"
+    if let key { text += "Authorization: Bearer \(key)\r\n" }
     for field in fields { text += "\(field.name): \(field.value)\r\n" }
     if !body.isEmpty || method == "POST" || method == "PUT" { text += "Content-Length: \(body.count)\r\n" }
     return Array((text + "\r\n").utf8)

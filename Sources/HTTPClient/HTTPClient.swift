@@ -4,6 +4,7 @@ public final class HTTPClient {
   public let url: ServiceURL
   private let trust: TLSTrust?
   private let preface: [UInt8]
+  private let key: String?
   private let timeout: Int
   private let limit: Int
   private var socket: ClientSocket?
@@ -12,16 +13,18 @@ public final class HTTPClient {
   /// - Parameters:
   ///   - trust: what an https:// service has to show; nil for a certificate that the system trusts.
   ///   - preface: what a connection begins with, before TLS.
+  ///   - key: the API key that every request has (RFC 6750), of visible ASCII characters.
   ///   - timeout: seconds without a byte after which an exchange is given up.
   ///   - maxBodyBytes: the most bytes of an answer whose body is kept in memory.
   /// - Throws: ``ClientError`` when TLS cannot be set up.
   public init(
-    _ url: ServiceURL, trust: TLSTrust? = nil, preface: [UInt8] = [], timeout: Int = 600,
+    _ url: ServiceURL, trust: TLSTrust? = nil, preface: [UInt8] = [], key: String? = nil, timeout: Int = 600,
     maxBodyBytes: Int = 256 << 20
   ) throws(ClientError) {
     self.url = url
     self.trust = url.isSecure ? (trust == nil ? try TLSTrust(authorities: nil) : trust) : nil
     self.preface = preface
+    self.key = key
     self.timeout = timeout
     limit = maxBodyBytes
   }
@@ -66,7 +69,7 @@ public final class HTTPClient {
     // arrived although sending failed.
     var failure: ClientError?
     do throws(ClientError) {
-      try socket.send(request.head(for: url))
+      try socket.send(request.head(for: url, key: key))
       try socket.send(request.body)
     } catch {
       failure = error

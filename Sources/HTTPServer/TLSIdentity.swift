@@ -1,6 +1,5 @@
 import COpenSSL
 import Platform
-import Synchronization
 
 /// Where a server finds its certificate, and what it asks of its clients'. All files are PEM.
 public struct TLSFiles: Sendable {
@@ -27,23 +26,14 @@ public struct TLSFiles: Sendable {
 /// What a server's connections are secured with. Its files can be read anew while it serves: connections that exist keep what
 /// they began with, and clients resume their sessions.
 public final class TLSIdentity: Sendable {
-  private struct State {
-    var context: TLSContext
-    var content: [[UInt8]]
-    /// Why the last reload failed.
-    var failure: ServerError?
-  }
-
-  private let files: TLSFiles
-  private let tickets: TLSTickets
-  private let state: Mutex<State>
+  private let current: ReloadedFiles<TLSContext, ServerError>
 
   /// - Throws: when a file cannot be read, or its content cannot be used.
   public init(_ files: TLSFiles) throws(ServerError) {
-    self.files = files
-    tickets = try TLSTickets()
-    let content = try Self.read(files)
-    state = Mutex(State(context: try Self.context(files, content, tickets), content: content))
+    let tickets = try TLSTickets()
+    current = try ReloadedFiles(
+      read: { () throws(ServerError) in try Self.read(files) },
+      make: { content throws(ServerError) in try Self.context(files, content, tickets) })
   }
 
   /// Reads the files anew.
@@ -51,32 +41,14 @@ public final class TLSIdentity: Sendable {
   /// - Returns: true when their content has changed and is used from now on.
   /// - Throws: when a file cannot be read, or when changed content cannot be used; the old one stays in use. A failure that
   ///   lasts is reported only once.
-  public func reload() throws(ServerError) -> Bool {
-    do throws(ServerError) {
-      let content = try Self.read(files)
-      guard state.withLock({ $0.content != content }) else {
-        state.withLock { $0.failure = nil }
-        return false
-      }
-      let context = try Self.context(files, content, tickets)
-      state.withLock { $0 = State(context: context, content: content) }
-      return true
-    } catch {
-      let isKnown = state.withLock { state in
-        defer { state.failure = error }
-        return state.failure == error
-      }
-      if isKnown { return false }
-      throw error
-    }
-  }
+  public func reload() throws(ServerError) -> Bool { try current.reload() }
 
   /// When the certificate expires, in seconds since 1970.
-  public var expiry: Int { state.withLock { $0.context.expiry } }
+  public var expiry: Int { current.value.expiry }
 
   /// - Returns: nil when there is no memory for another session.
   func transport(_ descriptor: Int32) -> TLSTransport? {
-    TLSTransport(descriptor, state.withLock { $0.context })
+    TLSTransport(descriptor, current.value)
   }
 
   /// Chain, key and authorities.

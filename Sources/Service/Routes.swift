@@ -19,18 +19,19 @@ struct Endpoints: Sendable {
   /// What orchestrators and balancers ask.
   var probes: [Route] {
     [
-      Route("/livez", .immediate(.get, health.live)),
-      Route("/readyz", .immediate(.get, health.ready)),
-      Route("/health", .immediate(.get, health.ready)),
-      Route("/ping", .immediate(.get, health.ready)),
+      Route("/livez", .immediate(.get, needs: .nothing, health.live)),
+      Route("/readyz", .immediate(.get, needs: .nothing, health.ready)),
+      Route("/health", .immediate(.get, needs: .nothing, health.ready)),
+      Route("/ping", .immediate(.get, needs: .nothing, health.ready)),
     ]
   }
 
   /// What the service says of itself.
   var reports: [Route] {
     [
-      Route("/info", .immediate(.get, info.info)),
-      Route("/metrics", .queued(.get, work: .operation, metrics.page)),
+      // Clients of every kind read it before their first call.
+      Route("/info", .immediate(.get, needs: .key, info.info)),
+      Route("/metrics", .queued(.get, work: .operation, needs: .right(.admin), metrics.page)),
     ]
   }
 
@@ -39,15 +40,16 @@ struct Endpoints: Sendable {
     let both: [MediaType] = [.json, .safetensors]
     let root = RootEndpoint(embed: embed, similarity: similarity)
     return [
-      Route("/", .immediate(.get, pages.page), .queued(.post, work: .encode, root.run)),
+      Route("/", .immediate(.get, needs: .nothing, pages.page), .queued(.post, work: .encode, root.run)),
       Route("/embed", gives: both, .queued(.post, work: .encode) { try embed.run($0) }),
       Route("/similarity", .queued(.post, work: .encode) { try similarity.run($0) }),
       Route("/tokenize", .queued(.post, tokenize.run)),
       Route("/v1/embeddings", .queued(.post, work: .encode, openAI.embeddings)),
       Route("/embeddings", .queued(.post, work: .encode, openAI.embeddings)),
-      Route("/v1/models", .immediate(.get, openAI.models)),
-      Route("/v1/models/{model}", .immediate(.get, openAI.model)),
+      Route("/v1/models", .immediate(.get, needs: .right(.read), openAI.models)),
+      Route("/v1/models/{model}", .immediate(.get, needs: .right(.read), openAI.model)),
 
+      // Appending to a queue needs another right, which is asked for when the body has been read.
       Route("/loss", takes: both, gives: both, .queued(.post, work: .wide, idempotency.once(loss.run))),
       Route("/queues", .queued(.get, queues.list)),
       Route(
@@ -66,12 +68,13 @@ struct Endpoints: Sendable {
       Route("/collections/{name}/points/list", .queued(.post, points.listMatching)),
       Route("/collections/{name}/points/count", .queued(.post, points.count)),
       Route("/collections/{name}/export", .queued(.get, export.run)),
-      Route("/collections/{name}/points/delete", .queued(.post, idempotency.once(points.delete))),
+      Route(
+        "/collections/{name}/points/delete", .queued(.post, needs: .right(.write), idempotency.once(points.delete))),
       Route("/collections/{name}/points/{id}", .queued(.get, points.get)),
 
-      Route("/openapi.yaml", .immediate(.get, pages.openapi)),
-      Route("/playground", .immediate(.get, pages.playground)),
-      Route("/playground/{file}", .immediate(.get, pages.playgroundPart)),
+      Route("/openapi.yaml", .immediate(.get, needs: .nothing, pages.openapi)),
+      Route("/playground", .immediate(.get, needs: .nothing, pages.playground)),
+      Route("/playground/{file}", .immediate(.get, needs: .nothing, pages.playgroundPart)),
     ]
   }
 }

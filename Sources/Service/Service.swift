@@ -15,6 +15,7 @@ public final class Service: RequestHandler {
   private let compression: AnswerCompression
   private let proxies: TrustedProxies
   private let clients: ClientLimit
+  private let keys: APIKeys?
   private let observation: Observation
   private let health: HealthEndpoint
   private let metrics: MetricsEndpoint
@@ -38,6 +39,7 @@ public final class Service: RequestHandler {
     compression = configuration.compression
     proxies = configuration.trustedProxies
     clients = ClientLimit(requests: configuration.maxRequestsPerClient)
+    keys = configuration.keys
     let counters = Metrics()
     texts = TextEncoder(encoder: encoder, lanes: lanes) { batch in
       counters.encoded(
@@ -69,15 +71,19 @@ public final class Service: RequestHandler {
     let names = RouteNames(all)
     let http = HTTPMetrics(names)
     metrics.add(http.write)
-    observation = Observation(http: http, metrics: counters, accessLog: configuration.accessLog)
+    let keyMetrics = configuration.keys.map(KeyMetrics.init)
+    if let keyMetrics { metrics.add(keyMetrics.write) }
+    let origins = configuration.webOrigins
+    observation = Observation(
+      http: http, metrics: counters, accessLog: configuration.accessLog, keys: keyMetrics, origins: origins)
     if configuration.hasAdminPort {
       admittance = Admittance(
-        router: Router(endpoints.routes + endpoints.probes, names), unknown: AdminHandler.notHere)
+        router: Router(endpoints.routes + endpoints.probes, names), origins: origins, unknown: AdminHandler.notHere)
     } else {
-      admittance = Admittance(router: Router(all, names))
+      admittance = Admittance(router: Router(all, names), origins: origins)
     }
     adminAdmittance = Admittance(
-      router: Router(endpoints.probes + endpoints.reports, names), unknown: AdminHandler.onlyHere)
+      router: Router(endpoints.probes + endpoints.reports, names), origins: origins, unknown: AdminHandler.onlyHere)
   }
 
   /// The name of the collection that is always there.
@@ -109,8 +115,8 @@ public final class Service: RequestHandler {
   /// - Parameter admittance: what the port that the request came to lets in.
   func admit(_ head: RequestHead, from peer: Peer, _ admittance: Admittance) -> Admission {
     let match = admittance.router.match(head)
-    let exchange = Exchange(head, from: peer, route: match?.route, proxies)
-    if let refusal = admittance.refusal(head, match) {
+    let exchange = exchange(head, from: peer, match)
+    if let refusal = admittance.refusal(head, match, exchange.caller) {
       return .reject(observation.refused(exchange, with: refusal))
     }
     guard let match, let action = match.action else {
@@ -160,8 +166,12 @@ public final class Service: RequestHandler {
     let problem = Problem(failure.status, failure.reason)
     observation.rejected(problem)
     let response = problem.response(ErrorStyle(path: head?.path ?? ""))
-    let exchange = Exchange(head, from: peer, route: head.flatMap { admittance.router.match($0)?.route }, proxies)
-    return observation.refused(exchange, with: response)
+    return observation.refused(exchange(head, from: peer, head.flatMap(admittance.router.match)), with: response)
+  }
+
+  private func exchange(_ head: RequestHead?, from peer: Peer, _ match: Router.Match?) -> Exchange {
+    let caller = keys.map { keys in head.map(keys.caller) ?? .nobody } ?? .anyone
+    return Exchange(head, from: peer, caller: caller, route: match?.route, proxies)
   }
 
   /// Refuses new work while the service drains.

@@ -18,6 +18,10 @@ public struct ServiceConfiguration: Sendable {
   public var compression = AnswerCompression.on
   /// The proxies that say whose a request is.
   public var trustedProxies = TrustedProxies()
+  /// The keys that requests need; nil lets everyone do everything.
+  public var keys: APIKeys?
+  /// The web pages that may use the service beside its own.
+  public var webOrigins = WebOrigins()
   /// Requests that one client may have in flight; 0 for any number.
   public var maxRequestsPerClient = 0
   /// nil for none.

@@ -13,6 +13,7 @@ struct Log: Sendable {
   }
 
   func info(_ message: String) { write("info", message) }
+  func warning(_ message: String) { write("warning", message) }
   func error(_ message: String) { write("error", message) }
 
   /// A line without time and level, for a person at a terminal.

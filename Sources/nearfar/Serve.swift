@@ -37,12 +37,20 @@ enum ServeCommand: Command {
     let admin: AdminServer?
     let store: CollectionStore
     let identity: TLSIdentity?
+    let keys: APIKeys?
     do {
       identity = try options.tls.map { files throws(ServerError) in try TLSIdentity(files) }
     } catch {
       log.error("cannot start: \(error)")
       return 1
     }
+    do {
+      keys = try options.keys.map { file throws(KeyFileError) in try APIKeys(file: file) }
+    } catch {
+      log.error("cannot start: --api-key-file: \(error)")
+      return 1
+    }
+    for warning in keys?.warnings ?? [] { log.warning(warning) }
     do {
       log.info(
         options.data == .memory
@@ -61,6 +69,7 @@ enum ServeCommand: Command {
       log.info("loading the model from \(options.model)")
       var configuration = options.service
       configuration.accessLog = options.accessLog.map { AccessLog($0) { lines.write(request: $0) } }
+      configuration.keys = keys
       service = try Service(model: options.model, store: store, configuration: configuration)
     } catch let error as StoreError {
       log.error("cannot start: --data \(options.data): \(error)")
@@ -90,11 +99,7 @@ enum ServeCommand: Command {
         "Lines of the log that nobody read in time or that could not be written.")
       text.sample("nearfar_log_lines_dropped_total", [], Double(lines.linesDropped))
     }
-    let reloading = Reloading(
-      log,
-      identity.map { identity in
-        [("certificate", identity.reload)]
-      } ?? [])
+    let reloading = Reloading(log, sources(identity, keys, log))
     let isAsked = Atomic(false)
     termination.whenAsked {
       service.announceEnd()
@@ -120,5 +125,23 @@ enum ServeCommand: Command {
       log.error("\(error)")
       return 1
     }
+  }
+
+  /// What is read anew when its files change.
+  private static func sources(_ identity: TLSIdentity?, _ keys: APIKeys?, _ log: Log) -> [Reloading.Source] {
+    var sources: [Reloading.Source] = []
+    if let identity { sources.append(("certificate", identity.reload)) }
+    if let keys {
+      sources.append(
+        (
+          "file of API keys",
+          {
+            guard try keys.reload() else { return false }
+            for warning in keys.warnings { log.warning(warning) }
+            return true
+          }
+        ))
+    }
+    return sources
   }
 }

@@ -20,6 +20,8 @@ struct ServeOptions {
   let shutdownDelay: Double
   /// nil serves plain HTTP.
   let tls: TLSFiles?
+  /// The file of API keys; nil lets everyone do everything.
+  let keys: String?
 
   private typealias Field<Root, Value> = WritableKeyPath<Root, Value> & Sendable
 
@@ -85,6 +87,20 @@ struct ServeOptions {
   private static let clientCertificates = Flag(
     "tls-client-auth", .choice(["required", "optional"]), .defaults(to: "required"), isVariable: true,
     "Whether a client needs a certificate where --tls-client-ca is given.")
+
+  /// The commands that use a service read it as well.
+  static let keyFile = Flag(
+    "api-key-file", .text("FILE"), .optional(meaning: "no keys are needed"), isVariable: true,
+    "The API keys that requests need: a line for each, NAME:KEY or KEY, then its rights (read, write, admin; all where none "
+      + "stand there). It is read anew on SIGHUP and when it changes.")
+
+  private static let webOrigins = Flag(
+    "cors-origin",
+    Accepted(
+      placeholder: "ORIGIN", rule: "an origin of web pages such as https://example.com, or *", isRepeatable: true,
+      read: { WebOrigins($0) }),
+    .defaults(to: WebOrigins(), shown: "none but the service's own"), isVariable: true,
+    "Web pages of this origin may use the service from browsers (CORS).")
 
   private static let maxConnections = Flag(
     "max-connections", .integer(1...1 << 20), .defaults(to: ServerConfiguration().maxConnections), isVariable: true,
@@ -162,12 +178,12 @@ struct ServeOptions {
       compression,
       maxConnections, maxConnectionsPerClient, maxRequestsPerClient, maxMemoryInFlight, proxyProtocol, trustedProxies,
       certificate, key, clientAuthorities,
-      clientCertificates,
+      clientCertificates, keyFile, webOrigins,
     ]
     + times.map(\.flag) + [shutdownDelay, queueTimeout, requestTimeout] + limits.map(\.flag)
 
   /// Without one of these a service would be open, or would forget, against what its operator asked for.
-  static let unavailable = ["api-key-file", "cors-origin", "store"]
+  static let unavailable = ["store"]
 
   init(_ arguments: Arguments) throws(UsageError) {
     logForm = try arguments.value(Self.logFormat) == "json" ? .json : .text
@@ -184,6 +200,7 @@ struct ServeOptions {
     _ = try arguments.value(Self.precision)
 
     tls = try Self.tls(arguments)
+    keys = try arguments.given(Self.keyFile)
     var limits = Limits()
     for (flag, field) in Self.limits { limits[keyPath: field] = try arguments.value(flag) }
     var service = ServiceConfiguration(threads: try arguments.value(Self.threads), limits: limits)
@@ -191,6 +208,7 @@ struct ServeOptions {
     service.queueTimeout = try arguments.value(Self.queueTimeout)
     service.requestTimeout = try arguments.given(Self.requestTimeout).map(SystemClock.nanoseconds)
     service.trustedProxies = try arguments.value(Self.trustedProxies)
+    service.webOrigins = try arguments.value(Self.webOrigins)
     service.compression = AnswerCompression(rawValue: try arguments.value(Self.compression)) ?? .on
 
     var server = ServerConfiguration(host: try arguments.value(Self.host), port: try arguments.value(Self.port))

@@ -88,7 +88,7 @@ def test_help_of_a_command_shows_its_flags_alone(command):
     assert FLAGS[command].keys() == {
         "serve": {
             "--host", "--port", "--admin-port", "--model", "--data", "--low-memory", "--precision", "--threads", "--loops", "--log-format",
-            "--compression", "--access-log",
+            "--compression", "--access-log", "--api-key-file", "--cors-origin",
             "--tls-cert", "--tls-key", "--tls-client-ca", "--tls-client-auth",
             "--max-connections-per-client", "--max-requests-per-client", "--max-memory-in-flight", "--proxy-protocol", "--trusted-proxy",
             "--max-connections", "--idle-timeout", "--drain-timeout", "--shutdown-delay", "--queue-timeout", "--request-timeout", "--max-body-bytes", "--max-inputs",
@@ -100,13 +100,13 @@ def test_help_of_a_command_shows_its_flags_alone(command):
         },
         "index": {
             "--input", "--collection", "--text-field", "--id-field", "--metadata-fields", "--batch", "--skip-bad",
-            "--url", "--retry", "--ca-file", "--insecure",
+            "--url", "--retry", "--api-key-file", "--ca-file", "--insecure",
         },
-        "export": {"--collection", "--output", "--after", "--limit", "--shard-points", "--url", "--retry", "--ca-file", "--insecure"},
-        "import": {"--input", "--collection", "--metric", "--batch", "--url", "--retry", "--ca-file", "--insecure"},
+        "export": {"--collection", "--output", "--after", "--limit", "--shard-points", "--url", "--retry", "--api-key-file", "--ca-file", "--insecure"},
+        "import": {"--input", "--collection", "--metric", "--batch", "--url", "--retry", "--api-key-file", "--ca-file", "--insecure"},
         "backup": {"--data", "--output"},
         "check": {"--data"},
-        "health": {"--url", "--ca-file", "--insecure"},
+        "health": {"--url", "--api-key-file", "--ca-file", "--insecure"},
     }[command]
 
 

@@ -62,8 +62,6 @@ def test_a_flag_without_its_value():
     [
         ("--precision", "bf16"),
         ("--precision", "int8"),
-        ("--api-key-file", "/dev/null"),
-        ("--cors-origin", "*"),
         ("--store", "postgresql://h/d"),
     ],
 )

@@ -13,6 +13,8 @@ typedef struct nf_sha256 nf_sha256;
 nf_sha256 *nf_sha256_begin(void);
 int nf_sha256_update(nf_sha256 *state, const void *bytes, size_t count);
 int nf_sha256_finish(nf_sha256 *state, unsigned char digest[32]);
+// 1 for equal digests and 0 for others, in the same time whatever they are.
+int nf_equal_digests(const unsigned char left[32], const unsigned char right[32]);
 
 // TLS 1.2 and 1.3. A context holds what all connections of a listener or of a client share. A session is one connection over a
 // connected stream socket; it neither owns nor closes the socket. A context may be used by several threads at once, a session by one at

@@ -39,6 +39,7 @@ public final class AccessLog: Sendable {
       }
       line.member("client", Self.client(exchange))
       line.member("tls_subject", exchange.peer.certificateSubject)
+      line.member("key", exchange.caller.name)
       line.member("method", exchange.head?.method.name)
       if let route = exchange.route { line.member("route", plain: route.template) }
       line.member("path", exchange.head?.path)

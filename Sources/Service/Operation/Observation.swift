@@ -5,6 +5,9 @@ struct Observation: Sendable {
   let http: HTTPMetrics
   let metrics: Metrics
   let accessLog: AccessLog?
+  /// nil where the service has no keys.
+  let keys: KeyMetrics?
+  let origins: WebOrigins
 
   /// What stands for the status of a request whose client has gone away before the answer, as in nginx's logs.
   private static let clientGone = 499
@@ -25,16 +28,18 @@ struct Observation: Sendable {
     let status = isAbandoned ? Self.clientGone : response.status
     let bytesOut = isAbandoned ? 0 : Self.bodyBytes(of: response, exchange)
     http.ended(exchange, status: status, bytesOut: bytesOut, work)
+    keys?.answered(exchange.caller, status: status)
     accessLog?.note(exchange, status: status, bytesOut: bytesOut, work)
-    return Self.completed(response, exchange, work.timings.field(total: work.nanoseconds))
+    return completed(response, exchange, work.timings.field(total: work.nanoseconds))
   }
 
   /// The same for a request that was answered by its head alone, or could not be read, so that it never became a call.
   func refused(_ exchange: Exchange, with response: Response) -> Response {
     let bytesOut = Self.bodyBytes(of: response, exchange)
     http.refused(exchange, status: response.status, bytesOut: bytesOut)
+    keys?.answered(exchange.caller, status: response.status)
     accessLog?.note(exchange, status: response.status, bytesOut: bytesOut, nil)
-    return Self.completed(response, exchange, Timings().field(total: 0))
+    return completed(response, exchange, Timings().field(total: 0))
   }
 
   /// Bytes of the body that is sent.
@@ -42,11 +47,12 @@ struct Observation: Sendable {
     exchange.head?.method == .head ? 0 : response.stream?.count ?? response.body.count
   }
 
-  private static func completed(_ response: Response, _ exchange: Exchange, _ timing: String) -> Response {
+  private func completed(_ response: Response, _ exchange: Exchange, _ timing: String) -> Response {
     var response = response
     response.fields.append("X-Request-Id", exchange.requestID)
     response.fields.append("Server-Timing", timing)
     if let trace = exchange.trace { response.fields.append("traceparent", trace.field) }
+    origins.complete(&response.fields, for: exchange.head)
     return response
   }
 }

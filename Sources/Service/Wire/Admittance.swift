@@ -3,14 +3,19 @@ import HTTP1
 /// What can be said of a request by its head alone, before a byte of its body is read.
 struct Admittance: Sendable {
   let router: Router
+  let origins: WebOrigins
   /// What is said of a path that has no route.
   var unknown: @Sendable (_ path: String) -> Problem = Problem.noRoute
 
   /// The answer to a request that is not let in; nil admits it, which it does only when `match` has an action.
-  func refusal(_ head: RequestHead, _ match: Router.Match?) -> Response? {
+  func refusal(_ head: RequestHead, _ match: Router.Match?, _ caller: Caller) -> Response? {
     if head.method == .options, match != nil || head.isForWholeServer {
-      return Response(status: 204, fields: HTTPFields([("Allow", router.allow(head))]))
+      let allow = router.allow(head)
+      return Response(status: 204, fields: HTTPFields([("Allow", allow)] + origins.preflight(head, allow: allow)))
     }
+    if let problem = origins.refusal(head) { return problem.response(ErrorStyle(path: head.path)) }
+    // Before anything is said of the path.
+    if let problem = caller.refusal(match?.needs ?? .key) { return problem.response(ErrorStyle(path: head.path)) }
     guard let match else {
       return unknown(head.path).response(ErrorStyle(path: head.path))
     }

@@ -57,6 +57,16 @@ final class Call: Sendable {
     observation.began(request.head)
   }
 
+  /// Whose API key the request has.
+  var caller: Caller { exchange.caller }
+
+  /// Asks for a right that only the body shows to be needed.
+  ///
+  /// - Throws: ``Problem`` when the caller lacks it.
+  func require(_ right: Right) throws(Problem) {
+    if let problem = caller.refusal(.right(right)) { throw problem }
+  }
+
   /// The client went away; work for it may be dropped.
   var isAbandoned: Bool { reply.isAbandoned }
 
@@ -90,6 +100,9 @@ final class Call: Sendable {
       ? Problem(504, "the request could not be finished within the time that it was given", .deadline)
       : Problem(503, "the request could not be begun within the time that it was given", .deadline)
   }
+
+  /// So many tokens have been encoded for the call.
+  func encoded(tokens: Int) { observation.keys?.encoded(caller, tokens: tokens) }
 
   func add(_ stage: Timings.Stage, _ nanoseconds: UInt64) {
     timings.withLock { $0.add(stage, nanoseconds) }

@@ -8,16 +8,19 @@ struct Exchange: Sendable {
   let peer: Peer
   /// Whose request it is, as far as trusted proxies say; nil where that is not known.
   let client: IPAddress?
+  /// Whose API key it has.
+  let caller: Caller
   /// nil where the path has no route. The path itself is the client's choice, so it is no label for a metric.
   let route: RouteName?
   let requestID: String
   /// nil for a request that has no valid `traceparent`.
   let trace: TraceContext?
 
-  init(_ head: RequestHead?, from peer: Peer, route: Route?, _ proxies: TrustedProxies) {
+  init(_ head: RequestHead?, from peer: Peer, caller: Caller, route: Route?, _ proxies: TrustedProxies) {
     self.head = head
     self.peer = peer
     client = head.map { proxies.client(of: $0, from: peer) } ?? peer.ip
+    self.caller = caller
     self.route = route.map { RouteName(number: $0.number, template: $0.template) }
     requestID = RequestID.of(head?.fields["x-request-id"])
     trace = head?.fields["traceparent"].flatMap(TraceContext.init)

@@ -17,6 +17,10 @@ struct Problem: Error, Sendable, Equatable {
   var retryAfter = 1
   /// nil where something is wrong with the request or the service.
   var rejection: Rejection?
+  /// The value of `WWW-Authenticate`, for 401 and 403.
+  var challenge: String?
+  /// What OpenAI's clients get as `code`.
+  var code: String?
 
   init(_ status: Int, _ detail: String, param: String? = nil) {
     self.status = status
@@ -81,8 +85,7 @@ extension Problem {
       writer.member("message", message(status))
       writer.member("type", status < 500 ? "invalid_request_error" : "server_error")
       writer.member("param", orNull: param)
-      writer.key("code")
-      writer.null()
+      writer.member("code", orNull: code)
       writer.endObject()
       writer.endObject()
       return Response(status: status, fields: fields(status, "application/json"), body: writer.bytes)
@@ -104,9 +107,12 @@ extension Problem {
     return Problem(404, "\(missing); this service has \(known): the base URL of OpenAI's clients ends in /v1")
   }
 
-  /// What is unavailable now is worth another attempt soon.
   private func fields(_ status: Int, _ type: String) -> HTTPFields {
-    HTTPFields([("Content-Type", type)] + (status == 503 || status == 429 ? [("Retry-After", "\(retryAfter)")] : []))
+    var fields = HTTPFields([("Content-Type", type)])
+    // What is unavailable now is worth another attempt soon.
+    if status == 503 || status == 429 { fields.append("Retry-After", "\(retryAfter)") }
+    if let challenge { fields.append("WWW-Authenticate", challenge) }
+    return fields
   }
 
   /// Reason phrases of RFC 9110, section 15.
@@ -114,6 +120,7 @@ extension Problem {
     switch status {
     case 400: "Bad Request"
     case 401: "Unauthorized"
+    case 403: "Forbidden"
     case 404: "Not Found"
     case 405: "Method Not Allowed"
     case 406: "Not Acceptable"

@@ -7,6 +7,8 @@ struct Action: Sendable {
   let isImmediate: Bool
   /// What most of its work is, as far as the route tells.
   var work = Work.other
+  /// What callers need for it, where the service has keys.
+  let needs: Requirement
   let run: @Sendable (Call) throws -> Void
 
   enum Work: Sendable {
@@ -20,14 +22,25 @@ struct Action: Sendable {
 
   /// Work for the queues.
   static func queued(
-    _ method: HTTPMethod, work: Work = .other, _ run: @escaping @Sendable (Call) throws -> Void
+    _ method: HTTPMethod, work: Work = .other, needs: Requirement? = nil,
+    _ run: @escaping @Sendable (Call) throws -> Void
   ) -> Action {
-    Action(method: method, isImmediate: false, work: work, run: run)
+    Action(method: method, isImmediate: false, work: work, needs: needs ?? .right(usual(method)), run: run)
   }
 
   /// An answer that is there at once.
-  static func immediate(_ method: HTTPMethod, _ run: @escaping @Sendable (Call) throws -> Void) -> Action {
-    Action(method: method, isImmediate: true, run: run)
+  static func immediate(
+    _ method: HTTPMethod, needs: Requirement, _ run: @escaping @Sendable (Call) throws -> Void
+  ) -> Action {
+    Action(method: method, isImmediate: true, needs: needs, run: run)
+  }
+
+  /// POST asks for something, unless its action says otherwise.
+  private static func usual(_ method: HTTPMethod) -> Right {
+    switch method {
+    case .put, .patch, .delete: .write
+    default: .read
+    }
   }
 }
 
@@ -108,6 +121,11 @@ struct Router: Sendable {
     let action: Action?
     /// Captured segments, decoded: a collection's name, a point's id.
     let parameters: [String]
+
+    /// Where a path has nothing for the method, only callers that may use it learn what it has.
+    var needs: Requirement {
+      action?.needs ?? (route.actions.allSatisfy { $0.needs == .nothing } ? .nothing : .key)
+    }
   }
 
   private var fixed: [String: Route] = [:]

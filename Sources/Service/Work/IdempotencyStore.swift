@@ -73,7 +73,7 @@ final class IdempotencyStore: Sendable {
   }
 
   /// An action that runs once for each key: a repeated request gets the first one's answer, now or when it is there. When the
-  /// first one failed with a 5xx, the next runs after all.
+  /// first one failed with a 5xx or 403, the next runs after all.
   ///
   /// The action throws 422 for a key that is malformed, or that was used with another request.
   func once(_ action: @escaping @Sendable (Call) throws -> Void) -> @Sendable (Call) throws -> Void {
@@ -88,9 +88,11 @@ final class IdempotencyStore: Sendable {
     guard (1...255).contains(key.utf8.count), key.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
       throw .invalid("Idempotency-Key", "must have 1 to 255 visible ASCII characters")
     }
-    switch claim(key, Self.fingerprint(call), Repetition(call: call, action: action)) {
+    // Nobody gets an answer that another API key asked for. No name has a space.
+    let entry = "\(call.caller.share) \(key)"
+    switch claim(entry, Self.fingerprint(call), Repetition(call: call, action: action)) {
     case .run:
-      call.whenAnswered { self.finish(key, $0) }
+      call.whenAnswered { self.finish(entry, $0) }
       return true
     case .wait: return false
     case .repeated(let response):
@@ -135,8 +137,9 @@ final class IdempotencyStore: Sendable {
 
   private func finish(_ key: String, _ answer: Response) {
     let time = now()
-    // A request that failed with a 5xx (its client may have left) has changed nothing, so its answer is not kept.
-    let failed = answer.status >= 500
+    // A request that failed with a 5xx (its client may have left) or for want of a right has changed nothing, and may succeed
+    // later. So its answer is not kept.
+    let failed = answer.status >= 500 || answer.status == 403
     let waiting = state.withLock { state -> [Repetition] in
       guard var entry = state.entries.removeValue(forKey: key) else { return [] }
       let waiting = entry.waiting

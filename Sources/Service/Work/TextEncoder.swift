@@ -95,6 +95,7 @@ final class TextEncoder: Sendable {
           }
           let rows = try result.get()
           call.markBegun()
+          call.encoded(tokens: tokens)
           try finish(try self.shaped(rows, shape))
         }
       })

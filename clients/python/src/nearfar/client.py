@@ -43,7 +43,7 @@ class Client(Operation, Blocking):
     timeout: the seconds that each step of a request (connect, send, wait for the answer) may take.
     retries: how often a request is repeated where that is safe. Any request is repeated when its connection was refused;
     requests that change nothing, or that carry an idempotency key, also after a broken connection or a 503 with Retry-After.
-    api_key: sent as a bearer token.
+    api_key: sent as a bearer token; by default the one in the environment variable NEARFAR_API_KEY, if any, and with "" none.
     transport: an httpx transport that carries the requests instead of the network, for tests.
 
     Calls with many rows are split into as many requests as the limits of the service require, which `/info` states;

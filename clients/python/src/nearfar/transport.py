@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any, Dict, Optional, Protocol
 
@@ -63,8 +64,16 @@ class AsyncTransport:
 
 
 def default_headers(api_key: Optional[str]) -> Dict[str, str]:
-    """The header fields of every request."""
+    """The header fields of every request.
+
+    api_key: None for the one in the environment variable NEARFAR_API_KEY, and "" for none at all.
+    """
     headers = {"User-Agent": f"nearfar-python/{__version__}"}
-    if api_key is not None:
+    if api_key is None:
+        api_key = os.environ.get("NEARFAR_API_KEY", "")
+    if not all("!" <= character <= "~" for character in api_key):
+        # The key is not shown.
+        raise ValueError("the API key has a character other than visible ASCII, perhaps the end of a line")
+    if api_key:
         headers["Authorization"] = f"Bearer {api_key}"
     return headers
