@@ -53,6 +53,9 @@ def bad_values() -> list[tuple[str, str, str, str]]:
             elif value == "CIDR":
                 rule = "must be an address, or a network such as 10.0.0.0/8 without bits set behind its prefix"
                 found += [(command, flag, bad, rule) for bad in ("host", "10.0.0.1/8", "::/129", "")]
+            elif value == "ORIGIN":
+                rule = "must be an origin of web pages such as https://example.com, or *"
+                found += [(command, flag, bad, rule) for bad in ("x", "example.com", "https://example.com/path", "")]
             elif "|" in value:
                 words = value.split("|")
                 rule = "must be true or false" if words == ["true", "false"] else f"must be one of {', '.join(words)}"
