@@ -20,6 +20,7 @@ except ImportError:
 for name in list(os.environ):
     if name.lower().endswith("_proxy"):
         del os.environ[name]
+os.environ.pop("NEARFAR_API_KEY", None)
 
 from blocked import KINDS  # noqa: E402
 from nearfar import Client  # noqa: E402

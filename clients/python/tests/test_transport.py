@@ -7,6 +7,7 @@ import httpx
 import numpy as np
 import pytest
 from nearfar import (
+    AuthenticationError,
     InvalidError,
     NearfarError,
     SafetensorsError,
@@ -17,6 +18,7 @@ from nearfar import (
 )
 from nearfar.safetensors import encode
 from scripted import Script
+from service import Service
 
 OK = httpx.Response(200, content=encode({"embeddings": np.ones((1, 2), "f4")}))
 LOSS = encode({"loss": np.array(0.5, "f4")}, {"objective": "moco", "rows": "1", "candidates": "1", "dim": "2"})
@@ -208,6 +210,39 @@ def test_the_key_and_a_base_with_a_path(connect):
     assert request.url.path == "/near/far/info"
     assert request.headers["Authorization"] == "Bearer secret"
     assert request.headers["User-Agent"] == f"nearfar-python/{__version__}"
+
+
+@pytest.mark.parametrize("given, variable, sent", [(None, "from-the-environment", "Bearer from-the-environment"), ("own", "from-the-environment", "Bearer own"), ("", "from-the-environment", None), (None, "", None), (None, None, None)])
+def test_the_key_of_the_environment(connect, monkeypatch, given, variable, sent):
+    monkeypatch.delenv("NEARFAR_API_KEY", raising=False)
+    if variable is not None:
+        monkeypatch.setenv("NEARFAR_API_KEY", variable)
+    script = Script(httpx.Response(200, json={}))
+    connect("http://service", api_key=given, transport=httpx.MockTransport(script)).info()
+    assert script.requests[0].headers.get("Authorization") == sent
+
+
+@pytest.mark.parametrize("key", ["secret\n", "two words", "schlüssel"])
+def test_a_key_that_no_field_can_carry(connect, key):
+    with pytest.raises(ValueError, match="visible ASCII") as caught:
+        connect("http://service", api_key=key)
+    assert key not in str(caught.value)
+
+
+def test_a_service_with_keys(connect, tmp_path):
+    file = tmp_path / "keys"
+    file.write_text("reader:read-0123456789abcdef read\n")
+    file.chmod(0o600)
+    service = Service("--api-key-file", str(file))
+    try:
+        with pytest.raises(AuthenticationError, match="an API key is required"):
+            connect(service.url).embed("a cat")
+        client = connect(service.url, api_key="read-0123456789abcdef")
+        assert client.embed("a cat").shape == (384,)
+        with pytest.raises(AuthenticationError, match="403 Forbidden: the API key 'reader' lacks the right 'write'"):
+            client.create_collection("c", dim=2)
+    finally:
+        service.stop()
 
 
 def test_the_error_of_the_codec_is_a_value_error():
