@@ -72,6 +72,9 @@ static const unsigned char playground_collections_js[] = {
 static const unsigned char playground_curl_js[] = {
 #embed "playground/curl.js"
 };
+static const unsigned char playground_key_js[] = {
+#embed "playground/key.js"
+};
 
 #define PART(file, bytes) {file, bytes, sizeof bytes}
 static const nearfar_part parts[] = {
@@ -93,6 +96,7 @@ static const nearfar_part parts[] = {
     PART("queues.js", playground_queues_js),
     PART("collections.js", playground_collections_js),
     PART("curl.js", playground_curl_js),
+    PART("key.js", playground_key_js),
 };
 
 size_t nearfar_playground_count(void) { return sizeof parts / sizeof parts[0]; }

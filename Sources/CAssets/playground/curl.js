@@ -1,11 +1,14 @@
 // "Copy as curl": shows the request that a button of the page sends as a command for a POSIX shell.
 
 import { byId } from "./elements.js";
+import { hasKey } from "./key.js";
 
 /** The command that sends a request to this page's service. */
 export function curlCommand({ method, path, body }, origin = location.origin) {
   const parts = ["curl -s"];
   if (method !== "POST") parts.push(`-X ${method}`);
+  // The key itself is not shown, since commands are passed on.
+  if (hasKey()) parts.push('-H "Authorization: Bearer $NEARFAR_API_KEY"');
   parts.push(quoted(`${origin}${path}`), "-H 'Content-Type: application/json'", `-d ${quoted(JSON.stringify(body))}`);
   return parts.join(" ");
 }

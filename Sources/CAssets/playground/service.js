@@ -1,5 +1,7 @@
 // The requests of the page to the service, and their errors.
 
+import { askForKey, keyFields } from "./key.js";
+
 /** A failed request: the RFC 9457 problem document of the answer, or status 0 when there was no answer. */
 export class Problem extends Error {
   constructor(status, detail, param = null) {
@@ -17,7 +19,7 @@ const PAUSES = [200, 600, 1500];
  * sent twice: it changes nothing, is idempotent, or has an `Idempotency-Key`.
  */
 export async function send({ method, path, body, idempotencyKey }, signal) {
-  const options = { method, signal, headers: { Accept: "application/json" } };
+  const options = { method, signal, headers: { Accept: "application/json", ...keyFields() } };
   if (body !== undefined) {
     options.headers["Content-Type"] = "application/json";
     options.body = JSON.stringify(body);
@@ -42,6 +44,7 @@ async function once(path, options) {
   const text = await response.text().catch(silence);
   const answer = parsed(text);
   if (response.ok && answer !== null) return answer;
+  if (response.status === 401) askForKey();
   throw new Problem(response.status, answer?.detail ?? `The service answered ${response.status}.`, answer?.param);
 }
 
