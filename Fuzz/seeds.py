@@ -362,10 +362,19 @@ def proxy():
         yield text.encode()
 
 
+def keys():
+    for text in [
+        "# keys\n\nlong-enough-0123456789\nshop:another-0123456789 read\nloader:third-0123456789\tread,write # both\r\n", "a:b", "a:b admin", "a: b", ":b", "none:b",
+        "a:b\nc:b\n", "a:b rwx\n", "#\n", "a/b:c\n", "a:\x7f\n", "a:b:c read write admin", "k\n" * 3,
+        "https://page.example,http://localhost:3000", "*", "http://[::1]:8080", "https://a:443", "null", "moz-extension://0a-b", "http://a:0",
+    ]:
+        yield text.encode()
+
+
 TARGETS = {
     "connection": connection, "chunks": chunks, "gzip": gzip_bodies, "service": service, "safetensors": safetensors,
     "tokenizer": tokenizer, "text": texts, "filter": filters, "graph": graph, "json": texts_of_json, "response": responses,
-    "proxy": proxy,
+    "proxy": proxy, "keys": keys,
 }
 
 JSON_WORDS = ["{", "}", "[", "]", ":", ",", "null", "true", "false", "1e308", "-0.0", "18446744073709551615", "9007199254740993", "\\ud800", "\\u0000"]
@@ -399,6 +408,7 @@ DICTIONARIES = {
     "text": ["[UNK]", "[CLS]", "[MASK]", "##", "the", "hello", "\u0301", "\u4e2d", "\u00c9", "\u0130", "\u200d", "\u3000", "\ud55c"],
     "filter": FILTER_WORDS + JSON_WORDS, "json": JSON_WORDS, "graph": ["keys", "lists", "recall", "version", "format", ":", ";", "nan", "inf"] + TENSOR_WORDS,
     "gzip": [], "proxy": [PROXY_SIGNATURE, "PROXY TCP4 ", "PROXY TCP6 ", "PROXY UNKNOWN", "\r\n", "::", "::ffff:", "1.2.3.4", " 65535", "/8", "/128"],
+    "keys": ["read", "write", "admin", "none:", "invalid:", ":", "#", "\n", "\r\n", "\t", ",", "://", "https://", ":443", "[::1]", "*"],
 }
 
 

@@ -20,6 +20,7 @@ let targets: [(name: String, make: () -> ([UInt8]) -> Void)] = {
     ("json", { JSONTarget.run }),
     ("response", { ResponseTarget.run }),
     ("proxy", { ProxyTarget.run }),
+    ("keys", { KeysTarget.run }),
   ]
   #if canImport(Compression)
     targets.append(("gzip", { GzipTarget.run }))
