@@ -20,13 +20,29 @@ def run(*command, cwd):
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
 
-def test_every_request_made_of_the_specification_is_answered_as_it_states():
-    """Valid and invalid requests to every operation get the statuses, types, headers and bodies that are documented."""
-    with Server("--max-body-bytes", "4000000") as own, tempfile.TemporaryDirectory() as folder:
-        own.put("/collections/notes", {"dim": 2})
-        own.put("/queues/q", {"capacity": 8, "dim": 2})
+KEYS = {"full": "full-0123456789abcdef", "reader": "read-0123456789abcdef"}
+
+
+@pytest.mark.parametrize("key", [None, "full", "reader"])
+def test_every_request_made_of_the_specification_is_answered_as_it_states(key, tmp_path):
+    """Valid and invalid requests to every operation get the statuses, types, headers and bodies that are documented.
+
+    key: the name of the API key that is sent; None for a service without keys.
+    """
+    flags = ["--max-body-bytes", "4000000"]
+    if key is not None:
+        file = tmp_path / "keys"
+        file.write_text(f"full:{KEYS['full']}\nreader:{KEYS['reader']} read\n")
+        file.chmod(0o600)
+        flags += ["--api-key-file", str(file)]
+    with Server(*flags) as own, tempfile.TemporaryDirectory() as folder:
+        headers = {"Authorization": f"Bearer {KEYS['full']}"}
+        assert own.put("/collections/notes", {"dim": 2}, headers=headers).status_code == 201
+        assert own.put("/queues/q", {"capacity": 8, "dim": 2}, headers=headers).status_code == 201
         arguments = ["--checks", "all", "--phases", "examples,coverage,fuzzing", "--max-examples", "30"]
         arguments += ["--generation-deterministic", "--no-color", "--warnings", "off"]
+        if key is not None:
+            arguments += ["--header", f"Authorization: Bearer {KEYS[key]}"]
         found = run(
             "schemathesis",
             "--config-file",
