@@ -6,9 +6,11 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 
 import openai
 import pytest
+import requests
 from problems import problem
 from process import BINARY, MODEL, Server, clean_environment, run_to_the_end, wait_until
 
@@ -284,6 +286,54 @@ def test_keys_are_rotated_without_a_failed_request(tmp_path):
         assert ALL not in server.errors() and READ not in server.errors()
 
 
+def test_a_secret_of_kubernetes_is_used_when_it_changes(tmp_path):
+    """Kubernetes replaces a symbolic link to a folder, two levels above the file that the service reads."""
+
+    def replace(number, text):
+        folder = tmp_path / f"..{number}"
+        folder.mkdir()
+        (folder / "keys").write_text(text)
+        link = tmp_path / "..data_tmp"
+        link.symlink_to(folder.name)
+        link.rename(tmp_path / "..data")
+
+    replace(1, f"a:{ALL}\n")
+    (tmp_path / "keys").symlink_to("..data/keys")
+    with Server("--api-key-file", str(tmp_path / "keys")) as server:
+        assert server.get("/info", headers=bearer(ALL)).status_code == 200
+        replace(2, f"a:{READ}\n")
+        assert wait_until(lambda: server.get("/info", headers=bearer(READ)).status_code == 200)
+        assert server.get("/info", headers=bearer(ALL)).status_code == 401
+
+
+def test_no_request_fails_while_the_file_is_replaced(tmp_path):
+    path = tmp_path / "keys"
+    write_keys(path, f"a:{ALL}\n")
+    with Server("--api-key-file", str(path)) as server, concurrent.futures.ThreadPoolExecutor(4) as threads:
+        over = threading.Event()
+
+        def ask(_):
+            session = requests.Session()
+            session.trust_env = False
+            statuses = []
+            while not over.is_set():
+                statuses.append(session.post(server.url + "/loss", json=BODY, headers=bearer(ALL), timeout=30).status_code)
+            return statuses
+
+        asked = [threads.submit(ask, number) for number in range(4)]
+        for number in range(50):
+            text = "broken line\n" if number % 3 == 2 else f"other{number}:{READ}\na:{ALL}\n"
+            write_keys(path, text)
+            server.process.send_signal(signal.SIGHUP)
+            # The next replacement waits until this one has been noticed.
+            heard = "stays as it was" if number % 3 == 2 else "is used from now on"
+            expected = sum(("stays" in heard) == (each % 3 == 2) for each in range(number + 1))
+            assert wait_until(lambda: server.errors().count(heard) >= expected, 30)
+        over.set()
+        statuses = [status for each in asked for status in each.result()]
+    assert len(statuses) > 50 and set(statuses) == {200}
+
+
 def test_an_open_file_and_a_short_key_are_warned_about(tmp_path):
     path = tmp_path / "keys"
     path.write_text(f"{ALL}\nshort:abc\n")
@@ -310,6 +360,7 @@ def test_an_open_file_and_a_short_key_are_warned_about(tmp_path):
         (b":key-0123456789abcdef\n", ":1: the name before the colon"),
         (b"na/me:key-0123456789abcdef\n", ":1: the name before the colon"),
         (b"none:key-0123456789abcdef\n", ":1: the names none and invalid"),
+        (b"key-0123456789abcdef\nkey1:other-0123456789\n", ":2: the name key1 is that of a key without a name"),
         (b"a:key-0123456789abcdef root\n", ":1: only read, write and admin may follow"),
         (b"a key-0123456789abcdef\n", ":1: only read, write and admin may follow"),
         (b"a:key-0123456789abcdef ,\n", ":1: only read, write and admin may follow"),

@@ -26,6 +26,7 @@ package struct KeyFile: Sendable {
   /// What a line says.
   private struct Entry {
     let name: String
+    let isNamed: Bool
     let key: ArraySlice<UInt8>
     let rights: Rights
     /// Counted from 1.
@@ -69,10 +70,15 @@ package struct KeyFile: Sendable {
       guard let first = words.first else { continue }
       let number = index + 1
       func fault(_ what: String) -> KeyFileError { KeyFileError("\(path):\(number): \(what)") }
-      let (name, key) = try parts(first, number, fault)
+      let (name, isNamed, key) = try parts(first, number, fault)
       let rights = try rights(words.dropFirst(), fault)
       guard entries.count < mostKeys else { throw fault("a file has at most \(mostKeys) keys") }
-      entries.append(Entry(name: name, key: key, rights: rights, line: number))
+      entries.append(Entry(name: name, isNamed: isNamed, key: key, rights: rights, line: number))
+    }
+    // Keys of one name are one client. Nobody becomes another's by the line that it stands in.
+    let unnamed = Set(entries.filter { !$0.isNamed }.map(\.name))
+    if let taken = entries.first(where: { $0.isNamed && unnamed.contains($0.name) }) {
+      throw KeyFileError("\(path):\(taken.line): the name \(taken.name) is that of a key without a name")
     }
     return entries
   }
@@ -86,9 +92,10 @@ package struct KeyFile: Sendable {
   /// The name and the key of `name:key`, or of a key alone, whose name tells its line.
   private static func parts(
     _ word: ArraySlice<UInt8>, _ line: Int, _ fault: (String) -> KeyFileError
-  ) throws(KeyFileError) -> (name: String, key: ArraySlice<UInt8>) {
+  ) throws(KeyFileError) -> (name: String, isNamed: Bool, key: ArraySlice<UInt8>) {
     var (name, key) = ("key\(line)", word)
-    if let colon = word.firstIndex(of: UInt8(ascii: ":")) {
+    let colon = word.firstIndex(of: UInt8(ascii: ":"))
+    if let colon {
       name = String(decoding: word[..<colon], as: UTF8.self)
       key = word[(colon + 1)...]
       guard RequestID.isValid(name) else {
@@ -102,7 +109,7 @@ package struct KeyFile: Sendable {
     guard key.count <= 1024, key.allSatisfy({ (0x21...0x7E).contains($0) }) else {
       throw fault("a key has to have at most 1024 characters, all of them visible ASCII")
     }
-    return (name, key)
+    return (name, colon != nil, key)
   }
 
   private static func rights(
