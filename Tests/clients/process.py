@@ -1,5 +1,6 @@
 """A running `nearfar serve`, started and stopped as an operator would do it."""
 
+import fcntl
 import os
 import re
 import signal
@@ -34,6 +35,8 @@ class Server:
         if model is not None:
             command += ["--model", model]
         self.log = tempfile.TemporaryFile()
+        # The two processes share the position in the file: without this, reading it would let the server write over its lines.
+        fcntl.fcntl(self.log, fcntl.F_SETFL, fcntl.fcntl(self.log, fcntl.F_GETFL) | os.O_APPEND)
         self.process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=self.log, text=True, env=clean_environment(environment)
         )

@@ -321,15 +321,17 @@ def test_no_request_fails_while_the_file_is_replaced(tmp_path):
             return statuses
 
         asked = [threads.submit(ask, number) for number in range(4)]
-        for number in range(50):
-            text = "broken line\n" if number % 3 == 2 else f"other{number}:{READ}\na:{ALL}\n"
-            write_keys(path, text)
-            server.process.send_signal(signal.SIGHUP)
-            # The next replacement waits until this one has been noticed.
-            heard = "stays as it was" if number % 3 == 2 else "is used from now on"
-            expected = sum(("stays" in heard) == (each % 3 == 2) for each in range(number + 1))
-            assert wait_until(lambda: server.errors().count(heard) >= expected, 30)
-        over.set()
+        try:
+            for number in range(50):
+                broken = number % 3 == 2
+                write_keys(path, "broken line\n" if broken else f"other{number}:{READ}\na:{ALL}\n")
+                server.process.send_signal(signal.SIGHUP)
+                # The next replacement waits until this one has been noticed.
+                heard = "stays as it was" if broken else "is used from now on"
+                expected = len([each for each in range(number + 1) if (each % 3 == 2) == broken])
+                assert wait_until(lambda: server.errors().count(heard) >= expected, 30), server.errors()[-1000:]
+        finally:
+            over.set()
         statuses = [status for each in asked for status in each.result()]
     assert len(statuses) > 50 and set(statuses) == {200}
 
