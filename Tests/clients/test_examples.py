@@ -57,6 +57,22 @@ def test_errors_are_those_of_the_examples(server, name):
     assert status == body.get("status", status) or name in ("Status", "OpenAIInvalid")
 
 
+KEYED = {
+    "Unauthorized": lambda server: server.get("/info"),
+    "Forbidden": lambda server: server.put("/collections/notes", {"dim": 2}, headers={"X-Api-Key": "read-0123456789abcdef"}),
+    "OpenAIUnauthorized": lambda server: server.get("/v1/models", headers={"Authorization": "Bearer wrong"}),
+}
+
+
+def test_errors_about_keys_are_those_of_the_examples(tmp_path):
+    file = tmp_path / "keys"
+    file.write_text("alice:read-0123456789abcdef read\n")
+    file.chmod(0o600)
+    with Server("--api-key-file", str(file)) as server:
+        for name, produce in KEYED.items():
+            assert produce(server).json() == example(name)
+
+
 def test_draining_is_the_example_of_503():
     body = b'{"inputs": "a"}'
     head = f"POST /embed HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
@@ -92,6 +108,6 @@ def test_draining_is_the_example_of_503():
 def test_every_example_is_produced():
     """All but the full disk are produced here. StoreAnswersTests, which can make a commit fail, checks its text."""
     shown = {name for name, response in RESPONSES.items() for content in response["content"].values() if "example" in content}
-    assert shown == {*PRODUCED, "Unavailable", "InsufficientStorage"}
+    assert shown == {*PRODUCED, *KEYED, "Unavailable", "InsufficientStorage"}
     text = (ROOT / "Tests" / "ServiceTests" / "StoreAnswersTests.swift").read_text()
     assert f'507, "{example("InsufficientStorage")["detail"]}"' in text
