@@ -5,8 +5,8 @@ import pytest
 
 def served_losses(server):
     text = server.get("/metrics").text
-    lines = [line for line in text.splitlines() if line.startswith("http_requests_total") or "requests_total{" in line]
-    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if "/loss" in line or "/embed" in line)
+    lines = [line for line in text.splitlines() if line.startswith("http_server_request_duration_seconds_count{")]
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines if 'route="/loss"' in line or 'route="/embed"' in line)
 
 
 @pytest.mark.parametrize(
