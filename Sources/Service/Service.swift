@@ -38,7 +38,7 @@ public final class Service: RequestHandler {
     requestTimeout = configuration.requestTimeout
     compression = configuration.compression
     proxies = configuration.trustedProxies
-    clients = ClientLimit(requests: configuration.maxRequestsPerClient)
+    clients = ClientLimit(perClient: configuration.maxRequestsPerClient, perKey: configuration.maxRequestsPerKey)
     keys = configuration.keys
     let counters = Metrics()
     texts = TextEncoder(encoder: encoder, lanes: lanes) { batch in
@@ -124,10 +124,10 @@ public final class Service: RequestHandler {
     }
     do throws(Problem) {
       if let problem = unavailable(action) ?? overload(head, action) { throw problem }
-      let share = try clients.take(exchange, action)
+      let places = try clients.take(exchange, action)
       return .accept(
         maxBodyBytes: limits.maxBodyBytes,
-        context: Admitted(exchange: exchange, match: match, action: action, share: share))
+        context: Admitted(exchange: exchange, match: match, action: action, places: places))
     } catch {
       observation.rejected(error)
       return .reject(observation.refused(exchange, with: error.response(match.route.style)))

@@ -24,6 +24,8 @@ public struct ServiceConfiguration: Sendable {
   public var webOrigins = WebOrigins()
   /// Requests that one client may have in flight; 0 for any number.
   public var maxRequestsPerClient = 0
+  /// Requests that the holders of one API key may have in flight; 0 for any number.
+  public var maxRequestsPerKey = 0
   /// nil for none.
   public var accessLog: AccessLog?
   /// Connections that the server takes; shown by `/info`.

@@ -114,6 +114,9 @@ struct ServeOptions {
     "Requests in flight of one client, as trusted proxies name it; further ones are answered 429. Probes are not counted. "
       + "0 is any number."
   )
+  private static let maxRequestsPerKey = Flag(
+    "max-requests-per-key", .integer(0...1 << 20), .defaults(to: 0, shown: "0"), isVariable: true,
+    "Requests in flight of one API key, or of several of one name; further ones are answered 429. 0 is any number.")
   private static let maxMemoryInFlight = Flag(
     "max-memory-in-flight", .integer(1 << 20...1 << 50),
     .defaults(to: max(1 << 20, Usable.memory / 4), shown: "a quarter of the memory that the process may use"),
@@ -176,7 +179,7 @@ struct ServeOptions {
     [
       host, port, adminPort, modelFolder, dataFolder, isLowMemory, precision, threads, loops, logFormat, accessLogging,
       compression,
-      maxConnections, maxConnectionsPerClient, maxRequestsPerClient, maxMemoryInFlight, proxyProtocol, trustedProxies,
+      maxConnections, maxConnectionsPerClient, maxRequestsPerClient, maxRequestsPerKey, maxMemoryInFlight, proxyProtocol, trustedProxies,
       certificate, key, clientAuthorities,
       clientCertificates, keyFile, webOrigins,
     ]
@@ -218,6 +221,10 @@ struct ServeOptions {
     service.maxConnections = server.maxConnections
     server.maxConnectionsPerClient = try arguments.value(Self.maxConnectionsPerClient)
     service.maxRequestsPerClient = try arguments.value(Self.maxRequestsPerClient)
+    service.maxRequestsPerKey = try arguments.value(Self.maxRequestsPerKey)
+    guard service.maxRequestsPerKey == 0 || keys != nil else {
+      throw UsageError("--max-requests-per-key needs --api-key-file")
+    }
     server.maxMemoryInFlight = try arguments.value(Self.maxMemoryInFlight)
     service.maxConnectionsPerClient = server.maxConnectionsPerClient
     service.maxMemoryInFlight = server.maxMemoryInFlight

@@ -1,4 +1,5 @@
-"""Limits for each client: --max-connections-per-client, --max-requests-per-client, and --trusted-proxy, which says who is one."""
+"""Limits for each client and key: --max-connections-per-client, --max-requests-per-client, --max-requests-per-key, and --trusted-proxy,
+which says who is one client."""
 
 import contextlib
 import re
@@ -178,3 +179,48 @@ def test_a_network_that_is_none_is_an_error_that_says_so():
     for flags in (["--trusted-proxy", "10.0.0.1/8"], ["--trusted-proxy", "10.0.0.0/8", "--trusted-proxy", "host"], ["--trusted-proxy="]):
         code, text = run_to_the_end("serve", *flags)
         assert code == 2 and "--trusted-proxy" in text, text
+
+
+def test_an_api_key_has_so_many_requests_in_flight_and_no_more(tmp_path):
+    keys = {"old": "old-0123456789abcdef", "new": "new-0123456789abcdef", "other": "other-0123456789abcdef"}
+    path = tmp_path / "keys"
+    path.write_text(f"shop:{keys['old']}\nshop:{keys['new']} read\nloader:{keys['other']}\n")
+    old, new, other = (f"X-Api-Key: {key}\r\n" for key in keys.values())
+    with Server("--api-key-file", str(path), "--max-requests-per-key", "2") as server:
+        with Client(server) as first, Client(server) as second, Client(server) as third:
+            first.begin(old)
+            second.begin(new)
+            # Both keys of a name are one; keys of other names have their own limit, from the same address.
+            for fields in [old, new]:
+                answer = third.ask(fields)
+                assert refused(answer)
+                assert b"the API key 'shop' has 2 requests in flight" in answer[2]
+            assert third.ask(other)[0] == 200
+            assert third.ask()[0] == 401
+            assert third.send(f"GET /livez HTTP/1.1\r\nHost: h\r\n{old}\r\n".encode())[0] == 200
+            _, _, metrics = third.send(f"GET /metrics HTTP/1.1\r\nHost: h\r\n{old}\r\n".encode())
+            assert b'nearfar_requests_rejected_total{reason="key"} 2\n' in metrics
+            assert b'nearfar_requests_rejected_total{reason="client"} 0\n' in metrics
+            assert first.finish()[0] == 200
+            assert third.ask(old)[0] == 200
+            assert second.finish()[0] == 200
+
+
+def test_a_refused_request_takes_no_place_of_its_client(tmp_path):
+    path = tmp_path / "keys"
+    path.write_text("one:one-0123456789abcdef\ntwo:two-0123456789abcdef\n")
+    one, two = "X-Api-Key: one-0123456789abcdef\r\n", "X-Api-Key: two-0123456789abcdef\r\n"
+    with Server("--api-key-file", str(path), "--max-requests-per-key", "1", "--max-requests-per-client", "2") as server:
+        with Client(server) as first, Client(server) as second, Client(server) as third:
+            first.begin(one)
+            for _ in range(3):
+                assert refused(second.ask(one))
+            second.begin(two)
+            answer = third.ask(two)
+            assert refused(answer) and b"this client has 2 requests in flight" in answer[2]
+            assert first.finish()[0] == second.finish()[0] == 200
+
+
+def test_a_limit_of_keys_needs_keys():
+    code, text = run_to_the_end("serve", "--port", "0", "--max-requests-per-key", "2")
+    assert code == 2 and "--max-requests-per-key needs --api-key-file" in text, text

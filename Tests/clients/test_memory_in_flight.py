@@ -112,7 +112,7 @@ def test_info_says_what_the_process_may_use(server):
     assert {"quota_cores"} <= info["cpu"].keys()
     assert "limit_bytes" in info["memory"]
     assert info["limits"]["max_memory_in_flight"] >= MIB
-    assert info["limits"]["max_connections_per_client"] == info["limits"]["max_requests_per_client"] == 0
+    assert info["limits"]["max_connections_per_client"] == info["limits"]["max_requests_per_client"] == info["limits"]["max_requests_per_key"] == 0
 
 
 def test_a_set_of_cores_decides_the_threads():

@@ -71,7 +71,7 @@ def test_every_family_is_there_from_the_first_scrape(fresh):
     def values(family, label):
         return {sample.labels[label] for sample in at_first[family].samples}
 
-    assert values("nearfar_requests_rejected", "reason") == {"overload", "draining", "client", "deadline", "too_large"}
+    assert values("nearfar_requests_rejected", "reason") == {"overload", "draining", "client", "key", "deadline", "too_large"}
     assert values("nearfar_timeouts", "kind") == {
         "request", "idle", "head", "body", "write", "handshake", "proxy_header"
     }

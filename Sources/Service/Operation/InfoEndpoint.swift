@@ -94,6 +94,7 @@ struct InfoEndpoint: Sendable {
     writer.member("max_connections", configuration.maxConnections)
     writer.member("max_connections_per_client", configuration.maxConnectionsPerClient)
     writer.member("max_requests_per_client", configuration.maxRequestsPerClient)
+    writer.member("max_requests_per_key", configuration.maxRequestsPerKey)
     if let most = configuration.maxMemoryInFlight { writer.member("max_memory_in_flight", most) }
   }
 

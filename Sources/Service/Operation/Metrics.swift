@@ -61,6 +61,8 @@ enum Rejection: Int, CaseIterable, CustomStringConvertible {
   case draining
   /// Its client has as many in flight as it may.
   case client
+  /// The holders of its API key have as many in flight as they may.
+  case key
   /// It could not be finished, or begun, within its time.
   case deadline
   /// Its body is too large.
@@ -71,6 +73,7 @@ enum Rejection: Int, CaseIterable, CustomStringConvertible {
     case .overload: "overload"
     case .draining: "draining"
     case .client: "client"
+    case .key: "key"
     case .deadline: "deadline"
     case .tooLarge: "too_large"
     }

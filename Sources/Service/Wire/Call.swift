@@ -22,7 +22,7 @@ final class Call: Sendable {
   private let body: Mutex<[UInt8]>
   private let bytesIn: Int
   private let exchange: Exchange
-  private let share: Share?
+  private let places: ClientLimit.Places?
   private let observer = Mutex<(@Sendable (Response) -> Void)?>(nil)
   private let reply: any ReplyChannel
   private let observation: Observation
@@ -46,7 +46,7 @@ final class Call: Sendable {
     self.reply = reply
     self.observation = observation
     exchange = admitted.exchange
-    share = admitted.share
+    places = admitted.places
     let match = admitted.match
     parameters = match.parameters
     style = match.route.style
@@ -182,7 +182,7 @@ final class Call: Sendable {
     let work = AnsweredWork(
       nanoseconds: SystemClock.monotonic &- reply.receivedAt, timings: timings.withLock { $0 }, bytesIn: bytesIn)
     // The client may send its next request as soon as it has the answer.
-    share?.end()
+    places?.end()
     // Observed before it is sent, so that a client that has the answer finds it in the metrics.
     reply.send(observation.answered(exchange, with: response, work, isAbandoned: isAbandoned))
   }

@@ -39,8 +39,8 @@ struct Admitted: Sendable {
   let exchange: Exchange
   let match: Router.Match
   let action: Action
-  /// Its place among the requests of its client; nil where they are not counted.
-  let share: Share?
+  /// Its places among the requests of its client and key; nil where they are not counted.
+  let places: ClientLimit.Places?
 }
 
 /// The name under which a request can be found in logs and answers.
