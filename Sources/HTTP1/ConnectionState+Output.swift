@@ -8,7 +8,7 @@ extension ConnectionState {
     case .accept(let maxBodyBytes, let context):
       handlerContext = context
       accept(maxBodyBytes: maxBodyBytes, now: now)
-    case .reject(let response): reject(response, with: serializer, now: now)
+    case .reject(let response), .answer(let response): reject(response, with: serializer, now: now)
     }
   }
 

@@ -3,7 +3,7 @@
 /// It knows no socket, no thread and no clock. Its driver repeats `next` until it says `wait` or `close`, sends what
 /// `output` holds, and calls `expire` when `deadline` has passed. Requests are handled one at a time, so that answers
 /// cannot get out of order; the bytes of further requests wait, up to a limit.
-public struct ConnectionState: Sendable {
+public struct ConnectionState: ~Copyable, Sendable {
   /// What the driver has to do next.
   public enum Action: Sendable {
     /// Ask the handler about the head, then call `admitted`.

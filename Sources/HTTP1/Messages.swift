@@ -113,6 +113,8 @@ public enum Admission: Sendable {
   case accept(maxBodyBytes: Int, context: (any Sendable)? = nil)
   /// Answer at once, without the body.
   case reject(Response)
+  /// The head is all that the answer depends on, and this is it. A body is dropped.
+  case answer(Response)
 }
 
 /// Where the answer to one request goes.

@@ -58,7 +58,7 @@ final class Connection {
   /// Time of the earliest entry of the deadline queue that names this connection.
   var scheduled = UInt64.max
 
-  init(descriptor: Int32, transport: any Transport, token: UInt64, state: ConnectionState) {
+  init(descriptor: Int32, transport: any Transport, token: UInt64, state: consuming ConnectionState) {
     self.descriptor = descriptor
     self.transport = transport
     self.token = token

@@ -53,9 +53,9 @@ extension EventLoop {
       counters.connectionsClosed.add(1)
       return
     }
-    let state = ConnectionState(limits: limits, now: now)
-    let connection = connections.insert {
-      Connection(descriptor: descriptor, transport: transport, token: $0, state: state)
+    let connection = connections.insert { token in
+      Connection(
+        descriptor: descriptor, transport: transport, token: token, state: ConnectionState(limits: limits, now: now))
     }
     connection.isBeyondLimit = arrival.isBeyondLimit
     guard poller.add(connection: descriptor, token: connection.token) else {
@@ -132,9 +132,12 @@ extension EventLoop {
       switch connection.state.next(now: now) {
       case .admit(let head):
         var admission = handler.admit(head, from: connection.peer)
+        switch admission {
         // A body that could never be held is refused as one that is too long.
-        if case .accept(let most, let context) = admission, most > group.memory.limit {
+        case .accept(let most, let context) where most > group.memory.limit:
           admission = .accept(maxBodyBytes: group.memory.limit, context: context)
+        case .answer: counters.requests.add(1)
+        default: break
         }
         connection.state.admitted(admission, with: serializer, now: now)
       case .handle(var request):
@@ -250,7 +253,8 @@ extension EventLoop {
       if connection.handshakeEnds != nil { noteHandshake(connection) }
       advance(connection)
     }
-    if connection.isOpen { arm(connection) }
+    // What waits to be sent is sent before the pass ends, and all of this is done behind that.
+    if connection.isOpen, !connection.isQueued { arm(connection) }
   }
 
   /// Notes that the connection has something to send.

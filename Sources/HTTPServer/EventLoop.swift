@@ -83,13 +83,13 @@ final class EventLoop {
     let end = now &+ SystemClock.nanoseconds(configuration.drainTimeout)
     var isQuiet = false
     while now < end {
-      let isSettled = connections.all.allSatisfy(\.state.isSettled)
+      let isSettled = connections.all.allSatisfy { $0.state.isSettled }
       let mayEnd = group.mayEnd(index, isSettled: isSettled) && isSettled
       // One more pass before the listener closes: what has reached the kernel by now is served too.
       if mayEnd, isQuiet { break }
       isQuiet = try !pass(latest: mayEnd ? now : end) && mayEnd
     }
-    return !connections.all.contains(where: \.state.isBusy)
+    return !connections.all.contains { $0.state.isBusy }
   }
 
   private func beginDraining() {

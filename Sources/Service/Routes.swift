@@ -19,10 +19,10 @@ struct Endpoints: Sendable {
   /// What orchestrators and balancers ask.
   var probes: [Route] {
     [
-      Route("/livez", .immediate(.get, needs: .nothing, health.live)),
-      Route("/readyz", .immediate(.get, needs: .nothing, health.ready)),
-      Route("/health", .immediate(.get, needs: .nothing, health.ready)),
-      Route("/ping", .immediate(.get, needs: .nothing, health.ready)),
+      Route("/livez", .probe(health.live)),
+      Route("/readyz", .probe(health.ready)),
+      Route("/health", .probe(health.ready)),
+      Route("/ping", .probe(health.ready)),
     ]
   }
 

@@ -122,6 +122,7 @@ public final class Service: RequestHandler {
     guard let match, let action = match.action else {
       preconditionFailure("a request without a route is refused")
     }
+    if let probe = action.probe { return .answer(observation.probed(exchange, with: probe())) }
     do throws(Problem) {
       if let problem = unavailable(action) ?? overload(head, action) { throw problem }
       let places = try clients.take(exchange, action)

@@ -82,7 +82,7 @@ final class HTTPMetrics: Sendable {
     add(exchange, status: status, bytesIn: work.bytesIn, bytesOut: bytesOut, nanoseconds: work.nanoseconds)
   }
 
-  /// A request is answered that never became a call. It took no time, and its body was not read as a whole.
+  /// A request is answered, or refused, that never became a call. It took no time, and its body was not read as a whole.
   func refused(_ exchange: Exchange, status: Int, bytesOut: Int) {
     add(exchange, status: status, bytesIn: nil, bytesOut: bytesOut, nanoseconds: 0)
   }
@@ -109,7 +109,7 @@ final class HTTPMetrics: Sendable {
     let duration = "http_server_request_duration_seconds"
     text.family(
       duration, "histogram",
-      "From the last byte of a request to its answer; 0 for one that was refused by its head or could not be read.")
+      "From the last byte of a request to its answer; 0 for one that was answered by its head, as probes are, or could not be read.")
     for (route, state) in states {
       for answers in state.answers {
         text.histogram(

@@ -1,4 +1,5 @@
 import HTTP1
+import JSON
 import Synchronization
 
 /// `/livez`, `/readyz` and `/health`: what orchestrators and balancers ask.
@@ -21,17 +22,19 @@ final class HealthEndpoint: Sendable {
   static let drainingProblem = Problem(503, "the service is draining")
 
   /// The process runs.
-  func live(_ call: Call) { Self.status("ok", call) }
+  func live() -> Response { Self.isLive }
 
   /// The model is loaded and the service takes requests: an instance exists only after loading.
-  func ready(_ call: Call) throws {
-    guard !leaving.load(ordering: .acquiring) else { throw Self.drainingProblem }
-    Self.status("ready", call)
+  func ready() -> Response {
+    leaving.load(ordering: .acquiring) ? Self.drainingProblem.response(.native) : Self.isReady
   }
 
-  private static func status(_ text: String, _ call: Call) {
-    call.answer(reserving: 32) { writer in
-      writer.object { $0.member("status", text) }
-    }
+  private static let isLive = status("ok")
+  private static let isReady = status("ready")
+
+  private static func status(_ text: String) -> Response {
+    var writer = JSONWriter(reserving: 32)
+    writer.object { $0.member("status", text) }
+    return Response(writer, status: 200)
   }
 }

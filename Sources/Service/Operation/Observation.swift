@@ -33,19 +33,30 @@ struct Observation: Sendable {
     return completed(response, exchange, work.timings.field(total: work.nanoseconds))
   }
 
-  /// The same for a request that was answered by its head alone, or could not be read, so that it never became a call.
+  /// The same for a request that is answered by its head, since nothing more is needed.
+  func probed(_ exchange: Exchange, with response: Response) -> Response {
+    answeredByHead(exchange, with: response, AnsweredWork(nanoseconds: 0, timings: Timings(), bytesIn: 0))
+  }
+
+  /// The same for a request that was refused by its head, or could not be read, so that it never became a call.
   func refused(_ exchange: Exchange, with response: Response) -> Response {
+    answeredByHead(exchange, with: response, nil)
+  }
+
+  private func answeredByHead(_ exchange: Exchange, with response: Response, _ work: AnsweredWork?) -> Response {
     let bytesOut = Self.bodyBytes(of: response, exchange)
     http.refused(exchange, status: response.status, bytesOut: bytesOut)
     keys?.answered(exchange.caller, status: response.status)
-    accessLog?.note(exchange, status: response.status, bytesOut: bytesOut, nil)
-    return completed(response, exchange, Timings().field(total: 0))
+    accessLog?.note(exchange, status: response.status, bytesOut: bytesOut, work)
+    return completed(response, exchange, Self.noTime)
   }
 
   /// Bytes of the body that is sent.
   private static func bodyBytes(of response: Response, _ exchange: Exchange) -> Int {
     exchange.head?.method == .head ? 0 : response.stream?.count ?? response.body.count
   }
+
+  private static let noTime = Timings().field(total: 0)
 
   private func completed(_ response: Response, _ exchange: Exchange, _ timing: String) -> Response {
     var response = response

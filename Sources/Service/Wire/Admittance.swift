@@ -41,7 +41,8 @@ struct Admittance: Sendable {
 
   /// 415 with what would be accepted (RFC 9110, 15.5.16).
   private func unsupportedBody(_ head: RequestHead, _ route: Route) -> Response? {
-    let accepted = route.takes.map(\.rawValue).joined(separator: ", ")
+    // Not made before it is needed.
+    var accepted: String { route.takes.map(\.rawValue).joined(separator: ", ") }
     if let coding = head.fields["content-encoding"], ContentCoding(contentEncoding: coding) == nil {
       var response = Problem(415, "Content-Encoding '\(coding)' is not supported; send gzip or none")
         .response(route.style)

@@ -1,15 +1,29 @@
 import HTTP1
 
 /// What a route does for one method.
-struct Action: Sendable {
+final class Action: Sendable {
   let method: HTTPMethod
   /// Answered on the event loop: it must not block.
   let isImmediate: Bool
+  /// Where the head is all that the answer depends on, what makes it; such a request never becomes a call.
+  let probe: (@Sendable () -> Response)?
   /// What most of its work is, as far as the route tells.
-  var work = Work.other
+  let work: Work
   /// What callers need for it, where the service has keys.
   let needs: Requirement
   let run: @Sendable (Call) throws -> Void
+
+  private init(
+    _ method: HTTPMethod, isImmediate: Bool, work: Work, needs: Requirement, probe: (@Sendable () -> Response)? = nil,
+    _ run: @escaping @Sendable (Call) throws -> Void
+  ) {
+    self.method = method
+    self.probe = probe
+    self.isImmediate = isImmediate
+    self.work = work
+    self.needs = needs
+    self.run = run
+  }
 
   enum Work: Sendable {
     case encode
@@ -25,14 +39,19 @@ struct Action: Sendable {
     _ method: HTTPMethod, work: Work = .other, needs: Requirement? = nil,
     _ run: @escaping @Sendable (Call) throws -> Void
   ) -> Action {
-    Action(method: method, isImmediate: false, work: work, needs: needs ?? .right(usual(method)), run: run)
+    Action(method, isImmediate: false, work: work, needs: needs ?? .right(usual(method)), run)
   }
 
   /// An answer that is there at once.
   static func immediate(
     _ method: HTTPMethod, needs: Requirement, _ run: @escaping @Sendable (Call) throws -> Void
   ) -> Action {
-    Action(method: method, isImmediate: true, needs: needs, run: run)
+    Action(method, isImmediate: true, work: .other, needs: needs, run)
+  }
+
+  /// The answer to those who only ask whether the service is there.
+  static func probe(_ answer: @escaping @Sendable () -> Response) -> Action {
+    Action(.get, isImmediate: true, work: .other, needs: .nothing, probe: answer) { $0.answer(answer()) }
   }
 
   /// POST asks for something, unless its action says otherwise.
@@ -45,11 +64,11 @@ struct Action: Sendable {
 }
 
 /// One path of the interface with its methods.
-struct Route: Sendable {
+final class Route: Sendable {
   /// `/collections/{name}/points`.
   let template: String
   /// The number of its template, from 1 on; routes with one template share it.
-  fileprivate(set) var number = 0
+  let number: Int
   let style: ErrorStyle
   let actions: [Action]
   /// Formats of request bodies, and of answers to requests with a body; the first is the default.
@@ -63,6 +82,7 @@ struct Route: Sendable {
   }
 
   init(_ template: String, takes: [MediaType] = [.json], gives: [MediaType] = [.json], _ actions: Action...) {
+    number = 0
     self.template = template
     self.takes = takes
     self.gives = gives
@@ -70,6 +90,15 @@ struct Route: Sendable {
     style = ErrorStyle(path: template)
     segments = template.split(separator: "/").map { $0.hasPrefix("{") ? .captured : .fixed(String($0)) }
   }
+
+  /// The same route under a number.
+  private init(_ route: Route, number: Int) {
+    self.number = number
+    (template, style, actions) = (route.template, route.style, route.actions)
+    (takes, gives, segments) = (route.takes, route.gives, route.segments)
+  }
+
+  fileprivate func numbered(_ number: Int) -> Route { Route(self, number: number) }
 
   fileprivate var isFixed: Bool { !template.contains("{") }
 
@@ -133,8 +162,8 @@ struct Router: Sendable {
 
   /// - Parameter names: of these routes, and maybe of others.
   init(_ routes: [Route], _ names: RouteNames) {
-    for var route in routes {
-      route.number = names.number(of: route.template)
+    for route in routes {
+      let route = route.numbered(names.number(of: route.template))
       if route.isFixed { fixed[route.template] = route } else { templates.append(route) }
     }
   }
