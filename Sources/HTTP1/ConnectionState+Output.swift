@@ -3,13 +3,23 @@
 extension ConnectionState {
   /// The handler's verdict on the head that `admit` carried.
   public mutating func admitted(_ admission: Admission, with serializer: ResponseSerializer, now: UInt64) {
-    precondition(phase == .admitting, "a verdict is due only after `admit`")
     switch admission {
-    case .accept(let maxBodyBytes, let context):
-      handlerContext = context
-      accept(maxBodyBytes: maxBodyBytes, now: now)
-    case .reject(let response), .answer(let response): reject(response, with: serializer, now: now)
+    case .accept(let maxBodyBytes, let context): accept(maxBodyBytes: maxBodyBytes, context: context, now: now)
+    case .reject(let response), .answer(let response): answerUnread(response, with: serializer, now: now)
     }
+  }
+
+  /// The verdict `accept`.
+  public mutating func accept(maxBodyBytes: Int, context: (any Sendable)?, now: UInt64) {
+    precondition(phase == .admitting, "a verdict is due only after `admit`")
+    handlerContext = context
+    accept(maxBodyBytes: maxBodyBytes, now: now)
+  }
+
+  /// The verdicts `reject` and `answer`: the answer is given at once, and a body is dropped.
+  public mutating func answerUnread(_ response: Response, with serializer: ResponseSerializer, now: UInt64) {
+    precondition(phase == .admitting, "a verdict is due only after `admit`")
+    reject(response, with: serializer, now: now)
   }
 
   /// The answer to what `handle` or `fail` carried. Ignored when none is due.

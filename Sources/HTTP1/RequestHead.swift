@@ -37,6 +37,11 @@ public struct RequestHead: Sendable {
   /// The path, still percent-encoded, without the query. `*` where the request is about the server as a whole.
   public var path: String { String(decoding: bytes[targetStart..<pathEnd], as: UTF8.self) }
 
+  /// Whether the path is this one, found without making a `String` of it.
+  public func isPath(_ path: [UInt8]) -> Bool {
+    path.count == pathEnd &- targetStart && bytes[targetStart..<pathEnd].elementsEqual(path)
+  }
+
   /// What follows the first `?`, still percent-encoded; nil where there is no `?`.
   public var query: String? {
     pathEnd < targetEnd ? String(decoding: bytes[(pathEnd + 1)..<targetEnd], as: UTF8.self) : nil

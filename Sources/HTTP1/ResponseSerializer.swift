@@ -86,23 +86,28 @@ extension HTTPFields {
   /// Writes the lines that a handler may set. Framing fields are the serializer's own. A line that would split the
   /// response is left out, so that nothing that a client sent can add a field to an answer.
   fileprivate func write(to output: inout [UInt8]) {
+    let all = bytes.span
     for line in lines {
-      let name = bytes[Int(line.nameStart)..<Int(line.nameEnd)]
-      let value = bytes[Int(line.valueStart)..<Int(line.valueEnd)]
-      guard !name.isEmpty, name.allSatisfy(ByteSet.token.contains), value.allSatisfy(ASCII.isFieldValue) else {
-        continue
-      }
-      switch name.count {
-      case 4 where name.equals("date"): continue
-      case 10 where name.equals("connection") || name.equals("keep-alive"): continue
-      case 14 where name.equals("content-length"): continue
-      case 17 where name.equals("transfer-encoding"): continue
-      default: break
-      }
-      output += name
+      let name = all.extracting(Int(line.nameStart)..<Int(line.nameEnd))
+      let value = all.extracting(Int(line.valueStart)..<Int(line.valueEnd))
+      guard !name.isEmpty, name.indices.allSatisfy({ ByteSet.token.contains(name[$0]) }),
+        value.indices.allSatisfy({ ASCII.isFieldValue(value[$0]) }), !isFraming(line)
+      else { continue }
+      output.append(copying: name)
       output.append(": ")
-      output += value
+      output.append(copying: value)
       output.append("\r\n")
+    }
+  }
+
+  /// Whether the serializer writes such a line itself.
+  private func isFraming(_ line: Line) -> Bool {
+    switch line.nameEnd &- line.nameStart {
+    case 4: line.isNamed("date", in: bytes)
+    case 10: line.isNamed("connection", in: bytes) || line.isNamed("keep-alive", in: bytes)
+    case 14: line.isNamed("content-length", in: bytes)
+    case 17: line.isNamed("transfer-encoding", in: bytes)
+    default: false
     }
   }
 }

@@ -131,15 +131,16 @@ extension EventLoop {
     while connection.isOpen {
       switch connection.state.next(now: now) {
       case .admit(let head):
-        var admission = handler.admit(head, from: connection.peer)
-        switch admission {
-        // A body that could never be held is refused as one that is too long.
-        case .accept(let most, let context) where most > group.memory.limit:
-          admission = .accept(maxBodyBytes: group.memory.limit, context: context)
-        case .answer: counters.requests.add(1)
-        default: break
+        switch handler.admit(head, from: connection.peer) {
+        case .accept(let most, let context):
+          // A body that could never be held is refused as one that is too long.
+          connection.state.accept(maxBodyBytes: min(most, group.memory.limit), context: context, now: now)
+        case .reject(let response):
+          connection.state.answerUnread(response, with: serializer, now: now)
+        case .answer(let response):
+          counters.requests.add(1)
+          connection.state.answerUnread(response, with: serializer, now: now)
         }
-        connection.state.admitted(admission, with: serializer, now: now)
       case .handle(var request):
         request.peer = connection.peer
         request.loop = index

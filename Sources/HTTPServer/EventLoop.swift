@@ -20,11 +20,12 @@ final class EventLoop {
   let counters: Counters
   private let wakeup: Wakeup
 
-  var connections = ConnectionTable()
+  // SAFETY: as with `Connection.state`, only the loop's thread touches these, and nothing that is called during an access comes back.
+  @exclusivity(unchecked) var connections = ConnectionTable()
   /// Connections whose clients have too many.
   var surplus = 0
-  var deadlines = DeadlineQueue()
-  var serializer = ResponseSerializer()
+  @exclusivity(unchecked) var deadlines = DeadlineQueue()
+  @exclusivity(unchecked) var serializer = ResponseSerializer()
   var now: UInt64
   var isDraining = false
   var isAccepting = true
@@ -32,15 +33,15 @@ final class EventLoop {
   /// Where bytes are received, of whichever connection.
   let scratch: UnsafeMutableRawBufferPointer
   /// Connections with output that has not been tried yet.
-  var unsent: [Connection] = []
+  @exclusivity(unchecked) var unsent: [Connection] = []
   /// Connections that have used up their read budget of this pass.
   var unread: [Connection] = []
   /// Connections that have used up their budget of this pass for a streamed body.
   var postponed: [Connection] = []
   /// Connections whose handshakes are under way, in the order in which these began, and some that are done or closed.
   var handshakes: [UInt64] = []
-  private var replies: [Reply] = []
-  private var arrivals: [Arrival] = []
+  @exclusivity(unchecked) private var replies: [Reply] = []
+  @exclusivity(unchecked) private var arrivals: [Arrival] = []
   /// Requests handed to the handler in this pass.
   var handedOver = 0
 
@@ -105,6 +106,7 @@ final class EventLoop {
   /// One pass: sleeps until `latest` at most, then does all that can be done. True when anything was ready.
   private func pass(latest: UInt64?) throws(ServerError) -> Bool {
     let count = try poller.wait(milliseconds: sleepMilliseconds(latest: latest))
+    mailbox.wake()
     now = SystemClock.monotonic
     serializer.renew(unixSeconds: SystemClock.unixSeconds)
     let waiting = unread

@@ -42,6 +42,8 @@ final class Mailbox: Sendable {
   }
 
   private let state = Mutex(State())
+  /// False when nothing waits, which the loop can see without the lock. What it misses in between it finds before it sleeps.
+  private let isFilled = Atomic(false)
   private let wakeup: Wakeup
 
   init(wakeup: Wakeup) {
@@ -55,6 +57,7 @@ final class Mailbox: Sendable {
   private func put(_ append: (inout State) -> Void) {
     let wasAsleep = state.withLock { state in
       append(&state)
+      isFilled.store(true, ordering: .relaxed)
       defer { state.isLoopAsleep = false }
       return state.isLoopAsleep
     }
@@ -63,11 +66,17 @@ final class Mailbox: Sendable {
 
   /// Exchanges what waits for empty arrays, so that the storage of all of them stays in use. Called by the loop.
   func take(_ replies: inout [Reply], _ arrivals: inout [Arrival]) {
+    guard isFilled.load(ordering: .relaxed) else { return }
     state.withLock { state in
       swap(&state.replies, &replies)
       if !state.arrivals.isEmpty { swap(&state.arrivals, &arrivals) }
-      state.isLoopAsleep = false
+      isFilled.store(false, ordering: .relaxed)
     }
+  }
+
+  /// Announces that the loop is awake: what comes from now on is found without a signal. Called by the loop.
+  func wake() {
+    state.withLock { $0.isLoopAsleep = false }
   }
 
   /// Announces that the loop is going to sleep. False when something waits, and then it must not. Called by the loop.

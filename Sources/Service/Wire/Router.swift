@@ -157,14 +157,15 @@ struct Router: Sendable {
     }
   }
 
-  private var fixed: [String: Route] = [:]
+  /// Paths without captured segments. They are so few that comparing lengths finds one sooner than hashing.
+  private var fixed: [(path: [UInt8], route: Route)] = []
   private var templates: [Route] = []
 
   /// - Parameter names: of these routes, and maybe of others.
   init(_ routes: [Route], _ names: RouteNames) {
     for route in routes {
       let route = route.numbered(names.number(of: route.template))
-      if route.isFixed { fixed[route.template] = route } else { templates.append(route) }
+      if route.isFixed { fixed.append((Array(route.template.utf8), route)) } else { templates.append(route) }
     }
   }
 
@@ -173,7 +174,7 @@ struct Router: Sendable {
   ///
   /// - Returns: nil when there is no such path.
   func match(_ head: RequestHead) -> Match? {
-    if let route = fixed[head.path] { return Match(route: route, action: route.action(head.method), parameters: []) }
+    if let route = fixed(head) { return Match(route: route, action: route.action(head.method), parameters: []) }
     let segments = head.pathSegments
     var withoutAction: Match?
     for route in templates {
@@ -185,13 +186,18 @@ struct Router: Sendable {
     return withoutAction
   }
 
+  private func fixed(_ head: RequestHead) -> Route? {
+    for (path, route) in fixed where head.isPath(path) { return route }
+    return nil
+  }
+
   /// The value of an `Allow` field: the methods of the path's most specific template, or for `*` those of the whole service
   /// (RFC 9110, 9.3.7).
   func allow(_ head: RequestHead) -> String {
     let fitting: [Route]
     if head.isForWholeServer {
-      fitting = fixed.values + templates
-    } else if let route = fixed[head.path] {
+      fitting = fixed.map(\.route) + templates
+    } else if let route = fixed(head) {
       fitting = [route]
     } else {
       let segments = head.pathSegments
