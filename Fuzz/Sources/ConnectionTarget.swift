@@ -98,7 +98,7 @@ enum ConnectionTarget {
 }
 
 /// Drives a ``ConnectionState`` as the server does, with a handler that echoes bodies and rejects `/no`.
-private struct Driver {
+private struct Driver: ~Copyable {
   var state: ConnectionState
   private(set) var now: UInt64 = 0
   private(set) var statuses: [Int] = []

@@ -96,7 +96,7 @@ final class ServiceTarget {
     let head = RequestHead(method: method, target: target, fields: fields)
     let inbox = Inbox()
     switch service.admit(head, from: .unknown) {
-    case .reject(let response): inbox.send(response)
+    case .reject(let response), .answer(let response): inbox.send(response)
     case .accept(let most, let context):
       guard body.count <= most else { return }
       service.handle(Request(head: head, body: body, context: context), reply: inbox)

@@ -4,8 +4,8 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-int clinux_accept(int listener) {
-  int descriptor = accept4(listener, 0, 0, SOCK_NONBLOCK | SOCK_CLOEXEC);
+int clinux_accept(int listener, struct sockaddr *address, socklen_t *length) {
+  int descriptor = accept4(listener, address, length, SOCK_NONBLOCK | SOCK_CLOEXEC);
   return descriptor >= 0 ? descriptor : -errno;
 }
 

@@ -28,6 +28,7 @@ extension ConnectionState {
     case .handling:
       // When the input has ended and is used up, no request can follow.
       let isLast = inputEnded && inputStart == input.count
+      isLastRequest = !persists
       write(response, closes: !persists || isDraining || isLast || response.closesConnection, serializer, now: now)
     case .failing:
       write(response, closes: true, serializer, now: now)
@@ -70,6 +71,7 @@ extension ConnectionState {
     let discarding = waits ? nil : try? BodyDecoder(framing, limit: limits.maxDiscardBytes, keepsBytes: false)
     let closes = !persists || isDraining || response.closesConnection || inputEnded && isInputUsedUp
     head = nil
+    isLastRequest = !persists && framing == .none
     write(response, closes: closes || discarding == nil, serializer, now: now)
     guard let discarding, !discarding.isDone, phase == .head else { return }
     decoder = discarding

@@ -48,6 +48,7 @@ public struct ConnectionState: ~Copyable, Sendable {
   }
 
   let limits: ConnectionLimits
+  let mayCloseAtOnce: Bool
   var phase = Phase.head
   var parser: RequestParser
   /// The head of the current request, until it is handed over.
@@ -67,6 +68,8 @@ public struct ConnectionState: ~Copyable, Sendable {
   /// What the form of the next answer depends on.
   var context = ResponseSerializer.Context()
   var persists = false
+  /// The client wants no further request, and all of the one that is answered has been read.
+  var isLastRequest = false
 
   /// Bytes to send; the driver takes them with `withParts` and reports with `sent`.
   public internal(set) var output = OutputQueue()
@@ -81,8 +84,11 @@ public struct ConnectionState: ~Copyable, Sendable {
   var lingered = 0
 
   /// A connection accepted at `now`.
-  public init(limits: ConnectionLimits, now: UInt64) {
+  ///
+  /// - Parameter mayCloseAtOnce: closing it tells the client as much as ending the sending side before that, as long as no bytes are unread.
+  public init(limits: ConnectionLimits, mayCloseAtOnce: Bool = false, now: UInt64) {
     self.limits = limits
+    self.mayCloseAtOnce = mayCloseAtOnce
     parser = RequestParser(maxHeadBytes: limits.maxHeadBytes, maxFields: limits.maxFields)
     since = now
     inputPace = Pace(now: now)
@@ -163,8 +169,10 @@ public struct ConnectionState: ~Copyable, Sendable {
         if case .discarding = phase { return .wait }
       case .closing:
         guard !isSending else { return .wait }
+        // A client that has said that it sends no more is not waited for.
+        let isOver = inputEnded || mayCloseAtOnce && isLastRequest && inputStart == input.count
         dropInput()
-        guard !inputEnded else {
+        guard !isOver else {
           phase = .closed
           continue
         }

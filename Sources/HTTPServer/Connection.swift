@@ -3,6 +3,7 @@ import HTTP1
 /// One client as the loop sees it: its transport, the protocol's state, and what the transport waits for.
 final class Connection {
   let descriptor: Int32
+  private let client: SocketAddress?
   let transport: any Transport
   let token: UInt64
   let link = ConnectionLink()
@@ -58,8 +59,11 @@ final class Connection {
   /// Time of the earliest entry of the deadline queue that names this connection.
   var scheduled = UInt64.max
 
-  init(descriptor: Int32, transport: any Transport, token: UInt64, state: consuming ConnectionState) {
+  init(
+    descriptor: Int32, client: SocketAddress?, transport: any Transport, token: UInt64, state: consuming ConnectionState
+  ) {
     self.descriptor = descriptor
+    self.client = client
     self.transport = transport
     self.token = token
     self.state = state
@@ -74,7 +78,7 @@ final class Connection {
     let (version, subject) = (security?.version, security?.subject)
     var client: SocketAddress?
     switch source {
-    case .socket: client = SocketAddress.peer(descriptor)
+    case .socket: client = self.client
     case .nameless: break
     case .address(let host, let port):
       return Peer(ip: host, port: port, securedBy: version, certificateSubject: subject)

@@ -16,8 +16,8 @@ extension EventLoop {
     guard let listener else { return }
     for _ in 0..<Self.burst {
       switch listener.accept() {
-      case .accepted(let descriptor):
-        place(descriptor)
+      case .accepted(let descriptor, let client):
+        place(descriptor, client)
       case .none:
         return
       case .exhausted:
@@ -31,7 +31,7 @@ extension EventLoop {
   }
 
   /// Gives an accepted socket to one of the loops.
-  private func place(_ descriptor: Int32) {
+  private func place(_ descriptor: Int32, _ client: SocketAddress?) {
     counters.connectionsAccepted.add(1)
     let count = group.connectionsOpen
     guard count < configuration.maxConnections + Self.overflow else {
@@ -39,7 +39,8 @@ extension EventLoop {
       systemClose(descriptor)
       return
     }
-    let arrival = Arrival(descriptor: descriptor, isBeyondLimit: count >= configuration.maxConnections)
+    let arrival = Arrival(
+      descriptor: descriptor, client: client, isBeyondLimit: count >= configuration.maxConnections)
     let target = group.place()
     if target == index { open(arrival) } else { group.links[target].mailbox.put(arrival) }
   }
@@ -55,7 +56,8 @@ extension EventLoop {
     }
     let connection = connections.insert { token in
       Connection(
-        descriptor: descriptor, transport: transport, token: token, state: ConnectionState(limits: limits, now: now))
+        descriptor: descriptor, client: arrival.client, transport: transport, token: token,
+        state: ConnectionState(limits: limits, mayCloseAtOnce: transport.mayCloseAtOnce, now: now))
     }
     connection.isBeyondLimit = arrival.isBeyondLimit
     guard poller.add(connection: descriptor, token: connection.token) else {

@@ -196,7 +196,7 @@ final class EventLoop {
       counters.handshakesOpen.add(-1)
       counters.handshakesFailed.add(1)
     }
-    poller.remove(connection.descriptor)
+    // The poller forgets a descriptor that is closed, since nobody else has it (epoll(7)).
     systemClose(connection.descriptor)
     connections.remove(connection.token)
   }

@@ -8,8 +8,8 @@ final class Listener: Sendable {
 
   /// What came of accepting one connection.
   enum Acceptance {
-    /// A connected, non-blocking socket, which the caller closes.
-    case accepted(Int32)
+    /// A connected, non-blocking socket, which the caller closes, and the address of its other end.
+    case accepted(Int32, SocketAddress?)
     case none
     /// The process or the system is out of descriptors or memory.
     case exhausted
@@ -57,8 +57,8 @@ final class Listener: Sendable {
   /// Takes one connection off the kernel's queue, if there is one.
   func accept() -> Acceptance {
     while true {
-      let accepted = clinux_accept(descriptor)
-      if accepted >= 0 { return .accepted(accepted) }
+      let (accepted, client) = SocketAddress.filled { clinux_accept(descriptor, $0, $1) }
+      if accepted >= 0 { return .accepted(accepted, client) }
       switch -accepted {
       case EAGAIN, EWOULDBLOCK: return .none
       case EMFILE, ENFILE, ENOBUFS, ENOMEM: return .exhausted
@@ -99,7 +99,7 @@ struct SpareDescriptor: ~Copyable {
     guard descriptor >= 0 else { return false }
     systemClose(descriptor)
     defer { descriptor = open("/dev/null", O_RDONLY | O_CLOEXEC) }
-    guard case .accepted(let accepted) = listener.accept() else { return false }
+    guard case .accepted(let accepted, _) = listener.accept() else { return false }
     systemClose(accepted)
     return true
   }

@@ -26,6 +26,8 @@ struct Reply {
 struct Arrival {
   /// A connected, non-blocking socket.
   var descriptor: Int32
+  /// nil where the system does not say whose it is.
+  var client: SocketAddress?
   /// There are too many connections: it is answered 503 and closed.
   var isBeyondLimit: Bool
 }

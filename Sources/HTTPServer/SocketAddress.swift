@@ -13,21 +13,26 @@ struct SocketAddress {
   let port: Int
 
   /// The address that the socket is bound to; nil when the system does not say.
-  static func local(_ descriptor: Int32) -> SocketAddress? { read { getsockname(descriptor, $0, $1) } }
+  static func local(_ descriptor: Int32) -> SocketAddress? { filled { getsockname(descriptor, $0, $1) }.address }
 
-  /// The address at the other end of a connection; nil when the system does not say, because the connection is dead.
-  static func peer(_ descriptor: Int32) -> SocketAddress? { read { getpeername(descriptor, $0, $1) } }
-
-  private static func read(
+  /// Calls a function of the system that fills an address.
+  ///
+  /// - Parameter fill: returns a negative number when it has failed.
+  /// - Returns: what `fill` returns, and the address; nil when it has failed, or the address is of another family than IPv4 and IPv6.
+  static func filled(
     _ fill: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32
-  ) -> SocketAddress? {
+  ) -> (result: Int32, address: SocketAddress?) {
     var storage = sockaddr_storage()
     var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
     // SAFETY: sockaddr_storage is made to be read as the family's own address type, and `length` bounds what is written.
     return withUnsafeMutablePointer(to: &storage) { storage in
       storage.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-        fill(address, &length) == 0
-          ? SocketAddress(UnsafeRawPointer(address), Int32(address.pointee.sa_family), length) : nil
+        let result = fill(address, &length)
+        let isFilled = result >= 0 && length <= MemoryLayout<sockaddr_storage>.size
+        return (
+          result,
+          isFilled ? SocketAddress(UnsafeRawPointer(address), Int32(address.pointee.sa_family), length) : nil
+        )
       }
     }
   }

@@ -30,6 +30,9 @@ final class TLSTransport: Transport {
 
   var isEstablished: Bool { phase != .handshake }
 
+  /// The client is to be told by close_notify that the answer has ended (RFC 8446, 6.1).
+  var mayCloseAtOnce: Bool { false }
+
   var security: TransportSecurity? {
     guard phase == .open else { return nil }
     var subject = [CChar](repeating: 0, count: 1024)

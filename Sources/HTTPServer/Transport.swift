@@ -68,6 +68,9 @@ package protocol Transport: AnyObject {
   /// False while a handshake has to be finished before a request can be received.
   var isEstablished: Bool { get }
 
+  /// True where closing the socket tells the client as much as ending the sending side before that.
+  var mayCloseAtOnce: Bool { get }
+
   /// nil where bytes pass as they are, and during the handshake.
   var security: TransportSecurity? { get }
 
@@ -118,6 +121,8 @@ package final class PlainTransport: Transport {
   }
 
   package var isEstablished: Bool { true }
+
+  package var mayCloseAtOnce: Bool { true }
 
   package var security: TransportSecurity? { nil }
 

@@ -179,7 +179,8 @@ struct ServeOptions {
     [
       host, port, adminPort, modelFolder, dataFolder, isLowMemory, precision, threads, loops, logFormat, accessLogging,
       compression,
-      maxConnections, maxConnectionsPerClient, maxRequestsPerClient, maxRequestsPerKey, maxMemoryInFlight, proxyProtocol, trustedProxies,
+      maxConnections, maxConnectionsPerClient, maxRequestsPerClient, maxRequestsPerKey, maxMemoryInFlight,
+      proxyProtocol, trustedProxies,
       certificate, key, clientAuthorities,
       clientCertificates, keyFile, webOrigins,
     ]

@@ -23,7 +23,7 @@ struct BodyStreamTests {
   }
 
   private func script() -> Script {
-    var script = Script()
+    let script = Script()
     script.answers = false
     script.takesOutput = false
     return script
@@ -32,7 +32,7 @@ struct BodyStreamTests {
   @Test("Pieces are sent one after another, followed by the answer to the next request")
   func whole() {
     let source = Source(["abc", "de", "f"])
-    var script = script()
+    let script = script()
     script.feed(RawCase.get("") + RawCase.get(""))
     script.answer(Response(status: 200, stream: source.stream(6)))
     while script.state.hasOutput { script.take(1) }
@@ -47,7 +47,7 @@ struct BodyStreamTests {
   @Test("Only one piece is made ahead of the one that is sent")
   func backpressure() {
     let source = Source(["abc", "def", "ghi"])
-    var script = script()
+    let script = script()
     script.feed(RawCase.get(""))
     script.answer(Response(status: 200, stream: source.stream(9)))
     #expect(source.calls == 2)
@@ -55,17 +55,17 @@ struct BodyStreamTests {
     #expect(source.calls == 2)
     script.take(1)
     #expect(source.calls == 3)
-    #expect(script.state.isBusy)
+    #expect(script.isBusy)
     script.take(3)
-    #expect(script.state.isBusy)
+    #expect(script.isBusy)
     script.take(3)
     #expect(script.text.hasSuffix("abcdefghi"))
-    #expect(!script.state.isBusy)
+    #expect(!script.isBusy)
   }
 
   @Test("Bytes beyond the stated length are not sent")
   func tooLong() {
-    var script = script()
+    let script = script()
     script.feed(RawCase.get(""))
     script.answer(Response(status: 200, stream: Source(["abcd", "ef"]).stream(5)))
     while script.state.hasOutput { script.take(100) }
@@ -75,7 +75,7 @@ struct BodyStreamTests {
 
   @Test("A stream that ends too early drops the connection", arguments: [[], ["ab"]])
   func tooShort(_ pieces: [String]) {
-    var script = script()
+    let script = script()
     script.feed(RawCase.get("") + RawCase.get(""))
     script.answer(Response(status: 200, stream: Source(pieces).stream(5)))
     while script.state.hasOutput { script.take(100) }
@@ -86,7 +86,7 @@ struct BodyStreamTests {
   @Test("The answer to HEAD states the length, and no piece is made")
   func head() {
     let source = Source(["abc"])
-    var script = script()
+    let script = script()
     script.feed("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n")
     script.answer(Response(status: 200, stream: source.stream(3)))
     while script.state.hasOutput { script.take(100) }
@@ -97,7 +97,7 @@ struct BodyStreamTests {
 
   @Test("A client that reads nothing is dropped at the write deadline")
   func stalled() {
-    var script = script()
+    let script = script()
     script.feed(RawCase.get(""))
     script.answer(Response(status: 200, stream: Source(["abc", "def"]).stream(6)))
     script.take(script.state.output.count)
@@ -108,20 +108,20 @@ struct BodyStreamTests {
   @Test("While a piece is being made, nothing is sent, no deadline runs, and the next request waits")
   func late() {
     let deliveries = Mutex<[BodyStream.Delivery]>([])
-    var script = script()
+    let script = script()
     script.feed(RawCase.get("") + RawCase.get(""))
     let stream = BodyStream(count: 4) { deliver in deliveries.withLock { $0.append(deliver) } }
     script.answer(Response(status: 200, stream: stream))
     script.take(script.state.output.count)
     #expect(deliveries.withLock { $0.count } == 1)
-    #expect(!script.state.hasOutput)
-    #expect(script.state.isBusy)
-    #expect(script.state.deadline == .max)
+    #expect(!script.hasOutput)
+    #expect(script.isBusy)
+    #expect(script.deadline == .max)
     #expect(script.requests.count == 1)
     script.now = 1000
     deliveries.withLock { $0[0] }(Array("ab".utf8))
     script.takePieces()
-    #expect(script.state.deadline == 1030)
+    #expect(script.deadline == 1030)
     // The second piece is made while the first is sent.
     #expect(deliveries.withLock { $0.count } == 2)
     script.take(2)

@@ -7,8 +7,8 @@ import Testing
 struct ConnectionClockTests {
   @Test("A client that sends nothing is dropped without an answer")
   func silence() {
-    var script = Script()
-    #expect(script.state.deadline == 75)
+    let script = Script()
+    #expect(script.deadline == 75)
     script.pass(to: 74)
     #expect(!script.isClosed)
     script.pass(to: 75)
@@ -18,17 +18,17 @@ struct ConnectionClockTests {
 
   @Test("Before the first byte of a request the idle timeout counts, and from then on the head timeout")
   func connectsEarly() {
-    var script = Script()
+    let script = Script()
     script.pass(to: 60)
     #expect(!script.isClosed)
     script.feed("G")
-    #expect(script.state.deadline == 70)
+    #expect(script.deadline == 70)
     script.pass(to: 69)
     script.feed("ET /out HTTP/1.1\r\nHost: h\r\n\r\n")
     #expect(script.statuses == [200])
-    #expect(script.state.deadline == 144)
+    #expect(script.deadline == 144)
 
-    var slow = Script()
+    let slow = Script()
     slow.pass(to: 74)
     slow.feed("G")
     slow.pass(to: 83)
@@ -41,7 +41,7 @@ struct ConnectionClockTests {
   func emptyLines(_ start: UInt64) {
     // With `start` above 0 a first request is answered at that time, from which the idle timeout counts.
     func begun() -> Script {
-      var script = Script()
+      let script = Script()
       script.now = start
       if start > 0 { script.feed(RawCase.get("")) }
       script.pass(to: start + 20)
@@ -50,44 +50,44 @@ struct ConnectionClockTests {
       script.feed("\r\n\r")
       return script
     }
-    var silent = begun()
-    #expect(silent.state.deadline == start + 75)
+    let silent = begun()
+    #expect(silent.deadline == start + 75)
     silent.pass(to: start + 74)
     #expect(!silent.isClosed)
     silent.pass(to: start + 75)
     #expect(silent.isClosed)
     #expect(!silent.statuses.contains(408))
 
-    var late = begun()
+    let late = begun()
     late.pass(to: start + 74)
     late.feed("\nGET /out ")
-    #expect(late.state.deadline == start + 84)
+    #expect(late.deadline == start + 84)
     late.feed("HTTP/1.1\r\nHost: h\r\n\r\n")
     #expect(late.statuses.last == 200)
-    #expect(late.state.deadline == start + 149)
+    #expect(late.deadline == start + 149)
   }
 
   @Test("While an answer is being sent the idle timeout does not run, even with the next request waiting")
   func longDownload() {
     for next in ["", RawCase.get("")] {
-      var script = Script()
+      let script = Script()
       script.bodyLimit = 100_000
       script.takesOutput = false
       script.feed(RawCase.post("Content-Length: 50000\r\n", String(repeating: "x", count: 50_000)) + next)
       for time in stride(from: UInt64(20), through: 400, by: 20) {
         script.pass(to: time)
         script.take(1)
-        #expect(script.state.deadline == time + 30)
+        #expect(script.deadline == time + 30)
       }
       while script.state.hasOutput { script.take(100_000) }
       #expect(script.requests.count == (next.isEmpty ? 1 : 2))
-      #expect(script.state.deadline == 475)
+      #expect(script.deadline == 475)
     }
   }
 
   @Test("The head timeout counts from the first byte, however slowly the rest arrives")
   func slowHead() {
-    var script = Script()
+    let script = Script()
     script.now = 5
     script.feed("G")
     for time in UInt64(6)..<15 {
@@ -103,11 +103,11 @@ struct ConnectionClockTests {
 
   @Test("The idle timeout counts from the last answer")
   func idle() {
-    var script = Script()
+    let script = Script()
     script.now = 8
     script.feed(RawCase.get(""))
     #expect(script.statuses == [200])
-    #expect(script.state.deadline == 83)
+    #expect(script.deadline == 83)
     script.pass(to: 82)
     #expect(!script.isClosed)
     script.pass(to: 83)
@@ -117,18 +117,18 @@ struct ConnectionClockTests {
 
   @Test("A second head has its own deadline")
   func secondHead() {
-    var script = Script()
+    let script = Script()
     script.feed(RawCase.get(""))
     script.pass(to: 50)
     script.feed("GET / HT")
-    #expect(script.state.deadline == 60)
+    #expect(script.deadline == 60)
     script.pass(to: 60)
     #expect(script.statuses == [200, 408])
   }
 
   @Test("A body may take long to arrive, but a pause longer than the body timeout is 408")
   func pausingBody() {
-    var script = Script()
+    let script = Script()
     script.feed(RawCase.post("Content-Length: 9\r\n", ""))
     for time in stride(from: UInt64(19), through: 95, by: 19) {
       script.pass(to: time)
@@ -147,7 +147,7 @@ struct ConnectionClockTests {
     var limits = Script.limits
     limits.bodyTimeout = 10_000_000_000
     limits.minimumBodyRate = 2
-    var script = Script(limits: limits)
+    let script = Script(limits: limits)
     script.feed(RawCase.post("Content-Length: 50\r\n", ""))
     // At 2 bytes/s each byte extends the deadline by half a second: 18 bytes move it from 10 s to 19 s.
     for second in UInt64(1)...18 {
@@ -161,10 +161,10 @@ struct ConnectionClockTests {
 
   @Test("While a request is handled no deadline runs")
   func handling() {
-    var script = Script()
+    let script = Script()
     script.answers = false
     script.feed(RawCase.get(""))
-    #expect(script.state.deadline == .max)
+    #expect(script.deadline == .max)
     script.pass(to: 1_000_000)
     script.answer(Response(status: 200))
     #expect(!script.isClosed)
@@ -172,13 +172,13 @@ struct ConnectionClockTests {
 
   @Test("A client that reads nothing is dropped, and each byte that it reads restarts the write timeout")
   func slowReader() {
-    var script = Script()
+    let script = Script()
     script.takesOutput = false
     script.feed(RawCase.get(""))
-    #expect(script.state.deadline == 30)
+    #expect(script.deadline == 30)
     script.pass(to: 29)
     script.take(1)
-    #expect(script.state.deadline == 59)
+    #expect(script.deadline == 59)
     script.pass(to: 58)
     #expect(!script.isClosed)
     script.pass(to: 59)
@@ -187,7 +187,7 @@ struct ConnectionClockTests {
 
   @Test("Lingering ends when no more input arrives")
   func lingerSilence() {
-    var script = Script()
+    let script = Script()
     script.feed("bad\r\n")
     #expect(script.hasFinished)
     script.pass(to: 1)
@@ -200,7 +200,7 @@ struct ConnectionClockTests {
 
   @Test("Lingering ends after its timeout, however much input arrives")
   func lingerTime() {
-    var script = Script()
+    let script = Script()
     script.feed("bad\r\n")
     for time in UInt64(1)...4 {
       script.pass(to: time)
@@ -214,14 +214,14 @@ struct ConnectionClockTests {
 
   @Test("Lingering ends at its limit of bytes, and when the client ends its side")
   func lingerBytes() {
-    var flooded = Script()
+    let flooded = Script()
     flooded.feed("bad\r\n")
     flooded.feed([UInt8](repeating: 65, count: 1000))
     #expect(!flooded.isClosed)
     flooded.feed("A")
     #expect(flooded.isClosed)
 
-    var ended = Script()
+    let ended = Script()
     ended.feed("bad\r\n")
     ended.end()
     #expect(ended.isClosed)

@@ -43,11 +43,11 @@ struct DamagedInputTests {
     for example in short {
       for _ in 0..<8 {
         let bytes = damaged(example.raw, &dice)
-        var whole = Script()
+        let whole = Script()
         whole.feed(bytes)
-        var single = Script()
+        let single = Script()
         for byte in bytes { single.feed([byte]) }
-        var random = Script()
+        let random = Script()
         var start = 0
         while start < bytes.count {
           let end = min(bytes.count, start + 1 + dice.roll(40))

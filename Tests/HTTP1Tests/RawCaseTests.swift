@@ -10,7 +10,7 @@ struct RawCaseTests {
 
   @Test("A case that arrives in one piece has its outcome", arguments: RawCase.all)
   func whole(_ example: RawCase) {
-    var script = Script()
+    let script = Script()
     script.feed(example.raw)
     expectOutcome(script, example, "whole")
   }
@@ -18,7 +18,7 @@ struct RawCaseTests {
   @Test("A case that is split in two, at any place, has the same outcome", arguments: RawCase.all)
   func split(_ example: RawCase) {
     for place in 1..<max(2, example.raw.count) {
-      var script = Script()
+      let script = Script()
       script.feed(example.raw[..<place])
       script.feed(example.raw[place...])
       expectOutcome(script, example, "split at \(place)")
@@ -27,7 +27,7 @@ struct RawCaseTests {
 
   @Test("A case that arrives byte by byte has the same outcome", arguments: RawCase.all)
   func bytes(_ example: RawCase) {
-    var script = Script()
+    let script = Script()
     for byte in example.raw { script.feed([byte]) }
     expectOutcome(script, example, "bytes")
   }
@@ -35,7 +35,7 @@ struct RawCaseTests {
   @Test("The outcome of a prefix is the beginning of the whole outcome", arguments: RawCase.all)
   func prefix(_ example: RawCase) {
     for count in 0..<example.raw.count {
-      var script = Script()
+      let script = Script()
       script.feed(example.raw[..<count])
       #expect(example.requests.starts(with: script.requests), "prefix of \(count)")
       #expect(example.statuses.starts(with: script.statuses), "prefix of \(count)")
@@ -49,7 +49,7 @@ struct RawCaseTests {
   @Test("A request is complete with its last byte and not before")
   func lastByte() {
     for example in RawCase.all where example.statuses == [200] && !example.closes {
-      var script = Script()
+      let script = Script()
       script.feed(example.raw.dropLast())
       #expect(script.requests.isEmpty, "\(example.name)")
       #expect(script.statuses.isEmpty, "\(example.name)")
@@ -62,7 +62,7 @@ struct RawCaseTests {
   func truncated() {
     for example in RawCase.all where example.statuses == [200] && !example.closes {
       for count in 1..<example.raw.count {
-        var script = Script()
+        let script = Script()
         script.feed(example.raw[..<count])
         script.end()
         #expect(script.requests.isEmpty, "\(example.name), \(count) bytes")

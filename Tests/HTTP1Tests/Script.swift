@@ -3,7 +3,7 @@ import Synchronization
 
 /// Drives a `ConnectionState` as a server would, with a handler that echoes bodies and rejects `/no`,
 /// and records what happens.
-struct Script {
+final class Script {
   static let limits: ConnectionLimits = {
     var limits = ConnectionLimits()
     limits.maxHeadBytes = 1024
@@ -36,46 +36,46 @@ struct Script {
   var bodyLimit = 50
   private let serializer = ResponseSerializer(unixSeconds: 784_111_777)
 
-  init(limits: ConnectionLimits = Script.limits) {
-    state = ConnectionState(limits: limits, now: 0)
+  init(limits: ConnectionLimits = Script.limits, mayCloseAtOnce: Bool = false) {
+    state = ConnectionState(limits: limits, mayCloseAtOnce: mayCloseAtOnce, now: 0)
     run()
   }
 
-  mutating func feed(_ bytes: some Sequence<UInt8>) {
+  func feed(_ bytes: some Sequence<UInt8>) {
     let bytes = Array(bytes)
     guard !bytes.isEmpty else { return }
     state.receive(bytes.span, now: now)
     run()
   }
 
-  mutating func feed(_ text: String) {
+  func feed(_ text: String) {
     feed(Array(text.utf8))
   }
 
-  mutating func end() {
+  func end() {
     state.receiveEnd(now: now)
     run()
   }
 
-  mutating func answer(_ response: Response) {
+  func answer(_ response: Response) {
     statuses.append(response.status)
     state.respond(response, with: serializer, now: now)
     run()
   }
 
-  mutating func pass(to time: UInt64) {
+  func pass(to time: UInt64) {
     now = time
     state.expire(now: now)
     run()
   }
 
-  mutating func drain() {
+  func drain() {
     state.drain()
     run()
   }
 
   /// Lets the client read `count` bytes.
-  mutating func take(_ count: Int) {
+  func take(_ count: Int) {
     let part = state.output.withParts { first, second in
       Array((array(first) + array(second)).prefix(count))
     }
@@ -83,6 +83,12 @@ struct Script {
     state.sent(part.count, now: now)
     run()
   }
+
+  var isBusy: Bool { state.isBusy }
+  var isSettled: Bool { state.isSettled }
+  var hasOutput: Bool { state.hasOutput }
+  var wantsInput: Bool { state.wantsInput }
+  var deadline: UInt64 { state.deadline }
 
   var text: String { String(decoding: sent, as: UTF8.self) }
 
@@ -94,7 +100,7 @@ struct Script {
   }
 
   /// Passes the delivered pieces on to the state.
-  mutating func takePieces() {
+  func takePieces() {
     for piece in pieces.waiting.withLock({ waiting in
       defer { waiting = [] }
       return waiting
@@ -104,7 +110,7 @@ struct Script {
     run()
   }
 
-  mutating func run() {
+  func run() {
     while let stream = state.pieceWanted() {
       let pieces = pieces
       stream.next { piece in pieces.waiting.withLock { $0.append(piece) } }
@@ -138,7 +144,7 @@ struct Script {
     }
   }
 
-  private mutating func verdict(_ head: RequestHead) -> Admission {
+  private func verdict(_ head: RequestHead) -> Admission {
     guard head.path == "/no" else { return .accept(maxBodyBytes: bodyLimit) }
     statuses.append(404)
     return .reject(Response(status: 404))

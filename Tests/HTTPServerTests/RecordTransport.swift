@@ -178,6 +178,7 @@ final class RecordTransport: Transport {
   }
 
   var isEstablished: Bool { true }
+  var mayCloseAtOnce: Bool { false }
 
   var security: TransportSecurity? { nil }
 
@@ -243,6 +244,7 @@ final class CountingTransport: Transport {
 
   func finishSending() -> Transmission { plain.finishSending() }
   var isEstablished: Bool { true }
+  var mayCloseAtOnce: Bool { false }
 
   var security: TransportSecurity? { nil }
 

@@ -68,7 +68,7 @@ struct Harness {
     if !body.isEmpty && all["content-type"] == nil { all.append("Content-Type", "application/json") }
     let head = RequestHead(method: method, target: target, fields: all)
     switch service.admit(head, from: .unknown) {
-    case .reject(let response): inbox.send(response)
+    case .reject(let response), .answer(let response): inbox.send(response)
     case .accept(_, let context):
       service.handle(Request(head: head, body: body, context: context), reply: inbox)
       if endsPass { service.endOfPass() }

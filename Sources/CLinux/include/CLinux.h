@@ -4,6 +4,7 @@
 #define CLINUX_H
 
 #include <stdint.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #ifdef __cplusplus
@@ -47,8 +48,9 @@ int clinux_granted_cores(void);
 // Limits the number of heaps (arenas) of the C library; threads share them. To be called before many threads exist.
 void clinux_limit_heaps(int count);
 
-// Both return sockets that do not block and that no child process inherits.
-int clinux_accept(int listener);
+// Both return sockets that do not block and that no child process inherits. The first fills `address`, which has room for `*length` bytes, with
+// that of the other end, as accept(2) does.
+int clinux_accept(int listener, struct sockaddr *address, socklen_t *length);
 int clinux_socket(int family);
 
 // Sends up to two buffers with one system call, without SIGPIPE. Returns the number of bytes that were sent.

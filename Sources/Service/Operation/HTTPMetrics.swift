@@ -109,7 +109,8 @@ final class HTTPMetrics: Sendable {
     let duration = "http_server_request_duration_seconds"
     text.family(
       duration, "histogram",
-      "From the last byte of a request to its answer; 0 for one that was answered by its head, as probes are, or could not be read.")
+      "From the last byte of a request to its answer; 0 for one that was answered by its head, as probes are, or could not be read."
+    )
     for (route, state) in states {
       for answers in state.answers {
         text.histogram(
