@@ -23,10 +23,14 @@ public struct HTTPFields: Sendable {
   /// The pairs in their order.
   public init(_ pairs: [(String, String)]) {
     self.init()
-    // Room for what is usual in an answer, so that it need not grow with each line.
+    makeRoom()
+    for (name, value) in pairs { append(name, value) }
+  }
+
+  /// Makes room for what is usual in an answer, so that the storage need not grow with each line.
+  public mutating func makeRoom() {
     bytes.reserveCapacity(224)
     lines.reserveCapacity(8)
-    for (name, value) in pairs { append(name, value) }
   }
 
   init(bytes: [UInt8], lines: [Line]) {

@@ -60,6 +60,7 @@ struct Observation: Sendable {
 
   private func completed(_ response: Response, _ exchange: Exchange, _ timing: String) -> Response {
     var response = response
+    response.fields.makeRoom()
     response.fields.append("X-Request-Id", exchange.requestID)
     response.fields.append("Server-Timing", timing)
     if let trace = exchange.trace { response.fields.append("traceparent", trace.field) }
