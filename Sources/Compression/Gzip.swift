@@ -37,15 +37,46 @@ public enum Gzip {
   ///
   /// - Throws: ``Failure``; no more than the limits and one piece of 256 KiB were inflated then.
   public static func inflate(_ coded: [UInt8], _ limits: Limits) throws(Failure) -> [UInt8] {
+    let most = max(0, limits.bytes)
+    let usual = min(most, Self.usualRatio * min(coded.count, most))
+    let stated = min(most, statedLength(coded))
+    var isMeasured = stated > usual
+    var content: [UInt8] = []
+    content.reserveCapacity(isMeasured ? try measure(coded, limits) : stated)
+    try pieces(coded, limits) { (piece, count) throws(Failure) in
+      if count > content.capacity {
+        // The stated length was a lie. An array alone would double its room beyond the limit.
+        var room = min(most, max(count, 2 * content.capacity))
+        if count > usual, !isMeasured {
+          isMeasured = true
+          room = try measure(coded, limits)
+        }
+        content.reserveCapacity(room)
+      }
+      content.append(contentsOf: piece)
+    }
+    return content
+  }
+
+  /// The length of the content, found without keeping it. What shrinks unusually well is measured first, so that a bomb takes no memory.
+  private static func measure(_ coded: [UInt8], _ limits: Limits) throws(Failure) -> Int {
+    var count = 0
+    try pieces(coded, limits) { (_, upToHere) throws(Failure) in count = upToHere }
+    return count
+  }
+
+  /// JSON seldom shrinks to less than a part of so many.
+  private static let usualRatio = 16
+
+  /// Lends the content piece by piece, each with the number of bytes up to its end, which are within the limits.
+  private static func pieces(
+    _ coded: [UInt8], _ limits: Limits, _ use: (ArraySlice<UInt8>, Int) throws(Failure) -> Void
+  ) throws(Failure) {
     guard let inflater = nf_inflater_new() else { throw .outOfMemory }
     defer { nf_inflater_free(inflater) }
     let most = max(0, limits.bytes)
-    var content: [UInt8] = []
-    // Room that is never written to takes no memory, so it does no harm where the length is a lie.
-    content.reserveCapacity(min(most, statedLength(coded), 16 * min(coded.count, most)))
-    let piece = min(Self.piece, max(4096, 16 * min(coded.count, Self.piece)))
-    var block = [UInt8](repeating: 0, count: piece)
-    var at = 0
+    var block = [UInt8](repeating: 0, count: min(Self.piece, max(4096, usualRatio * min(coded.count, Self.piece))))
+    var (at, count) = (0, 0)
     while true {
       var (used, made) = (0, 0)
       // SAFETY: both pointers are valid for the counts that are passed with them; `at` is at most the count.
@@ -56,15 +87,13 @@ public enum Gzip {
         }
       }
       at += used
-      guard made <= most - content.count else { throw .tooLarge(limit: most) }
-      let needed = content.count + made
-      if needed > limits.smallBytes, needed / max(1, limits.ratio) > at { throw .tooDense(ratio: limits.ratio) }
-      // An array alone would double its room beyond the limit.
-      if needed > content.capacity { content.reserveCapacity(min(most, max(needed, 2 * content.capacity))) }
-      content.append(contentsOf: block[..<made])
+      guard made <= most - count else { throw .tooLarge(limit: most) }
+      count += made
+      if count > limits.smallBytes, count / max(1, limits.ratio) > at { throw .tooDense(ratio: limits.ratio) }
+      if made > 0 { try use(block[..<made], count) }
       switch result {
       case Int32(NF_ZLIB_END):
-        guard at < coded.count else { return content }
+        guard at < coded.count else { return }
         guard nf_inflater_reset(inflater) != 0 else { throw .outOfMemory }
       case Int32(NF_ZLIB_MORE):
         guard used > 0 || made > 0 else { throw .cutOff }
