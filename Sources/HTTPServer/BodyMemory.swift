@@ -1,3 +1,4 @@
+import Platform
 import Synchronization
 
 /// The memory that bodies take: those that are being received, those of requests that are being handled, and answers that wait to be sent.
@@ -22,6 +23,7 @@ final class BodyMemory: Sendable {
 
   private struct State {
     var total = 0
+    var watch = MemoryWatch(from: 16 << 20)
     /// Requests that are being handled and whose bodies were not small: when they are done, there is room.
     var largeWork = 0
     var next: UInt64 = 0
@@ -88,6 +90,7 @@ final class BodyMemory: Sendable {
   fileprivate func change(_ id: UInt64, from old: Held, to new: Held?) {
     let resumable = state.withLock { state in
       state.total &+= (new?.bytes ?? 0) &- old.bytes
+      state.watch.note(state.total)
       state.largeWork += (new?.isLargeWork == true ? 1 : 0) - (old.isLargeWork ? 1 : 0)
       if old.stage == .receiving, new?.stage != .receiving {
         if state.leader == id { state.leader = nil }

@@ -22,6 +22,7 @@ final class EventLoop {
 
   // SAFETY: as with `Connection.state`, only the loop's thread touches these, and nothing that is called during an access comes back.
   @exclusivity(unchecked) var connections = ConnectionTable()
+  private var memoryWatch = MemoryWatch(from: 64)
   /// Connections whose clients have too many.
   var surplus = 0
   @exclusivity(unchecked) var deadlines = DeadlineQueue()
@@ -199,6 +200,7 @@ final class EventLoop {
     // The poller forgets a descriptor that is closed, since nobody else has it (epoll(7)).
     systemClose(connection.descriptor)
     connections.remove(connection.token)
+    memoryWatch.note(connections.count)
   }
 
   /// Sees to it that the loop wakes up at the connection's deadline, when all is done for it that can be done now.

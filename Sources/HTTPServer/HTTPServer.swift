@@ -117,8 +117,8 @@ public struct ServerConfiguration: Sendable {
   public var minimumBodyRate = 1024
   /// Longest time in which the client takes no byte of an answer.
   public var writeTimeout = 30.0
-  /// From `drain` to cutting off what is still in flight.
-  public var drainTimeout = 30.0
+  /// From `drain` to cutting off what is still in flight. `docker stop` kills after 10 seconds.
+  public var drainTimeout = 8.0
   /// Each connection has to begin with a header of the PROXY protocol, version 1 or 2, within `headTimeout`. One that does not is closed
   /// without an answer.
   public var proxyProtocol = false

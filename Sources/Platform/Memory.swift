@@ -27,6 +27,26 @@ public enum HeapMemory {
   }
 }
 
+/// Watches a number that much memory goes with, such as that of connections, and has freed memory returned to the system when the number
+/// has fallen to a quarter of what it was.
+public struct MemoryWatch: Sendable {
+  private let least: Int
+  private var most = 0
+
+  /// - Parameter least: what the number has to have reached for its fall to be worth anything.
+  public init(from least: Int) { self.least = least }
+
+  /// The number has changed.
+  public mutating func note(_ number: Int) {
+    if number > most {
+      most = number
+    } else if most >= least, number <= most / 4 {
+      most = number
+      HeapMemory.giveBackSoon()
+    }
+  }
+}
+
 /// Zeroed memory directly from the system, in large pages where the system has them. With large pages, reads in no
 /// particular order miss the processor's cache of address translations less often. Pages that are never written take no
 /// memory.

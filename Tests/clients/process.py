@@ -22,7 +22,8 @@ READY = re.compile(r"nearfar ready (https?)://127\.0\.0\.1:(\d+)\s*")
 def clean_environment(extra: dict[str, str] | None = None) -> dict[str, str]:
     """The environment of this process without NEARFAR_… variables, so that only those of a test have an effect."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("NEARFAR_")}
-    return {**kept, **(extra or {})}
+    # A test may leave work in flight that a slow machine takes long for; tests of the drain itself have their own time.
+    return {**kept, "NEARFAR_DRAIN_TIMEOUT": "60", **(extra or {})}
 
 
 class Server:

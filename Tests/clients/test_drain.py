@@ -1,11 +1,15 @@
 """After SIGTERM, requests in flight are finished, new ones are refused, and the exit code is 0."""
 
+import contextlib
 import http.client
 import json
+import resource
 import socket
 import threading
 import time
 
+import pytest
+from certificates import Authority
 from process import Server, wait_until
 
 LONG = "cat sat on the mat and looked at the other cat " * 40
@@ -170,3 +174,65 @@ def test_metrics_are_served_while_draining():
         waiting.sendall(b'"inputs": "a"}')
         assert waiting.recv(65536).startswith(b"HTTP/1.1 200 OK")
     assert server.wait(20) == 0
+
+
+def begun(path, body, fields=""):
+    return f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n{fields}\r\n".encode()
+
+
+def read_answer(connection):
+    """The status of one answer, read to its end."""
+    response = http.client.HTTPResponse(connection)
+    response.begin()
+    response.read()
+    return response.status
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
+def test_a_thousand_connections_in_every_state_end_in_the_time_of_docker_stop(tls, tmp_path):
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
+    authority = Authority(tmp_path)
+    flags, context = [], None
+    if tls:
+        chain, key = authority.issue("server")
+        flags = ["--tls-cert", str(chain), "--tls-key", str(key)]
+        context = authority.trusting()
+    # The default of the drain timeout, which is what a container has.
+    server = Server("--max-connections", "1000", *flags, environment={"NEARFAR_DRAIN_TIMEOUT": "8"})
+    with contextlib.ExitStack() as open_:
+        def connect(secured=tls):
+            raw = socket.create_connection(("127.0.0.1", server.port), timeout=30)
+            return open_.enter_context(context.wrap_socket(raw, server_hostname="localhost") if secured else raw)
+
+        text = b'{"inputs": "near"}'
+        large = json.dumps({"queries": [[1.0] * 64] * 512, "keys": [[1.0] * 64] * 512, "return": ["loss", "gradients"]}).encode()
+        answered = []
+        for number in range(125):
+            connect()
+            answered.append(connect())
+            answered[-1].sendall(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert read_answer(answered[-1]) == 200
+            connect().sendall(b"POST /embed HTTP/1.1\r\nHost: x\r\nContent-")
+            connect().sendall(begun("/embed", text) + text[:9])
+            # Answers that are never read: openapi.yaml again and again, more than sockets hold.
+            connect().sendall(b"GET /openapi.yaml HTTP/1.1\r\nHost: x\r\n\r\n" * 60)
+            # The end of a request that had to be refused: the server waits for the rest of the body, which does not come.
+            connect().sendall(begun("/nowhere", text) + text[:9])
+            # Refused for good: the server has ended its side and reads on.
+            connect().sendall(b"GET /livez HTTP/1.1\r\n: x\r\n\r\n")
+            # Half of a handshake, or nothing.
+            connect(secured=False).sendall(b"\x16\x03\x01\x02\x00\x01" if tls else b"")
+        for connection in answered:
+            connection.sendall(begun("/loss", large) + large)
+        time.sleep(0.5)
+        start = time.monotonic()
+        server.session.close()
+        server.terminate()
+        code = server.wait(30)
+        taken = time.monotonic() - start
+        assert taken < 10, f"{taken:.1f} s"
+        # Some requests never come to their end, so that they are cut off.
+        assert code == 1
+        # Those that could be answered have been, unless the time was too short for so many.
+        assert sum(read_answer(connection) == 200 for connection in answered[:20]) == 20
