@@ -137,7 +137,9 @@ struct ServeOptions {
     "A proxy whose X-Forwarded-For or Forwarded says whose a request is, for the log and for limits per client.")
   private static let times: [(flag: Flag<Double>, field: Field<ServerConfiguration, Double>)] = [
     time("idle-timeout", \.idleTimeout, "How long a connection may wait for its first or next request."),
-    time("drain-timeout", \.drainTimeout, "How long requests in flight may take after SIGTERM. docker stop kills after 10 seconds."),
+    time(
+      "drain-timeout", \.drainTimeout,
+      "How long requests in flight may take after SIGTERM. docker stop kills after 10 seconds."),
   ]
   private static let shutdownDelay = Flag(
     "shutdown-delay", .seconds(zero: true), .defaults(to: 0, shown: "0"), isVariable: true,
