@@ -15,7 +15,9 @@ let package = Package(
       dependencies: [
         "Service", "HTTPServer", "HTTPClient", "HTTP1", "SQLiteRecords", "VectorStore", "Safetensors", "JSON",
         "Platform",
-      ]),
+      ],
+      // The Swift runtime is part of the program: calls of it need no detour through tables, and nothing of it has to be installed.
+      linkerSettings: [.unsafeFlags(["-static-stdlib"])]),
     .executableTarget(name: "http-echo", dependencies: ["HTTPServer", "HTTP1", "Platform"]),
     .executableTarget(
       name: "loss-bench", dependencies: ["Contrastive", "SimilarityCore", "Platform"], path: "Benchmarks/LossBench"),

@@ -313,7 +313,11 @@ extension EventLoop {
 
 extension EventLoop {
   /// Handshakes that this loop may have under way. Those of one loop never crowd out those of another.
-  private var maxHandshakes: Int { max(1, group.part(of: configuration.maxHandshakes, index)) }
+  private var maxHandshakes: Int {
+    // Some connections are left to those that have finished theirs, and to those that come.
+    let most = configuration.maxHandshakes ?? configuration.maxConnections - configuration.maxConnections / 8
+    return max(1, group.part(of: most, index))
+  }
 
   private func beginHandshake(_ connection: Connection) {
     counters.handshakesOpen.add(1)

@@ -103,8 +103,8 @@ public struct ServerConfiguration: Sendable {
   /// Bytes of all bodies together, from their first byte until they are answered; beyond that, reading stops on connections that are
   /// within a body. A longer body is answered 413.
   public var maxMemoryInFlight = Int.max
-  /// Handshakes that may be under way at once; beyond that the oldest is given up.
-  public var maxHandshakes = 512
+  /// Handshakes that may be under way at once; beyond that the oldest is given up. nil for seven eighths of `maxConnections`.
+  public var maxHandshakes: Int?
   /// From accepting a connection to the end of its handshake.
   public var handshakeTimeout = 10.0
   /// From accepting a connection, or from the end of an answer, to the first byte of a head.

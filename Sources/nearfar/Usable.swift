@@ -1,4 +1,3 @@
-import FoundationEssentials
 import Platform
 
 /// What this process may use: a container's share, not the machine's.
@@ -7,8 +6,8 @@ enum Usable {
 
   /// The smaller of the cores that the scheduler grants, which a cpuset decides, and the control group's quota, rounded up.
   static var cores: Int {
-    // Foundation's count is that of the machine.
-    let granted = max(1, GrantedCores.count ?? ProcessInfo.processInfo.activeProcessorCount)
+    // Where the scheduler does not say, there is one at least.
+    let granted = GrantedCores.count ?? 1
     guard let quota = group.cores else { return granted }
     return min(granted, max(1, Int(min(quota.rounded(.up), 1e6))))
   }

@@ -16,6 +16,10 @@ int nf_sha256_finish(nf_sha256 *state, unsigned char digest[32]);
 // 1 for equal digests and 0 for others, in the same time whatever they are.
 int nf_equal_digests(const unsigned char left[32], const unsigned char right[32]);
 
+// Base64 (RFC 4648, section 4) of `count` bytes, at most 1 GiB, without an end mark. `text` has room for 4 bytes for each three that are begun, and one
+// more. Returns the length of the text; negative on failure.
+int nf_base64(const void *bytes, size_t count, unsigned char *text);
+
 // TLS 1.2 and 1.3. A context holds what all connections of a listener or of a client share. A session is one connection over a
 // connected stream socket; it neither owns nor closes the socket. A context may be used by several threads at once, a session by one at
 // a time.

@@ -1,4 +1,4 @@
-import FoundationEssentials
+import COpenSSL
 import JSON
 import SimilarityCore
 
@@ -71,9 +71,20 @@ extension JSONWriter {
           number(Float.nan)
         } else {
           // Both of the supported processors are little-endian.
-          base64(Data(buffer: values).base64EncodedString())
+          base64(Base64.text(of: UnsafeRawBufferPointer(values)))
         }
       }
+    }
+  }
+}
+
+/// Base64 (RFC 4648, section 4), by OpenSSL.
+private enum Base64 {
+  static func text(of bytes: UnsafeRawBufferPointer) -> String {
+    String(unsafeUninitializedCapacity: (bytes.count + 2) / 3 * 4 + 1) { text in
+      // SAFETY: `text` has the room that the call is promised, and `bytes` is valid for its count.
+      let count = nf_base64(bytes.baseAddress, bytes.count, text.baseAddress)
+      return max(0, Int(count))
     }
   }
 }
