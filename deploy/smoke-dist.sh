@@ -35,7 +35,8 @@ try() {
   shift
   start_service "$@"
   mapped=$(awk '$6 ~ /\.so/ { print $6 }' "/proc/$pid/maps" | sort -u)
-  grep -qE "^($libraries)libswiftCore\.so$" <<<"$mapped" || die "the program has not loaded the Swift runtime that came with it"
+  grep -qE "^($libraries)libdnnl" <<<"$mapped" || die "the program has not loaded the libraries that it is to have"
+  if grep -q libswift <<<"$mapped"; then die "the program needs a Swift runtime"; fi
   strange=$(grep -vE "^($libraries)|/(libc|libm|libdl|librt|libpthread|ld-linux-x86-64)\.so\.[0-9]+$" <<<"$mapped" || true)
   [ -z "$strange" ] || die "the program has loaded $strange"
   python3 deploy/smoke_jobs.py "$url" || die "a job failed"
@@ -102,7 +103,7 @@ command=$(sed -n 's/^ExecStart=//p' "$root/lib/systemd/system/nearfar.service")
 confined_package() {
   confined "$root" "$user" /var/lib/nearfar /usr/bin/env "${settings[@]}" NEARFAR_MODEL=/model NEARFAR_PORT=0 $command
 }
-try "($root)?/usr/lib/nearfar/|($root)?(/usr)?/lib/x86_64-linux-gnu/" confined_package
+try "($root)?(/usr)?/lib/x86_64-linux-gnu/" confined_package
 [ -s "$root/var/lib/nearfar/data/nearfar.sqlite" ] || die "the collections are not below /var/lib/nearfar"
 echo '# edited' >>"$root/etc/default/nearfar"
 for step in install remove purge; do
@@ -115,7 +116,7 @@ for step in install remove purge; do
   esac
 done
 [ -s "$root/var/lib/nearfar/data/nearfar.sqlite" ] || die "purge deleted the collections"
-[ ! -e "$root/usr/lib/nearfar" ] || die "purge left files in /usr/lib/nearfar"
+[ ! -e "$root/usr/bin/nearfar" ] || die "purge left the program"
 say "the Debian package works: $(du -h "$dist"/nearfar_*.deb | cut -f1)"
 
 say "lintian"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the Debian package. It depends on Debian 12's packages for every library but Swift's runtime, which it contains.
+# Makes the Debian package. It depends on Debian 12's packages for every library.
 #   packaging/debian.sh TREE VERSION FOLDER      FOLDER/nearfar_VERSION_amd64.deb
 set -euo pipefail
 
@@ -11,18 +11,14 @@ cd "$(dirname "$0")/.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 root=$work/root
-private=$root/usr/lib/nearfar
 doc=$root/usr/share/doc/nearfar
 umask 022
-install -d "$root/DEBIAN" "$root/usr/bin" "$private" "$doc" "$root/etc/default" "$root/lib/systemd/system" \
+install -d "$root/DEBIAN" "$root/usr/bin" "$doc" "$root/etc/default" "$root/lib/systemd/system" \
   "$root/usr/share/zsh/vendor-completions" "$root/usr/share/nearfar"
 
 install -m 0755 "$tree/bin/nearfar" "$root/usr/bin/nearfar"
-patchelf --set-rpath /usr/lib/nearfar "$root/usr/bin/nearfar"
+patchelf --remove-rpath "$root/usr/bin/nearfar"
 toolchain=$(dirname "$(dirname "$(readlink -f "$(command -v swift)")")")
-for library in "$tree"/lib/*; do
-  if [ -e "$toolchain/lib/swift/linux/$(basename "$library")" ]; then install -m 0644 "$library" "$private/"; fi
-done
 
 cp -R "$tree/share/man" "$tree/share/bash-completion" "$tree/share/fish" "$root/usr/share/"
 gzip --no-name -9 "$root/usr/share/man/man1/nearfar.1"
@@ -47,8 +43,7 @@ gzip --no-name -9 <CHANGELOG.md >"$doc/CHANGELOG.md.gz"
 # dpkg-shlibdeps finds the Debian packages whose libraries are used, and the versions needed. It reads a source package's control file.
 mkdir "$work/debian"
 printf 'Source: nearfar\n\nPackage: nearfar\nArchitecture: amd64\n' >"$work/debian/control"
-depends=$(cd "$work" && dpkg-shlibdeps -O --ignore-missing-info -l"$private" \
-  "$root/usr/bin/nearfar" "$private"/* 2>"$work/warnings" | sed -n 's/^shlibs:Depends=//p') || true
+depends=$(cd "$work" && dpkg-shlibdeps -O --ignore-missing-info "$root/usr/bin/nearfar" 2>"$work/warnings" | sed -n 's/^shlibs:Depends=//p') || true
 [ -n "$depends" ] || { cat "$work/warnings" >&2; exit 1; }
 size=$(du -k -s --apparent-size --exclude=DEBIAN "$root" | cut -f1)
 sed -e "s/@VERSION@/$version/" -e "s/@SIZE@/$size/" -e "s/@DEPENDS@/$depends/" packaging/debian/control \

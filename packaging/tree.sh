@@ -34,17 +34,15 @@ while read -r name path; do
   if grep -qxF "$name" <<<"$glibc"; then continue; fi
   # shellcheck disable=SC2016
   place "$path" "$out/lib/$name" '$ORIGIN' 0644
-  # A licence text is named after the package, or after Swift, whose archive has one text for its whole runtime.
-  if [[ $path == "$toolchain"/* ]]; then
-    install -m 0644 "$toolchain/share/swift/LICENSE.txt" "$licences/swift"
-  else
-    # The loader's path may be a link of /lib, while dpkg knows the file in /usr/lib, or the other way round.
-    real=$(readlink -f "$path")
-    package=$({ dpkg -S "$real" || dpkg -S "${real#/usr}"; } 2>/dev/null | head -n 1 | cut -d: -f1)
-    [ -n "$package" ] || { echo "tree: no package owns $path, so that its licence is not known" >&2; exit 1; }
-    install -m 0644 "/usr/share/doc/$package/copyright" "$licences/$package"
-  fi
+  # A licence text is named after the package. The loader's path may be a link of /lib, while dpkg knows the file in /usr/lib, or the other
+  # way round.
+  real=$(readlink -f "$path")
+  package=$({ dpkg -S "$real" || dpkg -S "${real#/usr}"; } 2>/dev/null | head -n 1 | cut -d: -f1)
+  [ -n "$package" ] || { echo "tree: no package owns $path, so that its licence is not known" >&2; exit 1; }
+  install -m 0644 "/usr/share/doc/$package/copyright" "$licences/$package"
 done < <(awk '$2 == "=>" && $3 ~ /^\// { print $1, $3 }' <<<"$listed")
+# The program has Swift's runtime in it.
+install -m 0644 "$toolchain/share/swift/LICENSE.txt" "$licences/swift"
 # Debian's texts refer to the common licences by their path.
 grep -ohE '/usr/share/common-licenses/[A-Za-z]+(-[0-9.]*[0-9])?' "$licences"/* | sort -u | while read -r text; do
   install -m 0644 "$text" "$licences/"

@@ -1,6 +1,5 @@
 #!/bin/sh
-# Builds the program for the container, with Swift's runtime linked statically, and lays out what goes into the runtime image apart from
-# the model. Dockerfile and deploy/smoke-chroot.sh both call this, so that the smoke test runs what is shipped.
+# Builds the program for the container, and lays out what goes into the runtime image apart from the model. Dockerfile and deploy/smoke-chroot.sh both call this, so that the smoke test runs what is shipped.
 #   scripts/stage.sh FOLDER      FOLDER/usr/local/bin/nearfar, FOLDER/usr/local/libexec/swift-backtrace-static where the toolchain has it
 #   NEARFAR_BINARY=PATH          stage this program instead of building one
 set -eu
@@ -13,8 +12,7 @@ cd "$(dirname "$0")/.."
 binary=${NEARFAR_BINARY:-}
 if [ -z "$binary" ]; then
   scripts/toolchain.sh
-  # This build has its own folder, because its link options differ: in a shared folder, each build would invalidate the other.
-  set -- -c release --static-swift-stdlib --product nearfar --scratch-path .build/container
+  set -- -c release --product nearfar
   echo "==> stage: swift build $*"
   swift build "$@"
   binary=$(swift build "$@" --show-bin-path)/nearfar

@@ -13,11 +13,14 @@ public struct HTTPFields: Sendable {
 
   private(set) var bytes: [UInt8]
   private(set) var lines: [Line]
+  /// `bytes` is what these lines are in a message, and all of them may be sent.
+  private(set) var isReadyToSend: Bool
 
   /// No fields.
   public init() {
     bytes = []
     lines = []
+    isReadyToSend = true
   }
 
   /// The pairs in their order.
@@ -36,6 +39,7 @@ public struct HTTPFields: Sendable {
   init(bytes: [UInt8], lines: [Line]) {
     self.bytes = bytes
     self.lines = lines
+    isReadyToSend = false
   }
 
   /// Number of field lines.
@@ -43,18 +47,24 @@ public struct HTTPFields: Sendable {
 
   /// Adds a line behind the others, even where a line of that name is there already.
   public mutating func append(_ name: String, _ value: String) {
-    precondition(bytes.count + name.utf8.count + value.utf8.count <= UInt32.max, "fields hold less than 4 GiB")
+    precondition(bytes.count + name.utf8.count + value.utf8.count + 4 <= UInt32.max, "fields hold less than 4 GiB")
     let nameStart = UInt32(truncatingIfNeeded: bytes.count)
     bytes.append(contentsOf: name.utf8)
+    let nameEnd = UInt32(truncatingIfNeeded: bytes.count)
+    bytes.append(": ")
     let valueStart = UInt32(truncatingIfNeeded: bytes.count)
     bytes.append(contentsOf: value.utf8)
     let valueEnd = UInt32(truncatingIfNeeded: bytes.count)
-    lines.append(Line(nameStart: nameStart, nameEnd: valueStart, valueStart: valueStart, valueEnd: valueEnd))
+    bytes.append("\r\n")
+    let line = Line(nameStart: nameStart, nameEnd: nameEnd, valueStart: valueStart, valueEnd: valueEnd)
+    lines.append(line)
+    isReadyToSend = isReadyToSend && maySend(line)
   }
 
   /// Replaces every line of that name by one.
   public mutating func set(_ name: String, _ value: String) {
-    lines = lines.filter { !matches($0, name) }
+    let others = lines.filter { !matches($0, name) }
+    if others.count < lines.count { (lines, isReadyToSend) = (others, false) }
     append(name, value)
   }
 

@@ -83,31 +83,32 @@ public struct ResponseSerializer: Sendable {
 }
 
 extension HTTPFields {
-  /// Writes the lines that a handler may set. Framing fields are the serializer's own. A line that would split the
-  /// response is left out, so that nothing that a client sent can add a field to an answer.
+  /// Writes the lines that a handler may set.
   fileprivate func write(to output: inout [UInt8]) {
-    let all = bytes.span
-    for line in lines {
-      let name = all.extracting(Int(line.nameStart)..<Int(line.nameEnd))
-      let value = all.extracting(Int(line.valueStart)..<Int(line.valueEnd))
-      guard !name.isEmpty, name.indices.allSatisfy({ ByteSet.token.contains(name[$0]) }),
-        value.indices.allSatisfy({ ASCII.isFieldValue(value[$0]) }), !isFraming(line)
-      else { continue }
-      output.append(copying: name)
+    if isReadyToSend { return output.append(copying: bytes.span) }
+    for line in lines where maySend(line) {
+      output += bytes[Int(line.nameStart)..<Int(line.nameEnd)]
       output.append(": ")
-      output.append(copying: value)
+      output += bytes[Int(line.valueStart)..<Int(line.valueEnd)]
       output.append("\r\n")
     }
   }
 
-  /// Whether the serializer writes such a line itself.
-  private func isFraming(_ line: Line) -> Bool {
-    switch line.nameEnd &- line.nameStart {
-    case 4: line.isNamed("date", in: bytes)
-    case 10: line.isNamed("connection", in: bytes) || line.isNamed("keep-alive", in: bytes)
-    case 14: line.isNamed("content-length", in: bytes)
-    case 17: line.isNamed("transfer-encoding", in: bytes)
-    default: false
+  /// Framing fields are the serializer's own. A line that would split the response is left out, so that nothing that a client sent can
+  /// add a field to an answer.
+  func maySend(_ line: Line) -> Bool {
+    let all = bytes.span
+    let name = all.extracting(Int(line.nameStart)..<Int(line.nameEnd))
+    let value = all.extracting(Int(line.valueStart)..<Int(line.valueEnd))
+    guard !name.isEmpty, name.indices.allSatisfy({ ByteSet.token.contains(name[$0]) }),
+      value.indices.allSatisfy({ ASCII.isFieldValue(value[$0]) })
+    else { return false }
+    return switch name.count {
+    case 4: !line.isNamed("date", in: bytes)
+    case 10: !line.isNamed("connection", in: bytes) && !line.isNamed("keep-alive", in: bytes)
+    case 14: !line.isNamed("content-length", in: bytes)
+    case 17: !line.isNamed("transfer-encoding", in: bytes)
+    default: true
     }
   }
 }

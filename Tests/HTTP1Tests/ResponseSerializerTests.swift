@@ -62,6 +62,27 @@ struct ResponseSerializerTests {
         """)
   }
 
+  @Test("A field that was set again is sent once, with its last value")
+  func replaced() {
+    var fields = HTTPFields([("A", "1"), ("b", "2")])
+    fields.set("a", "3")
+    fields.append("C", "4")
+    #expect(text(Response(status: 200, fields: fields)).contains("GMT\r\nb: 2\r\na: 3\r\nC: 4\r\nContent-Length"))
+  }
+
+  @Test("Fields that came with a request can be sent as an answer's")
+  func passedOn() throws {
+    var parser = RequestParser()
+    let head = Array("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nX:y  \r\n\r\n".utf8)
+    guard case .consumed(let parsed) = parser.parse(head.span) else {
+      Issue.record("the head is valid")
+      return
+    }
+    var fields = parsed.head.fields
+    fields.append("Z", "z")
+    #expect(text(Response(status: 200, fields: fields)).contains("GMT\r\nHost: h\r\nX: y\r\nZ: z\r\nContent-Length"))
+  }
+
   @Test("A status outside 200 to 599 becomes 500, and one without a known phrase is kept")
   func statuses() {
     #expect(text(Response(status: 100)).hasPrefix("HTTP/1.1 500 \r\n"))
