@@ -180,13 +180,16 @@ def test_the_variable_of_the_address(command):
     assert done.returncode == 2 and b"--url must begin with http://" in done.stderr
 
 
-def test_bounds_themselves_are_taken():
+def test_bounds_themselves_are_taken(tmp_path):
     """A service starts with the largest values that help allows."""
     flags = {flag: INTEGER.search(meaning) for flag, (_, meaning) in FLAGS["serve"].items() if flag.startswith("--max-")}
     assert all(flags.values())
     largest = [part for flag, bounds in flags.items() for part in (flag, bounds[2])]
+    # The limit of a key needs keys.
+    (tmp_path / "keys").write_text("a:a-0123456789abcdef\n")
+    largest += ["--api-key-file", str(tmp_path / "keys")]
     with Server(*largest, "--idle-timeout", "86400", "--drain-timeout", "86400", "--threads", "1", "--loops", "64") as server:
-        limits = server.get("/info").json()["limits"]
+        limits = server.get("/info", headers={"X-Api-Key": "a-0123456789abcdef"}).json()["limits"]
         assert limits == {flag[2:].replace("-", "_"): int(bounds[2]) for flag, bounds in flags.items()}
 
 
