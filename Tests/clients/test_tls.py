@@ -7,6 +7,7 @@ import signal
 import socket
 import ssl
 import struct
+import subprocess
 import threading
 import time
 
@@ -156,6 +157,21 @@ def test_what_is_no_handshake_ends_the_connection(secure):
                     pass
             except ConnectionError:
                 pass
+    assert secure.get("/livez").status_code == 200
+
+
+def test_a_client_cannot_renegotiate(secure, authority):
+    client = subprocess.Popen(
+        ["openssl", "s_client", "-tls1_2", "-connect", f"127.0.0.1:{secure.port}", "-CAfile", str(authority.file)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    # A line with R alone asks for it, once the handshake is over.
+    heard = b""
+    while b"Extended master secret" not in heard:
+        heard += client.stdout.read1()
+    client.stdin.write(b"R\n")
+    client.stdin.flush()
+    rest, _ = client.communicate(timeout=30)
+    assert b"RENEGOTIATING" in rest and b"no renegotiation" in rest
     assert secure.get("/livez").status_code == 200
 
 
