@@ -70,7 +70,7 @@ extension ConnectionState {
     let waits = expectsContinue && isInputUsedUp
     let discarding = waits ? nil : try? BodyDecoder(framing, limit: limits.maxDiscardBytes, keepsBytes: false)
     let closes = !persists || isDraining || response.closesConnection || inputEnded && isInputUsedUp
-    head = nil
+    if let head = head.take() { parser.reuse(head) }
     isLastRequest = !persists && framing == .none
     write(response, closes: closes || discarding == nil, serializer, now: now)
     guard let discarding, !discarding.isDone, phase == .head else { return }
@@ -101,6 +101,9 @@ extension ConnectionState {
     // Nothing may follow the part of a body.
     if output.isBroken, phase != .closed { phase = hasOutput ? .closing : .closed }
   }
+
+  /// Lends the two parts that are to be sent next, in this order. Either may be empty.
+  public func withOutput<Result>(_ send: (Span<UInt8>, Span<UInt8>) -> Result) -> Result { output.withParts(send) }
 
   /// The first `count` bytes of the output have been sent.
   public mutating func sent(_ count: Int, now: UInt64) {

@@ -1,7 +1,7 @@
 /// The field lines of a message: ordered, names compared case-insensitively, duplicates kept (RFC 9110, 5).
 ///
 /// Names and values are kept as bytes in one buffer, and a `String` is built only for a value that is asked for: a
-/// request with thirty field lines costs two allocations, not sixty.
+/// request with thirty field lines costs two allocations, not sixty. Fields that are put together for an answer cost one.
 public struct HTTPFields: Sendable {
   /// Where the name and the value of one field line are in `bytes`.
   struct Line: Sendable {
@@ -12,15 +12,18 @@ public struct HTTPFields: Sendable {
   }
 
   private(set) var bytes: [UInt8]
-  private(set) var lines: [Line]
-  /// `bytes` is what these lines are in a message, and all of them may be sent.
-  private(set) var isReadyToSend: Bool
+  /// Where the lines are; nil where `bytes` is what these lines are in a message, and all of them may be sent. Then they are
+  /// found when they are asked for, which hardly ever happens.
+  private var places: [Line]?
+
+  var isReadyToSend: Bool { places == nil }
+
+  var lines: [Line] { places ?? Self.lines(bytes[...]) }
 
   /// No fields.
   public init() {
     bytes = []
-    lines = []
-    isReadyToSend = true
+    places = nil
   }
 
   /// The pairs in their order.
@@ -33,13 +36,25 @@ public struct HTTPFields: Sendable {
   /// Makes room for what is usual in an answer, so that the storage need not grow with each line.
   public mutating func makeRoom() {
     bytes.reserveCapacity(224)
-    lines.reserveCapacity(8)
   }
 
   init(bytes: [UInt8], lines: [Line]) {
     self.bytes = bytes
-    self.lines = lines
-    isReadyToSend = false
+    places = lines
+  }
+
+  /// The lines of bytes that are ready to be sent: no name has a colon, and no value a carriage return.
+  private static func lines(_ bytes: ArraySlice<UInt8>) -> [Line] {
+    var lines: [Line] = []
+    var rest = bytes
+    while let colon = rest.firstIndex(of: ASCII.colon), let end = rest[colon...].firstIndex(of: ASCII.cr) {
+      lines.append(
+        Line(
+          nameStart: UInt32(truncatingIfNeeded: rest.startIndex), nameEnd: UInt32(truncatingIfNeeded: colon),
+          valueStart: UInt32(truncatingIfNeeded: colon + 2), valueEnd: UInt32(truncatingIfNeeded: end)))
+      rest = rest[min(end + 2, rest.endIndex)...]
+    }
+    return lines
   }
 
   /// Number of field lines.
@@ -47,24 +62,46 @@ public struct HTTPFields: Sendable {
 
   /// Adds a line behind the others, even where a line of that name is there already.
   public mutating func append(_ name: String, _ value: String) {
-    precondition(bytes.count + name.utf8.count + value.utf8.count + 4 <= UInt32.max, "fields hold less than 4 GiB")
+    append(name, byteCount: value.utf8.count) { $0.append(contentsOf: value.utf8) }
+  }
+
+  /// The same for a value in bytes, without making a `String` of them.
+  public mutating func append(_ name: String, _ value: Span<UInt8>) {
+    append(name, byteCount: value.count) { $0.append(copying: value) }
+  }
+
+  @inline(__always)
+  private mutating func append(_ name: String, byteCount: Int, _ writeValue: (inout [UInt8]) -> Void) {
+    precondition(bytes.count + name.utf8.count + byteCount + 4 <= UInt32.max, "fields hold less than 4 GiB")
     let nameStart = UInt32(truncatingIfNeeded: bytes.count)
     bytes.append(contentsOf: name.utf8)
     let nameEnd = UInt32(truncatingIfNeeded: bytes.count)
     bytes.append(": ")
     let valueStart = UInt32(truncatingIfNeeded: bytes.count)
-    bytes.append(contentsOf: value.utf8)
+    writeValue(&bytes)
     let valueEnd = UInt32(truncatingIfNeeded: bytes.count)
     bytes.append("\r\n")
     let line = Line(nameStart: nameStart, nameEnd: nameEnd, valueStart: valueStart, valueEnd: valueEnd)
-    lines.append(line)
-    isReadyToSend = isReadyToSend && maySend(line)
+    if places == nil {
+      guard !maySend(line) else { return }
+      places = Self.lines(bytes[..<Int(nameStart)])
+    }
+    places?.append(line)
+  }
+
+  /// Adds the lines of others, in their order.
+  public mutating func append(_ others: HTTPFields) {
+    if isReadyToSend, others.isReadyToSend, bytes.count + others.bytes.count <= UInt32.max {
+      return bytes.append(copying: others.bytes.span)
+    }
+    for (name, value) in others.all { append(name, value) }
   }
 
   /// Replaces every line of that name by one.
   public mutating func set(_ name: String, _ value: String) {
+    let lines = lines
     let others = lines.filter { !matches($0, name) }
-    if others.count < lines.count { (lines, isReadyToSend) = (others, false) }
+    if others.count < lines.count { places = others }
     append(name, value)
   }
 

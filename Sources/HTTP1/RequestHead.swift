@@ -27,6 +27,9 @@ public struct RequestHead: Sendable {
     pathEnd = bytes[target].firstIndex(of: ASCII.question) ?? target.upperBound
   }
 
+  /// The storage of the fields, for another head.
+  consuming func storage() -> (bytes: [UInt8], lines: [HTTPFields.Line]) { (fields.bytes, fields.lines) }
+
   /// The target in origin-form, `/path?query`, or `*`. An absolute-form has been reduced to one of these, and characters
   /// that a URI has no place for have been percent-encoded.
   public var target: String { String(decoding: bytes[targetStart..<targetEnd], as: UTF8.self) }

@@ -20,6 +20,9 @@ public struct RequestParser: Sendable {
   /// A method longer than this is answered 501, since no method of this server comes near it (RFC 9112, 3).
   private static let maxMethodBytes = 32
 
+  /// Idle connections should not hold more than that for heads to come.
+  private static let maxKeptBytes = 1024
+
   private enum State: Sendable {
     case lineStart
     case emptyLineLF
@@ -46,6 +49,8 @@ public struct RequestParser: Sendable {
   private var version = HTTPVersion.http11
   private var line = HTTPFields.Line(nameStart: 0, nameEnd: 0, valueStart: 0, valueEnd: 0)
   private var lines: [HTTPFields.Line] = []
+  /// Storage for the bytes of the next head.
+  private var spare: [UInt8] = []
 
   /// A parser for one connection; after `consumed` it is ready for the next head.
   public init(maxHeadBytes: Int = 16_384, maxFields: Int = 100) {
@@ -198,11 +203,25 @@ public struct RequestParser: Sendable {
   }
 
   private mutating func finish(_ input: Span<UInt8>) throws(RequestFailure) -> ParsedHead {
+    var (bytes, lines): ([UInt8], [HTTPFields.Line]) = ([], [])
+    swap(&bytes, &spare)
+    swap(&lines, &self.lines)
+    bytes.append(copying: input.extracting(start..<cursor))
     let head = try ParsedHead(
-      bytes: [UInt8](copying: input.extracting(start..<cursor)), method: methodEnd &- start,
-      target: (methodEnd &+ 1 &- start)..<(targetEnd &- start), version: version, lines: lines, byteCount: cursor)
-    self = RequestParser(maxHeadBytes: maxHeadBytes, maxFields: maxFields)
+      bytes: bytes, method: methodEnd &- start, target: (methodEnd &+ 1 &- start)..<(targetEnd &- start),
+      version: version, lines: lines, byteCount: cursor)
+    (state, cursor, emptyLines, start, isHead) = (.lineStart, 0, 0, 0, false)
     return head
+  }
+
+  /// Takes the storage of a head that is done with for the next one, unless it is unusually large. That saves nothing where somebody
+  /// else still has the head.
+  mutating func reuse(_ head: consuming RequestHead) {
+    guard !hasBegun else { return }
+    (spare, lines) = head.storage()
+    let isSmall = spare.capacity <= Self.maxKeptBytes && lines.capacity <= maxFields
+    spare.removeAll(keepingCapacity: isSmall)
+    lines.removeAll(keepingCapacity: isSmall)
   }
 }
 

@@ -278,7 +278,7 @@ extension EventLoop {
         connection.isPostponed = true
         break
       }
-      switch connection.state.output.withParts({ connection.transport.send($0, $1) }) {
+      switch connection.state.withOutput({ connection.transport.send($0, $1) }) {
       case .bytes(let count):
         budget -= count
         counters.bytesSent.add(count)

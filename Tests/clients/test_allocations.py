@@ -51,9 +51,9 @@ def exchange(connection: socket.socket, request: bytes) -> bytes:
 @pytest.mark.parametrize(
     "request_, budget",
     [
-        (b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n", 5),
-        (post("/tokenize", b'{"inputs": "a"}'), 53),
-        (post("/loss", b'{"queries": [[1, 0]], "keys": [[1, 0]]}'), 86),
+        (b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n", 1),
+        (post("/tokenize", b'{"inputs": "a"}'), 50),
+        (post("/loss", b'{"queries": [[1, 0]], "keys": [[1, 0]]}'), 83),
     ],
     ids=["GET /livez", "POST /tokenize", "POST /loss"],
 )

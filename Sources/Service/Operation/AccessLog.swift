@@ -31,7 +31,7 @@ public final class AccessLog: Sendable {
   func note(_ exchange: Exchange, status: Int, bytesOut: Int, _ work: AnsweredWork?) {
     guard selects(status) else { return }
     write { line in
-      line.member("request_id", plain: exchange.requestID)
+      line.member("request_id", plain: exchange.requestID.text)
       if let trace = exchange.trace {
         line.member("trace_id", plain: trace.traceID)
         line.member("span_id", plain: trace.spanID)

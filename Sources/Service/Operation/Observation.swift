@@ -30,7 +30,9 @@ struct Observation: Sendable {
     http.ended(exchange, status: status, bytesOut: bytesOut, work)
     keys?.answered(exchange.caller, status: status)
     accessLog?.note(exchange, status: status, bytesOut: bytesOut, work)
-    return completed(response, exchange, work.timings.field(total: work.nanoseconds))
+    return completed(response, exchange) {
+      $0.append("Server-Timing", work.timings.field(total: work.nanoseconds))
+    }
   }
 
   /// The same for a request that is answered by its head, since nothing more is needed.
@@ -48,7 +50,7 @@ struct Observation: Sendable {
     http.refused(exchange, status: response.status, bytesOut: bytesOut)
     keys?.answered(exchange.caller, status: response.status)
     accessLog?.note(exchange, status: response.status, bytesOut: bytesOut, work)
-    return completed(response, exchange, Self.noTime)
+    return completed(response, exchange) { $0.append(Self.noTime) }
   }
 
   /// Bytes of the body that is sent.
@@ -56,13 +58,16 @@ struct Observation: Sendable {
     exchange.head?.method == .head ? 0 : response.stream?.count ?? response.body.count
   }
 
-  private static let noTime = Timings().field(total: 0)
+  private static let noTime = HTTPFields([("Server-Timing", Timings().field(total: 0))])
 
-  private func completed(_ response: Response, _ exchange: Exchange, _ timing: String) -> Response {
+  /// - Parameter addTiming: adds the field that says where the time went.
+  private func completed(
+    _ response: Response, _ exchange: Exchange, _ addTiming: (inout HTTPFields) -> Void
+  ) -> Response {
     var response = response
     response.fields.makeRoom()
-    response.fields.append("X-Request-Id", exchange.requestID)
-    response.fields.append("Server-Timing", timing)
+    exchange.requestID.write(to: &response.fields)
+    addTiming(&response.fields)
     if let trace = exchange.trace { response.fields.append("traceparent", trace.field) }
     origins.complete(&response.fields, for: exchange.head)
     return response

@@ -13,7 +13,7 @@ struct Exchange: Sendable {
   let caller: Caller
   /// nil where the path has no route. The path itself is the client's choice, so it is no label for a metric.
   let route: RouteName?
-  let requestID: String
+  let requestID: RequestID
   /// nil for a request that has no valid `traceparent`.
   let trace: TraceContext?
 
@@ -23,7 +23,7 @@ struct Exchange: Sendable {
     client = head.map { proxies.client(of: $0, from: peer) } ?? peer.ip
     self.caller = caller
     self.route = route.map { RouteName(number: $0.number, template: $0.template) }
-    requestID = RequestID.of(head?.fields["x-request-id"])
+    requestID = RequestID(given: head?.fields["x-request-id"])
     trace = head?.fields["traceparent"].flatMap(TraceContext.init)
   }
 }
@@ -45,11 +45,30 @@ struct Admitted: Sendable {
 }
 
 /// The name under which a request can be found in logs and answers.
-enum RequestID {
+enum RequestID: Sendable {
+  /// The client's own.
+  case given(String)
+  /// A new one, which no `String` need be made of for the answer.
+  case fresh(Hexadecimal)
+
   /// The client's own, when it is `[A-Za-z0-9._-]{1,128}`, else a new one.
-  static func of(_ given: String?) -> String {
-    if let given, isValid(given) { return given }
-    return fresh()
+  init(given: String?) {
+    if let given, Self.isValid(given) { self = .given(given) } else { self = .fresh(Self.fresh()) }
+  }
+
+  var text: String {
+    switch self {
+    case .given(let text): text
+    case .fresh(let digits): digits.text
+    }
+  }
+
+  /// Adds the line of an answer that tells the client.
+  func write(to fields: inout HTTPFields) {
+    switch self {
+    case .given(let text): fields.append("X-Request-Id", text)
+    case .fresh(let digits): fields.append("X-Request-Id", digits.digits.span)
+    }
   }
 
   static func isValid(_ text: String) -> Bool {
@@ -60,19 +79,11 @@ enum RequestID {
   private static let start = UInt64.random(in: 0 ... .max)
   private static let count = Atomic<UInt64>(0)
 
-  /// 16 hexadecimal digits, not all of them zeros, that no other request of this process has. They are no secret: whoever knows one
-  /// could compute the next.
-  static func fresh() -> String {
+  /// A number that is not 0, and that no other request of this process has. It is no secret: whoever knows one could compute the next.
+  static func fresh() -> Hexadecimal {
     var bits: UInt64 = 0
     while bits == 0 { bits = mixed(start &+ count.wrappingAdd(1, ordering: .relaxed).newValue) }
-    return String(unsafeUninitializedCapacity: 16) { buffer in
-      for index in buffer.indices.prefix(16) {
-        let digit = UInt8(truncatingIfNeeded: bits & 15)
-        buffer[index] = digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
-        bits >>= 4
-      }
-      return min(16, buffer.count)
-    }
+    return Hexadecimal(bits)
   }
 
   /// Spreads consecutive numbers over all 64 bits, each to another (Steele, Lea and Flood, "Fast splittable pseudorandom number
@@ -91,5 +102,23 @@ enum RequestID {
       true
     default: false
     }
+  }
+}
+
+/// A number in 16 hexadecimal digits of lower case.
+struct Hexadecimal: Sendable {
+  let digits: [16 of UInt8]
+
+  init(_ number: UInt64) {
+    digits = [16 of UInt8] { index in
+      let digit = UInt8(truncatingIfNeeded: number &>> UInt64(60 - 4 * index)) & 15
+      return digit < 10 ? UInt8(ascii: "0") + digit : UInt8(ascii: "a") + digit - 10
+    }
+  }
+
+  var text: String {
+    var text = ""
+    for index in digits.indices { text.unicodeScalars.append(Unicode.Scalar(digits[index])) }
+    return text
   }
 }

@@ -30,7 +30,7 @@ package struct TraceContext: Sendable {
     }
     traceID = String(decoding: trace, as: UTF8.self)
     parentID = String(decoding: parent, as: UTF8.self)
-    spanID = RequestID.fresh()
+    spanID = RequestID.fresh().text
     isSampled = Self.value(of: bytes[54]) & 1 == 1
   }
 
