@@ -45,7 +45,7 @@ test: deps model ## set up what is missing, then run every test
 fuzz: deps ## fuzz every reader of foreign bytes for SECONDS each (Fuzz/README.md)
 	@scripts/fuzz.sh $(SECONDS) $(TARGETS)
 
-sanitize: deps model ## run the Swift tests under AddressSanitizer and UndefinedBehaviorSanitizer (SANITIZERS=thread for another)
+sanitize: deps model ## run the Swift tests under the sanitizers for addresses, undefined behaviour and threads (SANITIZERS=thread for one)
 	@scripts/sanitize.sh $(SANITIZERS)
 
 smoke: deps model ## test the deployment: replicas behind HAProxy, the image in a chroot, each package of dist (needs root)

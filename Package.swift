@@ -84,7 +84,7 @@ let package = Package(
       name: "TokenizationTests", dependencies: ["Tokenization", "JSON"], exclude: ["Fixtures"]),
     .testTarget(name: "CompressionTests", dependencies: ["Compression", "TestSupport"]),
     .testTarget(name: "HTTP1Tests", dependencies: ["HTTP1", "Platform"]),
-    .testTarget(name: "HTTPClientTests", dependencies: ["HTTPClient"]),
+    .testTarget(name: "HTTPClientTests", dependencies: ["HTTPClient", "HTTPServer", "HTTP1"]),
     .testTarget(
       name: "HTTPServerTests", dependencies: ["HTTPServer", "HTTP1", "Platform"],
       exclude: ["Fixtures", "make_certificate.sh"]),

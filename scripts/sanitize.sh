@@ -1,13 +1,11 @@
 #!/usr/bin/env bash
 # Runs the Swift tests under sanitizers.
 #
-#     scripts/sanitize.sh [address] [undefined] [thread]     address and undefined, unless stated otherwise
+#     scripts/sanitize.sh [address] [undefined] [thread]     all three, unless stated otherwise
 #
 # * address: AddressSanitizer over all of it: memory that is freed or out of bounds, in Swift's unsafe code, C and C++.
 # * undefined: UndefinedBehaviorSanitizer over the C and C++ targets. Swift has its own checks, which are on in every build.
 # * thread: ThreadSanitizer over the targets that share memory between threads (Tests/thread-sanitizer/suites.sh).
-#
-# The last has not been run to its end yet, so it is run only when it is named.
 #
 # Each has a build of its own in .build/sanitize. The last line is "N passed, M failed".
 set -euo pipefail
@@ -48,7 +46,7 @@ suite() {
 
 export SWIFT_BACKTRACE=enable=no
 sanitizers=("$@")
-if [ "${#sanitizers[@]}" -eq 0 ]; then sanitizers=(address undefined); fi
+if [ "${#sanitizers[@]}" -eq 0 ]; then sanitizers=(address undefined thread); fi
 for sanitizer in "${sanitizers[@]}"; do
   skipped=()
   case $sanitizer in

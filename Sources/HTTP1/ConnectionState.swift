@@ -116,6 +116,9 @@ public struct ConnectionState: ~Copyable, Sendable {
   /// True while a body is being received.
   public var isReceivingBody: Bool { phase == .body }
 
+  /// The head of the request whose body is being received.
+  public var headOfBody: RequestHead? { phase == .body ? head : nil }
+
   /// True when closing the connection now would lose nothing of a request whose head is whole: each has been answered,
   /// the answers have been sent, and the client has had the time to read the last.
   public var isSettled: Bool {

@@ -149,7 +149,8 @@ public protocol RequestHandler: Sendable {
 }
 
 /// What the server found wrong before a handler could see the request: 400, 405 (TRACE, CONNECT), 408, 411, 413, 414,
-/// 417, 431, 501, 503 or 505. Also 500, for a handler that drops a request without an answer.
+/// 417, 431, 501, 503 or 505. Also 500, for a handler that drops a request without an answer,
+/// and 499, whose answer nobody gets, for a connection that breaks within a body.
 public struct RequestFailure: Error, Sendable, Equatable {
   public var status: Int
   /// One sentence for the client: what is wrong and, where a limit is exceeded, the limit.
@@ -159,6 +160,9 @@ public struct RequestFailure: Error, Sendable, Equatable {
     self.status = status
     self.reason = reason
   }
+
+  /// What stands for the status of a request whose client has gone away before the answer, as in nginx's logs. It is never sent.
+  public static let clientGone = 499
 
   static func bad(_ reason: String) -> RequestFailure { RequestFailure(status: 400, reason: reason) }
 }

@@ -72,7 +72,7 @@ final class ClientSocket {
 
   /// Sends all of `bytes`.
   ///
-  /// - Throws: ``ClientError`` of the kind `interrupted`.
+  /// - Throws: ``ClientError`` of the kind `interrupted`, or `late` when nothing can be sent in time.
   func send(_ bytes: [UInt8]) throws(ClientError) {
     var sent = 0
     while sent < bytes.count {
@@ -81,6 +81,7 @@ final class ClientSocket {
         session.map { nf_tls_write($0, rest.baseAddress, rest.count) } ?? systemSend(descriptor, rest)
       }
       guard count > 0 || session == nil && errno == EINTR else {
+        guard !isLate(count) else { throw ClientError(.late, "the service took nothing in time") }
         throw ClientError(.interrupted, "cannot send: \(failure(count))")
       }
       sent += max(0, count)
@@ -89,7 +90,7 @@ final class ClientSocket {
 
   /// Receives at most `most` bytes; none at the end of the stream.
   ///
-  /// - Throws: ``ClientError`` of the kind `interrupted`, also when nothing arrives in time.
+  /// - Throws: ``ClientError`` of the kind `interrupted`, or `late` when nothing arrives in time.
   func receive(most: Int) throws(ClientError) -> [UInt8] {
     while true {
       var count = 0
@@ -102,9 +103,15 @@ final class ClientSocket {
       }
       if count >= 0 { return bytes }
       if session == nil, errno == EINTR { continue }
-      let isLate = session == nil ? errno == EAGAIN || errno == EWOULDBLOCK : count == Int(NF_TLS_WANTS_READ)
-      throw ClientError(.interrupted, isLate ? "no answer came in time" : "cannot receive: \(failure(count))")
+      guard !isLate(count) else { throw ClientError(.late, "no answer came in time") }
+      throw ClientError(.interrupted, "cannot receive: \(failure(count))")
     }
+  }
+
+  /// Whether a call has failed because the time was over.
+  private func isLate(_ result: Int) -> Bool {
+    guard session != nil else { return errno == EAGAIN || errno == EWOULDBLOCK }
+    return result == Int(NF_TLS_WANTS_READ) || result == Int(NF_TLS_WANTS_WRITE)
   }
 
   /// Why a call has failed.

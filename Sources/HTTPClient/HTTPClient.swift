@@ -100,8 +100,10 @@ public struct ClientError: Error, Sendable, Equatable, CustomStringConvertible {
     case trust
     /// No connection could be made.
     case unreachable
-    /// The connection ended, or nothing came for too long, before the answer was complete.
+    /// The connection ended before the answer was complete.
     case interrupted
+    /// Nothing came for too long. The service may still be at work on the request.
+    case late
     /// The answer is not valid HTTP/1.1, or is larger than allowed.
     case unreadable
     /// The receiver of the body has failed.
@@ -117,5 +119,5 @@ public struct ClientError: Error, Sendable, Equatable, CustomStringConvertible {
   }
 
   /// Whether repeating the request later may help.
-  public var isTransient: Bool { kind == .unreachable || kind == .interrupted }
+  public var isTransient: Bool { kind == .unreachable || kind == .interrupted || kind == .late }
 }

@@ -98,7 +98,13 @@ public struct ResponseReader {
         throw ClientError(.unreadable, "a chunk of the answer does not end where its size says")
       }
     }
-    while try !readLine(fill).isEmpty {}
+    var trailers = 0
+    while case let line = try readLine(fill), !line.isEmpty {
+      trailers += line.utf8.count + 2
+      guard trailers <= Self.longestHead else {
+        throw ClientError(.unreadable, "the answer has more than \(Self.longestHead) bytes behind its chunks")
+      }
+    }
   }
 
   private mutating func readBody(_ length: Int, _ take: Sink, _ fill: Fill) throws(ClientError) {

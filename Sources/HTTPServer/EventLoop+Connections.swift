@@ -181,6 +181,13 @@ extension EventLoop {
     return response
   }
 
+  /// Lets the handler know of a request whose connection has broken within its body. Nobody will get an answer.
+  func noteLostBody(_ connection: Connection) {
+    guard let head = connection.state.headOfBody else { return }
+    let failure = RequestFailure(status: RequestFailure.clientGone, reason: "the connection broke within the body")
+    _ = handler.failureResponse(failure, head: head, from: connection.peer)
+  }
+
   /// Gives what has come from a handler to its connection, if that still waits for it.
   func deliver(_ reply: Reply) {
     guard let connection = connections[reply.token] else { return }

@@ -22,7 +22,7 @@ final class EventLoop {
 
   // SAFETY: as with `Connection.state`, only the loop's thread touches these, and nothing that is called during an access comes back.
   @exclusivity(unchecked) var connections = ConnectionTable()
-  private var memoryWatch = MemoryWatch(from: 64)
+  @exclusivity(unchecked) private var memoryWatch = MemoryWatch(from: 64)
   /// Connections whose clients have too many.
   var surplus = 0
   @exclusivity(unchecked) var deadlines = DeadlineQueue()
@@ -36,9 +36,9 @@ final class EventLoop {
   /// Connections with output that has not been tried yet.
   @exclusivity(unchecked) var unsent: [Connection] = []
   /// Connections that have used up their read budget of this pass.
-  var unread: [Connection] = []
+  @exclusivity(unchecked) var unread: [Connection] = []
   /// Connections that have used up their budget of this pass for a streamed body.
-  var postponed: [Connection] = []
+  @exclusivity(unchecked) var postponed: [Connection] = []
   /// Connections whose handshakes are under way, in the order in which these began, and some that are done or closed.
   var handshakes: [UInt64] = []
   @exclusivity(unchecked) private var replies: [Reply] = []
@@ -110,10 +110,9 @@ final class EventLoop {
     mailbox.wake()
     now = SystemClock.monotonic
     serializer.renew(unixSeconds: SystemClock.unixSeconds)
-    let waiting = unread
-    unread.removeAll(keepingCapacity: true)
-    let streaming = postponed
-    postponed.removeAll(keepingCapacity: true)
+    var (waiting, streaming): ([Connection], [Connection]) = ([], [])
+    swap(&waiting, &unread)
+    swap(&streaming, &postponed)
     for index in 0..<count {
       let event = poller[index]
       switch event.token {
@@ -185,6 +184,7 @@ final class EventLoop {
     guard connection.isOpen else { return }
     connection.isOpen = false
     connection.link.isAbandoned.store(true, ordering: .relaxed)
+    noteLostBody(connection)
     // Counted first, so that a client that sees the end finds it in the metrics.
     counters.connectionsClosed.add(1)
     counters.connections.move(from: connection.activity, to: nil)

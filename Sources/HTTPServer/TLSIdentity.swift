@@ -40,8 +40,8 @@ public final class TLSIdentity: Sendable {
   ///
   /// - Returns: true when their content has changed and is used from now on.
   /// - Throws: when a file cannot be read, or when changed content cannot be used; the old one stays in use. A failure that
-  ///   lasts is reported only once.
-  public func reload() throws(ServerError) -> Bool { try current.reload() }
+  ///   lasts is thrown again only where it was asked for.
+  public func reload(isAsked: Bool = false) throws(ServerError) -> Bool { try current.reload(isAsked: isAsked) }
 
   /// When the certificate expires, in seconds since 1970.
   public var expiry: Int { current.value.expiry }

@@ -31,10 +31,11 @@ public final class ReloadedFiles<Value: Sendable, Failure: Error & Equatable>: S
 
   /// Reads the files anew.
   ///
+  /// - Parameter isAsked: an operator has asked for it, and wants to know of a failure that lasts.
   /// - Returns: true when their content has changed and its value is used from now on.
   /// - Throws: when a file cannot be read, or when no value can be made of changed content; the old one stays in use. A failure that
-  ///   lasts is reported only once.
-  public func reload() throws(Failure) -> Bool {
+  ///   lasts is thrown again only where it was asked for.
+  public func reload(isAsked: Bool = false) throws(Failure) -> Bool {
     do throws(Failure) {
       let content = try read()
       guard state.withLock({ $0.content != content }) else {
@@ -49,7 +50,7 @@ public final class ReloadedFiles<Value: Sendable, Failure: Error & Equatable>: S
         defer { state.failure = error }
         return state.failure == error
       }
-      if isKnown { return false }
+      if isKnown, !isAsked { return false }
       throw error
     }
   }

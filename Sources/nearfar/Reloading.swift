@@ -6,8 +6,8 @@ import Platform
 /// They are looked at every two seconds instead of being watched by the kernel: Kubernetes replaces a symbolic link two
 /// levels above a file, and a network file system reports nothing.
 struct Reloading {
-  /// What is read anew, and how: true when it has changed.
-  typealias Source = (name: String, reload: @Sendable () throws -> Bool)
+  /// What is read anew, and how: true when it has changed. A failure that lasts is thrown again only when an operator has asked.
+  typealias Source = (name: String, reload: @Sendable (_ isAsked: Bool) throws -> Bool)
 
   private static let period = 2
 
@@ -22,11 +22,11 @@ struct Reloading {
       return
     }
     let queue = DispatchQueue(label: "nearfar.reloading")
-    @Sendable func reload() -> Bool {
+    @Sendable func reload(isAsked: Bool) -> Bool {
       var hasChanged = false
       for source in sources {
         do {
-          guard try source.reload() else { continue }
+          guard try source.reload(isAsked) else { continue }
           hasChanged = true
           log.info("the \(source.name) has changed and is used from now on")
         } catch {
@@ -39,13 +39,13 @@ struct Reloading {
     Platform.signal(SIGHUP, SIG_IGN)
     let signal = DispatchSource.makeSignalSource(signal: SIGHUP, queue: queue)
     signal.setEventHandler {
-      if !reload() { log.info("SIGHUP: no file has changed") }
+      if !reload(isAsked: true) { log.info("SIGHUP: no file has changed") }
     }
     signal.resume()
     let timer = DispatchSource.makeTimerSource(queue: queue)
     timer.schedule(
       deadline: .now() + .seconds(Self.period), repeating: .seconds(Self.period), leeway: .milliseconds(500))
-    timer.setEventHandler { _ = reload() }
+    timer.setEventHandler { _ = reload(isAsked: false) }
     timer.resume()
     (self.signal, self.timer) = (signal, timer)
   }

@@ -135,8 +135,8 @@ enum ServeCommand: Command {
       sources.append(
         (
           "file of API keys",
-          {
-            guard try keys.reload() else { return false }
+          { isAsked in
+            guard try keys.reload(isAsked: isAsked) else { return false }
             for warning in keys.warnings { log.warning(warning) }
             return true
           }

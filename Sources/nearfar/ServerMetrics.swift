@@ -2,7 +2,8 @@ import HTTP1
 import HTTPServer
 import Service
 
-/// What the server and its certificate have to say in the metrics.
+/// What the server and its certificate have to say in the metrics. The admin port is left out: scrapes and probes would hide what
+/// clients do.
 struct ServerMetrics: Sendable {
   let statistics: ServerStatistics
   /// nil without TLS.

@@ -41,6 +41,8 @@ struct ResponseReaderTests {
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
       "HTTP/1.1 200 OK\r\nX: " + String(repeating: "x", count: 10_000),
       "HTTP/1.1 200 OK\r\n" + String(repeating: "X: y\r\n", count: 20_000),
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + String(repeating: "X: y\r\n", count: 20_000)
+        + "\r\n",
     ])
   func broken(_ text: String) {
     for step in [1, 1000] { #expect(throws: ClientError.self) { try read(text, step: step) } }

@@ -6,6 +6,7 @@ import re
 import shlex
 import signal
 import socket
+import struct
 import subprocess
 import time
 
@@ -156,6 +157,22 @@ def test_sampled_holds_every_failure_of_the_service():
         assert wait_until(lambda: server.get("/readyz").status_code == 503)
     found = [json.loads(line) for line in server.errors().splitlines()]
     assert {line["status"] for line in found if line["message"] == "request"} == {503}
+
+
+def test_a_connection_that_breaks_within_a_body_has_a_line(logging):
+    def act():
+        with socket.create_connection(("127.0.0.1", logging.port)) as connection:
+            head = b"POST /embed HTTP/1.1\r\nHost: x\r\nX-Request-Id: broken\r\nContent-Length: 100\r\n\r\n{"
+            connection.sendall(head)
+            assert wait_until(lambda: 'nearfar_connections{state="reading"} 1' in logging.get("/metrics").text)
+            # Closing resets the connection.
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        assert wait_until(lambda: "broken" in logging.errors())
+
+    before = len(logged(logging, 0))
+    act()
+    [line] = [line for line in logged(logging, before + 1)[before:] if line["request_id"] == "broken"]
+    assert (line["status"], line["bytes_in"], line["bytes_out"], line["route"]) == (499, 0, 0, "/embed")
 
 
 def test_a_client_that_went_away_has_status_499(logging, lines):

@@ -34,8 +34,8 @@ public final class APIKeys: Sendable {
   /// Reads the file anew.
   ///
   /// - Returns: true when it has changed and is used from now on.
-  /// - Throws: ``KeyFileError`` when it cannot be used; the old keys stay. A failure that lasts is reported only once.
-  public func reload() throws(KeyFileError) -> Bool { try file.reload() }
+  /// - Throws: ``KeyFileError`` when it cannot be used; the old keys stay. A failure that lasts is thrown again only where it was asked for.
+  public func reload(isAsked: Bool = false) throws(KeyFileError) -> Bool { try file.reload(isAsked: isAsked) }
 
   /// What the operator should know of the file, without keys.
   public var warnings: [String] {

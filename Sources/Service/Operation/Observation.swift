@@ -9,9 +9,6 @@ struct Observation: Sendable {
   let keys: KeyMetrics?
   let origins: WebOrigins
 
-  /// What stands for the status of a request whose client has gone away before the answer, as in nginx's logs.
-  private static let clientGone = 499
-
   /// A whole request is there, and its call begins.
   func began(_ head: RequestHead) { http.began(head.method) }
 
@@ -25,7 +22,7 @@ struct Observation: Sendable {
   func answered(
     _ exchange: Exchange, with response: Response, _ work: AnsweredWork, isAbandoned: Bool
   ) -> Response {
-    let status = isAbandoned ? Self.clientGone : response.status
+    let status = isAbandoned ? RequestFailure.clientGone : response.status
     let bytesOut = isAbandoned ? 0 : Self.bodyBytes(of: response, exchange)
     http.ended(exchange, status: status, bytesOut: bytesOut, work)
     keys?.answered(exchange.caller, status: status)
@@ -46,7 +43,8 @@ struct Observation: Sendable {
   }
 
   private func answeredByHead(_ exchange: Exchange, with response: Response, _ work: AnsweredWork?) -> Response {
-    let bytesOut = Self.bodyBytes(of: response, exchange)
+    let isLost = response.status == RequestFailure.clientGone
+    let bytesOut = isLost ? 0 : Self.bodyBytes(of: response, exchange)
     http.refused(exchange, status: response.status, bytesOut: bytesOut)
     keys?.answered(exchange.caller, status: response.status)
     accessLog?.note(exchange, status: response.status, bytesOut: bytesOut, work)
