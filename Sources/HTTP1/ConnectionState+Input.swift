@@ -17,6 +17,10 @@ extension ConnectionState {
       lingered &+= bytes.count
       if lingered > limits.maxLingerBytes { phase = .closed }
     case .closing, .closed: break
+    case .head where inputStart == input.count && mayBeginRequest && !bytes.isEmpty:
+      // Mostly a whole request has come, whose head need not be copied first.
+      let used = parse(bytes, now: now)
+      if used < bytes.count { buffer(bytes.extracting(droppingFirst: used)) }
     default:
       buffer(bytes)
     }

@@ -54,7 +54,7 @@ extension ConnectionState {
       if inputStart < input.count {
         readBufferedBody()
       } else if expectsContinue, !inputEnded {
-        if !hasOutput { outputPace = Pace(now: now) }
+        beginOutput(now: now)
         output.bytes.append("HTTP/1.1 100 Continue\r\n\r\n")
       }
       if inputEnded, phase == .body { throw .bad("the body ends before its time") }
@@ -70,7 +70,7 @@ extension ConnectionState {
     let waits = expectsContinue && isInputUsedUp
     let discarding = waits ? nil : try? BodyDecoder(framing, limit: limits.maxDiscardBytes, keepsBytes: false)
     let closes = !persists || isDraining || response.closesConnection || inputEnded && isInputUsedUp
-    if let head = head.take() { parser.reuse(head) }
+    if let head = head.take() { spares.giveBack(head) }
     isLastRequest = !persists && framing == .none
     write(response, closes: closes || discarding == nil, serializer, now: now)
     guard let discarding, !discarding.isDone, phase == .head else { return }
@@ -80,12 +80,19 @@ extension ConnectionState {
   }
 
   private mutating func write(_ response: Response, closes: Bool, _ serializer: ResponseSerializer, now: UInt64) {
-    if !hasOutput { outputPace = Pace(now: now) }
+    beginOutput(now: now)
     context.closes = closes
     serializer.write(response, context, to: &output)
     phase = closes ? .closing : .head
     since = now
     if closes { body = [] }
+  }
+
+  /// Something is about to be put into the output.
+  private mutating func beginOutput(now: UInt64) {
+    guard !hasOutput else { return }
+    outputPace = Pace(now: now)
+    output.bytes = spares.takeOutput()
   }
 
   /// The stream whose next piece is to be made now, and given to ``streamed(_:now:)``. Asked for after an answer and after each
@@ -108,6 +115,7 @@ extension ConnectionState {
   /// The first `count` bytes of the output have been sent.
   public mutating func sent(_ count: Int, now: UInt64) {
     output.drop(count)
+    if !hasOutput { spares.giveBack(output: &output.bytes) }
     outputPace.moved(count, now: now)
     guard !isSending else { return }
     if output.isBroken { phase = .closed }
@@ -191,7 +199,6 @@ public struct OutputQueue: Sendable {
     sent = 0
     body = ahead
     ahead = []
-    // The room for one unusually long run must not be kept for the life of an idle connection.
-    bytes.removeAll(keepingCapacity: bytes.capacity <= 65_536)
+    bytes.removeAll(keepingCapacity: true)
   }
 }

@@ -3,7 +3,7 @@
 /// It knows no socket, no thread and no clock. Its driver repeats `next` until it says `wait` or `close`, sends what
 /// `output` holds, and calls `expire` when `deadline` has passed. Requests are handled one at a time, so that answers
 /// cannot get out of order; the bytes of further requests wait, up to a limit.
-public struct ConnectionState: ~Copyable, Sendable {
+public struct ConnectionState: ~Copyable {
   /// What the driver has to do next.
   public enum Action: Sendable {
     /// Ask the handler about the head, then call `admitted`.
@@ -49,6 +49,7 @@ public struct ConnectionState: ~Copyable, Sendable {
 
   let limits: ConnectionLimits
   let mayCloseAtOnce: Bool
+  let spares: SpareBuffers
   var phase = Phase.head
   var parser: RequestParser
   /// The head of the current request, until it is handed over.
@@ -85,11 +86,16 @@ public struct ConnectionState: ~Copyable, Sendable {
 
   /// A connection accepted at `now`.
   ///
-  /// - Parameter mayCloseAtOnce: closing it tells the client as much as ending the sending side before that, as long as no bytes are unread.
-  public init(limits: ConnectionLimits, mayCloseAtOnce: Bool = false, now: UInt64) {
+  /// - Parameters:
+  ///   - mayCloseAtOnce: closing it tells the client as much as ending the sending side before that, as long as no bytes are unread.
+  ///   - spares: buffers of the thread that serves the connection.
+  public init(
+    limits: ConnectionLimits, mayCloseAtOnce: Bool = false, spares: SpareBuffers = SpareBuffers(), now: UInt64
+  ) {
     self.limits = limits
     self.mayCloseAtOnce = mayCloseAtOnce
-    parser = RequestParser(maxHeadBytes: limits.maxHeadBytes, maxFields: limits.maxFields)
+    self.spares = spares
+    parser = RequestParser(maxHeadBytes: limits.maxHeadBytes, maxFields: limits.maxFields, spares: spares)
     since = now
     inputPace = Pace(now: now)
     outputPace = Pace(now: now)
@@ -148,8 +154,7 @@ public struct ConnectionState: ~Copyable, Sendable {
     while true {
       switch phase {
       case .head:
-        // While the client does not take its answers, its further requests wait: memory stays bounded.
-        guard !output.isBlocked, output.count < limits.maxPipelinedBytes else { return .wait }
+        guard mayBeginRequest else { return .wait }
         // While draining, a connection that has had no request yet stays: it may be a probe that is to see the 503.
         if isDraining, isIdle, !isFirstRequest { phase = .closed } else if !parseHead(now: now) { return .wait }
       case .admitting:
@@ -191,6 +196,9 @@ public struct ConnectionState: ~Copyable, Sendable {
     }
   }
 
+  /// False while the client does not take its answers: its further requests wait, so that memory stays bounded.
+  var mayBeginRequest: Bool { !output.isBlocked && output.count < limits.maxPipelinedBytes }
+
   /// Parses buffered bytes as a head. False when nothing can happen until more of them come.
   private mutating func parseHead(now: UInt64) -> Bool {
     guard inputStart < input.count else {
@@ -198,23 +206,37 @@ public struct ConnectionState: ~Copyable, Sendable {
       if inputEnded { phase = .closing }
       return inputEnded
     }
-    if isFirstRequest, !parser.hasBegun, inputStart == 0, input[0] == 0x16 {
+    var bytes: [UInt8] = []
+    swap(&bytes, &input)
+    let used = parse(bytes.span.extracting(droppingFirst: inputStart), now: now)
+    swap(&bytes, &input)
+    consume(used)
+    guard phase == .head else { return true }
+    guard inputEnded else { return false }
+    if parser.hasBegun { fail(.bad("the request ends in the middle of its head")) } else { phase = .closing }
+    return true
+  }
+
+  /// Parses bytes that follow on those that have been used.
+  ///
+  /// - Returns: how many of them a whole head has taken. Otherwise 0, and the same bytes are to be given again with more behind them.
+  mutating func parse(_ bytes: Span<UInt8>, now: UInt64) -> Int {
+    if isFirstRequest, !parser.hasBegun, bytes[0] == 0x16 {
       // A TLS handshake record on a plain port: its sender would not understand an answer. Only the first bytes of a connection
-      // can be one; whether later ones stand at the start of the buffer depends on how they arrived.
+      // can be one.
       phase = .closing
-      return true
+      return 0
     }
     let hadBegun = parser.hasBegun
-    switch parser.parse(input, from: inputStart) {
+    switch parser.parse(bytes) {
     case .partial:
       if parser.hasBegun, !hadBegun { since = now }
-      guard inputEnded else { return false }
-      if parser.hasBegun { fail(.bad("the request ends in the middle of its head")) } else { phase = .closing }
+      return 0
     case .bad(let failure):
       context = ResponseSerializer.Context(isHead: parser.isHead)
       fail(failure)
+      return 0
     case .consumed(let parsed):
-      consume(parsed.byteCount)
       isFirstRequest = false
       persists = parsed.persists
       context = ResponseSerializer.Context(isHead: parsed.head.method == .head, isHTTP10: parsed.head.isHTTP10)
@@ -222,8 +244,8 @@ public struct ConnectionState: ~Copyable, Sendable {
       expectsContinue = parsed.expectsContinue
       head = parsed.head
       phase = .admitting
+      return parsed.byteCount
     }
-    return true
   }
 
   /// Makes `failure` what is answered next.

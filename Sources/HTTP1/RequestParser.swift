@@ -4,7 +4,7 @@
 /// a request can be played against each other: lines end in CRLF and nothing else, lines are not folded, no space stands
 /// before a colon, and there is one Content-Length or one `chunked`, never both. Each byte is looked at once, however
 /// the bytes arrive: the caller passes the same unconsumed bytes again, with more behind them.
-public struct RequestParser: Sendable {
+public struct RequestParser {
   /// What `parse` found.
   public enum Progress: Sendable {
     /// A valid beginning; more bytes are needed.
@@ -19,9 +19,6 @@ public struct RequestParser: Sendable {
   private static let maxEmptyLines = 8
   /// A method longer than this is answered 501, since no method of this server comes near it (RFC 9112, 3).
   private static let maxMethodBytes = 32
-
-  /// Idle connections should not hold more than that for heads to come.
-  private static let maxKeptBytes = 1024
 
   private enum State: Sendable {
     case lineStart
@@ -49,13 +46,13 @@ public struct RequestParser: Sendable {
   private var version = HTTPVersion.http11
   private var line = HTTPFields.Line(nameStart: 0, nameEnd: 0, valueStart: 0, valueEnd: 0)
   private var lines: [HTTPFields.Line] = []
-  /// Storage for the bytes of the next head.
-  private var spare: [UInt8] = []
+  private let spares: SpareBuffers
 
   /// A parser for one connection; after `consumed` it is ready for the next head.
-  public init(maxHeadBytes: Int = 16_384, maxFields: Int = 100) {
+  public init(maxHeadBytes: Int = 16_384, maxFields: Int = 100, spares: SpareBuffers = SpareBuffers()) {
     self.maxHeadBytes = max(64, min(maxHeadBytes, 1 << 30))
     self.maxFields = maxFields
+    self.spares = spares
   }
 
   /// True once a byte of a request line was seen. Empty lines before it do not count: they are to be ignored
@@ -78,11 +75,6 @@ public struct RequestParser: Sendable {
     } catch {
       return .bad(error)
     }
-  }
-
-  /// The same for a buffer whose first `start` bytes are used up.
-  mutating func parse(_ buffer: [UInt8], from start: Int) -> Progress {
-    parse(buffer.span.extracting(droppingFirst: start))
   }
 
   /// Moves over the bytes of one syntactic element. True at the end of the head.
@@ -177,7 +169,7 @@ public struct RequestParser: Sendable {
       state = .fieldLF
     case .fieldLF:
       try expectLF(input[at])
-      if lines.isEmpty { lines.reserveCapacity(16) }
+      if lines.capacity == 0 { lines = spares.takeLines() }
       lines.append(line)
       at &+= 1
       state = .fieldStart
@@ -203,25 +195,15 @@ public struct RequestParser: Sendable {
   }
 
   private mutating func finish(_ input: Span<UInt8>) throws(RequestFailure) -> ParsedHead {
-    var (bytes, lines): ([UInt8], [HTTPFields.Line]) = ([], [])
-    swap(&bytes, &spare)
-    swap(&lines, &self.lines)
+    var bytes = spares.takeHead()
     bytes.append(copying: input.extracting(start..<cursor))
+    var lines: [HTTPFields.Line] = []
+    swap(&lines, &self.lines)
     let head = try ParsedHead(
       bytes: bytes, method: methodEnd &- start, target: (methodEnd &+ 1 &- start)..<(targetEnd &- start),
       version: version, lines: lines, byteCount: cursor)
     (state, cursor, emptyLines, start, isHead) = (.lineStart, 0, 0, 0, false)
     return head
-  }
-
-  /// Takes the storage of a head that is done with for the next one, unless it is unusually large. That saves nothing where somebody
-  /// else still has the head.
-  mutating func reuse(_ head: consuming RequestHead) {
-    guard !hasBegun else { return }
-    (spare, lines) = head.storage()
-    let isSmall = spare.capacity <= Self.maxKeptBytes && lines.capacity <= maxFields
-    spare.removeAll(keepingCapacity: isSmall)
-    lines.removeAll(keepingCapacity: isSmall)
   }
 }
 

@@ -57,7 +57,8 @@ extension EventLoop {
     let connection = connections.insert { token in
       Connection(
         descriptor: descriptor, client: arrival.client, transport: transport, token: token,
-        state: ConnectionState(limits: limits, mayCloseAtOnce: transport.mayCloseAtOnce, now: now))
+        state: ConnectionState(
+          limits: limits, mayCloseAtOnce: transport.mayCloseAtOnce, spares: spares, now: now))
     }
     connection.isBeyondLimit = arrival.isBeyondLimit
     guard poller.add(connection: descriptor, token: connection.token) else {

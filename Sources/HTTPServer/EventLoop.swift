@@ -33,6 +33,7 @@ final class EventLoop {
   var spareDescriptor: SpareDescriptor
   /// Where bytes are received, of whichever connection.
   let scratch: UnsafeMutableRawBufferPointer
+  let spares = SpareBuffers()
   /// Connections with output that has not been tried yet.
   @exclusivity(unchecked) var unsent: [Connection] = []
   /// Connections that have used up their read budget of this pass.
