@@ -6,10 +6,12 @@ public final class SpareBuffers {
   // SAFETY: one thread uses them, and nothing that is called during an access comes back to them.
   @exclusivity(unchecked) private var head: [UInt8] = []
   @exclusivity(unchecked) private var lines: [HTTPFields.Line] = []
-  @exclusivity(unchecked) private var output: [UInt8] = []
+  @exclusivity(unchecked) private var outputs: [[UInt8]] = []
 
   /// More than that is not kept for what comes next.
   private static let maxKeptBytes = 65_536
+  /// Answers that wait to be sent at the same time, as a rule.
+  private static let maxKeptOutputs = 32
 
   public init() {}
 
@@ -23,7 +25,7 @@ public final class SpareBuffers {
   }
 
   /// An empty buffer for what is to be sent.
-  func takeOutput() -> [UInt8] { Self.take(&output) }
+  func takeOutput() -> [UInt8] { outputs.popLast() ?? [] }
 
   /// Takes back what a head was made of. That saves nothing where somebody else still has the head.
   func giveBack(_ unwanted: consuming RequestHead) {
@@ -33,9 +35,11 @@ public final class SpareBuffers {
   }
 
   func giveBack(output buffer: inout [UInt8]) {
-    swap(&output, &buffer)
-    output.removeAll(keepingCapacity: output.capacity <= Self.maxKeptBytes)
-    if buffer.capacity > 0 { buffer = [] }
+    guard buffer.capacity <= Self.maxKeptBytes, outputs.count < Self.maxKeptOutputs else {
+      buffer = []
+      return
+    }
+    outputs.append(Self.take(&buffer))
   }
 
   private static func take<Element>(_ buffer: inout [Element]) -> [Element] {

@@ -6,6 +6,10 @@ final class EventLoop {
   static let listenerToken = UInt64.max
   static let wakeupToken = UInt64.max - 1
 
+  /// Events that are reacted to before what they have brought about is sent. Doing the same for many connections finds its
+  /// instructions in the processor's cache.
+  private static let batch = 16
+
   let configuration: ServerConfiguration
   let handler: any RequestHandler
   let makeTransport: @Sendable (_ descriptor: Int32) -> (any Transport)?
@@ -121,8 +125,9 @@ final class EventLoop {
       case Self.wakeupToken: wakeup.clear()
       default: react(to: event)
       }
-      settle()
+      if (index &+ 1) % Self.batch == 0 { settle() }
     }
+    settle()
     for connection in waiting where connection.isOpen {
       connection.isUnread = false
       receive(connection)
