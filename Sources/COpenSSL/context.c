@@ -116,6 +116,9 @@ nf_tls_context *nf_tls_server(const void *chain, size_t chain_count, const void 
   nf_tls_context *context = begin(TLS_server_method(), reason);
   if (!context) return NULL;
   SSL_CTX *ssl = context->ssl;
+  // A client's end without close_notify is an end. HTTP knows by itself whether something of a request is missing, and what has come
+  // whole is to be answered, which would not be possible behind an error. For a client's part, the end of an answer may be its length.
+  SSL_CTX_set_options(ssl, SSL_OP_IGNORE_UNEXPECTED_EOF);
   const int certificates = each_certificate(chain, chain_count, take_chain, ssl);
   if (certificates == 0) return fail(context, reason, "the certificate file holds no certificate");
   if (certificates < 0) return fail(context, reason, "the certificate file cannot be used");

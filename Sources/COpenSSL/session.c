@@ -18,6 +18,8 @@ struct nf_tls_session {
   int has_read;
   int is_plain;
   int was_drained;
+  // The peer has ended its side of the socket.
+  int has_ended;
   nf_tls_reason reason;
 };
 
@@ -32,6 +34,7 @@ static int socket_read(BIO *bio, char *buffer, size_t count, size_t *got) {
   session->was_drained = result < 0 || (size_t)result < count;
   if (result <= 0) {
     if (result < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) BIO_set_retry_read(bio);
+    session->has_ended = result == 0;
     *got = 0;
     return 0;
   }
@@ -64,8 +67,14 @@ static int socket_write(BIO *bio, const char *bytes, size_t count, size_t *put) 
 }
 
 static long socket_control(BIO *bio, int command, long number, void *pointer) {
-  (void)bio, (void)number, (void)pointer;
-  return command == BIO_CTRL_FLUSH;
+  (void)number, (void)pointer;
+  const nf_tls_session *session = BIO_get_data(bio);
+  switch (command) {
+    case BIO_CTRL_FLUSH: return 1;
+    // Without it an end would be a failure of the socket.
+    case BIO_CTRL_EOF: return session->has_ended;
+    default: return 0;
+  }
 }
 
 static BIO_METHOD *method;
@@ -146,8 +155,6 @@ static ssize_t outcome(nf_tls_session *session, int result) {
     return NF_TLS_BROKEN;
   }
   nf_tls_explain(&session->reason, "TLS failed");
-  // The end without close_notify. HTTP knows by itself whether something is missing, so that cutting off shows there.
-  if (reason == SSL_R_UNEXPECTED_EOF_WHILE_READING && SSL_is_init_finished(session->ssl)) return NF_TLS_END;
   return NF_TLS_BROKEN;
 }
 

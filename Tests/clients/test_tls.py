@@ -1,6 +1,7 @@
 """HTTPS: versions, certificates, resumption, reloading, and what a client that does not speak TLS is told."""
 
 import concurrent.futures
+import contextlib
 import http.client
 import os
 import signal
@@ -140,6 +141,58 @@ def test_an_end_without_close_notify_is_an_end(secure, authority):
             pass
         raw.close()
     assert secure.get("/livez").status_code == 200
+
+
+def test_a_request_that_comes_with_the_end_is_answered(secure, authority):
+    """The client has ended its side, and TLS has said nothing about it, before the server reads the request."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    session = authority.trusting().wrap_bio(incoming, outgoing, server_hostname="localhost")
+    with socket.create_connection(("127.0.0.1", secure.port), timeout=20) as raw:
+        while True:
+            try:
+                session.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                raw.sendall(outgoing.read())
+                incoming.write(raw.recv(65536))
+        session.write(b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")
+        # What is corked leaves with the end, in one segment.
+        raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        raw.sendall(outgoing.read())
+        raw.shutdown(socket.SHUT_WR)
+        while piece := raw.recv(65536):
+            incoming.write(piece)
+    assert session.read(65536).startswith(b"HTTP/1.1 200 OK\r\n")
+
+
+@pytest.mark.parametrize("is_cut_off", [False, True])
+def test_a_client_does_not_take_the_part_of_an_answer_for_the_whole(authority, is_cut_off):
+    """The answer ends with the connection, and only close_notify tells that nothing of it is missing."""
+    chain, key = authority.issue("service")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(chain, key)
+    with socket.create_server(("127.0.0.1", 0)) as listener, concurrent.futures.ThreadPoolExecutor() as threads:
+
+        def serve():
+            raw, _ = listener.accept()
+            connection = context.wrap_socket(raw, server_side=True)
+            connection.recv(65536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\nready")
+            if is_cut_off:
+                raw = socket.socket(fileno=connection.detach())
+                raw.shutdown(socket.SHUT_WR)
+                raw.close()
+            else:
+                # The client need not say anything at its end.
+                with contextlib.suppress(OSError):
+                    connection.unwrap()
+                connection.close()
+
+        served = threads.submit(serve)
+        url = f"https://localhost:{listener.getsockname()[1]}"
+        code, printed = run_to_the_end("health", "--url", url, "--ca-file", str(authority.file))
+        served.result(timeout=30)
+    assert (code, printed) == (0, "ready\n") if not is_cut_off else code == 1, printed
 
 
 def test_what_is_no_handshake_ends_the_connection(secure):
