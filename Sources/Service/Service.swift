@@ -41,7 +41,7 @@ public final class Service: RequestHandler {
     clients = ClientLimit(perClient: configuration.maxRequestsPerClient, perKey: configuration.maxRequestsPerKey)
     keys = configuration.keys
     let counters = Metrics()
-    texts = TextEncoder(encoder: encoder, lanes: lanes) { batch in
+    texts = TextEncoder(encoder: encoder, lanes: lanes, cacheBytes: configuration.embeddingCacheBytes) { batch in
       counters.encoded(
         sequences: batch.inputs, tokens: batch.tokens, nanoseconds: batch.nanoseconds, failed: batch.failed)
     }

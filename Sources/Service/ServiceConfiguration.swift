@@ -26,6 +26,8 @@ public struct ServiceConfiguration: Sendable {
   public var maxRequestsPerClient = 0
   /// Requests that the holders of one API key may have in flight; 0 for any number.
   public var maxRequestsPerKey = 0
+  /// Bytes of vectors that are kept for texts that come again; 0 for none.
+  public var embeddingCacheBytes = 0
   /// nil for none.
   public var accessLog: AccessLog?
   /// Connections that the server takes; shown by `/info`.

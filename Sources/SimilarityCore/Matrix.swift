@@ -54,6 +54,14 @@ public struct Matrix: Sendable, Equatable {
     return Matrix(rows: rows, columns: count, of: kept)
   }
 
+  /// The rows at these indices, in this order; an index may occur more than once.
+  public func rows(_ indices: [Int]) -> Matrix {
+    var taken: [Float] = []
+    taken.reserveCapacity(indices.count * columns)
+    for index in indices { taken.append(contentsOf: row(index)) }
+    return Matrix(rows: indices.count, columns: columns, of: taken)
+  }
+
   /// Multiplies row `index` by `factor`, in f64, and rounds once.
   public mutating func scaleRow(_ index: Int, by factor: Double) {
     for position in range(of: index) { values[position] = Float(Double(values[position]) * factor) }

@@ -117,6 +117,9 @@ struct ServeOptions {
   private static let maxRequestsPerKey = Flag(
     "max-requests-per-key", .integer(0...1 << 20), .defaults(to: 0, shown: "0"), isVariable: true,
     "Requests in flight of one API key, or of several of one name; further ones are answered 429. 0 is any number.")
+  private static let embeddingCache = Flag(
+    "embedding-cache-mb", .integer(0...1 << 20), .defaults(to: 0, shown: "0"), isVariable: true,
+    "Mebibytes of vectors that are kept for texts that come again. 0 keeps none.")
   private static let maxMemoryInFlight = Flag(
     "max-memory-in-flight", .integer(1 << 20...1 << 50),
     .defaults(to: max(1 << 20, Usable.memory / 4), shown: "a quarter of the memory that the process may use"),
@@ -182,6 +185,7 @@ struct ServeOptions {
       host, port, adminPort, modelFolder, dataFolder, isLowMemory, precision, threads, loops, logFormat, accessLogging,
       compression,
       maxConnections, maxConnectionsPerClient, maxRequestsPerClient, maxRequestsPerKey, maxMemoryInFlight,
+      embeddingCache,
       proxyProtocol, trustedProxies,
       certificate, key, clientAuthorities,
       clientCertificates, keyFile, webOrigins,
@@ -228,6 +232,7 @@ struct ServeOptions {
     guard service.maxRequestsPerKey == 0 || keys != nil else {
       throw UsageError("--max-requests-per-key needs --api-key-file")
     }
+    service.embeddingCacheBytes = try arguments.value(Self.embeddingCache) << 20
     server.maxMemoryInFlight = try arguments.value(Self.maxMemoryInFlight)
     service.maxConnectionsPerClient = server.maxConnectionsPerClient
     service.maxMemoryInFlight = server.maxMemoryInFlight

@@ -11,7 +11,7 @@ import VectorStore
 /// Encodes an image as two values: the sum of its pixels, and their sum weighted by position. An image with a pixel of
 /// 255 cannot be encoded.
 private struct PixelEncoder: BatchEncoder {
-  struct Image: Sendable {
+  struct Image: Hashable {
     let pixels: [UInt8]
   }
 
@@ -97,6 +97,15 @@ private struct LengthArchitecture: Architecture {
     // The images have 7,650 pixels in all, and a batch has at most 512.
     #expect(encoder.batches.all.count >= 15 && encoder.batches.all.allSatisfy { $0 < 300 })
     #expect(batcher.waiting == 0)
+  }
+
+  @Test func equalInputsOfABatchAreEncodedOnce() throws {
+    let encoder = PixelEncoder()
+    let batcher = Batcher(encoder: encoder, queues: WorkQueues(count: 1)) { _ in }
+    let images = (0..<60).map { PixelEncoder.Image(pixels: [UInt8($0 % 3), 7]) }
+    let rows = try result(batcher, images).get()
+    for (index, image) in images.enumerated() { #expect(Array(rows.row(index)) == PixelEncoder.row(image)) }
+    #expect(encoder.batches.all == [3])
   }
 
   @Test func oneBadInputFailsItsRequestAlone() throws {

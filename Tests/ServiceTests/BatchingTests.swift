@@ -25,7 +25,7 @@ import Testing
   @Test func aShortRequestOvertakesALongOne() throws {
     let harness = try Self.harness.get()
     let paragraph = String(repeating: "a fairly long text that fills its sequence ", count: 40)
-    let long = harness.start(.post, "/embed", Self.texts([String](repeating: paragraph, count: 60)))
+    let long = harness.start(.post, "/embed", Self.texts((0..<60).map { "\($0) \(paragraph)" }))
     // The pause lets the long request start first.
     Thread.sleep(forTimeInterval: 0.05)
     let short = harness.start(.post, "/embed", Self.texts(["short"]))
@@ -50,7 +50,7 @@ import Testing
     let harness = try Self.harness.get()
     let paragraph = String(repeating: "nobody waits for this any more ", count: 60)
     let before = try Self.encodedTexts(harness)
-    let left = harness.start(.post, "/embed", Self.texts([String](repeating: paragraph, count: 400)))
+    let left = harness.start(.post, "/embed", Self.texts((0..<400).map { "\($0) \(paragraph)" }))
     Thread.sleep(forTimeInterval: 0.05)
     left.abandon()
     #expect(try left.response().status == 503)

@@ -44,9 +44,10 @@ struct Harness {
 
   init(
     limits: Limits = Limits(), threads: Int = 2, clock: (@Sendable () -> UInt64)? = nil,
-    longestExportHeader: Int? = nil, store: CollectionStore? = nil
+    longestExportHeader: Int? = nil, embeddingCacheBytes: Int = 0, store: CollectionStore? = nil
   ) throws {
     var configuration = ServiceConfiguration(threads: threads, limits: limits)
+    configuration.embeddingCacheBytes = embeddingCacheBytes
     if let clock { configuration.clock = clock }
     if let longestExportHeader { configuration.longestExportHeader = longestExportHeader }
     service = try Service(

@@ -136,7 +136,7 @@ import Testing
   @Test func aFirstThatWasDroppedIsRunAgain() throws {
     let harness = try harness(capacity: 1000, dimension: 384)
     let long = String(repeating: "a fairly long text that fills its sequence ", count: 40)
-    let texts = [String](repeating: long, count: 40)
+    let texts = (0..<40).map { "\($0) \(long)" }
     let body = "{\"queries\": \(texts), \"keys\": \(texts), \"queue\": \"q\"}"
     let key = [("Idempotency-Key", "left")]
     let first = harness.start(.post, "/loss", body, fields: key)

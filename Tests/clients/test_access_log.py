@@ -176,7 +176,7 @@ def test_a_connection_that_breaks_within_a_body_has_a_line(logging):
 
 
 def test_a_client_that_went_away_has_status_499(logging, lines):
-    body = json.dumps({"inputs": ["a text of some length " * 20] * 3000}).encode()
+    body = json.dumps({"inputs": [f"{number} " + "a text of some length " * 20 for number in range(3000)]}).encode()
     request = b"POST /embed HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
 
     def act():

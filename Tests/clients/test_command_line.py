@@ -93,7 +93,7 @@ def test_help_of_a_command_shows_its_flags_alone(command):
             "--host", "--port", "--admin-port", "--model", "--data", "--low-memory", "--precision", "--threads", "--loops", "--log-format",
             "--compression", "--access-log", "--api-key-file", "--cors-origin",
             "--tls-cert", "--tls-key", "--tls-client-ca", "--tls-client-auth",
-            "--max-connections-per-client", "--max-requests-per-client", "--max-requests-per-key", "--max-memory-in-flight", "--proxy-protocol", "--trusted-proxy",
+            "--max-connections-per-client", "--max-requests-per-client", "--max-requests-per-key", "--max-memory-in-flight", "--embedding-cache-mb", "--proxy-protocol", "--trusted-proxy",
             "--max-connections", "--idle-timeout", "--drain-timeout", "--shutdown-delay", "--queue-timeout", "--request-timeout", "--max-body-bytes", "--max-inputs",
             "--max-input-chars", "--max-dim", "--max-k", "--max-json-depth", "--max-head-bytes", "--max-fields",
         },
@@ -182,7 +182,7 @@ def test_the_variable_of_the_address(command):
 
 def test_bounds_themselves_are_taken(tmp_path):
     """A service starts with the largest values that help allows."""
-    flags = {flag: INTEGER.search(meaning) for flag, (_, meaning) in FLAGS["serve"].items() if flag.startswith("--max-")}
+    flags = {flag: INTEGER.search(meaning) for flag, (_, meaning) in FLAGS["serve"].items() if flag.startswith(("--max-", "--embedding-cache-"))}
     assert all(flags.values())
     largest = [part for flag, bounds in flags.items() for part in (flag, bounds[2])]
     # The limit of a key needs keys.

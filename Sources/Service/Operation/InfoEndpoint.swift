@@ -95,6 +95,7 @@ struct InfoEndpoint: Sendable {
     writer.member("max_connections_per_client", configuration.maxConnectionsPerClient)
     writer.member("max_requests_per_client", configuration.maxRequestsPerClient)
     writer.member("max_requests_per_key", configuration.maxRequestsPerKey)
+    writer.member("embedding_cache_mb", configuration.embeddingCacheBytes >> 20)
     if let most = configuration.maxMemoryInFlight { writer.member("max_memory_in_flight", most) }
   }
 

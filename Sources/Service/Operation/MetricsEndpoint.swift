@@ -40,6 +40,7 @@ final class MetricsEndpoint: Sendable {
     for (lane, count) in texts.waiting {
       text.sample("nearfar_encode_waiting_texts", [("lane", lane)], Double(count))
     }
+    if let cache = texts.cache { Self.write(cache.statistics, to: &text) }
     text.family("nearfar_collection_points", "gauge", "Points of a collection.")
     for collection in store.all {
       text.sample("nearfar_collection_points", [("collection", collection.name)], Double(collection.snapshot.count))
@@ -77,5 +78,23 @@ final class MetricsEndpoint: Sendable {
       Response(
         status: 200, fields: HTTPFields([("Content-Type", "text/plain; version=0.0.4; charset=utf-8")]),
         body: Array(text.text.utf8)))
+  }
+
+  private static func write(_ cache: EmbeddingCache.Statistics, to text: inout MetricsText) {
+    for (name, help, value) in [
+      ("nearfar_embedding_cache_vectors", "Vectors that are kept for texts that come again.", cache.vectors),
+      ("nearfar_embedding_cache_bytes", "Memory of these vectors.", cache.bytes),
+    ] {
+      text.family(name, "gauge", help)
+      text.sample(name, [], Double(value))
+    }
+    for (name, help, value) in [
+      ("nearfar_embedding_cache_hits_total", "Texts whose vectors were kept.", cache.hits),
+      ("nearfar_embedding_cache_misses_total", "Texts whose vectors were not kept.", cache.misses),
+      ("nearfar_embedding_cache_evictions_total", "Vectors that made room for others.", cache.evictions),
+    ] {
+      text.family(name, "counter", help)
+      text.sample(name, [], Double(value))
+    }
   }
 }

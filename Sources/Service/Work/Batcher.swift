@@ -8,7 +8,7 @@ import Synchronization
 ///
 /// The request with the least left to encode comes first, and age counts in its favour: requests end one after another instead of
 /// all together, a short one waits for the batches that run, and a long one is not overtaken for ever.
-package final class Batcher<Input: Sendable>: Sendable {
+package final class Batcher<Input: Hashable & Sendable>: Sendable {
   private typealias Job = EncodeJob<Input>
 
   /// Most tokens of a batch: few enough for activations to stay in cache and for a batch to end within some 40 ms.
@@ -116,7 +116,7 @@ package final class Batcher<Input: Sendable>: Sendable {
     }
     let failure: EncodingFailure
     do throws(EncodingFailure) {
-      let rows = try encoder.encode(inputs)
+      let rows = try encode(inputs)
       ended(failed: false)
       var start = 0
       for share in batch {
@@ -135,6 +135,19 @@ package final class Batcher<Input: Sendable>: Sendable {
         run([Share(job: share.job, inputs: index..<index + 1, tokens: share.job.costs[index])])
       }
     }
+  }
+
+  /// Encodes each input once, however many requests have it.
+  private func encode(_ inputs: [Input]) throws(EncodingFailure) -> Matrix {
+    var rows: [Input: Int] = [:]
+    var distinct: [Input] = []
+    for input in inputs where rows[input] == nil {
+      rows[input] = distinct.count
+      distinct.append(input)
+    }
+    let encoded = try encoder.encode(distinct)
+    guard distinct.count < inputs.count else { return encoded }
+    return encoded.rows(inputs.compactMap { rows[$0] })
   }
 
   /// Takes inputs up to the budget from those that come first; jobs that nobody waits for, or that cannot be done in time, are
@@ -207,7 +220,7 @@ package struct EncodedBatch: Sendable {
 }
 
 /// The inputs of one request on their way through the encoder, in as many batches as it takes.
-private final class EncodeJob<Input: Sendable>: Sendable {
+private final class EncodeJob<Input: Hashable & Sendable>: Sendable {
   let inputs: [Input]
   /// Tokens of each input.
   let costs: [Int]

@@ -25,13 +25,23 @@ struct VectorShape: Sendable {
 /// Texts in, vectors out: tokenization here, batches by the batcher.
 final class TextEncoder: Sendable {
   let encoder: SentenceEncoder
+  /// nil where vectors are not kept.
+  let cache: EmbeddingCache?
   private let lanes: WorkLanes
   private let short: Batcher<[Int32]>
   private let long: Batcher<[Int32]>
 
-  /// - Parameter record: called with every batch that has run.
-  init(encoder: SentenceEncoder, lanes: WorkLanes, record: @escaping @Sendable (EncodedBatch) -> Void) {
+  /// - Parameters:
+  ///   - cacheBytes: what vectors of texts that may come again may take; 0 keeps none.
+  ///   - record: called with every batch that has run.
+  init(
+    encoder: SentenceEncoder, lanes: WorkLanes, cacheBytes: Int = 0,
+    record: @escaping @Sendable (EncodedBatch) -> Void
+  ) {
     self.encoder = encoder
+    cache =
+      cacheBytes > 0
+      ? EmbeddingCache(bytes: cacheBytes, dimension: encoder.dimension, fingerprint: encoder.fingerprint) : nil
     self.lanes = lanes
     short = Batcher(encoder: encoder, queues: lanes.short, record: record)
     long = Batcher(encoder: encoder, queues: lanes.long, record: record)
@@ -79,13 +89,22 @@ final class TextEncoder: Sendable {
     _ sequences: [[Int32]], _ shape: VectorShape = VectorShape(), for call: Call,
     finish: @escaping @Sendable (Matrix) throws -> Void
   ) throws(Problem) {
-    let costs = encoder.costs(of: sequences)
+    let plan = SequencePlan(sequences, cache: cache)
+    let costs = encoder.costs(of: plan.missing)
     let tokens = costs.reduce(0, +)
     let batcher = tokens > WorkLanes.shortTokens ? long : short
     try lanes.refuse(backlog: batcher.meter.backlog, own: batcher.meter.seconds(Double(tokens)), for: call)
     let began = SystemClock.monotonic
+    // Vectors are counted for the request by the tokens of all its texts, whatever became of these.
+    let counted = sequences.count == plan.missing.count ? tokens : encoder.costs(of: sequences).reduce(0, +)
+    @Sendable func finished(_ encoded: Matrix?) throws {
+      call.markBegun()
+      call.encoded(tokens: counted)
+      try finish(try shaped(plan.rows(encoded, dimension: encoder.dimension), shape))
+    }
+    guard !plan.missing.isEmpty || sequences.isEmpty else { return call.perform { try finished(nil) } }
     batcher.encode(
-      sequences, costs: costs, deadline: call.deadline, isAbandoned: { call.isAbandoned },
+      plan.missing, costs: costs, deadline: call.deadline, isAbandoned: { call.isAbandoned },
       finish: { result in
         call.add(.encode, since: began)
         call.perform {
@@ -93,10 +112,7 @@ final class TextEncoder: Sendable {
             if hasBegun { call.markBegun() }
             throw call.dropped
           }
-          let rows = try result.get()
-          call.markBegun()
-          call.encoded(tokens: tokens)
-          try finish(try self.shaped(rows, shape))
+          try finished(try result.get())
         }
       })
   }

@@ -1,0 +1,114 @@
+import COpenSSL
+import Synchronization
+
+/// Vectors of token sequences that have been encoded before, as many as fit into a number of bytes.
+///
+/// A sequence is found by the first 128 bits of SHA-256 over the encoder's fingerprint and the ids: no two sequences that anyone
+/// could find share them, and vectors of another model, or of another precision, are never given out. What has not been asked for
+/// is replaced first (CLOCK; Corbató, "A paging experiment with the Multics system", 1968).
+package final class EmbeddingCache: Sendable {
+  package struct Key: Hashable, Sendable {
+    fileprivate let digest: SIMD2<UInt64>
+  }
+
+  private struct Entry {
+    var key: Key
+    var row: [Float]
+    /// Asked for since the hand passed by.
+    var wasUsed = false
+  }
+
+  private struct State {
+    var places: [Key: Int] = [:]
+    var entries: [Entry] = []
+    /// The entry that is looked at next for replacement.
+    var hand = 0
+    var hits = 0
+    var misses = 0
+    var evictions = 0
+  }
+
+  /// What the cache has done, for the metrics.
+  package struct Statistics: Equatable {
+    package var vectors = 0
+    package var bytes = 0
+    package var hits = 0
+    package var misses = 0
+    package var evictions = 0
+  }
+
+  /// An entry's key, its place in the table and the head of its row, in bytes.
+  private static let overhead = 144
+
+  private let fingerprint: [UInt8]
+  private let bytesPerEntry: Int
+  private let capacity: Int
+  private let state = Mutex(State())
+
+  /// - Parameters:
+  ///   - bytes: the most memory that is taken. It is taken as vectors come in. One vector is kept in any case.
+  ///   - fingerprint: of the encoder.
+  package init(bytes: Int, dimension: Int, fingerprint: String) {
+    self.fingerprint = Array(fingerprint.utf8)
+    bytesPerEntry = dimension * MemoryLayout<Float>.stride + Self.overhead
+    capacity = max(1, bytes / bytesPerEntry)
+  }
+
+  package var statistics: Statistics {
+    state.withLock { state in
+      Statistics(
+        vectors: state.entries.count, bytes: state.entries.count * bytesPerEntry, hits: state.hits,
+        misses: state.misses,
+        evictions: state.evictions)
+    }
+  }
+
+  /// - Returns: nil when the cryptographic library fails, for want of memory.
+  package func key(of sequence: [Int32]) -> Key? {
+    guard let digest = nf_sha256_begin() else { return nil }
+    // SAFETY: the arrays are valid for their counts during the calls, and the last writes 32 bytes and frees the state.
+    let isTaken =
+      nf_sha256_update(digest, fingerprint, fingerprint.count) == 0
+      && sequence.withUnsafeBytes { nf_sha256_update(digest, $0.baseAddress, $0.count) } == 0
+    var bytes = [UInt8](repeating: 0, count: 32)
+    guard nf_sha256_finish(digest, &bytes) == 0, isTaken else { return nil }
+    func word(_ range: Range<Int>) -> UInt64 { bytes[range].reduce(0) { $0 << 8 | UInt64($1) } }
+    return Key(digest: SIMD2(word(0..<8), word(8..<16)))
+  }
+
+  /// The vectors that are there, not normalised; nil for one that is not, and for no key.
+  package func rows(of keys: [Key?]) -> [[Float]?] {
+    state.withLock { state in
+      keys.map { key in
+        guard let key, let place = state.places[key] else {
+          state.misses += 1
+          return nil
+        }
+        state.hits += 1
+        state.entries[place].wasUsed = true
+        return state.entries[place].row
+      }
+    }
+  }
+
+  /// Keeps a vector, in place of another one where there is no room.
+  package func keep(_ row: [Float], of key: Key) {
+    state.withLock { state in
+      guard state.places[key] == nil else { return }
+      guard state.entries.count == capacity else {
+        state.places[key] = state.entries.count
+        state.entries.append(Entry(key: key, row: row))
+        return
+      }
+      while state.entries[state.hand].wasUsed {
+        state.entries[state.hand].wasUsed = false
+        state.hand = (state.hand + 1) % capacity
+      }
+      state.places[state.entries[state.hand].key] = nil
+      state.places[key] = state.hand
+      state.entries[state.hand] = Entry(key: key, row: row)
+      state.hand = (state.hand + 1) % capacity
+      state.evictions += 1
+    }
+  }
+}
