@@ -81,6 +81,8 @@ extension ConnectionState {
 
   private mutating func write(_ response: Response, closes: Bool, _ serializer: ResponseSerializer, now: UInt64) {
     beginOutput(now: now)
+    // Only its end tells a client of HTTP/1.0 where such a body ends.
+    let closes = closes || context.isHTTP10 && response.byteCount == nil
     context.closes = closes
     serializer.write(response, context, to: &output)
     phase = closes ? .closing : .head
@@ -99,8 +101,8 @@ extension ConnectionState {
   /// piece that has come or been sent; nil when there is none, or when it has been asked for.
   public mutating func pieceWanted() -> BodyStream? { output.pieceWanted() }
 
-  /// The piece that was asked for.
-  public mutating func streamed(_ piece: [UInt8], now: UInt64) {
+  /// The piece that was asked for; nil when the rest cannot be made.
+  public mutating func streamed(_ piece: [UInt8]?, now: UInt64) {
     guard output.isStreaming else { return }
     // While there was nothing to send, the client was not to blame for the pause.
     if !hasOutput { outputPace = Pace(now: now) }
@@ -137,9 +139,11 @@ public struct OutputQueue: Sendable {
   private var stream: BodyStream?
   /// The next piece is being made.
   private var isAsked = false
-  /// Bytes that the stream still owes.
-  private var owed = 0
-  /// A stream has ended too early: the length that the client was told cannot be kept.
+  /// Bytes that the stream still owes; nil where it has no length of its own.
+  private var owed: Int?
+  /// Pieces are sent as chunks.
+  private var isChunked = false
+  /// A stream has ended too early: the body cannot be completed.
   private(set) var isBroken = false
 
   init() {}
@@ -161,10 +165,12 @@ public struct OutputQueue: Sendable {
     }
   }
 
-  mutating func append(stream: BodyStream) {
-    guard stream.count > 0 else { return }
+  /// - Parameter inChunks: where the stream has no length of its own, send its pieces as chunks (RFC 9112, 7.1).
+  mutating func append(stream: BodyStream, inChunks: Bool) {
+    guard stream.count != 0 else { return }
     self.stream = stream
     owed = stream.count
+    isChunked = stream.count == nil && inChunks
   }
 
   /// The stream, when its next piece is to be made: one piece may wait while another is sent.
@@ -174,15 +180,35 @@ public struct OutputQueue: Sendable {
     return stream
   }
 
-  mutating func append(piece: [UInt8]) {
+  /// - Parameter piece: nil when the rest cannot be made.
+  mutating func append(piece: [UInt8]?) {
     precondition(isAsked, "a piece comes only when it was asked for")
     isAsked = false
-    var piece = piece
-    if piece.count > owed { piece.removeLast(piece.count &- owed) }
-    owed &-= piece.count
-    if owed == 0 || piece.isEmpty { stream = nil }
-    if piece.isEmpty { isBroken = true }
+    guard var piece else {
+      (stream, isBroken) = (nil, true)
+      return
+    }
+    let isEnd = piece.isEmpty
+    if let owed {
+      if piece.count > owed { piece.removeLast(piece.count &- owed) }
+      self.owed = owed &- piece.count
+      isBroken = isEnd
+    } else if isChunked {
+      piece = Self.chunk(piece)
+    }
+    if isEnd || owed == 0 { stream = nil }
     if body.isEmpty { body = piece } else { ahead = piece }
+  }
+
+  /// A piece as a chunk; an empty one is the last.
+  private static func chunk(_ piece: [UInt8]) -> [UInt8] {
+    var chunk: [UInt8] = []
+    chunk.reserveCapacity(piece.count + 24)
+    chunk += String(piece.count, radix: 16).utf8
+    chunk.append("\r\n")
+    chunk += piece
+    chunk.append("\r\n")
+    return chunk
   }
 
   /// Lends the two parts that are to be sent next, in this order. Either may be empty.

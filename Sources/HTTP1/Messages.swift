@@ -79,6 +79,9 @@ public struct Response: Sendable {
     self.body = body
   }
 
+  /// Bytes of the body; nil where that is not known before they are made.
+  public var byteCount: Int? { stream.map(\.count) ?? body.count }
+
   public init(status: Int, fields: HTTPFields = HTTPFields(), stream: BodyStream) {
     self.init(status: status, fields: fields)
     self.stream = stream
@@ -90,18 +93,19 @@ public struct Response: Sendable {
 /// Pieces are made elsewhere, one ahead of the one that is being sent: the thread that sends them never waits for one. A client that
 /// reads slowly holds the pieces up, and when it goes away the stream is released with all that it holds.
 public struct BodyStream: Sendable {
-  /// Takes one piece, from any thread.
-  public typealias Delivery = @Sendable ([UInt8]) -> Void
+  /// Takes one piece, from any thread; nil when the rest cannot be made.
+  public typealias Delivery = @Sendable (_ piece: [UInt8]?) -> Void
 
-  /// Bytes of all pieces together, which is the answer's Content-Length.
-  public let count: Int
+  /// Bytes of all pieces together, which is the answer's Content-Length; nil where that is not known before they are made. Then the
+  /// answer is sent in chunks, or for HTTP/1.0, which does not know these, the end of the connection is its end.
+  public let count: Int?
   /// Has the next piece made and delivered, once; it is called again only when that has happened. It must not block: what takes
-  /// time is to be done by another thread. An empty piece ends the stream. Where that is before `count` bytes have come, the
+  /// time is to be done by another thread. An empty piece ends the stream. After nil, or an end before `count` bytes have come, the
   /// connection is dropped, so that the client does not take the part for the whole. Bytes beyond `count` are cut off.
   public let next: @Sendable (_ deliver: @escaping Delivery) -> Void
 
-  public init(count: Int, next: @escaping @Sendable (_ deliver: @escaping Delivery) -> Void) {
-    precondition(count >= 0, "a stream cannot have fewer than 0 bytes")
+  public init(count: Int?, next: @escaping @Sendable (_ deliver: @escaping Delivery) -> Void) {
+    precondition(count ?? 0 >= 0, "a stream cannot have fewer than 0 bytes")
     self.count = count
     self.next = next
   }

@@ -40,7 +40,7 @@ public struct ResponseSerializer: Sendable {
   public func write(_ response: Response, _ context: Context, to output: inout OutputQueue) {
     writeHead(response, context, to: &output.bytes)
     guard !context.isHead, Self.mayHaveBody(response.status) else { return }
-    if let stream = response.stream { return output.append(stream: stream) }
+    if let stream = response.stream { return output.append(stream: stream, inChunks: !context.isHTTP10) }
     guard !response.body.isEmpty else { return }
     output.append(body: response.body, inlineLimit: Self.inlineBodyBytes)
   }
@@ -67,9 +67,13 @@ public struct ResponseSerializer: Sendable {
     response.fields.write(to: &output)
     // 204 has no Content-Length (RFC 9110, 8.6); 304's would describe another representation.
     if Self.mayHaveBody(response.status) {
-      output.append("Content-Length: ")
-      output.append(decimal: response.stream?.count ?? response.body.count)
-      output.append("\r\n")
+      if let count = response.byteCount {
+        output.append("Content-Length: ")
+        output.append(decimal: count)
+        output.append("\r\n")
+      } else if !context.isHTTP10 {
+        output.append("Transfer-Encoding: chunked\r\n")
+      }
     }
     if context.closes {
       output.append("Connection: close\r\n")

@@ -8,7 +8,7 @@ struct Reply {
     /// The handler dropped the request without an answer.
     case dropped
     /// The next piece of the answer's body.
-    case piece([UInt8])
+    case piece([UInt8]?)
     /// The body that the connection is receiving may be read on.
     case room
   }

@@ -19,7 +19,7 @@ struct BodyStreamTests {
       }
     }
 
-    func stream(_ count: Int) -> BodyStream { BodyStream(count: count) { deliver in deliver(self.next()) } }
+    func stream(_ count: Int?) -> BodyStream { BodyStream(count: count) { deliver in deliver(self.next()) } }
   }
 
   private func script() -> Script {
@@ -93,6 +93,59 @@ struct BodyStreamTests {
     #expect(script.text.hasSuffix("Content-Length: 3\r\n\r\n"))
     #expect(source.calls == 0)
     #expect(!script.isClosed)
+  }
+
+  @Test("Without a length the pieces are chunks, followed by the answer to the next request")
+  func chunks() {
+    let long = String(repeating: "x", count: 300)
+    let script = script()
+    script.feed(RawCase.get("") + RawCase.get(""))
+    script.answer(Response(status: 200, stream: Source(["abc", long, "d"]).stream(nil)))
+    while script.state.hasOutput { script.take(7) }
+    #expect(script.text.contains("Transfer-Encoding: chunked\r\n") && !script.text.contains("Content-Length"))
+    #expect(script.text.hasSuffix("\r\n\r\n3\r\nabc\r\n12c\r\n\(long)\r\n1\r\nd\r\n0\r\n\r\n"))
+    script.answer(Response(status: 201))
+    while script.state.hasOutput { script.take(1000) }
+    #expect(script.text.contains("0\r\n\r\nHTTP/1.1 201 Created\r\n"))
+  }
+
+  @Test("Without a length and without chunks the end of the connection is the end of the body")
+  func closeDelimited() {
+    let script = script()
+    script.feed("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+    script.answer(Response(status: 200, stream: Source(["abc", "de"]).stream(nil)))
+    while script.state.hasOutput { script.take(2) }
+    #expect(!script.text.contains("Transfer-Encoding") && !script.text.contains("Content-Length"))
+    #expect(script.text.contains("Connection: close\r\n") && script.text.hasSuffix("\r\n\r\nabcde"))
+    #expect(!script.isBusy)
+  }
+
+  @Test("An answer without a length may be empty", arguments: [true, false])
+  func emptyChunks(_ isHead: Bool) {
+    let script = script()
+    let source = Source([])
+    script.feed((isHead ? "HEAD" : "GET") + " / HTTP/1.1\r\nHost: h\r\n\r\n")
+    script.answer(Response(status: 200, stream: source.stream(nil)))
+    while script.state.hasOutput { script.take(100) }
+    #expect(script.text.hasSuffix("Transfer-Encoding: chunked\r\n\r\n" + (isHead ? "" : "0\r\n\r\n")))
+    #expect(source.calls == (isHead ? 0 : 1))
+    #expect(!script.isClosed)
+  }
+
+  @Test(
+    "When the rest cannot be made, what was made is sent, and the connection is dropped without an end",
+    arguments: [nil, 10])
+  func broken(_ count: Int?) {
+    let script = script()
+    let pieces = Mutex<[[UInt8]?]>([Array("abc".utf8), nil])
+    script.feed(RawCase.get("") + RawCase.get(""))
+    script.answer(
+      Response(
+        status: 200, stream: BodyStream(count: count) { deliver in deliver(pieces.withLock { $0.removeFirst() }) }))
+    while script.state.hasOutput { script.take(100) }
+    #expect(script.text.hasSuffix(count == nil ? "\r\n\r\n3\r\nabc\r\n" : "\r\n\r\nabc"))
+    #expect(script.isClosed)
+    #expect(script.requests.count == 1)
   }
 
   @Test("A client that reads nothing is dropped at the write deadline")

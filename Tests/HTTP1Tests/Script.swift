@@ -96,7 +96,7 @@ final class Script {
   private let pieces = Pieces()
 
   private final class Pieces: Sendable {
-    let waiting = Mutex<[[UInt8]]>([])
+    let waiting = Mutex<[[UInt8]?]>([])
   }
 
   /// Passes the delivered pieces on to the state.

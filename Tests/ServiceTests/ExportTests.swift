@@ -135,7 +135,7 @@ import Testing
     let isMade = DispatchSemaphore(value: 0)
     stream.next { piece in
       #expect(ObjectIdentifier(Thread.current) != sender.withLock { $0 })
-      made.withLock { $0 = piece }
+      made.withLock { $0 = piece ?? [] }
       isMade.signal()
     }
     isMade.wait()

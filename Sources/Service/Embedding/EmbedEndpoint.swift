@@ -23,6 +23,7 @@ struct EmbedEndpoint: Sendable {
     options.text = try EmbeddingOptions.text(&fields, texts.encoder)
     try options.readShape(&fields, texts.encoder)
 
+    guard input.count <= EmbeddingStream.mostTextsAtOnce else { return try stream(input, options, for: call) }
     let sequences = try input.sequences(texts, options.text, addsSpecialTokens: false, for: call)
     try texts.encode(sequences, options.shape, for: call) { [options] rows in
       if call.answerType == .safetensors {
@@ -36,6 +37,24 @@ struct EmbedEndpoint: Sendable {
         writer.endArray()
       }
     }
+  }
+}
+
+extension EmbedEndpoint {
+  /// Answers a request of many texts piece by piece.
+  private func stream(_ input: EmbeddingInput, _ options: EmbeddingOptions, for call: Call) throws {
+    let dimension = options.shape.dimensions ?? texts.encoder.dimension
+    let form: any EmbeddingStream.Form =
+      call.answerType == .safetensors
+      ? try SafetensorsRows(rows: input.count, columns: dimension) : JSONRows(encoding: options.encoding)
+    try texts.admit(tokens: input.estimatedTokens(mostEach: texts.encoder.maxSequenceLength), for: call)
+    // Texts that may not be cut are looked at before the answer begins, since one that is too long is the client's mistake.
+    let all =
+      options.text.truncate ? nil : try input.sequences(texts, options.text, addsSpecialTokens: false, for: call)
+    EmbeddingStream(input.count, options.shape, form, texts: texts, for: call) { [texts] range in
+      try all.map { Array($0[range]) }
+        ?? input.part(range).sequences(texts, options.text, addsSpecialTokens: false, for: call)
+    }.start()
   }
 }
 

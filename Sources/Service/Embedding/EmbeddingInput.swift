@@ -42,6 +42,36 @@ struct EmbeddingInput: Sendable {
     content = .ids(sequences)
   }
 
+  private init(_ content: Content, of other: EmbeddingInput) {
+    self.content = content
+    field = other.field
+    isOneSequence = other.isOneSequence
+  }
+
+  /// The number of texts or sequences.
+  var count: Int {
+    switch content {
+    case .texts(let texts): texts.count
+    case .ids(let sequences): sequences.count
+    }
+  }
+
+  /// Some of the entries. Errors name them by their numbers in the part.
+  func part(_ range: Range<Int>) -> EmbeddingInput {
+    switch content {
+    case .texts(let texts): EmbeddingInput(.texts(Array(texts[range])), of: self)
+    case .ids(let sequences): EmbeddingInput(.ids(Array(sequences[range])), of: self)
+    }
+  }
+
+  /// About how many tokens there will be: of text, one for four bytes, and the special ones.
+  func estimatedTokens(mostEach: Int) -> Int {
+    switch content {
+    case .texts(let texts): texts.reduce(0) { $0 + min(mostEach, $1.utf8.count / 4 + 2) }
+    case .ids(let sequences): sequences.reduce(0) { $0 + min(mostEach, $1.count) }
+    }
+  }
+
   private static func ids(_ entries: [JSONValue], _ field: String, _ vocabularySize: Int) throws(Problem) -> [Int32] {
     guard !entries.isEmpty else { throw .invalid(field, "must not be empty") }
     var ids: [Int32] = []

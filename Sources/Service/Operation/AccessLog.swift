@@ -28,7 +28,7 @@ public final class AccessLog: Sendable {
   ///
   /// - Parameters:
   ///   - work: what was done for it; nil for a request that never became a call.
-  func note(_ exchange: Exchange, status: Int, bytesOut: Int, _ work: AnsweredWork?) {
+  func note(_ exchange: Exchange, status: Int, bytesOut: Int?, _ work: AnsweredWork?) {
     guard selects(status) else { return }
     write { line in
       line.member("request_id", plain: exchange.requestID.text)
@@ -45,7 +45,7 @@ public final class AccessLog: Sendable {
       line.member("path", exchange.head?.path)
       line.member("status", status)
       line.member("bytes_in", work?.bytesIn ?? 0)
-      line.member("bytes_out", bytesOut)
+      if let bytesOut { line.member("bytes_out", bytesOut) }
       guard let work else { return }
       line.member("duration_ms", milliseconds: work.nanoseconds)
       for (stage, nanoseconds) in work.timings.stages { line.member(stage.logged, milliseconds: nanoseconds) }

@@ -77,17 +77,17 @@ final class HTTPMetrics: Sendable {
   func began(_ method: HTTPMethod) { active[Method(method).rawValue].value.wrappingAdd(1, ordering: .relaxed) }
 
   /// A request that had begun is answered.
-  func ended(_ exchange: Exchange, status: Int, bytesOut: Int, _ work: AnsweredWork) {
+  func ended(_ exchange: Exchange, status: Int, bytesOut: Int?, _ work: AnsweredWork) {
     active[Method(exchange.head?.method).rawValue].value.wrappingSubtract(1, ordering: .relaxed)
     add(exchange, status: status, bytesIn: work.bytesIn, bytesOut: bytesOut, nanoseconds: work.nanoseconds)
   }
 
   /// A request is answered, or refused, that never became a call. It took no time, and its body was not read as a whole.
-  func refused(_ exchange: Exchange, status: Int, bytesOut: Int) {
+  func refused(_ exchange: Exchange, status: Int, bytesOut: Int?) {
     add(exchange, status: status, bytesIn: nil, bytesOut: bytesOut, nanoseconds: 0)
   }
 
-  private func add(_ exchange: Exchange, status: Int, bytesIn: Int?, bytesOut: Int, nanoseconds: UInt64) {
+  private func add(_ exchange: Exchange, status: Int, bytesIn: Int?, bytesOut: Int?, nanoseconds: UInt64) {
     let method = Method(exchange.head?.method)
     requests[exchange.route?.number ?? 0].state.withLock { state in
       var answers = state.answers.count
@@ -99,7 +99,7 @@ final class HTTPMetrics: Sendable {
       let bodies = state.bodies.firstIndex { $0.method == method } ?? state.bodies.count
       if bodies == state.bodies.count { state.bodies.append(Bodies(method: method)) }
       if let bytesIn, method.hasBody { state.bodies[bodies].requests.add(Double(bytesIn)) }
-      state.bodies[bodies].answers.add(Double(bytesOut))
+      if let bytesOut { state.bodies[bodies].answers.add(Double(bytesOut)) }
     }
   }
 

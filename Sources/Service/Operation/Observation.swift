@@ -51,9 +51,9 @@ struct Observation: Sendable {
     return completed(response, exchange) { $0.append(Self.noTime) }
   }
 
-  /// Bytes of the body that is sent.
-  private static func bodyBytes(of response: Response, _ exchange: Exchange) -> Int {
-    exchange.head?.method == .head ? 0 : response.stream?.count ?? response.body.count
+  /// Bytes of the body that is sent; nil where that is not known when the answer begins.
+  private static func bodyBytes(of response: Response, _ exchange: Exchange) -> Int? {
+    exchange.head?.method == .head ? 0 : response.byteCount
   }
 
   private static let noTime = HTTPFields([("Server-Timing", Timings().field(total: 0))])

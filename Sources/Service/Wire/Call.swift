@@ -181,8 +181,9 @@ final class Call: Sendable {
   private func send(_ response: Response) {
     let work = AnsweredWork(
       nanoseconds: SystemClock.monotonic &- reply.receivedAt, timings: timings.withLock { $0 }, bytesIn: bytesIn)
-    // The client may send its next request as soon as it has the answer.
-    places?.end()
+    // The client may send its next request as soon as it has the answer. One that is made while it is sent keeps its place until it is
+    // whole: then it releases this call.
+    if response.stream == nil { places?.end() }
     // Observed before it is sent, so that a client that has the answer finds it in the metrics.
     reply.send(observation.answered(exchange, with: response, work, isAbandoned: isAbandoned))
   }

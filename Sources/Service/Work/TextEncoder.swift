@@ -27,7 +27,7 @@ final class TextEncoder: Sendable {
   let encoder: SentenceEncoder
   /// nil where vectors are not kept.
   let cache: EmbeddingCache?
-  private let lanes: WorkLanes
+  let lanes: WorkLanes
   private let short: Batcher<[Int32]>
   private let long: Batcher<[Int32]>
 
@@ -90,29 +90,53 @@ final class TextEncoder: Sendable {
     finish: @escaping @Sendable (Matrix) throws -> Void
   ) throws(Problem) {
     let plan = SequencePlan(sequences, cache: cache)
-    let costs = encoder.costs(of: plan.missing)
-    let tokens = costs.reduce(0, +)
+    let tokens = encoder.costs(of: plan.missing).reduce(0, +)
     let batcher = tokens > WorkLanes.shortTokens ? long : short
     try lanes.refuse(backlog: batcher.meter.backlog, own: batcher.meter.seconds(Double(tokens)), for: call)
-    let began = SystemClock.monotonic
-    // Vectors are counted for the request by the tokens of all its texts, whatever became of these.
-    let counted = sequences.count == plan.missing.count ? tokens : encoder.costs(of: sequences).reduce(0, +)
-    @Sendable func finished(_ encoded: Matrix?) throws {
-      call.markBegun()
-      call.encoded(tokens: counted)
-      try finish(try shaped(plan.rows(encoded, dimension: encoder.dimension), shape))
+    encode(plan, of: sequences, shape, batcher, for: call) { rows in
+      call.perform { try finish(try rows.get()) }
     }
-    guard !plan.missing.isEmpty || sequences.isEmpty else { return call.perform { try finished(nil) } }
+  }
+
+  /// The vectors of a part of a call's sequences, for a call that has been let in as a whole.
+  ///
+  /// - Parameter done: gets a row for each sequence, or why there are none, on a work queue.
+  func encodeAdmitted(
+    _ sequences: [[Int32]], _ shape: VectorShape, for call: Call,
+    done: @escaping @Sendable (Result<Matrix, any Error>) -> Void
+  ) {
+    encode(SequencePlan(sequences, cache: cache), of: sequences, shape, long, for: call, done)
+  }
+
+  /// Lets in a call that will encode so many tokens by parts.
+  ///
+  /// - Throws: ``Problem`` when it would take too long.
+  func admit(tokens: Int, for call: Call) throws(Problem) {
+    try lanes.refuse(backlog: long.meter.backlog, own: long.meter.seconds(Double(tokens)), for: call)
+  }
+
+  private func encode(
+    _ plan: SequencePlan, of sequences: [[Int32]], _ shape: VectorShape, _ batcher: Batcher<[Int32]>, for call: Call,
+    _ done: @escaping @Sendable (Result<Matrix, any Error>) -> Void
+  ) {
+    let began = SystemClock.monotonic
+    @Sendable func finished(_ encoded: Matrix?) -> Result<Matrix, any Error> {
+      call.markBegun()
+      // A request's tokens are those of all its texts, whatever became of these.
+      call.encoded(tokens: encoder.costs(of: sequences).reduce(0, +))
+      return Result { try shaped(plan.rows(encoded, dimension: encoder.dimension), shape) }
+    }
+    guard !plan.missing.isEmpty || sequences.isEmpty else { return done(finished(nil)) }
     batcher.encode(
-      plan.missing, costs: costs, deadline: call.deadline, isAbandoned: { call.isAbandoned },
+      plan.missing, deadline: call.deadline, isAbandoned: { call.isAbandoned },
       finish: { result in
         call.add(.encode, since: began)
-        call.perform {
-          if case .failure(BatchFailure.dropped(let hasBegun)) = result {
-            if hasBegun { call.markBegun() }
-            throw call.dropped
-          }
-          try finished(try result.get())
+        switch result {
+        case .success(let encoded): done(finished(encoded))
+        case .failure(BatchFailure.dropped(let hasBegun)):
+          if hasBegun { call.markBegun() }
+          done(.failure(call.dropped))
+        case .failure(let error): done(.failure(error))
         }
       })
   }
