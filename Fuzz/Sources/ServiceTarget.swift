@@ -128,14 +128,15 @@ final class ServiceTarget {
 
   private func collect(_ stream: BodyStream, _ request: String) -> [UInt8] {
     var body: [UInt8] = []
-    while body.count < stream.count {
+    while body.count < stream.count ?? .max {
       let box = Pieces()
       stream.next { piece in box.put(piece) }
-      let piece = box.take()
-      require(!piece.isEmpty, "\(request): the stream ends after \(body.count) of \(stream.count) bytes")
+      guard let piece = box.take() else { finding("\(request): the stream breaks off after \(body.count) bytes") }
+      if piece.isEmpty { break }
       body += piece
     }
-    require(body.count == stream.count, "\(request): \(body.count) bytes where \(stream.count) were announced")
+    let announced = stream.count ?? body.count
+    require(body.count == announced, "\(request): \(body.count) bytes where \(announced) were announced")
     return body
   }
 }
@@ -149,15 +150,15 @@ private final class FuzzClock: Sendable {
 
 /// Takes one value from another thread.
 private final class Pieces: Sendable {
-  private let piece = Mutex<[UInt8]>([])
+  private let piece = Mutex<[UInt8]?>(nil)
   private let arrived = DispatchSemaphore(value: 0)
 
-  func put(_ bytes: [UInt8]) {
+  func put(_ bytes: [UInt8]?) {
     piece.withLock { $0 = bytes }
     arrived.signal()
   }
 
-  func take() -> [UInt8] {
+  func take() -> [UInt8]? {
     require(arrived.wait(timeout: .now() + 60) == .success, "a piece of a stream did not come within a minute")
     return piece.withLock { $0 }
   }

@@ -36,6 +36,7 @@ struct Log: Sendable {
 /// The progress of a long command on standard error: a bar on a terminal, otherwise a line every few seconds.
 struct ProgressLine {
   private let verb: String
+  private let noun: String
   private let isTerminal = isatty(STDERR_FILENO) == 1
   private let began = SystemClock.monotonic
   private var shown: UInt64
@@ -45,22 +46,26 @@ struct ProgressLine {
 
   /// - Parameters:
   ///   - verb: `indexed`.
+  ///   - noun: what is counted.
   ///   - done: the share that an earlier run has done, from 0 to 1.
-  init(_ verb: String, done: Double = 0) {
+  init(_ verb: String, of noun: String = "point", done: Double = 0) {
     self.verb = verb
+    self.noun = noun
     first = done
     shown = SystemClock.monotonic
   }
 
   /// - Parameters:
   ///   - points: the number that this run has stored.
+  ///   - tokens: theirs, where they are counted.
   ///   - done: the share that is done, from 0 to 1; nil when the whole is unknown.
-  mutating func show(points: Int, done: Double?) {
+  mutating func show(points: Int, tokens: Int? = nil, done: Double?) {
     let now = SystemClock.monotonic
     guard now &- shown >= (isTerminal ? 100_000_000 : 5_000_000_000) else { return }
     shown = now
     let seconds = elapsed(now)
-    var text = "\(verb) \(counted(points, "point")), \(Self.rate(points, seconds))/s"
+    var text = "\(verb) \(counted(points, noun)), \(Self.rate(points, seconds))/s"
+    if let tokens { text += ", \(Self.rate(tokens, seconds)) tokens/s" }
     if let done, done > first, done <= 1 {
       let left = seconds * (1 - done) / (done - first)
       text = "\(Self.bar(done)) \(Int(done * 100)) %  \(text), \(Self.clock(left)) left"
@@ -75,7 +80,7 @@ struct ProgressLine {
   mutating func finish(points: Int, _ more: String = "") {
     let seconds = elapsed(SystemClock.monotonic)
     clear()
-    emit("\(verb) \(counted(points, "point")) in \(Self.clock(seconds)), \(Self.rate(points, seconds))/s\(more)\n")
+    emit("\(verb) \(counted(points, noun)) in \(Self.clock(seconds)), \(Self.rate(points, seconds))/s\(more)\n")
   }
 
   /// Writes a message on a line of its own.

@@ -5,7 +5,8 @@ import Service
 @main
 enum Nearfar {
   private static let commands: [any Command.Type] = [
-    ServeCommand.self, LossCommand.self, IndexCommand.self, ExportCommand.self, ImportCommand.self, BackupCommand.self,
+    ServeCommand.self, EmbedCommand.self, LossCommand.self, IndexCommand.self, ExportCommand.self, ImportCommand.self,
+    BackupCommand.self,
     CheckCommand.self, HealthCommand.self,
   ]
 
@@ -34,7 +35,10 @@ enum Nearfar {
     // The same goes for a limit on the sizes of files.
     signal(SIGXFSZ, SIG_IGN)
     let arguments = Array(CommandLine.arguments.dropFirst())
-    exit(run(arguments.first ?? "", Array(arguments.dropFirst())))
+    let status = run(arguments.first ?? "", Array(arguments.dropFirst()))
+    // Threads may still compute, where requests were cut off or a command has failed. What they use is not taken apart.
+    fflush(nil)
+    _exit(status)
   }
 
   private static func run(_ name: String, _ arguments: [String]) -> Int32 {

@@ -7,7 +7,7 @@ import pytest
 from commands import run
 from process import BINARY, MODEL, Server
 
-COMMANDS = ["serve", "loss", "index", "export", "import", "backup", "check", "health"]
+COMMANDS = ["serve", "embed", "loss", "index", "export", "import", "backup", "check", "health"]
 
 INTEGER = re.compile(r"A whole number from (\d+) to (\d+)\.")
 CHOICE = re.compile(r"One of ([^.]+)\.")
@@ -96,6 +96,9 @@ def test_help_of_a_command_shows_its_flags_alone(command):
             "--max-connections-per-client", "--max-requests-per-client", "--max-requests-per-key", "--max-memory-in-flight", "--embedding-cache-mb", "--proxy-protocol", "--trusted-proxy",
             "--max-connections", "--idle-timeout", "--drain-timeout", "--shutdown-delay", "--queue-timeout", "--request-timeout", "--max-body-bytes", "--max-inputs",
             "--max-input-chars", "--max-dim", "--max-k", "--max-json-depth", "--max-head-bytes", "--max-fields",
+        },
+        "embed": {
+            "--input", "--output", "--text-field", "--model", "--normalize", "--dimensions", "--prompt-name", "--truncate", "--threads",
         },
         "loss": {
             "--queries", "--keys", "--negatives", "--positives", "--labels", "--queue", "--objective", "--temperature",

@@ -50,7 +50,7 @@ def folder(tmp_path):
         (["nothing"], []),
         (["completion", ""], ["bash", "zsh", "fish"]),
         (["completion", "bash", ""], []),
-        (["help", "e"], ["export"]),
+        (["help", "e"], ["embed", "export"]),
         (["version", ""], []),
         (["serve", "--tls"], ["--tls-cert", "--tls-key", "--tls-client-ca", "--tls-client-auth"]),
         (["serve", "--log-format", ""], ["text", "json"]),

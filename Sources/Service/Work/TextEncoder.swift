@@ -20,6 +20,17 @@ struct VectorShape: Sendable {
   var normalize: Bool?
   /// Keep this many leading values and normalise again.
   var dimensions: Int?
+
+  /// - Throws: ``Problem`` when a row has no direction that could be normalised.
+  func applied(to pooled: Matrix, _ encoder: SentenceEncoder) throws(Problem) -> Matrix {
+    do throws(ZeroRow) {
+      var rows = normalize ?? encoder.normalizes ? try pooled.normalized() : pooled
+      if let dimensions { rows = try rows.prefix(columns: dimensions).normalized() }
+      return rows
+    } catch {
+      throw Problem(500, "the encoder gave a vector without a direction for input \(error.row)")
+    }
+  }
 }
 
 /// Texts in, vectors out: tokenization here, batches by the batcher.
@@ -124,7 +135,7 @@ final class TextEncoder: Sendable {
       call.markBegun()
       // A request's tokens are those of all its texts, whatever became of these.
       call.encoded(tokens: encoder.costs(of: sequences).reduce(0, +))
-      return Result { try shaped(plan.rows(encoded, dimension: encoder.dimension), shape) }
+      return Result { try shape.applied(to: plan.rows(encoded, dimension: encoder.dimension), encoder) }
     }
     guard !plan.missing.isEmpty || sequences.isEmpty else { return done(finished(nil)) }
     batcher.encode(
@@ -139,17 +150,6 @@ final class TextEncoder: Sendable {
         case .failure(let error): done(.failure(error))
         }
       })
-  }
-
-  /// - Throws: ``Problem`` when a row has no direction that could be normalised.
-  private func shaped(_ pooled: Matrix, _ shape: VectorShape) throws(Problem) -> Matrix {
-    do throws(ZeroRow) {
-      var rows = shape.normalize ?? encoder.normalizes ? try pooled.normalized() : pooled
-      if let dimensions = shape.dimensions { rows = try rows.prefix(columns: dimensions).normalized() }
-      return rows
-    } catch {
-      throw Problem(500, "the encoder gave a vector without a direction for input \(error.row)")
-    }
   }
 
   /// A sequence cut to the model's length; the special tokens at its two ends stay.

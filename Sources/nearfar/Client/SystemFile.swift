@@ -31,6 +31,13 @@ final class SystemFile: Sendable {
     return SystemFile(path, descriptor)
   }
 
+  /// Opens an existing file as it is.
+  static func updating(_ path: String) throws(CommandError) -> SystemFile {
+    let descriptor = open(path, O_WRONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw failure("cannot write", path) }
+    return SystemFile(path, descriptor)
+  }
+
   /// The size in bytes; nil for what has none, such as a pipe.
   var size: Int? {
     var status = stat()
@@ -60,6 +67,24 @@ final class SystemFile: Sendable {
   func flush() throws(CommandError) {
     // A pipe has no disk to wait for, which is EINVAL.
     guard fsync(descriptor) == 0 || errno == EINVAL else { throw Self.failure("cannot write", path) }
+  }
+
+  /// Writes over what stands at `offset`.
+  func write(_ bytes: [UInt8], at offset: Int) throws(CommandError) {
+    var done = 0
+    while done < bytes.count {
+      // SAFETY: the pointer is to the bytes that are not written yet, and is valid during the call.
+      let count = bytes[done...].withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, off_t(offset + done)) }
+      guard count > 0 || count < 0 && errno == EINTR else { throw Self.failure("cannot write", path) }
+      done += max(0, count)
+    }
+  }
+
+  /// Cuts the file off at `size`, where writing goes on.
+  func end(at size: Int) throws(CommandError) {
+    guard ftruncate(descriptor, off_t(size)) == 0, lseek(descriptor, off_t(size), Int32(SEEK_SET)) >= 0 else {
+      throw Self.failure("cannot write", path)
+    }
   }
 
   /// Empties the file.

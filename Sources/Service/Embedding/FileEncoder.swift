@@ -1,0 +1,118 @@
+import Encoder
+import SimilarityCore
+import Synchronization
+
+/// What `/embed` does, for texts that come from a file and without a service: the same batches, and the same bytes.
+public final class FileEncoder: Sendable {
+  /// How texts become vectors, as in `/embed`.
+  public struct Options: Sendable {
+    public var normalize = true
+    public var dimensions: Int?
+    public var promptName: String?
+    public var truncate = true
+
+    public init() {}
+  }
+
+  /// Vectors of some texts, one after another.
+  public struct Rows: Sendable {
+    /// 32-bit floats, little-endian.
+    public let bytes: [UInt8]
+    /// Tokens of the texts.
+    public let tokens: Int
+  }
+
+  /// Why texts cannot be embedded.
+  public struct Failure: Error, Sendable, Equatable {
+    /// The text at fault, counted from 0; nil where it is none.
+    public let text: Int?
+    public let reason: String
+  }
+
+  private let encoder: SentenceEncoder
+  private let options: Options
+  private let prompt: String
+  private let queues: WorkQueues
+  private let batcher: Batcher<[Int32]>
+  private let isCancelled = Atomic(false)
+
+  /// Loads the encoder.
+  ///
+  /// - Throws: ``Failure``.
+  public init(model folder: String, threads: Int, _ options: Options) throws(Failure) {
+    do {
+      encoder = try SentenceEncoder(folder: folder)
+    } catch {
+      throw Failure(text: nil, reason: "--model \(folder): \(error)")
+    }
+    if let dimensions = options.dimensions, !(1...encoder.dimension).contains(dimensions) {
+      throw Failure(text: nil, reason: "--dimensions must be at most \(encoder.dimension), the model's")
+    }
+    let prompts = encoder.prompts
+    prompt =
+      try options.promptName.map { name throws(Failure) in
+        if let prompt = prompts[name] { return prompt }
+        let known = prompts.keys.sorted().joined(separator: ", ")
+        throw Failure(text: nil, reason: "--prompt-name: the model has no prompt '\(name)'; it has: \(known)")
+      } ?? ""
+    self.options = options
+    queues = WorkQueues(count: threads)
+    batcher = Batcher(encoder: encoder, queues: queues) { _ in }
+  }
+
+  /// The number of values of a vector.
+  public var dimension: Int { options.dimensions ?? encoder.dimension }
+  public var modelName: String { encoder.name }
+  public var fingerprint: String { encoder.fingerprint }
+
+  /// What vectors depend on beside their texts.
+  public var identity: String {
+    "\(encoder.fingerprint)\n\(options.normalize)\n\(dimension)\n\(options.truncate)\n\(prompt)"
+  }
+
+  /// Embeds texts. Several calls may be under way, whose texts share batches.
+  ///
+  /// - Parameter done: called once, on another thread.
+  public func embed(_ texts: [String], _ done: @escaping @Sendable (Result<Rows, Failure>) -> Void) {
+    queues.submit {
+      do throws(Failure) {
+        self.encode(try self.sequences(of: texts), done)
+      } catch {
+        done(.failure(error))
+      }
+    }
+  }
+
+  /// Ends what is under way soon, with failures.
+  public func cancel() { isCancelled.store(true, ordering: .relaxed) }
+
+  private func sequences(of texts: [String]) throws(Failure) -> [[Int32]] {
+    var sequences: [[Int32]] = []
+    sequences.reserveCapacity(texts.count)
+    let longest = encoder.maxSequenceLength
+    for (index, text) in texts.enumerated() {
+      let whole = prompt.isEmpty ? text : prompt + text
+      let (ids, isTruncated) = encoder.tokenizer.encode(whole, maxLength: longest)
+      guard options.truncate || !isTruncated else {
+        throw Failure(text: index, reason: "the text has more than the model's \(longest) tokens")
+      }
+      sequences.append(ids)
+    }
+    return sequences
+  }
+
+  private func encode(_ sequences: [[Int32]], _ done: @escaping @Sendable (Result<Rows, Failure>) -> Void) {
+    let plan = SequencePlan(sequences, cache: nil)
+    let tokens = encoder.costs(of: sequences).reduce(0, +)
+    let shape = VectorShape(normalize: options.normalize, dimensions: options.dimensions)
+    batcher.encode(plan.missing, isAbandoned: { self.isCancelled.load(ordering: .relaxed) }) { result in
+      do {
+        let rows = try shape.applied(to: plan.rows(try result.get(), dimension: self.encoder.dimension), self.encoder)
+        // Both of the supported processors are little-endian.
+        done(.success(Rows(bytes: rows.values.withUnsafeBytes { Array($0) }, tokens: tokens)))
+      } catch {
+        done(.failure(Failure(text: nil, reason: Problem(describing: error).detail)))
+      }
+    }
+  }
+}
