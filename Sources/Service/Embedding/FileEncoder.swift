@@ -105,14 +105,17 @@ public final class FileEncoder: Sendable {
     let plan = SequencePlan(sequences, cache: nil)
     let tokens = encoder.costs(of: sequences).reduce(0, +)
     let shape = VectorShape(normalize: options.normalize, dimensions: options.dimensions)
-    batcher.encode(plan.missing, isAbandoned: { self.isCancelled.load(ordering: .relaxed) }) { result in
-      do {
-        let rows = try shape.applied(to: plan.rows(try result.get(), dimension: self.encoder.dimension), self.encoder)
-        // Both of the supported processors are little-endian.
-        done(.success(Rows(bytes: rows.values.withUnsafeBytes { Array($0) }, tokens: tokens)))
-      } catch {
-        done(.failure(Failure(text: nil, reason: Problem(describing: error).detail)))
-      }
-    }
+    batcher.encode(
+      plan.missing, isAbandoned: { self.isCancelled.load(ordering: .relaxed) },
+      finish: { result in
+        do {
+          let rows = try shape.applied(
+            to: plan.rows(try result.get(), dimension: self.encoder.dimension), self.encoder)
+          // Both of the supported processors are little-endian.
+          done(.success(Rows(bytes: rows.values.withUnsafeBytes { Array($0) }, tokens: tokens)))
+        } catch {
+          done(.failure(Failure(text: nil, reason: Problem(describing: error).detail)))
+        }
+      })
   }
 }
