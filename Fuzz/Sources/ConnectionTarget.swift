@@ -162,7 +162,7 @@ private struct Driver: ~Copyable {
 
   /// Lets the client read at most `count` bytes.
   mutating func take(_ count: Int) {
-    let part = state.output.withParts { first, second in
+    let part = state.withOutput { first, second in
       Array((array(first) + array(second)).prefix(count))
     }
     require(part.count == min(count, state.output.count), "the output is miscounted")

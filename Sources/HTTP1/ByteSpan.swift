@@ -2,12 +2,6 @@
 // spans yet.
 
 extension Array where Element == UInt8 {
-  /// A copy of the bytes.
-  init(copying span: Span<UInt8>) {
-    // SAFETY: the pointer is used only inside the closure, while `span` is alive, and for exactly its length.
-    self = span.withUnsafeBufferPointer { Array($0) }
-  }
-
   /// Appends the bytes in one block copy.
   @inline(__always)
   mutating func append(copying span: Span<UInt8>) {

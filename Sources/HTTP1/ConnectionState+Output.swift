@@ -212,7 +212,7 @@ public struct OutputQueue: Sendable {
   }
 
   /// Lends the two parts that are to be sent next, in this order. Either may be empty.
-  public func withParts<Result>(_ send: (Span<UInt8>, Span<UInt8>) -> Result) -> Result {
+  func withParts<Result>(_ send: (Span<UInt8>, Span<UInt8>) -> Result) -> Result {
     if sent < bytes.count { return send(bytes.span.extracting(droppingFirst: sent), body.span) }
     return send(bytes.span.extracting(first: 0), body.span.extracting(droppingFirst: sent &- bytes.count))
   }

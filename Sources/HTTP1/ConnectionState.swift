@@ -72,7 +72,7 @@ public struct ConnectionState: ~Copyable {
   /// The client wants no further request, and all of the one that is answered has been read.
   var isLastRequest = false
 
-  /// Bytes to send; the driver takes them with `withParts` and reports with `sent`.
+  /// Bytes to send; the driver takes them with `withOutput` and reports with `sent`.
   public internal(set) var output = OutputQueue()
 
   /// Since when the connection has been idle, a head has been coming in, or the connection has been lingering.

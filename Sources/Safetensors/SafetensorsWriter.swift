@@ -9,11 +9,13 @@ public enum SafetensorsHead {
   /// The head of a body with one tensor, in pieces that are to be sent one after another, so that long metadata is
   /// neither copied nor joined.
   ///
-  /// - Parameter metadata: names that need no escaping, and values as they stand between the quotes of a JSON string.
+  /// - Parameters:
+  ///   - metadata: names that need no escaping, and values as they stand between the quotes of a JSON string.
+  ///   - room: bytes beyond what the header needs, so that it can be written anew with longer numbers.
   /// - Throws: `SafetensorsError` when the shape is too large, the name is reserved, or the header is longer than
   ///   ``longest``.
   public static func pieces(
-    name: String, dtype: DType, shape: [Int], escaped metadata: [(key: String, value: [UInt8])]
+    name: String, dtype: DType, shape: [Int], escaped metadata: [(key: String, value: [UInt8])], room: Int = 0
   ) throws(SafetensorsError) -> [[UInt8]] {
     guard let count = byteCount(of: shape, dtype), name != "__metadata__" else {
       throw SafetensorsError(message: "tensor \"\(name)\": the shape \(shape) is too large, or its name is reserved")
@@ -31,7 +33,7 @@ public enum SafetensorsHead {
     // The opening bracket of the object has been written before the metadata.
     pieces.append(Array((metadata.isEmpty ? "\(before)}," : #""},"#).utf8) + tensor.bytes.dropFirst())
     let length = pieces.reduce(0) { $0 + $1.count }
-    let padding = (8 - length % 8) % 8
+    let padding = room + (8 - (length + room) % 8) % 8
     guard length + padding <= longest else {
       throw SafetensorsError(message: "a header of \(length + padding) bytes is over the limit of \(longest)")
     }

@@ -1,5 +1,4 @@
 import Dispatch
-import JSON
 import Service
 import Synchronization
 
@@ -15,7 +14,7 @@ struct EmbedCommand: Command {
     on from there when it is started again with the same flags. Standard input is always read from its beginning.
     """
   static let flags: [any CommandFlag] = [
-    input, output, textField, model, normalize, dimensions, promptName, truncate, threads,
+    input, output, textField, ServeOptions.modelFolder, normalize, dimensions, promptName, truncate, threads,
   ]
 
   private static let input = Flag(
@@ -25,9 +24,6 @@ struct EmbedCommand: Command {
   private static let textField = Flag(
     "text-field", .text("NAME"), .optional(meaning: "'text' where FILE ends in .jsonl, and none otherwise"),
     "Lines are JSON objects, and this field has the text. Blank lines among them are left out.")
-  private static let model = Flag(
-    "model", .text("DIR"), .defaults(to: "models/all-MiniLM-L6-v2"), isVariable: true,
-    "The folder of the encoder, in the layout of Hugging Face.")
   private static let normalize = Flag(
     "normalize", .trueOrFalse, .defaults(to: true), "Whether vectors are scaled to length 1.")
   private static let dimensions = Flag(
@@ -87,7 +83,7 @@ struct EmbedCommand: Command {
     let path = try arguments.value(input)
     let target = try arguments.value(output)
     let field = try arguments.given(textField) ?? (path.hasSuffix(".jsonl") ? "text" : nil)
-    let folder = try arguments.value(model)
+    let folder = try arguments.value(ServeOptions.modelFolder)
     let threads = try arguments.value(threads)
     var options = FileEncoder.Options()
     options.normalize = try arguments.value(normalize)
@@ -130,11 +126,11 @@ struct EmbedCommand: Command {
       output = try open(nil)
       return
     }
-    let saved = IndexProgress.path(of: target.path)
+    let saved = InputProgress.path(of: target.path)
     progressPath = saved
-    if let earlier = IndexProgress.load(saved), SystemFile.exists(VectorOutput.part(of: target.path)) {
+    if let earlier = InputProgress.load(saved), SystemFile.exists(VectorOutput.part(of: target.path)) {
       if earlier.identity == identity, try reader.skip(to: earlier.offset, lines: earlier.lines),
-        earlier.matches(reader.place), let output = try? open(earlier.version)
+        earlier.matches(reader.place), let output = try? open(earlier.output)
       {
         self.output = output
         progress = ProgressLine("embedded", of: "text", done: Double(earlier.offset) / Double(max(1, size)))
@@ -148,11 +144,6 @@ struct EmbedCommand: Command {
   }
 
   private mutating func run() throws(CommandError) {
-    // The process must not end while its threads compute.
-    defer {
-      encoder.cancel()
-      for each in pending { _ = try? each.wait() }
-    }
     var batch: [String] = []
     var lines: [Int] = []
     while let line = try reader.next() {
@@ -181,27 +172,10 @@ struct EmbedCommand: Command {
 
   /// - Returns: nil for a blank line among JSON objects.
   private static func text(of line: LineReader.Line, _ field: String?) throws(CommandError) -> String? {
-    var bytes = line.bytes
-    if line.number == 1, bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes.removeFirst(3) }
-    guard let field else {
-      if bytes.last == 0x0D { bytes.removeLast() }
-      guard let text = String(validating: bytes, as: UTF8.self) else { throw CommandError("not UTF-8") }
-      return text
-    }
-    guard bytes.contains(where: { ![0x20, 0x09, 0x0D].contains($0) }) else { return nil }
-    do {
-      let root = try JSONDocument(bytes, maxDepth: 1024).root
-      guard root.members != nil else { throw CommandError("not a JSON object") }
-      guard let value = root[field] else { throw CommandError("the field '\(field)' is missing") }
-      guard let text = value.string else { throw CommandError("the field '\(field)' is not a string") }
-      return text
-    } catch let error as JSONParseError {
-      throw CommandError(error.describing())
-    } catch let error as CommandError {
-      throw error
-    } catch {
-      throw CommandError("\(error)")
-    }
+    if let field { return try JSONLine(line)?.text(field) }
+    let bytes = line.bytes.last == 0x0D ? line.bytes.dropLast() : line.bytes[...]
+    guard let text = String(validating: bytes, as: UTF8.self) else { throw CommandError("not UTF-8") }
+    return text
   }
 
   /// Begins to embed a set of texts, and writes the oldest when enough are under way.
@@ -234,7 +208,7 @@ struct EmbedCommand: Command {
     if let progressPath {
       try output.flush()
       do throws(CommandError) {
-        try IndexProgress(identity: identity, oldest.end, version: output.rows).save(progressPath)
+        try InputProgress(identity: identity, oldest.end, output: output.rows).save(progressPath)
       } catch {
         progress.say("\(error); a repeated run will start over")
       }

@@ -36,7 +36,8 @@ struct ServeOptions {
   private static let host = Flag(
     "host", .text("ADDRESS"), .defaults(to: ServerConfiguration().host), isVariable: true,
     "The address to listen on, or a name that resolves to it.")
-  private static let modelFolder = Flag(
+  /// Also read by `nearfar embed`.
+  static let modelFolder = Flag(
     "model", .text("DIR"), .defaults(to: "models/all-MiniLM-L6-v2"), isVariable: true,
     "The folder of the encoder, in the layout of Hugging Face.")
   private static let dataFolder = Flag(

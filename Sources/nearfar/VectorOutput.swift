@@ -78,25 +78,24 @@ struct VectorOutput {
     return magic + text.utf8 + [UInt8](repeating: 0x20, count: 117 - text.utf8.count) + [0x0A]
   }
 
-  /// The head with room for numbers of any length.
+  /// The head with room for numbers of any length: it is as long as without rows and 48 bytes more.
   private func safetensorsHead(_ rows: Int) throws(CommandError) -> [UInt8] {
-    func header(_ rows: Int) throws(CommandError) -> [UInt8] {
-      do throws(SafetensorsError) {
-        let metadata = [("model", model), ("fingerprint", fingerprint)].map { name, text in
-          var writer = JSONWriter()
-          writer.string(text)
-          return (key: name, value: Array(writer.bytes.dropFirst().dropLast()))
-        }
-        let pieces = try SafetensorsHead.pieces(
-          name: "embeddings", dtype: .f32, shape: [rows, dimension], escaped: metadata)
-        return Array(pieces.joined().dropFirst(8))
-      } catch {
-        throw CommandError("\(path): \(error.message)")
-      }
+    let metadata = [("model", model), ("fingerprint", fingerprint)].map { name, text in
+      var writer = JSONWriter()
+      writer.string(text)
+      return (key: name, value: Array(writer.bytes.dropFirst().dropLast()))
     }
-    let length = try header(0).count + 48
-    var head = withUnsafeBytes(of: UInt64(length).littleEndian) { Array($0) }
-    head += try header(rows)
-    return head + [UInt8](repeating: 0x20, count: 8 + length - head.count)
+    func head(_ rows: Int, room: Int) throws(SafetensorsError) -> [UInt8] {
+      Array(
+        try SafetensorsHead.pieces(
+          name: "embeddings", dtype: .f32, shape: [rows, dimension], escaped: metadata, room: room
+        ).joined())
+    }
+    do throws(SafetensorsError) {
+      let length = try head(0, room: 48).count
+      return try head(rows, room: length - head(rows, room: 0).count)
+    } catch {
+      throw CommandError("\(path): \(error.message)")
+    }
   }
 }

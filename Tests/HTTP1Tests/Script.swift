@@ -76,7 +76,7 @@ final class Script {
 
   /// Lets the client read `count` bytes.
   func take(_ count: Int) {
-    let part = state.output.withParts { first, second in
+    let part = state.withOutput { first, second in
       Array((array(first) + array(second)).prefix(count))
     }
     sent += part

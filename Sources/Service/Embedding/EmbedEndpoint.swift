@@ -46,7 +46,7 @@ extension EmbedEndpoint {
     let dimension = options.shape.dimensions ?? texts.encoder.dimension
     let form: any EmbeddingStream.Form =
       call.answerType == .safetensors
-      ? try SafetensorsRows(rows: input.count, columns: dimension) : JSONRows(encoding: options.encoding)
+      ? SafetensorsRows(rows: input.count, columns: dimension) : JSONRows(encoding: options.encoding)
     try texts.admit(tokens: input.estimatedTokens(mostEach: texts.encoder.maxSequenceLength), for: call)
     // Texts that may not be cut are looked at before the answer begins, since one that is too long is the client's mistake.
     let all =
@@ -77,11 +77,11 @@ struct EmbeddingOptions: Sendable {
   /// Reads `prompt_name`: the text that the model's folder keeps under that name; empty without one.
   static func prompt(_ fields: inout Fields, _ encoder: SentenceEncoder) throws(Problem) -> String {
     guard let name = try fields.string("prompt_name") else { return "" }
-    guard let prompt = encoder.prompts[name] else {
-      let known = encoder.prompts.keys.sorted().joined(separator: ", ")
-      throw .invalid(fields.name("prompt_name"), "the model has no prompt '\(name)'; it has: \(known)")
+    do throws(UnknownPrompt) {
+      return try encoder.prompt(named: name)
+    } catch {
+      throw .invalid(fields.name("prompt_name"), error.description)
     }
-    return prompt
   }
 
   /// Reads `dimensions` and `encoding_format`.

@@ -108,7 +108,7 @@ struct EmbeddingInput: Sendable {
         }
         cut.append(
           Self.isFramed(whole, by: special)
-            ? texts.cut(whole, options.side) : Self.bareCut(whole, to: longest, options.side))
+            ? texts.encoder.cut(whole, options.side) : Self.bareCut(whole, to: longest, options.side))
       }
       return cut
     }

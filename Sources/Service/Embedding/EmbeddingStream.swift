@@ -158,11 +158,10 @@ struct SafetensorsRows: EmbeddingStream.Form {
   private let head: [UInt8]
   private let size: Int
 
-  /// - Throws: `SafetensorsError` when there are more values than the format has room for.
-  init(rows: Int, columns: Int) throws {
-    let pieces = try SafetensorsHead.pieces(name: "embeddings", dtype: .f32, shape: [rows, columns], escaped: [])
-    head = Array(pieces.joined())
+  init(rows: Int, columns: Int) {
     size = rows * columns * MemoryLayout<Float>.stride
+    head = SafetensorsHead.bytes(
+      of: [(name: "embeddings", dtype: .f32, shape: [rows, columns], count: size)], metadata: [:])
   }
 
   var type: MediaType { .safetensors }

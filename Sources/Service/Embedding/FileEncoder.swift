@@ -1,6 +1,5 @@
 import Encoder
 import SimilarityCore
-import Synchronization
 
 /// What `/embed` does, for texts that come from a file and without a service: the same batches, and the same bytes.
 public final class FileEncoder: Sendable {
@@ -30,11 +29,10 @@ public final class FileEncoder: Sendable {
   }
 
   private let encoder: SentenceEncoder
-  private let options: Options
-  private let prompt: String
+  private let text: TextOptions
+  private let shape: VectorShape
   private let queues: WorkQueues
   private let batcher: Batcher<[Int32]>
-  private let isCancelled = Atomic(false)
 
   /// Loads the encoder.
   ///
@@ -48,26 +46,27 @@ public final class FileEncoder: Sendable {
     if let dimensions = options.dimensions, !(1...encoder.dimension).contains(dimensions) {
       throw Failure(text: nil, reason: "--dimensions must be at most \(encoder.dimension), the model's")
     }
-    let prompts = encoder.prompts
-    prompt =
-      try options.promptName.map { name throws(Failure) in
-        if let prompt = prompts[name] { return prompt }
-        let known = prompts.keys.sorted().joined(separator: ", ")
-        throw Failure(text: nil, reason: "--prompt-name: the model has no prompt '\(name)'; it has: \(known)")
-      } ?? ""
-    self.options = options
+    var text = TextOptions()
+    text.truncate = options.truncate
+    do throws(UnknownPrompt) {
+      if let name = options.promptName { text.prompt = try encoder.prompt(named: name) }
+    } catch {
+      throw Failure(text: nil, reason: "--prompt-name: \(error)")
+    }
+    self.text = text
+    shape = VectorShape(normalize: options.normalize, dimensions: options.dimensions)
     queues = WorkQueues(count: threads)
     batcher = Batcher(encoder: encoder, queues: queues) { _ in }
   }
 
   /// The number of values of a vector.
-  public var dimension: Int { options.dimensions ?? encoder.dimension }
+  public var dimension: Int { shape.dimensions ?? encoder.dimension }
   public var modelName: String { encoder.name }
   public var fingerprint: String { encoder.fingerprint }
 
   /// What vectors depend on beside their texts.
   public var identity: String {
-    "\(encoder.fingerprint)\n\(options.normalize)\n\(dimension)\n\(options.truncate)\n\(prompt)"
+    "\(encoder.fingerprint)\n\(shape.normalize ?? true)\n\(dimension)\n\(text.truncate)\n\(text.prompt)"
   }
 
   /// Embeds texts. Several calls may be under way, whose texts share batches.
@@ -83,20 +82,14 @@ public final class FileEncoder: Sendable {
     }
   }
 
-  /// Ends what is under way soon, with failures.
-  public func cancel() { isCancelled.store(true, ordering: .relaxed) }
-
   private func sequences(of texts: [String]) throws(Failure) -> [[Int32]] {
     var sequences: [[Int32]] = []
     sequences.reserveCapacity(texts.count)
-    let longest = encoder.maxSequenceLength
     for (index, text) in texts.enumerated() {
-      let whole = prompt.isEmpty ? text : prompt + text
-      let (ids, isTruncated) = encoder.tokenizer.encode(whole, maxLength: longest)
-      guard options.truncate || !isTruncated else {
-        throw Failure(text: index, reason: "the text has more than the model's \(longest) tokens")
+      guard let sequence = encoder.sequence(of: text, self.text) else {
+        throw Failure(text: index, reason: "the text has more than the model's \(encoder.maxSequenceLength) tokens")
       }
-      sequences.append(ids)
+      sequences.append(sequence)
     }
     return sequences
   }
@@ -104,12 +97,11 @@ public final class FileEncoder: Sendable {
   private func encode(_ sequences: [[Int32]], _ done: @escaping @Sendable (Result<Rows, Failure>) -> Void) {
     let plan = SequencePlan(sequences, cache: nil)
     let tokens = encoder.costs(of: sequences).reduce(0, +)
-    let shape = VectorShape(normalize: options.normalize, dimensions: options.dimensions)
     batcher.encode(
-      plan.missing, isAbandoned: { self.isCancelled.load(ordering: .relaxed) },
+      plan.missing, isAbandoned: { false },
       finish: { result in
         do {
-          let rows = try shape.applied(
+          let rows = try self.shape.applied(
             to: plan.rows(try result.get(), dimension: self.encoder.dimension), self.encoder)
           // Both of the supported processors are little-endian.
           done(.success(Rows(bytes: rows.values.withUnsafeBytes { Array($0) }, tokens: tokens)))

@@ -61,11 +61,11 @@ package final class Batcher<Input: Hashable & Sendable>: Sendable {
   ///   - isAbandoned: whether nobody waits for the result any more; asked before each batch.
   ///   - finish: called once, on a work queue, with one row for each input, not normalised.
   package func encode(
-    _ inputs: [Input], costs: [Int]? = nil, deadline: UInt64 = .max, isAbandoned: @escaping @Sendable () -> Bool,
+    _ inputs: [Input], deadline: UInt64 = .max, isAbandoned: @escaping @Sendable () -> Bool,
     finish: @escaping @Sendable (Result<Matrix, any Error>) -> Void
   ) {
     let job = Job(
-      inputs, costs: costs ?? encoder.costs(of: inputs), dimension: encoder.dimension, deadline: deadline,
+      inputs, costs: encoder.costs(of: inputs), dimension: encoder.dimension, deadline: deadline,
       isAbandoned: isAbandoned, finish: finish)
     guard !inputs.isEmpty else { return job.fail(Problem.invalid("inputs", "must not be empty")) }
     meter.add(Double(job.tokens))

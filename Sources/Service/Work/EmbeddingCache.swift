@@ -23,9 +23,7 @@ package final class EmbeddingCache: Sendable {
     var entries: [Entry] = []
     /// The entry that is looked at next for replacement.
     var hand = 0
-    var hits = 0
-    var misses = 0
-    var evictions = 0
+    var statistics = Statistics()
   }
 
   /// What the cache has done, for the metrics.
@@ -56,10 +54,10 @@ package final class EmbeddingCache: Sendable {
 
   package var statistics: Statistics {
     state.withLock { state in
-      Statistics(
-        vectors: state.entries.count, bytes: state.entries.count * bytesPerEntry, hits: state.hits,
-        misses: state.misses,
-        evictions: state.evictions)
+      var statistics = state.statistics
+      statistics.vectors = state.entries.count
+      statistics.bytes = state.entries.count * bytesPerEntry
+      return statistics
     }
   }
 
@@ -81,10 +79,10 @@ package final class EmbeddingCache: Sendable {
     state.withLock { state in
       keys.map { key in
         guard let key, let place = state.places[key] else {
-          state.misses += 1
+          state.statistics.misses += 1
           return nil
         }
-        state.hits += 1
+        state.statistics.hits += 1
         state.entries[place].wasUsed = true
         return state.entries[place].row
       }
@@ -108,7 +106,7 @@ package final class EmbeddingCache: Sendable {
       state.places[key] = state.hand
       state.entries[state.hand] = Entry(key: key, row: row)
       state.hand = (state.hand + 1) % capacity
-      state.evictions += 1
+      state.statistics.evictions += 1
     }
   }
 }

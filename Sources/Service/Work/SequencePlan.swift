@@ -21,19 +21,14 @@ struct SequencePlan: Sendable {
     var numbers: [[Int32]: Int] = [:]
     var distinct: [[Int32]] = []
     var number: [Int] = []
-    if sequences.count > 1 {
-      number.reserveCapacity(sequences.count)
-      for sequence in sequences {
-        let next = numbers[sequence] ?? distinct.count
-        if next == distinct.count {
-          numbers[sequence] = next
-          distinct.append(sequence)
-        }
-        number.append(next)
+    number.reserveCapacity(sequences.count)
+    for sequence in sequences {
+      let next = numbers[sequence] ?? distinct.count
+      if next == distinct.count {
+        numbers[sequence] = next
+        distinct.append(sequence)
       }
-    } else {
-      distinct = sequences
-      number = Array(sequences.indices)
+      number.append(next)
     }
     guard let cache else {
       missing = distinct

@@ -74,20 +74,14 @@ final class TextEncoder: Sendable {
   ) throws(Problem) -> [[Int32]] {
     let began = SystemClock.monotonic
     defer { call.add(.tokenize, since: began) }
-    let longest = encoder.maxSequenceLength
     var sequences: [[Int32]] = []
     sequences.reserveCapacity(texts.count)
     for (index, text) in texts.enumerated() {
-      let whole = options.prompt.isEmpty ? text : options.prompt + text
-      if options.side == .left && options.truncate {
-        sequences.append(cut(encoder.tokenizer.encode(whole, maxLength: .max).ids, .left))
-        continue
+      guard let sequence = encoder.sequence(of: text, options) else {
+        throw .invalid(
+          "\(field)[\(index)]", "has more tokens than max_seq_length, which is \(encoder.maxSequenceLength)")
       }
-      let (ids, truncated) = encoder.tokenizer.encode(whole, maxLength: longest)
-      guard options.truncate || !truncated else {
-        throw .invalid("\(field)[\(index)]", "has more tokens than max_seq_length, which is \(longest)")
-      }
-      sequences.append(ids)
+      sequences.append(sequence)
     }
     return sequences
   }
@@ -151,11 +145,34 @@ final class TextEncoder: Sendable {
         }
       })
   }
+}
+
+extension SentenceEncoder {
+  /// The token ids of a text, special tokens included; nil for one that is too long and may not be cut.
+  func sequence(of text: String, _ options: TextOptions) -> [Int32]? {
+    let whole = options.prompt.isEmpty ? text : options.prompt + text
+    if options.side == .left && options.truncate { return cut(tokenizer.encode(whole, maxLength: .max).ids, .left) }
+    let (ids, isTruncated) = tokenizer.encode(whole, maxLength: maxSequenceLength)
+    return options.truncate || !isTruncated ? ids : nil
+  }
 
   /// A sequence cut to the model's length; the special tokens at its two ends stay.
   func cut(_ ids: [Int32], _ side: TextOptions.Side) -> [Int32] {
-    let longest = encoder.maxSequenceLength
-    guard ids.count > longest, let first = ids.first, let last = ids.last else { return ids }
-    return side == .left ? [first] + ids.suffix(longest - 1) : ids.prefix(longest - 1) + [last]
+    guard ids.count > maxSequenceLength, let first = ids.first, let last = ids.last else { return ids }
+    return side == .left ? [first] + ids.suffix(maxSequenceLength - 1) : ids.prefix(maxSequenceLength - 1) + [last]
   }
+
+  /// The text that the model's folder keeps under a name, to be put before inputs.
+  func prompt(named name: String) throws(UnknownPrompt) -> String {
+    guard let prompt = prompts[name] else { throw UnknownPrompt(name: name, known: prompts.keys.sorted()) }
+    return prompt
+  }
+}
+
+/// The model has no such prompt.
+struct UnknownPrompt: Error, CustomStringConvertible {
+  let name: String
+  let known: [String]
+
+  var description: String { "the model has no prompt '\(name)'; it has: \(known.joined(separator: ", "))" }
 }

@@ -111,7 +111,7 @@ struct IndexCommand: Command {
       points: stored,
       (replacements == 0 ? "" : "; \(counted(replacements, "line")) replaced an earlier one with the same id")
         + (skipped == 0 ? "" : "; \(counted(skipped, "line")) \(skipped == 1 ? "was" : "were") skipped"))
-    if let input = options.input { SystemFile.remove(IndexProgress.path(of: input)) }
+    if let input = options.input { SystemFile.remove(InputProgress.path(of: input)) }
   }
 
   /// Points that this run has stored. Line numbers are different anyway.
@@ -131,10 +131,10 @@ struct IndexCommand: Command {
   /// Continues an interrupted run with the same options.
   private mutating func resume(_ version: Int?) throws(CommandError) {
     guard let input = options.input, let size = file.size,
-      let saved = IndexProgress.load(IndexProgress.path(of: input))
+      let saved = InputProgress.load(InputProgress.path(of: input))
     else { return }
     let isSame = saved.identity == options.identity(url: service.url)
-    if isSame, let version, version >= saved.version, size >= saved.offset,
+    if isSame, let version, version >= saved.output, size >= saved.offset,
       try reader.skip(to: saved.offset, lines: saved.lines), saved.matches(reader.place)
     {
       progress = ProgressLine("indexed", done: Double(saved.offset) / Double(max(1, size)))
@@ -190,9 +190,9 @@ struct IndexCommand: Command {
     sent += batch.points.count
     if options.idField != nil { for point in batch.points { ids.insert(point.id) } }
     if let input = options.input, file.size != nil {
-      let state = IndexProgress(identity: options.identity(url: service.url), batch.end, version: version)
+      let state = InputProgress(identity: options.identity(url: service.url), batch.end, output: version)
       do throws(CommandError) {
-        try state.save(IndexProgress.path(of: input))
+        try state.save(InputProgress.path(of: input))
       } catch {
         progress.say("\(error); a repeated run will start over")
       }

@@ -19,7 +19,7 @@ struct LineReader {
 
   init(_ file: SystemFile) { self.file = file }
 
-  /// The next line without its line break; nil after the last one.
+  /// The next line without its line break, and the first without a byte order mark; nil after the last one.
   mutating func next() throws(CommandError) -> Line? {
     var bytes: [UInt8] = []
     var isComplete = false
@@ -43,6 +43,7 @@ struct LineReader {
     }
     guard isComplete || !bytes.isEmpty else { return nil }
     place.lines += 1
+    if place.lines == 1, bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes.removeFirst(3) }
     return Line(bytes: bytes, number: place.lines, end: place)
   }
 
@@ -80,46 +81,46 @@ struct InputPlace: Equatable {
   }
 }
 
-/// How far an input is indexed, kept in a small file beside it, from which an interrupted run continues.
-struct IndexProgress: Equatable {
-  /// Tells runs with other options apart: ``IndexCommand/Options/identity(url:)``.
+/// How far an input has been worked on, kept in a small file, from which an interrupted run continues.
+struct InputProgress: Equatable {
+  /// Tells runs with other options apart.
   let identity: String
-  /// Bytes of the input that are stored.
+  /// Bytes of the input that are done with.
   let offset: Int
-  /// Lines of the input that are stored.
+  /// Lines of the input that are done with.
   let lines: Int
   /// The hash of the input before `offset`, in hexadecimal.
   let hash: String
-  /// The collection's version after the last batch.
-  let version: Int
+  /// What there was of the output then: the collection's version, or the rows of the file.
+  let output: Int
 
-  init(identity: String, _ place: InputPlace, version: Int) {
+  init(identity: String, _ place: InputPlace, output: Int) {
     self.identity = identity
     offset = place.offset
     lines = place.lines
     hash = String(place.hash, radix: 16)
-    self.version = version
+    self.output = output
   }
 
   static func path(of input: String) -> String { input + ".nearfar-progress" }
 
   /// - Returns: nil when there is no such file or it cannot be read: the run starts over then, which is harmless.
-  static func load(_ path: String) -> IndexProgress? {
+  static func load(_ path: String) -> InputProgress? {
     guard let file = try? SystemFile.reading(path), let bytes = try? file.read(most: 65_536),
       let root = try? JSONDocument(bytes).root,
       let identity = root["identity"]?.string, let offset = root["offset"]?.integer, offset >= 0,
       let lines = root["lines"]?.integer, (0...offset).contains(lines), let hash = root["hash"]?.string,
-      let version = root["version"]?.integer
+      let output = root["version"]?.integer
     else { return nil }
-    return IndexProgress(identity: identity, offset: offset, lines: lines, hash: hash, version: version)
+    return InputProgress(identity: identity, offset: offset, lines: lines, hash: hash, output: output)
   }
 
-  private init(identity: String, offset: Int, lines: Int, hash: String, version: Int) {
+  private init(identity: String, offset: Int, lines: Int, hash: String, output: Int) {
     self.identity = identity
     self.offset = offset
     self.lines = lines
     self.hash = hash
-    self.version = version
+    self.output = output
   }
 
   /// Replaces the file in one step: a reader finds the old content or the new.
@@ -135,13 +136,13 @@ struct IndexProgress: Equatable {
     writer.key("hash")
     writer.string(hash)
     writer.key("version")
-    writer.integer(version)
+    writer.integer(output)
     writer.endObject()
     let file = try SystemFile.writing(path + ".new")
     try file.write((writer.bytes + [0x0A])[...])
     try file.publish(as: path)
   }
 
-  /// Whether the input still begins with what was indexed.
+  /// Whether the input still begins with what was done with.
   func matches(_ place: InputPlace) -> Bool { place.offset == offset && String(place.hash, radix: 16) == hash }
 }

@@ -11,42 +11,24 @@ struct IndexLine {
   let number: Int
 
   private static let longestID = 512
-  /// Names that an error lists, at most.
-  private static let mostListed = 10
 
   /// - Returns: nil for a blank line.
   /// - Throws: ``CommandError`` saying what is wrong with the line.
   init?(_ line: LineReader.Line, _ options: IndexCommand.Options) throws(CommandError) {
-    var bytes = line.bytes
-    if line.number == 1, bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes.removeFirst(3) }
-    guard bytes.contains(where: { ![0x20, 0x09, 0x0D].contains($0) }) else { return nil }
-    let root: JSONValue
-    do {
-      root = try JSONDocument(bytes, maxDepth: 1024).root
-    } catch {
-      throw CommandError(error.describing())
-    }
-    guard let members = root.members else { throw CommandError("not a JSON object") }
-    func field(_ name: String) throws(CommandError) -> JSONValue {
-      if let value = root[name] { return value }
-      let names = members.prefix(Self.mostListed).map { "'\($0.key)'" }.joined(separator: ", ")
-      let more = members.count > Self.mostListed ? " and more" : ""
-      throw CommandError(
-        "the field '\(name)' is missing; the line has " + (names.isEmpty ? "no fields" : "\(names)\(more)"))
-    }
-    guard let text = try field(options.textField).string else {
-      throw CommandError("the field '\(options.textField)' is not a string")
-    }
+    guard let object = try JSONLine(line) else { return nil }
+    let text = try object.text(options.textField)
     number = line.number
     characters = text.unicodeScalars.count
-    id = try options.idField.map { name throws(CommandError) in try Self.id(try field(name), name) } ?? String(number)
-    var writer = JSONWriter(reserving: bytes.count + 64)
+    id =
+      try options.idField.map { name throws(CommandError) in try Self.id(try object.field(name), name) }
+      ?? String(number)
+    var writer = JSONWriter(reserving: line.bytes.count + 64)
     writer.beginObject()
     writer.key("id")
     writer.string(id)
     writer.key("text")
     writer.string(text)
-    let metadata = members.filter { key, _ in
+    let metadata = object.members.filter { key, _ in
       key != options.textField && key != options.idField && options.metadataFields?.contains(key) ?? true
     }
     if !metadata.isEmpty {
