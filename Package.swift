@@ -44,7 +44,7 @@ let package = Package(
       dependencies: ["VectorIndex", "SimilarityCore", "Safetensors", "JSON", "Platform"]),
     .target(
       name: "Encoder",
-      dependencies: ["SimilarityCore", "Tokenization", "Safetensors", "JSON", "COneDNN", "COpenSSL", "Platform"]),
+      dependencies: ["SimilarityCore", "Tokenization", "Safetensors", "JSON", "COpenSSL", "Platform"]),
 
     // Rank 1.
     .target(name: "Contrastive", dependencies: ["SimilarityCore", "Platform"]),
@@ -102,7 +102,7 @@ let package = Package(
         "SQLiteRecords", "VectorStore", "VectorIndex", "SimilarityCore", "CSQLite", "StoreSupport", "TestSupport",
       ]),
     .testTarget(
-      name: "EncoderTests", dependencies: ["Encoder", "SimilarityCore", "COneDNN", "TestSupport"],
+      name: "EncoderTests", dependencies: ["Encoder", "SimilarityCore", "TestSupport"],
       exclude: ["Fixtures", "generate_fixtures.py"]),
     .testTarget(
       name: "ServiceTests",

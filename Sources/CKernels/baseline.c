@@ -7,5 +7,6 @@
 #define NF_VARIANT baseline
 #define NF_NAME "baseline"
 #define NF_NO_FMA
+#include <emmintrin.h>
 #endif
 #include "template.h"

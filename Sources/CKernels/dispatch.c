@@ -4,7 +4,8 @@
 #include "ckernels.h"
 
 #if defined(__x86_64__)
-extern const nf_kernels nf_kernels_baseline, nf_kernels_avx2, nf_kernels_avx512, nf_kernels_avx512_vnni;
+extern const nf_kernels nf_kernels_baseline, nf_kernels_avx2, nf_kernels_avx512, nf_kernels_avx512_vnni,
+    nf_kernels_avx512_bf16;
 
 static int runs_avx2(void) {
   __builtin_cpu_init();
@@ -22,15 +23,22 @@ static int runs_avx512_vnni(void) {
   return runs_avx512() && __builtin_cpu_supports("avx512vnni");
 }
 
+static int runs_avx512_bf16(void) {
+  __builtin_cpu_init();
+  return runs_avx512_vnni() && __builtin_cpu_supports("avx512bf16");
+}
+
 const nf_kernels *nf_kernels_named(const char *name) {
   if (strcmp(name, "baseline") == 0) return &nf_kernels_baseline;
   if (strcmp(name, "avx2") == 0 && runs_avx2()) return &nf_kernels_avx2;
   if (strcmp(name, "avx512") == 0 && runs_avx512()) return &nf_kernels_avx512;
   if (strcmp(name, "avx512_vnni") == 0 && runs_avx512_vnni()) return &nf_kernels_avx512_vnni;
+  if (strcmp(name, "avx512_bf16") == 0 && runs_avx512_bf16()) return &nf_kernels_avx512_bf16;
   return NULL;
 }
 
 const nf_kernels *nf_kernels_active(void) {
+  if (runs_avx512_bf16()) return &nf_kernels_avx512_bf16;
   if (runs_avx512_vnni()) return &nf_kernels_avx512_vnni;
   if (runs_avx512()) return &nf_kernels_avx512;
   if (runs_avx2()) return &nf_kernels_avx2;
@@ -59,8 +67,12 @@ size_t nf_prune_scratch(size_t count, size_t dimension, size_t degree) {
   return (room + count) * padded + 4 * padded + 8 * (count + NF_RANKS) + 12 * (count + room) + 64;
 }
 
-// The transposed keys and four rows of scores, padded for the widest variant.
+// One row, padded for the widest variant.
+size_t nf_operand_scratch(size_t inputs) { return (inputs + 15) / 16 * 16; }
+
+// The keys and the values of a piece of 512 tokens, padded for the widest panels, the scores of 12 queries, and two values
+// for each query (see attention.h).
 size_t nf_attention_scratch(size_t length, size_t head_width) {
-  const size_t padded = (length + 31) / 32 * 32;
-  return (head_width + 4) * padded;
+  const size_t padded = (head_width + 31) / 32 * 32;
+  return 512 * (head_width + padded + 12) + 2 * length;
 }

@@ -218,6 +218,9 @@ static void NF(max_rows)(const float *x, size_t rows, size_t width, float *out) 
     for (size_t c = 0; c < width; c++) out[c] = x[r * width + c] > out[c] ? x[r * width + c] : out[c];
 }
 
+#include "activations.h"
+#include "operands.h"
+#include "products.h"
 #include "attention.h"
 #include "codes_products.h"
 #include "codes_walk.h"
@@ -228,6 +231,9 @@ static void NF(max_rows)(const float *x, size_t rows, size_t width, float *out) 
 
 const nf_kernels NF(nf_kernels) = {
     .name = NF_NAME,
+#ifdef NF_DOT_BF16
+    .multiplies_bf16 = 1,
+#endif
     .dot_f64 = NF(dot_f64),
     .log_sum_exp_update = NF(log_sum_exp_update),
     .scale_row = NF(scale_row),
@@ -236,6 +242,12 @@ const nf_kernels NF(nf_kernels) = {
     .row_statistics = NF(row_statistics),
     .find_above = NF(find_above),
     .layer_norm = NF(layer_norm),
+    .activate = NF(activate_row),
+    .operand_stride = NF(operand_stride),
+    .operand_rows = NF(operand_rows),
+    .dense_bytes = NF(dense_bytes),
+    .dense_pack = NF(dense_pack),
+    .dense_rows = NF(dense_rows),
     .attention = NF(attention),
     .mean_rows = NF(mean_rows),
     .max_rows = NF(max_rows),

@@ -28,7 +28,7 @@ nf_code_batch::nf_code_batch(const int8_t *queries, int64_t count, int64_t inner
   const memory::desc given({inner, count}, memory::data_type::s8, memory::format_tag::ba);
   const memory::desc free_form({inner, count}, memory::data_type::s8, memory::format_tag::any);
   const memory::desc out({multiplied, count}, memory::data_type::s32, memory::dims{count, 1});
-  description = nearfar::describe_product(left, free_form, memory::desc(), out, dnnl::post_ops());
+  description = nearfar::describe_product(left, free_form, memory::desc(), out);
   product = dnnl::matmul(description);
   packed = memory(description.weights_desc(), nearfar::engine());
   memory source(given, nearfar::engine(), const_cast<int8_t *>(queries));

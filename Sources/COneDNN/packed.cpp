@@ -52,7 +52,7 @@ std::unique_ptr<nf_packed> describe(int64_t inner, int64_t columns, int64_t tile
   const memory::desc left({left_rows, inner}, f32, memory::format_tag::ab);
   const memory::desc free_form({inner, columns}, f32, memory::format_tag::any);
   const memory::desc out({left_rows, columns}, f32, memory::dims{stride, 1});
-  packed->description = nearfar::describe_product(left, free_form, memory::desc(), out, dnnl::post_ops());
+  packed->description = nearfar::describe_product(left, free_form, memory::desc(), out);
   packed->packed_form = packed->description.weights_desc();
   packed->product = dnnl::matmul(packed->description);
   packed->packing = dnnl::reorder(dnnl::reorder::primitive_desc(

@@ -27,17 +27,6 @@ void stay_on_this_thread() {
   if (auto set = reinterpret_cast<Setter>(dlsym(RTLD_DEFAULT, "omp_set_num_threads"))) set(1);
 }
 
-namespace {
-thread_local int asked_for = NF_SUCCESS;
-}
-
-void fail_if_asked() {
-  const int status = asked_for;
-  if (status == NF_SUCCESS) return;
-  asked_for = NF_SUCCESS;
-  throw dnnl::error(static_cast<dnnl_status_t>(status), "a test asked for this failure");
-}
-
 dnnl::memory scratchpad(const dnnl::memory::desc &needed) {
   thread_local std::vector<char> bytes;
   if (bytes.size() < needed.get_size()) bytes.resize(needed.get_size());
@@ -57,10 +46,8 @@ int status_of_failure() noexcept {
 }
 
 dnnl::matmul::primitive_desc describe_product(const dnnl::memory::desc &left, const dnnl::memory::desc &right,
-                                              const dnnl::memory::desc &bias, const dnnl::memory::desc &out,
-                                              const dnnl::post_ops &then) {
+                                              const dnnl::memory::desc &bias, const dnnl::memory::desc &out) {
   dnnl::primitive_attr attributes;
-  attributes.set_post_ops(then);
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
 #if DNNL_VERSION_MAJOR >= 3
   return dnnl::matmul::primitive_desc(engine(), left, right, bias, out, attributes);
@@ -77,8 +64,6 @@ static_assert(int{NF_SUCCESS} == int{dnnl_success} && int{NF_OUT_OF_MEMORY} == i
 extern "C" const char *nf_onednn_status_name(int status) {
   return dnnl_status2str(static_cast<dnnl_status_t>(status));
 }
-
-extern "C" void nf_fail_next(int status) { nearfar::asked_for = status; }
 
 extern "C" const char *nf_onednn_description(void) {
   static const std::string text = [] {

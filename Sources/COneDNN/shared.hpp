@@ -15,19 +15,15 @@ dnnl::stream &stream();
 // number of threads is a setting of each calling thread.
 void stay_on_this_thread();
 
-// Throws the failure that a test has asked for with nf_fail_next.
-void fail_if_asked();
-
 // Scratch memory of this thread. The library's own is not safe when one primitive runs on several threads.
 dnnl::memory scratchpad(const dnnl::memory::desc &needed);
 
 // The status of the exception that is being handled. To be called from a handler only.
 int status_of_failure() noexcept;
 
-// Describes the product left·right (+ bias), followed by the operations `then`; `bias` may be empty.
+// Describes the product left·right (+ bias); `bias` may be empty.
 dnnl::matmul::primitive_desc describe_product(const dnnl::memory::desc &left, const dnnl::memory::desc &right,
-                                              const dnnl::memory::desc &bias, const dnnl::memory::desc &out,
-                                              const dnnl::post_ops &then);
+                                              const dnnl::memory::desc &bias, const dnnl::memory::desc &out);
 
 }  // namespace nearfar
 

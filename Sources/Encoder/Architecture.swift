@@ -17,7 +17,7 @@ package protocol Architecture: Sendable {
   /// - Parameter sequences: token ids. No sequence is empty or longer than ``longestSequence``, and all ids are below
   ///   ``vocabularySize``.
   /// - Returns: what `read` returned.
-  /// - Throws: ``EncodingFailure`` when the matrix library fails or there is not enough memory.
+  /// - Throws: ``EncodingFailure/outOfMemory``.
   func forward(_ sequences: [[Int32]], _ read: (UnsafePointer<Float>) -> Matrix) throws(EncodingFailure) -> Matrix
 }
 
@@ -43,9 +43,11 @@ enum Family: String, CaseIterable {
       }
     }
 
-    func load(_ archive: SafetensorsArchive, _ kernels: Kernels) throws(EncoderError) -> any Architecture {
+    func load(
+      _ archive: SafetensorsArchive, _ precision: Precision, _ kernels: Kernels
+    ) throws(EncoderError) -> any Architecture {
       switch self {
-      case .bert(let configuration): try BERT(configuration, archive, kernels)
+      case .bert(let configuration): try BERT(configuration, archive, precision, kernels)
       }
     }
   }

@@ -1,4 +1,3 @@
-import COneDNN
 import JSON
 import Safetensors
 import SimilarityCore
@@ -6,21 +5,28 @@ import SimilarityCore
 /// The forward pass of BERT (Devlin et al. 2018, arXiv 1810.04805) over sequences one after another, without padding.
 ///
 /// Every step works on rows or on one sequence, never across sequences, so that the vector of a text has the same bytes
-/// alone and in any batch.
+/// alone and in any batch. All layers but attention run on one tile of rows at a time, so that activations stay in
+/// cache.
 final class BERT: Architecture {
   private let configuration: BERTConfiguration
   private let weights: BERTWeights
+  private let precision: Precision
   private let kernels: Kernels
   private let workspaces: WorkspacePool
 
-  init(_ configuration: BERTConfiguration, _ archive: SafetensorsArchive, _ kernels: Kernels) throws(EncoderError) {
+  init(
+    _ configuration: BERTConfiguration, _ archive: SafetensorsArchive, _ precision: Precision, _ kernels: Kernels
+  ) throws(EncoderError) {
     self.configuration = configuration
+    self.precision = precision
     self.kernels = kernels
-    weights = try BERTWeights(archive, configuration)
-    let attention = Kernels.attentionScratch(length: configuration.maxPositions, headWidth: configuration.headWidth)
+    weights = try BERTWeights(archive, configuration, precision, kernels)
+    let widest = max(configuration.hiddenSize, configuration.intermediateSize)
     workspaces = WorkspacePool(
       Workspace.Sizes(
-        hidden: configuration.hiddenSize, intermediate: configuration.intermediateSize, attention: attention))
+        hidden: configuration.hiddenSize, intermediate: configuration.intermediateSize,
+        attention: Kernels.attentionScratch(length: configuration.maxPositions, headWidth: configuration.headWidth),
+        operand: Workspace.rowsPerTile * kernels.operandStride(inputs: widest, precision: precision)))
   }
 
   var hiddenSize: Int { configuration.hiddenSize }
@@ -32,18 +38,48 @@ final class BERT: Architecture {
   ) throws(EncodingFailure) -> Matrix {
     let tokens = sequences.reduce(0) { $0 + $1.count }
     return try workspaces.with(tokens: tokens) { workspace throws(EncodingFailure) in
-      try run(sequences, tokens, workspace)
+      run(sequences, tokens, workspace)
       return read(workspace.hidden)
     }
   }
 
   /// Runs all layers; the last hidden states are left in `workspace.hidden`, [tokens, hidden].
-  private func run(_ sequences: [[Int32]], _ tokens: Int, _ workspace: Workspace) throws(EncodingFailure) {
+  private func run(_ sequences: [[Int32]], _ tokens: Int, _ workspace: Workspace) {
+    let width = configuration.hiddenSize
     embed(sequences, workspace)
     for layer in weights.layers {
-      try attend(sequences, tokens, layer, workspace)
-      try feedForward(tokens, layer, workspace)
+      forEachTile(tokens) { first, rows in
+        apply(
+          layer.queryKeyValue, workspace.hidden + first * width, rows, workspace,
+          into: workspace.queryKeyValue + first * 3 * width)
+      }
+      attend(sequences, workspace)
+      forEachTile(tokens) { first, rows in
+        let hidden = workspace.hidden + first * width
+        apply(layer.attentionOutput, workspace.context + first * width, rows, workspace, into: workspace.projected)
+        normalize(workspace.projected, rows: rows, residual: hidden, layer.attentionNorm)
+        apply(layer.intermediate, hidden, rows, workspace, into: workspace.intermediate)
+        apply(layer.output, workspace.intermediate, rows, workspace, into: workspace.projected)
+        normalize(workspace.projected, rows: rows, residual: hidden, layer.outputNorm)
+      }
     }
+  }
+
+  private func forEachTile(_ tokens: Int, _ body: (_ first: Int, _ rows: Int) -> Void) {
+    for first in stride(from: 0, to: tokens, by: Workspace.rowsPerTile) {
+      body(first, min(Workspace.rowsPerTile, tokens - first))
+    }
+  }
+
+  /// out = layer(x) for at most ``Workspace/rowsPerTile`` rows.
+  private func apply(
+    _ layer: DenseLayer, _ x: UnsafePointer<Float>, _ rows: Int, _ workspace: Workspace,
+    into out: UnsafeMutablePointer<Float>
+  ) {
+    guard precision != .f32 else { return layer.apply(x, rows: rows, into: out) }
+    kernels.prepare(
+      x, rows: rows, inputs: layer.inputs, precision: precision, scratch: workspace.row, into: workspace.operand)
+    layer.apply(workspace.operand, rows: rows, into: out)
   }
 
   /// hidden = LayerNorm(word + type + position).
@@ -66,12 +102,9 @@ final class BERT: Architecture {
     }
   }
 
-  /// hidden = LayerNorm(hidden + W·Attention(hidden)).
-  private func attend(
-    _ sequences: [[Int32]], _ tokens: Int, _ layer: BERTLayer, _ workspace: Workspace
-  ) throws(EncodingFailure) {
+  /// context = Attention(queries, keys, values), for each sequence.
+  private func attend(_ sequences: [[Int32]], _ workspace: Workspace) {
     let width = configuration.hiddenSize
-    try layer.queryKeyValue.apply(workspace.hidden, rows: tokens, into: workspace.queryKeyValue)
     let scale = 1 / Float(configuration.headWidth).squareRoot()
     var start = 0
     for sequence in sequences {
@@ -80,22 +113,6 @@ final class BERT: Architecture {
         headWidth: configuration.headWidth, scale: scale, scratch: workspace.attention,
         into: workspace.context + start * width)
       start += sequence.count
-    }
-    try layer.attentionOutput.apply(workspace.context, rows: tokens, into: workspace.projected)
-    normalize(workspace.projected, rows: tokens, residual: workspace.hidden, layer.attentionNorm)
-  }
-
-  /// hidden = LayerNorm(hidden + W₂·activation(W₁·hidden)), one tile of rows at a time, so that activations stay in
-  /// cache.
-  private func feedForward(_ tokens: Int, _ layer: BERTLayer, _ workspace: Workspace) throws(EncodingFailure) {
-    let width = configuration.hiddenSize
-    for start in stride(from: 0, to: tokens, by: Workspace.rowsPerTile) {
-      let rows = min(Workspace.rowsPerTile, tokens - start)
-      let hidden = workspace.hidden + start * width
-      let projected = workspace.projected + start * width
-      try layer.intermediate.apply(hidden, rows: rows, into: workspace.intermediate)
-      try layer.output.apply(workspace.intermediate, rows: rows, into: projected)
-      normalize(projected, rows: rows, residual: hidden, layer.outputNorm)
     }
   }
 

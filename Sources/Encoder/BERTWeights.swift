@@ -1,6 +1,6 @@
-import COneDNN
 import JSON
 import Safetensors
+import SimilarityCore
 
 /// The settings of a BERT encoder (Devlin et al. 2018, arXiv 1810.04805) in `config.json`.
 struct BERTConfiguration: Sendable, Equatable {
@@ -57,11 +57,11 @@ struct BERTConfiguration: Sendable, Equatable {
 }
 
 extension BERTConfiguration.Activation {
-  var shim: nf_activation {
+  var kernel: SimilarityCore.Activation {
     switch self {
-    case .gelu: NF_GELU_ERF
-    case .geluNew, .geluTanh: NF_GELU_TANH
-    case .relu: NF_RELU
+    case .gelu: .gelu
+    case .geluNew, .geluTanh: .geluTanh
+    case .relu: .relu
     }
   }
 }
@@ -69,11 +69,11 @@ extension BERTConfiguration.Activation {
 /// The weights of one transformer layer (Devlin et al. 2018; LayerNorm after each block, as in Vaswani et al. 2017).
 struct BERTLayer: Sendable {
   /// The projections to queries, keys and values as one layer: [hidden → 3·hidden].
-  let queryKeyValue: Linear
-  let attentionOutput: Linear
+  let queryKeyValue: DenseLayer
+  let attentionOutput: DenseLayer
   let attentionNorm: NormWeights
-  let intermediate: Linear
-  let output: Linear
+  let intermediate: DenseLayer
+  let output: DenseLayer
   let outputNorm: NormWeights
 }
 
@@ -87,9 +87,12 @@ struct BERTWeights: Sendable {
   let layers: [BERTLayer]
 
   /// - Throws: ``EncoderError`` naming the tensor that is missing, has the wrong shape or cannot be read.
-  init(_ archive: SafetensorsArchive, _ configuration: BERTConfiguration) throws(EncoderError) {
+  init(
+    _ archive: SafetensorsArchive, _ configuration: BERTConfiguration, _ precision: Precision, _ kernels: Kernels
+  ) throws(EncoderError) {
     let isTaskModel = archive.tensor("bert.embeddings.word_embeddings.weight") != nil
-    let source = WeightSource(archive, prefix: isTaskModel ? "bert." : "")
+    let source = WeightSource(
+      archive, prefix: isTaskModel ? "bert." : "", precision: precision, kernels: kernels)
     let hidden = configuration.hiddenSize
     words = try WordTable(source, vocabulary: configuration.vocabularySize, width: hidden)
     let types = try source.floats("embeddings.token_type_embeddings.weight", [nil, hidden])
@@ -119,12 +122,12 @@ struct BERTWeights: Sendable {
       bias += try source.floats("\(name).attention.self.\(part).bias", [hidden])
     }
     return BERTLayer(
-      queryKeyValue: try Linear(inputs: hidden, outputs: 3 * hidden, weights: weights, bias: bias),
-      attentionOutput: try source.linear("\(name).attention.output.dense", hidden, hidden),
+      queryKeyValue: try source.dense(hidden, 3 * hidden, weights: weights, bias: bias),
+      attentionOutput: try source.dense("\(name).attention.output.dense", hidden, hidden),
       attentionNorm: try source.norm("\(name).attention.output.LayerNorm", hidden),
-      intermediate: try source.linear(
-        "\(name).intermediate.dense", hidden, inner, activation: configuration.activation.shim),
-      output: try source.linear("\(name).output.dense", inner, hidden),
+      intermediate: try source.dense(
+        "\(name).intermediate.dense", hidden, inner, activation: configuration.activation.kernel),
+      output: try source.dense("\(name).output.dense", inner, hidden),
       outputNorm: try source.norm("\(name).output.LayerNorm", hidden))
   }
 }

@@ -32,8 +32,6 @@ public enum EncodingFailure: Error, Sendable, Equatable {
   case invalidInput(Int)
   /// The encoder produced a value that is not finite for the input at this index.
   case notFinite(Int)
-  /// The matrix library failed; no input is at fault.
-  case matrixLibrary
   /// There is not enough memory for this batch.
   case outOfMemory
 }

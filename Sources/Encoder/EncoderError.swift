@@ -1,13 +1,10 @@
 import JSON
 import Safetensors
-import SimilarityCore
 
 /// Why a model could not be loaded.
 public enum EncoderError: Error, Sendable, Equatable, CustomStringConvertible {
   /// A file of the model folder, or a key in it, is missing, malformed or not supported.
   case folder(key: String, message: String)
-  /// The matrix library failed, with its message; the folder is not at fault.
-  case matrixLibrary(String)
   /// The cryptographic library failed; the folder is not at fault.
   case cryptographicLibrary
   /// There is not enough memory; the folder is not at fault.
@@ -16,7 +13,6 @@ public enum EncoderError: Error, Sendable, Equatable, CustomStringConvertible {
   public var description: String {
     switch self {
     case .folder(let key, let message): "\(key): \(message)"
-    case .matrixLibrary(let message): message
     case .cryptographicLibrary: "the cryptographic library (libcrypto) failed to compute SHA-256"
     case .outOfMemory: "there is not enough memory to load the model"
     }
@@ -34,12 +30,4 @@ extension EncoderError {
       self = .folder(key: name.map { "model.safetensors: \($0)" } ?? "model.safetensors", message: error.message)
     }
   }
-
-  init(_ failure: ProductFailure) {
-    self = failure == .outOfMemory ? .outOfMemory : .matrixLibrary(failure.description)
-  }
-}
-
-extension EncodingFailure {
-  init(_ failure: ProductFailure) { self = failure == .outOfMemory ? .outOfMemory : .matrixLibrary }
 }

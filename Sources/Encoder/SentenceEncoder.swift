@@ -19,13 +19,20 @@ public struct SentenceEncoder: BatchEncoder {
   public let name: String
   /// Texts that may be put before an input, by name (`config_sentence_transformers.json`).
   public let prompts: [String: String]
+  /// The precision of the products, why it was chosen, and how near its vectors come to those of f32.
+  public let precision: PrecisionChoice
   private let architecture: any Architecture
   private let kernels: Kernels
 
   /// Loads the encoder from a folder.
   ///
+  /// - Parameters:
+  ///   - wanted: the precision. With one other than f32, the model is loaded in f32 first, to measure the difference.
+  ///   - kernels: the variant of the innermost loops.
   /// - Throws: ``EncoderError``, which names the file and the key that is missing, malformed or not supported.
-  public init(folder path: String, kernels: Kernels = .active) throws(EncoderError) {
+  public init(
+    folder path: String, precision wanted: WantedPrecision = .f32, kernels: Kernels = .active
+  ) throws(EncoderError) {
     let folder = ModelFolder(path: path)
     let description: Family.Description
     let modules: SentenceModules
@@ -53,13 +60,23 @@ public struct SentenceEncoder: BatchEncoder {
     } catch {
       throw EncoderError(error)
     }
-    architecture = try description.load(archive, kernels)
+    let (tokenizer, pooling) = (tokenizer, modules.pooling)
+    let texts = PrecisionChoice.texts.map { tokenizer.encode($0, maxLength: longest).ids }
+    (architecture, precision) = try PrecisionChoice.load(wanted, kernels) { precision throws(EncoderError) in
+      try description.load(archive, precision, kernels)
+    } encode: { architecture throws(EncoderError) in
+      do throws(EncodingFailure) {
+        return try architecture.forward(texts) { Self.pool(texts, $0, pooling, architecture.hiddenSize, kernels) }
+      } catch {
+        throw .outOfMemory
+      }
+    }
     fingerprint = try Self.fingerprint(
       of: folder, archive, settings: "\(modules.pooling.rawValue) \(modules.normalizes) \(longest)")
     prompts = modules.prompts
     name = path.split(separator: "/").last.map(String.init) ?? path
     maxSequenceLength = longest
-    pooling = modules.pooling
+    self.pooling = pooling
     normalizes = modules.normalizes
     self.kernels = kernels
     // All pages were read for the fingerprint. Most weights have been repacked since, and of the word vectors few are
@@ -71,6 +88,7 @@ public struct SentenceEncoder: BatchEncoder {
   package init(_ architecture: any Architecture, named name: String, fingerprint: String, like other: SentenceEncoder) {
     precondition(architecture.vocabularySize >= other.tokenizer.vocabularySize, "the vocabulary is too small")
     precondition(architecture.longestSequence >= 2, "there is no room for text")
+    precision = .f32
     self.architecture = architecture
     self.name = name
     self.fingerprint = fingerprint
@@ -96,13 +114,15 @@ public struct SentenceEncoder: BatchEncoder {
         sequence.allSatisfy({ $0 >= 0 && Int($0) < architecture.vocabularySize })
       else { throw .invalidInput(index) }
     }
-    let pooled = try architecture.forward(sequences) { pool(sequences, $0) }
+    let pooled = try architecture.forward(sequences) { Self.pool(sequences, $0, pooling, dimension, kernels) }
     for index in 0..<pooled.rows where !pooled.row(index).allSatisfy(\.isFinite) { throw .notFinite(index) }
     return pooled
   }
 
   /// Pools the hidden states of each sequence into a row.
-  private func pool(_ sequences: [[Int32]], _ hidden: UnsafePointer<Float>) -> Matrix {
+  private static func pool(
+    _ sequences: [[Int32]], _ hidden: UnsafePointer<Float>, _ pooling: Pooling, _ dimension: Int, _ kernels: Kernels
+  ) -> Matrix {
     Matrix(rows: sequences.count, columns: dimension) { out in
       var states = hidden
       for (index, sequence) in sequences.enumerated() {

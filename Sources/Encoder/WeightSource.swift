@@ -1,15 +1,19 @@
-import COneDNN
 import Safetensors
+import SimilarityCore
 
 /// The tensors of a checkpoint by name, checked against the shapes that the configuration requires.
 struct WeightSource {
   private let archive: SafetensorsArchive
   /// The prefix of all names: checkpoints of task models keep the encoder below the name of its family.
   private let prefix: String
+  private let precision: Precision
+  private let kernels: Kernels
 
-  init(_ archive: SafetensorsArchive, prefix: String) {
+  init(_ archive: SafetensorsArchive, prefix: String, precision: Precision, kernels: Kernels) {
     self.archive = archive
     self.prefix = prefix
+    self.precision = precision
+    self.kernels = kernels
   }
 
   /// The values of the tensor `name` as f32.
@@ -46,12 +50,25 @@ struct WeightSource {
   }
 
   /// The dense layer `name`.
-  func linear(
-    _ name: String, _ inputs: Int, _ outputs: Int, activation: nf_activation = NF_IDENTITY
-  ) throws(EncoderError) -> Linear {
-    try Linear(
-      inputs: inputs, outputs: outputs, weights: try floats("\(name).weight", [outputs, inputs]),
+  func dense(
+    _ name: String, _ inputs: Int, _ outputs: Int, activation: Activation = .identity
+  ) throws(EncoderError) -> DenseLayer {
+    try dense(
+      inputs, outputs, weights: try floats("\(name).weight", [outputs, inputs]),
       bias: try floats("\(name).bias", [outputs]), activation: activation)
+  }
+
+  /// A dense layer, packed for the kernels and the precision of this source.
+  func dense(
+    _ inputs: Int, _ outputs: Int, weights: [Float], bias: [Float], activation: Activation = .identity
+  ) throws(EncoderError) -> DenseLayer {
+    do throws(OutOfMemory) {
+      return try DenseLayer(
+        inputs: inputs, outputs: outputs, weights: weights, bias: bias, activation: activation, precision: precision,
+        kernels: kernels)
+    } catch {
+      throw .outOfMemory
+    }
   }
 }
 

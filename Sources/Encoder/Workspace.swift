@@ -1,75 +1,69 @@
 import Platform
+import SimilarityCore
 import Synchronization
 
 /// The buffers of one forward pass, which are reused from batch to batch.
 // SAFETY: one forward pass at a time owns a workspace: the pool gives it out and takes it back.
 package final class Workspace: @unchecked Sendable {
-  /// The sizes that, beside the number of tokens, decide how large the buffers are, in floats.
+  /// The sizes that, beside the number of tokens, decide how large the buffers are.
   package struct Sizes: Sendable {
     let hidden: Int
     let intermediate: Int
-    /// The scratch memory of attention.
+    /// The scratch memory of attention, in floats.
     let attention: Int
+    /// The left side of a product, for ``Workspace/rowsPerTile`` rows of the widest layer, in bytes.
+    let operand: Int
 
-    package init(hidden: Int, intermediate: Int, attention: Int) {
+    package init(hidden: Int, intermediate: Int, attention: Int, operand: Int) {
       self.hidden = hidden
       self.intermediate = intermediate
       self.attention = attention
+      self.operand = operand
     }
   }
 
-  /// The number of rows that the buffers hold: the tokens, rounded up as ``Linear/paddedRows(_:)`` requires.
+  /// The number of rows that the buffers hold.
   let tokens: Int
   /// [tokens, hidden]: the hidden states.
-  let hidden: UnsafeMutablePointer<Float>
+  var hidden: UnsafeMutablePointer<Float> { buffers[0].floats }
   /// [tokens, 3·hidden]: queries, keys and values of each token.
-  let queryKeyValue: UnsafeMutablePointer<Float>
+  var queryKeyValue: UnsafeMutablePointer<Float> { buffers[1].floats }
   /// [tokens, hidden]: the result of attention.
-  let context: UnsafeMutablePointer<Float>
-  /// [tokens, hidden]: the result of a block before it is added to the hidden states.
-  let projected: UnsafeMutablePointer<Float>
+  var context: UnsafeMutablePointer<Float> { buffers[2].floats }
+  /// [``rowsPerTile``, hidden]: the result of a block before it is added to the hidden states.
+  var projected: UnsafeMutablePointer<Float> { buffers[3].floats }
   /// [``rowsPerTile``, intermediate]: the activations between the two layers of the feed-forward block.
-  let intermediate: UnsafeMutablePointer<Float>
+  var intermediate: UnsafeMutablePointer<Float> { buffers[4].floats }
   /// The scratch memory of attention.
-  let attention: UnsafeMutablePointer<Float>
+  var attention: UnsafeMutablePointer<Float> { buffers[5].floats }
+  /// Rows that have been rounded or quantised for a product.
+  var operand: UnsafeMutableRawPointer { buffers[6].start }
+  /// One row of the widest layer.
+  var row: UnsafeMutablePointer<Float> { buffers[7].floats }
+  private let buffers: [AlignedMemory]
 
-  /// The number of rows that go through the feed-forward block together. 64 rows of 1,536 activations stay in the
-  /// second-level cache.
-  static let rowsPerTile = 64
+  /// The number of rows that go through a layer together: whole blocks of every kernel, and few enough that their 1,536
+  /// activations stay in the second-level cache.
+  static let rowsPerTile = 48
 
   /// Allocates the buffers for a batch of `tokens` tokens.
   ///
   /// - Throws: ``EncodingFailure/outOfMemory``.
   package init(tokens: Int, _ sizes: Sizes) throws(EncodingFailure) {
-    let rows = Linear.paddedRows(tokens)
-    let states = rows * sizes.hidden
-    let counts = [states, 3 * states, states, states, Self.rowsPerTile * sizes.intermediate, sizes.attention]
-    var buffers: [UnsafeMutablePointer<Float>] = []
-    for count in counts {
-      guard let buffer = Self.zeros(count) else {
-        for buffer in buffers { free(buffer) }
-        throw .outOfMemory
-      }
-      buffers.append(buffer)
+    let states = tokens * sizes.hidden
+    let tile = Self.rowsPerTile
+    let row = Kernels.operandScratch(inputs: max(sizes.hidden, sizes.intermediate))
+    let floats = [states, 3 * states, states, tile * sizes.hidden, tile * sizes.intermediate, sizes.attention]
+    var buffers: [AlignedMemory] = []
+    do throws(OutOfMemory) {
+      for count in floats { buffers.append(try AlignedMemory(bytes: 4 * count)) }
+      buffers.append(try AlignedMemory(bytes: sizes.operand))
+      buffers.append(try AlignedMemory(bytes: 4 * row))
+    } catch {
+      throw .outOfMemory
     }
-    self.tokens = rows
-    hidden = buffers[0]
-    queryKeyValue = buffers[1]
-    context = buffers[2]
-    projected = buffers[3]
-    intermediate = buffers[4]
-    attention = buffers[5]
-  }
-
-  deinit {
-    for buffer in [hidden, queryKeyValue, context, projected, intermediate, attention] { free(buffer) }
-  }
-
-  /// `count` zeros; nil when there is not enough memory. Padding rows, which products read, must be initialised.
-  // SAFETY: calloc's memory is aligned for every type, and zero bytes are zero floats.
-  private static func zeros(_ count: Int) -> UnsafeMutablePointer<Float>? {
-    let size = MemoryLayout<Float>.stride
-    return calloc(max(1, count), size)?.bindMemory(to: Float.self, capacity: max(1, count))
+    self.tokens = tokens
+    self.buffers = buffers
   }
 }
 

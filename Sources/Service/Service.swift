@@ -24,8 +24,13 @@ public final class Service: RequestHandler {
   ///
   /// - Throws: `EncoderError` naming the file and key at fault.
   public convenience init(model folder: String, store: CollectionStore, configuration: ServiceConfiguration) throws {
-    try self.init(encoder: try SentenceEncoder(folder: folder), store: store, configuration: configuration)
+    let precision = WantedPrecision(rawValue: configuration.precision) ?? .auto
+    try self.init(
+      encoder: try SentenceEncoder(folder: folder, precision: precision), store: store, configuration: configuration)
   }
+
+  /// The precision of the encoder's products and why it was chosen, as a line of the log.
+  public var precision: String { "the encoder computes in \(texts.encoder.precision)" }
 
   /// A service around a loaded encoder.
   ///

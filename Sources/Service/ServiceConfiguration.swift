@@ -6,6 +6,8 @@ public struct ServiceConfiguration: Sendable {
   /// Work queues, and so cores that encode, score and search at the same time.
   public var threads: Int
   public var limits: Limits
+  /// The precision of the encoder, one of auto, f32, bf16 and int8.
+  public var precision = "auto"
   /// `/metrics` and `/info` are served by ``Service/admin`` alone.
   public var hasAdminPort = false
   /// Event loops that hand over requests; each has its jobs collected apart.

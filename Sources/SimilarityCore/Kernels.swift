@@ -11,7 +11,7 @@ public struct Kernels: @unchecked Sendable {
   public static let active = Kernels(table: nf_kernels_active())
 
   /// The names of all variants, of which a processor can run only some; later ones are preferred.
-  public static let names = ["baseline", "neon", "avx2", "avx512", "avx512_vnni"]
+  public static let names = ["baseline", "neon", "avx2", "avx512", "avx512_vnni", "avx512_bf16"]
 
   private init(table: UnsafePointer<nf_kernels>) {
     self.table = table
@@ -25,6 +25,9 @@ public struct Kernels: @unchecked Sendable {
 
   /// The name of the variant, one of ``names``.
   public var name: String { String(cString: table.pointee.name) }
+
+  /// Whether the processor has products of bf16. Without them they are no faster than those of f32.
+  public var multipliesBF16: Bool { table.pointee.multiplies_bf16 != 0 }
 
   /// Σ aᵢ·bᵢ over the length of the shorter vector; each product and the sum are in f64.
   public func dot(_ a: UnsafeBufferPointer<Float>, _ b: UnsafeBufferPointer<Float>) -> Double {

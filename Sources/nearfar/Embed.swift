@@ -14,7 +14,8 @@ struct EmbedCommand: Command {
     on from there when it is started again with the same flags. Standard input is always read from its beginning.
     """
   static let flags: [any CommandFlag] = [
-    input, output, textField, ServeOptions.modelFolder, normalize, dimensions, promptName, truncate, threads,
+    input, output, textField, ServeOptions.modelFolder, normalize, dimensions, promptName, truncate,
+    ServeOptions.precision, threads,
   ]
 
   private static let input = Flag(
@@ -90,6 +91,7 @@ struct EmbedCommand: Command {
     options.dimensions = try arguments.given(dimensions)
     options.promptName = try arguments.given(promptName)
     options.truncate = try arguments.value(truncate)
+    options.precision = try arguments.value(ServeOptions.precision)
     guard let form = VectorOutput.Form(path: target) else {
       throw UsageError("--output must be a name that ends in .safetensors or .npy, not '\(target)'")
     }

@@ -71,6 +71,7 @@ enum ServeCommand: Command {
       configuration.accessLog = options.accessLog.map { AccessLog($0) { lines.write(request: $0) } }
       configuration.keys = keys
       service = try Service(model: options.model, store: store, configuration: configuration)
+      log.info(service.precision)
     } catch let error as StoreError {
       log.error("cannot start: --data \(options.data): \(error)")
       return 1

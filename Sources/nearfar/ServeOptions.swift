@@ -46,9 +46,11 @@ struct ServeOptions {
   private static let isLowMemory = Flag(
     "low-memory", .standingAlone, .defaults(to: false), isVariable: true,
     "Vectors stay in a mapped file of the data folder instead of memory; codes and graphs stay in memory.")
-  private static let precision = Flag(
-    "precision", .choice(["auto", "f32"]), .defaults(to: "auto"), isVariable: true,
-    "The number format in which the encoder computes.")
+  /// Also read by `nearfar embed`.
+  static let precision = Flag(
+    "precision", .choice(["auto", "f32", "bf16", "int8"]), .defaults(to: "auto"), isVariable: true,
+    "The number format of the encoder's products: auto is bf16 where the processor multiplies it and f32 elsewhere. int8 is "
+      + "fastest and least exact; GET /info says how near it comes.")
   private static let threads = Usable.threads(
     isVariable: true, "Work queues, and so requests that compute at the same time.")
   private static let loops = Flag(
@@ -207,15 +209,13 @@ struct ServeOptions {
     guard !lowMemory || data != .memory else {
       throw UsageError("--low-memory keeps vectors in a file and needs --data DIR")
     }
-    // Both choices are f32 in this version.
-    _ = try arguments.value(Self.precision)
-
     tls = try Self.tls(arguments)
     keys = try arguments.given(Self.keyFile)
     var limits = Limits()
     for (flag, field) in Self.limits { limits[keyPath: field] = try arguments.value(flag) }
     var service = ServiceConfiguration(threads: try arguments.value(Self.threads), limits: limits)
 
+    service.precision = try arguments.value(Self.precision)
     service.queueTimeout = try arguments.value(Self.queueTimeout)
     service.requestTimeout = try arguments.given(Self.requestTimeout).map(SystemClock.nanoseconds)
     service.trustedProxies = try arguments.value(Self.trustedProxies)

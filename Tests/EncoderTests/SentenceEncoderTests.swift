@@ -74,6 +74,48 @@ import Testing
     }
   }
 
+  /// The lowest cosine that vectors of a precision have to vectors of the original model.
+  static let cosines: [(WantedPrecision, Double)] = [(.f32, 0.999999), (.bf16, 0.9999), (.int8, 0.995)]
+
+  @Test(arguments: Kernels.runnable, cosines)
+  func everyPrecisionIsNear(_ kernels: Kernels, _ asked: (precision: WantedPrecision, cosine: Double)) throws {
+    let encoder = try SentenceEncoder(folder: ModelFolder.path, precision: asked.precision, kernels: kernels)
+    #expect(encoder.precision.precision.rawValue == asked.precision.rawValue)
+    let cases = try Golden.load().cases
+    let batch = try encoder.encode(cases.map(\.ids)).normalized()
+    for (index, golden) in cases.enumerated() {
+      let cosine = zip(batch.row(index), floats(golden.vector)).reduce(0) { $0 + Double($1.0) * Double($1.1) }
+      #expect(cosine >= asked.cosine, "\(golden.text)")
+    }
+    if let accuracy = encoder.precision.accuracy {
+      #expect(accuracy.lowestCosine >= asked.cosine && accuracy.lowestCosine < 1)
+      #expect(accuracy.meanCosine >= accuracy.lowestCosine && accuracy.texts == 8)
+    } else {
+      #expect(asked.precision == .f32)
+    }
+  }
+
+  /// A sequence gives the same bytes alone and in any batch, in every precision.
+  @Test(arguments: Kernels.runnable, WantedPrecision.allCases)
+  func rowsDoNotDependOnTheirBatch(_ kernels: Kernels, _ precision: WantedPrecision) throws {
+    let encoder = try SentenceEncoder(folder: ModelFolder.path, precision: precision, kernels: kernels)
+    let sequences = Array(try Golden.load().cases.map(\.ids).prefix(24))
+    let batch = try encoder.encode(sequences)
+    let reversed = try encoder.encode(sequences.reversed())
+    for (index, sequence) in sequences.enumerated() {
+      let alone = try encoder.encode([sequence]).values.map(\.bitPattern)
+      #expect(alone == batch.row(index).map(\.bitPattern))
+      #expect(alone == reversed.row(sequences.count - 1 - index).map(\.bitPattern))
+    }
+  }
+
+  @Test func autoIsWhatTheProcessorDoesBest() throws {
+    let encoder = try SentenceEncoder(folder: ModelFolder.path, precision: .auto)
+    #expect(encoder.precision.precision == (Kernels.active.multipliesBF16 ? .bf16 : .f32))
+    #expect(encoder.precision.reason.hasPrefix("because this processor has "))
+    #expect(encoder.fingerprint == (try self.encoder().fingerprint))
+  }
+
   @Test func runsOnSeveralThreadsAtOnce() async throws {
     let encoder = try encoder()
     let sequences = try Golden.load().cases.prefix(12).map(\.ids)

@@ -141,8 +141,6 @@ private struct LengthArchitecture: Architecture {
     let body = #"{"inputs": "a"}"#
     let memory = try harness(failure: .outOfMemory).post("/embed", body)
     #expect(memory.status == 503 && memory.detail == "there is not enough memory to encode the inputs")
-    let library = try harness(failure: .matrixLibrary).post("/embed", body)
-    #expect(library.status == 500 && library.detail == "the matrix library failed")
     let value = try harness(failure: .notFinite(0)).post("/embed", body)
     #expect(value.status == 500 && value.param == "inputs[0]")
   }

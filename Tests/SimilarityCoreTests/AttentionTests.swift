@@ -13,7 +13,9 @@ import Testing
   }
 
   static let shapes =
-    [1, 2, 3, 4, 5, 16, 17, 31, 32, 33, 64, 100].map { Shape(length: $0, heads: 2, headWidth: 32) }
+    [1, 2, 3, 4, 5, 12, 13, 16, 17, 31, 32, 33, 64, 100, 512, 513, 1100].map {
+      Shape(length: $0, heads: 2, headWidth: 32)
+    }
     + [
       Shape(length: 9, heads: 3, headWidth: 20), Shape(length: 40, heads: 1, headWidth: 7),
       Shape(length: 21, heads: 2, headWidth: 64), Shape(length: 6, heads: 4, headWidth: 1),

@@ -23,7 +23,8 @@ def clean_environment(extra: dict[str, str] | None = None) -> dict[str, str]:
     """The environment of this process without NEARFAR_… variables, so that only those of a test have an effect."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("NEARFAR_")}
     # A test may leave work in flight that a slow machine takes long for; tests of the drain itself have their own time.
-    return {**kept, "NEARFAR_DRAIN_TIMEOUT": "60", **(extra or {})}
+    # Golden values are those of f32, whatever the processor does best.
+    return {**kept, "NEARFAR_DRAIN_TIMEOUT": "60", "NEARFAR_PRECISION": "f32", **(extra or {})}
 
 
 class Server:

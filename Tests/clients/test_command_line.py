@@ -98,7 +98,7 @@ def test_help_of_a_command_shows_its_flags_alone(command):
             "--max-input-chars", "--max-dim", "--max-k", "--max-json-depth", "--max-head-bytes", "--max-fields",
         },
         "embed": {
-            "--input", "--output", "--text-field", "--model", "--normalize", "--dimensions", "--prompt-name", "--truncate", "--threads",
+            "--input", "--output", "--text-field", "--model", "--normalize", "--dimensions", "--prompt-name", "--truncate", "--precision", "--threads",
         },
         "loss": {
             "--queries", "--keys", "--negatives", "--positives", "--labels", "--queue", "--objective", "--temperature",
@@ -143,8 +143,8 @@ def test_help_that_cannot_be_written_is_a_failure():
         (["serve", "--data", "--low-memory"], "--data needs a value", "nearfar help serve"),
         (["serve", "--low-memory"], "--low-memory keeps vectors in a file and needs --data DIR", "nearfar help serve"),
         (["serve", "--data="], "--data must not be empty", "nearfar help serve"),
-        (["serve", "--precision", "bf16"], "--precision must be one of auto, f32, not 'bf16'", "nearfar help serve"),
-        (["serve", "--precision", "f7"], "--precision must be one of auto, f32, not 'f7'", "nearfar help serve"),
+        (["serve", "--precision", "fp16"], "--precision must be one of auto, f32, bf16, int8, not 'fp16'", "nearfar help serve"),
+        (["serve", "--precision", "f7"], "--precision must be one of auto, f32, bf16, int8, not 'f7'", "nearfar help serve"),
         (["backup", "--data", "d"], "--output is required", "nearfar help backup"),
         (["backup", "--data", ":memory:", "--output", "f"], "--data must be", "nearfar help backup"),
         (["health", "--url", "ftp://h"], "--url must begin with http:// or https://", "nearfar help health"),

@@ -1,5 +1,6 @@
 """Flags and environment variables of `nearfar serve`, and how a start fails."""
 
+import numpy
 import pytest
 from problems import problem
 from process import MODEL, Server, run_to_the_end
@@ -60,8 +61,6 @@ def test_a_flag_without_its_value():
 @pytest.mark.parametrize(
     "flag, value",
     [
-        ("--precision", "bf16"),
-        ("--precision", "int8"),
         ("--store", "postgresql://h/d"),
     ],
 )
@@ -152,9 +151,42 @@ def test_each_limit_is_a_flag():
         problem(server.post("/embed", {"inputs": [[[[[["a"]]]]]]}), 400)
 
 
-def test_data_in_memory_and_precision_f32_are_what_there_is():
+TEXTS = ["Paris", "The capital of France is Paris.", "東京は日本の首都です。", "def f(x): return x * x", "weather " * 60]
+
+
+@pytest.mark.parametrize("precision, lowest, dtype", [("bf16", 0.9999, "bfloat16"), ("int8", 0.995, "int8")])
+def test_a_precision_is_used_and_measured(server, precision, lowest, dtype):
+    exact = numpy.array(server.ask("/embed", {"inputs": TEXTS}))
+    with Server("--precision", precision) as other:
+        info = other.get("/info").json()
+        assert (info["precision"], info["precision_reason"], info["model_dtype"]) == (precision, "as asked for", dtype)
+        accuracy = info["precision_accuracy"]
+        assert lowest <= accuracy["lowest_cosine"] <= accuracy["mean_cosine"] < 1 and accuracy["texts"] == 8
+        assert f"the encoder computes in {precision}, as asked for; lowest cosine to f32 on 8 texts: 0.99" in other.errors()
+        rows = numpy.array(other.ask("/embed", {"inputs": TEXTS}))
+        assert info["model"] == server.get("/info").json()["model"]
+        body = {"inputs": TEXTS}
+        assert other.post("/embed", body).content == other.post("/embed", body).content
+        alone = [other.ask("/embed", {"inputs": text})[0] for text in TEXTS]
+        assert alone == rows.tolist()
+    cosines = (rows * exact).sum(1)
+    assert cosines.min() >= lowest and not numpy.array_equal(rows, exact)
+
+
+def test_the_precision_is_chosen_for_the_processor():
+    with Server("--precision", "auto") as server:
+        info = server.get("/info").json()
+        native = info["cpu"]["kernels"] in ("avx512_bf16", "amx")
+        assert info["precision"] == ("bf16" if native else "f32")
+        assert info["precision_reason"].startswith("because this processor has ")
+        assert (info["precision_accuracy"] is None) == (not native)
+        assert f"the encoder computes in {info['precision']}, because this processor has " in server.errors()
+
+
+def test_data_in_memory_and_f32_can_be_named():
     with Server("--data", ":memory:", "--precision", "f32", "--host", "127.0.0.1", "--log-format", "json") as server:
-        assert server.get("/info").json()["precision"] == "f32"
+        info = server.get("/info").json()
+        assert (info["precision"], info["precision_reason"], info["precision_accuracy"]) == ("f32", "as asked for", None)
 
 
 def test_threads_do_not_change_a_byte(server):

@@ -10,9 +10,12 @@
 #include <stdint.h>
 
 #include "codes.h"
+#include "dense.h"
 
 typedef struct nf_kernels {
-  const char *name;  // "baseline", "avx2", "avx512", "avx512_vnni" or "neon"
+  const char *name;  // "baseline", "avx2", "avx512", "avx512_vnni", "avx512_bf16" or "neon"
+  // Whether the processor has products of bf16. Without them, bf16 is multiplied as f32, which is no faster than f32.
+  int multiplies_bf16;
 
   // Σ a[i]·b[i]; each product and the sum are in f64.
   double (*dot_f64)(const float *a, const float *b, size_t count);
@@ -45,6 +48,23 @@ typedef struct nf_kernels {
   // `residual` may be NULL; `out` may be `x` or `residual`.
   void (*layer_norm)(const float *x, const float *residual, const float *gamma, const float *beta, float epsilon,
                      size_t rows, size_t width, float *out);
+
+  // x[i] becomes activation(x[i]).
+  void (*activate)(float *x, size_t count, nf_activation activation);
+
+  // The bytes from one row of the left side of a product to the next.
+  size_t (*operand_stride)(nf_precision precision, size_t inputs);
+  // Brings `rows` rows of f32 into the form of the left side of a product. `scratch` holds nf_operand_scratch(inputs)
+  // floats, `out` rows·operand_stride bytes. With f32 the rows are merely copied: dense_rows takes them as they are.
+  void (*operand_rows)(nf_precision precision, const float *x, size_t rows, size_t inputs, float *scratch, void *out);
+  // The bytes of a layer's packed weights.
+  size_t (*dense_bytes)(nf_precision precision, size_t inputs, size_t outputs);
+  // Packs weights [outputs, inputs] and a bias [outputs], which may be NULL. `packed` has dense_bytes bytes and is aligned to
+  // 64; `scratch` holds nf_operand_scratch(inputs) floats.
+  void (*dense_pack)(nf_precision precision, const float *weights, const float *bias, size_t inputs, size_t outputs,
+                     float *scratch, void *packed);
+  // y = activation(x·Wᵀ + bias) for `rows` rows: x as operand_rows makes it, y [rows, outputs].
+  void (*dense_rows)(const nf_dense *layer, const void *x, size_t rows, float *y);
 
   // Self-attention of one sequence (Vaswani et al. 2017, section 3.2): softmax(Q·Kᵀ·scale)·V for each of `heads` heads.
   // `qkv` is [length, 3·heads·head_width] and holds the queries, keys and values of each token; `out` is [length,
@@ -153,6 +173,9 @@ const nf_kernels *nf_kernels_named(const char *name);
 
 // The bytes of scratch memory that `prune` needs.
 size_t nf_prune_scratch(size_t count, size_t dimension, size_t degree);
+
+// The floats of scratch memory that `operand_rows` and `dense_pack` need.
+size_t nf_operand_scratch(size_t inputs);
 
 // The floats of scratch memory that `attention` needs.
 size_t nf_attention_scratch(size_t length, size_t head_width);

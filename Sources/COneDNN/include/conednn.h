@@ -18,25 +18,6 @@ enum { NF_SUCCESS = 0, NF_OUT_OF_MEMORY = 1, NF_NOT_SUPPORTED = 3 };
 // The library's name of a status, for instance "out_of_memory" or "invalid_arguments".
 const char *nf_onednn_status_name(int status);
 
-// For tests: the next call for a dense layer on this thread fails with `status`; NF_SUCCESS cancels that.
-void nf_fail_next(int status);
-
-typedef struct nf_linear nf_linear;
-
-typedef enum nf_activation { NF_IDENTITY = 0, NF_GELU_ERF = 1, NF_GELU_TANH = 2, NF_RELU = 3 } nf_activation;
-
-// A dense layer y = activation(x·Wᵀ + b): `weights` is [outputs, inputs], `bias` [outputs] or NULL. The weights are
-// repacked for this processor; the arguments are not kept. On success the caller must destroy `*layer`.
-int nf_linear_create(int64_t inputs, int64_t outputs, const float *weights, const float *bias, nf_activation activation,
-                     nf_linear **layer);
-void nf_linear_destroy(nf_linear *layer);
-
-// x is [rows, inputs] and y [rows, outputs], both with room for nf_linear_padded_rows(rows) rows. The rows after the
-// last one may be read, so they must be initialised, and written. The result of a row does not depend on the rows
-// beside it, nor on how many there are.
-int nf_linear_apply(const nf_linear *layer, const float *x, int64_t rows, float *y);
-int64_t nf_linear_padded_rows(int64_t rows);
-
 // products[i, j] = Σ_d left[i, d]·right[j, d]: left [rows, inner], right [columns, inner], products [rows, stride].
 // Equal rows of `right` have equal products in each row, in calls with other numbers of columns (up to 512), too.
 int nf_product_transposed(const float *left, int64_t rows, const float *right, int64_t columns, int64_t inner,

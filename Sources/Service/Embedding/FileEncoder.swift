@@ -9,6 +9,8 @@ public final class FileEncoder: Sendable {
     public var dimensions: Int?
     public var promptName: String?
     public var truncate = true
+    /// One of auto, f32, bf16 and int8.
+    public var precision = "auto"
 
     public init() {}
   }
@@ -39,7 +41,8 @@ public final class FileEncoder: Sendable {
   /// - Throws: ``Failure``.
   public init(model folder: String, threads: Int, _ options: Options) throws(Failure) {
     do {
-      encoder = try SentenceEncoder(folder: folder)
+      encoder = try SentenceEncoder(
+        folder: folder, precision: WantedPrecision(rawValue: options.precision) ?? .auto)
     } catch {
       throw Failure(text: nil, reason: "--model \(folder): \(error)")
     }
@@ -66,7 +69,7 @@ public final class FileEncoder: Sendable {
 
   /// What vectors depend on beside their texts.
   public var identity: String {
-    "\(encoder.fingerprint)\n\(shape.normalize ?? true)\n\(dimension)\n\(text.truncate)\n\(text.prompt)"
+    "\(encoder.fingerprint)\n\(encoder.precision.precision)\n\(shape.normalize ?? true)\n\(dimension)\n\(text.truncate)\n\(text.prompt)"
   }
 
   /// Embeds texts. Several calls may be under way, whose texts share batches.

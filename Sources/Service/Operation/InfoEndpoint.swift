@@ -16,7 +16,7 @@ struct InfoEndpoint: Sendable {
         writer.member("version", Version.current)
         writer.key("model")
         writer.object { model(to: &$0) }
-        writer.member("precision", "f32")
+        precision(to: &writer)
         writer.member("threads", configuration.threads)
         writer.key("cpu")
         writer.object { writer in
@@ -50,6 +50,18 @@ struct InfoEndpoint: Sendable {
         writer.object { limits(to: &$0) }
         likeTextEmbeddingsInference(to: &writer)
       }
+    }
+  }
+
+  private func precision(to writer: inout JSONWriter) {
+    writer.member("precision", encoder.precision.precision.rawValue)
+    writer.member("precision_reason", encoder.precision.reason)
+    writer.key("precision_accuracy")
+    guard let accuracy = encoder.precision.accuracy else { return writer.null() }
+    writer.object { writer in
+      writer.member("lowest_cosine", accuracy.lowestCosine)
+      writer.member("mean_cosine", accuracy.meanCosine)
+      writer.member("texts", accuracy.texts)
     }
   }
 
@@ -99,11 +111,19 @@ struct InfoEndpoint: Sendable {
     if let most = configuration.maxMemoryInFlight { writer.member("max_memory_in_flight", most) }
   }
 
+  private var dtype: String {
+    switch encoder.precision.precision {
+    case .f32: "float32"
+    case .bf16: "bfloat16"
+    case .int8: "int8"
+    }
+  }
+
   /// The fields of text-embeddings-inference's `/info`, which its clients read before their first call. `version` is above.
   private func likeTextEmbeddingsInference(to writer: inout JSONWriter) {
     writer.member("model_id", encoder.name)
     writer.member("model_sha", orNull: nil)
-    writer.member("model_dtype", "float32")
+    writer.member("model_dtype", dtype)
     writer.member("served_model_name", encoder.name)
     writer.key("model_type")
     writer.object { writer in

@@ -220,8 +220,6 @@ extension Problem {
     switch error {
     case .invalidInput(let index), .notFinite(let index):
       self.init(500, "the encoder could not compute a vector", param: "inputs[\(index)]")
-    case .matrixLibrary:
-      self.init(500, "the matrix library failed")
     case .outOfMemory:
       self.init(503, "there is not enough memory to encode the inputs")
     }

@@ -1,0 +1,56 @@
+// Activation functions of whole vectors; part of template.h.
+
+// erf(x), with an error of at most 4e-7: a quotient of polynomials in x², fitted to have the smallest largest error on
+// [−4, 4]; beyond, erf differs from ±1 by less than 2e-8.
+NF_INLINE vf NF(erf)(vf x) {
+  x = NF(max)(__builtin_elementwise_min(x, NF(splat)(4.0f)), NF(splat)(-4.0f));
+  const vf t = x * x;
+  vf p = NF(splat)(1.974832457563025e-06f);
+  p = NF(fma)(p, t, NF(splat)(0.0002880421234294772f));
+  p = NF(fma)(p, t, NF(splat)(0.004003658890724182f));
+  p = NF(fma)(p, t, NF(splat)(0.0534675158560276f));
+  p = NF(fma)(p, t, NF(splat)(0.19624921679496765f));
+  p = NF(fma)(p, t, NF(splat)(1.128378987312317f));
+  vf q = NF(splat)(3.748092785826884e-05f);
+  q = NF(fma)(q, t, NF(splat)(0.0012163639767095447f));
+  q = NF(fma)(q, t, NF(splat)(0.015444445423781872f));
+  q = NF(fma)(q, t, NF(splat)(0.11647652834653854f));
+  q = NF(fma)(q, t, NF(splat)(0.5072525143623352f));
+  q = NF(fma)(q, t, NF(splat)(1.0f));
+  return x * p / q;
+}
+
+// x·Φ(x) (Hendrycks & Gimpel 2016, arXiv 1606.08415).
+NF_INLINE vf NF(gelu)(vf x) {
+  const vf half = x * 0.5f;
+  return NF(fma)(half, NF(erf)(x * 0.70710678118654752f), half);
+}
+
+// The approximation of it by tanh: x·(1 + tanh u)/2 = x/(1 + exp(−2u)) with u = √(2/π)·(x + 0.044715·x³). exp takes
+// −2·|u| only, so that it never overflows.
+NF_INLINE vf NF(gelu_tanh)(vf x) {
+  const vf u = x * NF(fma)(x * x, NF(splat)(0.0356774081f), NF(splat)(0.7978845608f));
+  const vi negative = u < 0;
+  const vf size = NF(max)(u, -u), e = NF(exp)(size * -2.0f);
+  const vf over = (vf)(((vi)e & negative) | ((vi)NF(splat)(1.0f) & ~negative));
+  return x * over / (e + 1.0f);
+}
+
+NF_INLINE vf NF(activate)(vf x, nf_activation activation) {
+  switch (activation) {
+    case NF_GELU_ERF: return NF(gelu)(x);
+    case NF_GELU_TANH: return NF(gelu_tanh)(x);
+    case NF_RELU: return NF(max)(x, NF(splat)(0.0f));
+    default: return x;
+  }
+}
+
+static void NF(activate_row)(float *x, size_t count, nf_activation activation) {
+  for (size_t i = 0; i < count; i += NF_WIDTH) {
+    float part[NF_WIDTH] = {0};
+    const size_t size = count - i < NF_WIDTH ? count - i : NF_WIDTH;
+    memcpy(part, x + i, size * sizeof(float));
+    NF(store)(part, NF(activate)(NF(load)(part), activation));
+    memcpy(x + i, part, size * sizeof(float));
+  }
+}
