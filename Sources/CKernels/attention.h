@@ -104,8 +104,8 @@ NF_INLINE void NF(attend_block)(const NF(attention_room) *room, const float *que
   }
 }
 
-static void NF(attention)(const float *qkv, size_t length, size_t heads, size_t head_width, float scale, float *scratch,
-                          float *out) {
+static void NF(attention)(const float *qkv, size_t length, size_t heads, size_t first, size_t count, size_t head_width,
+                          float scale, float *scratch, float *out) {
   const size_t width = heads * head_width, stride = 3 * width;
   const size_t panels = (head_width + NF_PANEL - 1) / NF_PANEL;
   NF(attention_room) room = {.keys = scratch};
@@ -113,15 +113,15 @@ static void NF(attention)(const float *qkv, size_t length, size_t heads, size_t 
   room.scores = room.values + panels * NF_PANEL * NF_KEYS;
   room.top = room.scores + NF_ROWS * NF_KEYS;
   room.total = room.top + length;
-  for (size_t h = 0; h < heads; h++) {
+  for (size_t h = first; h < first + count && h < heads; h++) {
     const float *query = qkv + h * head_width, *key = query + width, *value = key + width;
-    for (size_t first = 0; first < length; first += NF_KEYS) {
-      const size_t count = length - first < NF_KEYS ? length - first : NF_KEYS;
-      NF(copy_keys)(key + first * stride, stride, count, head_width, room.keys);
-      NF(copy_values)(value + first * stride, stride, count, head_width, room.values);
+    for (size_t j = 0; j < length; j += NF_KEYS) {
+      const size_t keys = length - j < NF_KEYS ? length - j : NF_KEYS;
+      NF(copy_keys)(key + j * stride, stride, keys, head_width, room.keys);
+      NF(copy_values)(value + j * stride, stride, keys, head_width, room.values);
       for (size_t i = 0, rows; i < length; i += rows) {
         rows = NF(block)(length - i);
-        NF(attend_block)(&room, query + i * stride, stride, i, rows, count, first == 0, first + count == length,
+        NF(attend_block)(&room, query + i * stride, stride, i, rows, keys, j == 0, j + keys == length,
                          head_width, scale, out + i * width + h * head_width, width);
       }
     }

@@ -11,6 +11,7 @@ typedef uint16_t NF(halves_u) __attribute__((vector_size(2 * NF_WIDTH), aligned(
 typedef uint8_t NF(bytes_u) __attribute__((vector_size(NF_WIDTH), aligned(1), may_alias));
 typedef uint32_t NF(vu) __attribute__((vector_size(4 * NF_WIDTH)));
 
+#define NF_UNROLL _Pragma("clang loop unroll(full)")
 #define NF_ROTATED 128
 // A row of int8 activations begins with its scale; the rest of this room keeps the values aligned.
 #define NF_ROW_HEADER 64
@@ -21,12 +22,14 @@ NF_INLINE size_t NF(rotated)(size_t count) {
   return power < NF_ROTATED ? power : NF_ROTATED;
 }
 
-// The signs of the rotation, for the NF_WIDTH values from i on: arbitrary bits, the first 128 of the fraction of π.
+// The signs of the rotation: arbitrary bits, the first 128 of the fraction of π.
+static const uint32_t NF(sign_bits)[4] = {0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344};
+
+// Those for the NF_WIDTH values from i on.
 NF_INLINE vi NF(signs)(size_t i) {
-  static const uint32_t bits[4] = {0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344};
   NF(vu) lane;
   for (int j = 0; j < NF_WIDTH; j++) lane[j] = (uint32_t)j;
-  const NF(vu) word = bits[i / 32 % 4] - (NF(vu)){};
+  const NF(vu) word = NF(sign_bits)[i / 32 % 4] - (NF(vu)){};
   return (vi)((word << (lane + (uint32_t)(i % 32))) & 0x80000000u);
 }
 
@@ -35,19 +38,47 @@ NF_INLINE vi NF(signs)(size_t i) {
   {                                                                                                   \
     vi from;                                                                                          \
     vf sign;                                                                                          \
-    for (int j = 0; j < NF_WIDTH; j++) from[j] = j ^ (distance);                                      \
-    for (int j = 0; j < NF_WIDTH; j++) sign[j] = j & (distance) ? -1.0f : 1.0f;                       \
+    for (int lane = 0; lane < NF_WIDTH; lane++) from[lane] = lane ^ (distance);                       \
+    for (int lane = 0; lane < NF_WIDTH; lane++) sign[lane] = lane & (distance) ? -1.0f : 1.0f;        \
     vf other;                                                                                         \
-    for (int j = 0; j < NF_WIDTH; j++) other[j] = v[from[j]];                                         \
-    v = NF(fma)(v, sign, other);                                                                      \
+    for (int lane = 0; lane < NF_WIDTH; lane++) other[lane] = (v)[from[lane]];                        \
+    (v) = NF(fma)((v), sign, other);                                                                  \
   }
+
+// The steps of the rotation within `vectors` neighbouring vectors, a power of two; `i` is the place of the first value.
+NF_INLINE void NF(rotate_group)(const float *x, size_t i, int vectors, float *out) {
+  vf v[8];
+  NF_UNROLL for (int j = 0; j < vectors; j++) {
+    v[j] = (vf)((vi)NF(load)(x + j * NF_WIDTH) ^ NF(signs)(i + (size_t)j * NF_WIDTH));
+    NF_BUTTERFLY(v[j], 1)
+    NF_BUTTERFLY(v[j], 2)
+#if NF_WIDTH > 4
+    NF_BUTTERFLY(v[j], 4)
+#endif
+#if NF_WIDTH > 8
+    NF_BUTTERFLY(v[j], 8)
+#endif
+  }
+#define NF_CROSS(j, distance)                                                                         \
+  {                                                                                                   \
+    const vf a = v[j], b = v[(j) + (distance)];                                                       \
+    v[j] = a + b;                                                                                     \
+    v[(j) + (distance)] = a - b;                                                                      \
+  }
+  if (vectors == 8) {
+    NF_CROSS(0, 1) NF_CROSS(2, 1) NF_CROSS(4, 1) NF_CROSS(6, 1)
+    NF_CROSS(0, 2) NF_CROSS(1, 2) NF_CROSS(4, 2) NF_CROSS(5, 2)
+    NF_CROSS(0, 4) NF_CROSS(1, 4) NF_CROSS(2, 4) NF_CROSS(3, 4)
+  }
+#undef NF_CROSS
+  NF_UNROLL for (int j = 0; j < vectors; j++) NF(store)(out + j * NF_WIDTH, v[j]);
+}
 
 // row becomes √b times the rotated row, where b values are rotated together. `out` may be `x`.
 static void NF(rotate)(const float *x, size_t count, float *out) {
   const size_t block = NF(rotated)(count);
   if (block < NF_WIDTH) {
-    static const uint32_t bits[4] = {0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344};
-    for (size_t i = 0; i < count; i++) out[i] = bits[i / 32 % 4] << i % 32 & 0x80000000u ? -x[i] : x[i];
+    for (size_t i = 0; i < count; i++) out[i] = NF(sign_bits)[i / 32 % 4] << i % 32 & 0x80000000u ? -x[i] : x[i];
     for (size_t distance = 1; distance < block; distance *= 2) {
       for (size_t i = 0; i < count; i++) {
         if (i & distance) continue;
@@ -58,19 +89,16 @@ static void NF(rotate)(const float *x, size_t count, float *out) {
     }
     return;
   }
-  for (size_t i = 0; i < count; i += NF_WIDTH) {
-    vf v = (vf)((vi)NF(load)(x + i) ^ NF(signs)(i));
-    NF_BUTTERFLY(v, 1)
-    NF_BUTTERFLY(v, 2)
-#if NF_WIDTH > 4
-    NF_BUTTERFLY(v, 4)
-#endif
-#if NF_WIDTH > 8
-    NF_BUTTERFLY(v, 8)
-#endif
-    NF(store)(out + i, v);
+  // Groups of vectors go through all steps that stay within them while they are in registers.
+  size_t distance;
+  if (block >= 8 * NF_WIDTH) {
+    for (size_t i = 0; i < count; i += 8 * NF_WIDTH) NF(rotate_group)(x + i, i, 8, out + i);
+    distance = 8 * NF_WIDTH;
+  } else {
+    for (size_t i = 0; i < count; i += NF_WIDTH) NF(rotate_group)(x + i, i, 1, out + i);
+    distance = NF_WIDTH;
   }
-  for (size_t distance = NF_WIDTH; distance < block; distance *= 2) {
+  for (; distance < block; distance *= 2) {
     for (size_t first = 0; first < count; first += 2 * distance) {
       for (size_t i = first; i < first + distance; i += NF_WIDTH) {
         const vf a = NF(load)(out + i), b = NF(load)(out + i + distance);

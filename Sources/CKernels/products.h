@@ -10,7 +10,6 @@
 #define NF_ROWS 6
 #endif
 #define NF_PANEL (2 * NF_WIDTH)
-#define NF_UNROLL _Pragma("clang loop unroll(full)")
 
 // The inputs that are multiplied by one instruction; weights are padded to a multiple of it.
 NF_INLINE size_t NF(together)(nf_precision precision) {
@@ -286,14 +285,16 @@ NF_INLINE size_t NF(lines_ahead)(const nf_dense *layer, size_t rows, size_t byte
 #define NF_EVERY_BLOCK(CASE) CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)
 #endif
 
-static void NF(dense_rows)(const nf_dense *layer, const void *x, size_t rows, float *y) {
+static size_t NF(dense_panels)(size_t outputs) { return (outputs + NF_PANEL - 1) / NF_PANEL; }
+
+static void NF(dense_rows)(const nf_dense *layer, const void *x, size_t rows, size_t first, size_t panels, float *y) {
   const size_t stride = NF(operand_stride)(layer->precision, layer->inputs);
   const size_t bytes = NF(panel_bytes)(layer->precision, layer->inputs);
-  const char *panel = layer->panels;
+  const char *panel = (const char *)layer->panels + first * bytes;
   float sums[NF_ROWS * NF_PANEL] __attribute__((aligned(64)));
-  for (size_t o = 0; o < layer->outputs; o += NF_PANEL, panel += bytes) {
+  for (size_t o = first * NF_PANEL; o < layer->outputs && panels > 0; o += NF_PANEL, panel += bytes, panels--) {
     const size_t columns = layer->outputs - o < NF_PANEL ? layer->outputs - o : NF_PANEL;
-    NF(ahead) ahead = {panel + bytes, columns < layer->outputs - o ? NF(lines_ahead)(layer, rows, bytes) : 0};
+    NF(ahead) ahead = {panel + bytes, panels > 1 && columns < layer->outputs - o ? NF(lines_ahead)(layer, rows, bytes) : 0};
     for (size_t r = 0, size; r < rows; r += size) {
       size = NF(block)(rows - r);
       const char *from = (const char *)x + r * stride;

@@ -247,6 +247,7 @@ const nf_kernels NF(nf_kernels) = {
     .operand_rows = NF(operand_rows),
     .dense_bytes = NF(dense_bytes),
     .dense_pack = NF(dense_pack),
+    .dense_panels = NF(dense_panels),
     .dense_rows = NF(dense_rows),
     .attention = NF(attention),
     .mean_rows = NF(mean_rows),

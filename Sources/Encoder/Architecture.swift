@@ -14,11 +14,15 @@ package protocol Architecture: Sendable {
   /// Runs the forward pass and calls `read` once with the last hidden states, [tokens, hiddenSize]: all sequences one
   /// after another, without padding. The pointer is valid during that call.
   ///
-  /// - Parameter sequences: token ids. No sequence is empty or longer than ``longestSequence``, and all ids are below
-  ///   ``vocabularySize``.
+  /// - Parameters:
+  ///   - sequences: token ids. No sequence is empty or longer than ``longestSequence``, and all ids are below
+  ///     ``vocabularySize``.
+  ///   - team: threads that share the pass; nil for the calling one alone. The results are the same.
   /// - Returns: what `read` returned.
   /// - Throws: ``EncodingFailure/outOfMemory``.
-  func forward(_ sequences: [[Int32]], _ read: (UnsafePointer<Float>) -> Matrix) throws(EncodingFailure) -> Matrix
+  func forward(
+    _ sequences: [[Int32]], _ team: Team?, _ read: (UnsafePointer<Float>) -> Matrix
+  ) throws(EncodingFailure) -> Matrix
 }
 
 /// The families of encoders that can be loaded, by `model_type` in `config.json`. A new family is a new case here, and
@@ -44,10 +48,10 @@ enum Family: String, CaseIterable {
     }
 
     func load(
-      _ archive: SafetensorsArchive, _ precision: Precision, _ kernels: Kernels
+      _ archive: SafetensorsArchive, _ precision: Precision, _ kernels: Kernels, threads: Int
     ) throws(EncoderError) -> any Architecture {
       switch self {
-      case .bert(let configuration): try BERT(configuration, archive, precision, kernels)
+      case .bert(let configuration): try BERT(configuration, archive, precision, kernels, threads: threads)
       }
     }
   }

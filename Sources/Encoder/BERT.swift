@@ -12,21 +12,25 @@ final class BERT: Architecture {
   private let weights: BERTWeights
   private let precision: Precision
   private let kernels: Kernels
+  private let threads: Int
   private let workspaces: WorkspacePool
 
   init(
-    _ configuration: BERTConfiguration, _ archive: SafetensorsArchive, _ precision: Precision, _ kernels: Kernels
+    _ configuration: BERTConfiguration, _ archive: SafetensorsArchive, _ precision: Precision, _ kernels: Kernels,
+    threads: Int
   ) throws(EncoderError) {
     self.configuration = configuration
     self.precision = precision
     self.kernels = kernels
+    self.threads = threads
     weights = try BERTWeights(archive, configuration, precision, kernels)
     let widest = max(configuration.hiddenSize, configuration.intermediateSize)
     workspaces = WorkspacePool(
       Workspace.Sizes(
         hidden: configuration.hiddenSize, intermediate: configuration.intermediateSize,
         attention: Kernels.attentionScratch(length: configuration.maxPositions, headWidth: configuration.headWidth),
-        operand: Workspace.rowsPerTile * kernels.operandStride(inputs: widest, precision: precision)))
+        operand: Workspace.rowsPerTile * kernels.operandStride(inputs: widest, precision: precision),
+        workers: threads))
   }
 
   var hiddenSize: Int { configuration.hiddenSize }
@@ -34,32 +38,34 @@ final class BERT: Architecture {
   var longestSequence: Int { configuration.maxPositions }
 
   func forward(
-    _ sequences: [[Int32]], _ read: (UnsafePointer<Float>) -> Matrix
+    _ sequences: [[Int32]], _ team: Team?, _ read: (UnsafePointer<Float>) -> Matrix
   ) throws(EncodingFailure) -> Matrix {
     let tokens = sequences.reduce(0) { $0 + $1.count }
     return try workspaces.with(tokens: tokens) { workspace throws(EncodingFailure) in
-      run(sequences, tokens, workspace)
+      // There is scratch memory for so many threads.
+      run(sequences, tokens, workspace, (team?.workers ?? 1) <= threads ? team : nil)
       return read(workspace.hidden)
     }
   }
 
   /// Runs all layers; the last hidden states are left in `workspace.hidden`, [tokens, hidden].
-  private func run(_ sequences: [[Int32]], _ tokens: Int, _ workspace: Workspace) {
+  private func run(_ sequences: [[Int32]], _ tokens: Int, _ workspace: Workspace, _ team: Team?) {
     let width = configuration.hiddenSize
     embed(sequences, workspace)
     for layer in weights.layers {
       forEachTile(tokens) { first, rows in
         apply(
-          layer.queryKeyValue, workspace.hidden + first * width, rows, workspace,
+          layer.queryKeyValue, workspace.hidden + first * width, rows, workspace, team,
           into: workspace.queryKeyValue + first * 3 * width)
       }
-      attend(sequences, workspace)
+      attend(sequences, workspace, team)
       forEachTile(tokens) { first, rows in
         let hidden = workspace.hidden + first * width
-        apply(layer.attentionOutput, workspace.context + first * width, rows, workspace, into: workspace.projected)
+        apply(
+          layer.attentionOutput, workspace.context + first * width, rows, workspace, team, into: workspace.projected)
         normalize(workspace.projected, rows: rows, residual: hidden, layer.attentionNorm)
-        apply(layer.intermediate, hidden, rows, workspace, into: workspace.intermediate)
-        apply(layer.output, workspace.intermediate, rows, workspace, into: workspace.projected)
+        apply(layer.intermediate, hidden, rows, workspace, team, into: workspace.intermediate)
+        apply(layer.output, workspace.intermediate, rows, workspace, team, into: workspace.projected)
         normalize(workspace.projected, rows: rows, residual: hidden, layer.outputNorm)
       }
     }
@@ -73,13 +79,27 @@ final class BERT: Architecture {
 
   /// out = layer(x) for at most ``Workspace/rowsPerTile`` rows.
   private func apply(
-    _ layer: DenseLayer, _ x: UnsafePointer<Float>, _ rows: Int, _ workspace: Workspace,
+    _ layer: DenseLayer, _ x: UnsafePointer<Float>, _ rows: Int, _ workspace: Workspace, _ team: Team?,
     into out: UnsafeMutablePointer<Float>
   ) {
-    guard precision != .f32 else { return layer.apply(x, rows: rows, into: out) }
-    kernels.prepare(
-      x, rows: rows, inputs: layer.inputs, precision: precision, scratch: workspace.row, into: workspace.operand)
-    layer.apply(workspace.operand, rows: rows, into: out)
+    guard precision != .f32 else { return layer.apply(x, rows: rows, into: out, team) }
+    let stride = kernels.operandStride(inputs: layer.inputs, precision: precision)
+    forEachPart(of: rows, team) { [kernels, precision] part, worker in
+      kernels.prepare(
+        x + part.lowerBound * layer.inputs, rows: part.count, inputs: layer.inputs, precision: precision,
+        scratch: workspace.scratch(of: worker), into: workspace.operand + part.lowerBound * stride)
+    }
+    layer.apply(workspace.operand, rows: rows, into: out, team)
+  }
+
+  /// Calls `body` with parts of 0 ..< count and the number of the thread, whose scratch memory it may use.
+  private func forEachPart(of count: Int, _ team: Team?, _ body: @escaping (_ part: Range<Int>, _ worker: Int) -> Void)
+  {
+    guard let team else { return body(0..<count, 0) }
+    let size = (count + 2 * team.workers - 1) / (2 * team.workers)
+    team.forEachPiece((count + size - 1) / size) { piece, worker in
+      body(piece * size..<min(count, (piece + 1) * size), worker)
+    }
   }
 
   /// hidden = LayerNorm(word + type + position).
@@ -103,15 +123,17 @@ final class BERT: Architecture {
   }
 
   /// context = Attention(queries, keys, values), for each sequence.
-  private func attend(_ sequences: [[Int32]], _ workspace: Workspace) {
-    let width = configuration.hiddenSize
-    let scale = 1 / Float(configuration.headWidth).squareRoot()
+  private func attend(_ sequences: [[Int32]], _ workspace: Workspace, _ team: Team?) {
+    let (width, heads, headWidth) = (configuration.hiddenSize, configuration.attentionHeads, configuration.headWidth)
+    let scale = 1 / Float(headWidth).squareRoot()
     var start = 0
     for sequence in sequences {
-      kernels.attention(
-        workspace.queryKeyValue + start * 3 * width, length: sequence.count, heads: configuration.attentionHeads,
-        headWidth: configuration.headWidth, scale: scale, scratch: workspace.attention,
-        into: workspace.context + start * width)
+      let (qkv, out) = (workspace.queryKeyValue + start * 3 * width, workspace.context + start * width)
+      forEachPart(of: heads, team) { [kernels] part, worker in
+        kernels.attention(
+          qkv, length: sequence.count, heads: heads, part: part, headWidth: headWidth, scale: scale,
+          scratch: workspace.scratch(of: worker), into: out)
+      }
       start += sequence.count
     }
   }

@@ -21,8 +21,14 @@ public protocol BatchEncoder<Input>: Sendable {
   ///
   /// A row has the same bytes alone and in any batch. The memory that is needed grows with the cost of the batch.
   ///
+  /// - Parameter crew: threads that may share the work, where the batch is the only one; nil for the calling thread alone.
   /// - Throws: ``EncodingFailure``, which names the input where one is at fault.
-  func encode(_ batch: [Input]) throws(EncodingFailure) -> Matrix
+  func encode(_ batch: [Input], _ crew: Crew?) throws(EncodingFailure) -> Matrix
+}
+
+extension BatchEncoder {
+  /// The vectors of a batch, computed by the calling thread alone.
+  public func encode(_ batch: [Input]) throws(EncodingFailure) -> Matrix { try encode(batch, nil) }
 }
 
 /// Why a batch could not be encoded.

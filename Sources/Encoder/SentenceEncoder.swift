@@ -29,9 +29,10 @@ public struct SentenceEncoder: BatchEncoder {
   /// - Parameters:
   ///   - wanted: the precision. With one other than f32, the model is loaded in f32 first, to measure the difference.
   ///   - kernels: the variant of the innermost loops.
+  ///   - threads: the threads of a crew that may share a batch.
   /// - Throws: ``EncoderError``, which names the file and the key that is missing, malformed or not supported.
   public init(
-    folder path: String, precision wanted: WantedPrecision = .f32, kernels: Kernels = .active
+    folder path: String, precision wanted: WantedPrecision = .f32, kernels: Kernels = .active, threads: Int = 1
   ) throws(EncoderError) {
     let folder = ModelFolder(path: path)
     let description: Family.Description
@@ -63,10 +64,10 @@ public struct SentenceEncoder: BatchEncoder {
     let (tokenizer, pooling) = (tokenizer, modules.pooling)
     let texts = PrecisionChoice.texts.map { tokenizer.encode($0, maxLength: longest).ids }
     (architecture, precision) = try PrecisionChoice.load(wanted, kernels) { precision throws(EncoderError) in
-      try description.load(archive, precision, kernels)
+      try description.load(archive, precision, kernels, threads: threads)
     } encode: { architecture throws(EncoderError) in
       do throws(EncodingFailure) {
-        return try architecture.forward(texts) { Self.pool(texts, $0, pooling, architecture.hiddenSize, kernels) }
+        return try architecture.forward(texts, nil) { Self.pool(texts, $0, pooling, architecture.hiddenSize, kernels) }
       } catch {
         throw .outOfMemory
       }
@@ -106,15 +107,17 @@ public struct SentenceEncoder: BatchEncoder {
   /// The number of tokens of each sequence.
   public func costs(of sequences: [[Int32]]) -> [Int] { sequences.map(\.count) }
 
-  /// The pooled vectors of token sequences, as in ``BatchEncoder/encode(_:)``. Batches of a few hundred tokens are
+  /// The pooled vectors of token sequences, as in ``BatchEncoder/encode(_:_:)``. Batches of a few hundred tokens are
   /// best.
-  public func encode(_ sequences: [[Int32]]) throws(EncodingFailure) -> Matrix {
+  public func encode(_ sequences: [[Int32]], _ crew: Crew?) throws(EncodingFailure) -> Matrix {
     for (index, sequence) in sequences.enumerated() {
       guard !sequence.isEmpty, sequence.count <= maxSequenceLength,
         sequence.allSatisfy({ $0 >= 0 && Int($0) < architecture.vocabularySize })
       else { throw .invalidInput(index) }
     }
-    let pooled = try architecture.forward(sequences) { Self.pool(sequences, $0, pooling, dimension, kernels) }
+    let pooled = try (crew ?? Crew.alone).work { team throws(EncodingFailure) in
+      try architecture.forward(sequences, team) { Self.pool(sequences, $0, pooling, dimension, kernels) }
+    }
     for index in 0..<pooled.rows where !pooled.row(index).allSatisfy(\.isFinite) { throw .notFinite(index) }
     return pooled
   }

@@ -9,12 +9,15 @@ package final class Workspace: @unchecked Sendable {
   package struct Sizes: Sendable {
     let hidden: Int
     let intermediate: Int
-    /// The scratch memory of attention, in floats.
+    /// The scratch memory of attention for one thread, in floats.
     let attention: Int
     /// The left side of a product, for ``Workspace/rowsPerTile`` rows of the widest layer, in bytes.
     let operand: Int
+    /// The threads that may share a pass; each has its own scratch memory.
+    let workers: Int
 
-    package init(hidden: Int, intermediate: Int, attention: Int, operand: Int) {
+    package init(hidden: Int, intermediate: Int, attention: Int, operand: Int, workers: Int = 1) {
+      self.workers = workers
       self.hidden = hidden
       self.intermediate = intermediate
       self.attention = attention
@@ -34,13 +37,12 @@ package final class Workspace: @unchecked Sendable {
   var projected: UnsafeMutablePointer<Float> { buffers[3].floats }
   /// [``rowsPerTile``, intermediate]: the activations between the two layers of the feed-forward block.
   var intermediate: UnsafeMutablePointer<Float> { buffers[4].floats }
-  /// The scratch memory of attention.
-  var attention: UnsafeMutablePointer<Float> { buffers[5].floats }
   /// Rows that have been rounded or quantised for a product.
-  var operand: UnsafeMutableRawPointer { buffers[6].start }
-  /// One row of the widest layer.
-  var row: UnsafeMutablePointer<Float> { buffers[7].floats }
+  var operand: UnsafeMutableRawPointer { buffers[5].start }
+  /// The scratch memory of a thread, for attention or for one row of the widest layer.
+  func scratch(of worker: Int) -> UnsafeMutablePointer<Float> { scratch[worker].floats }
   private let buffers: [AlignedMemory]
+  private let scratch: [AlignedMemory]
 
   /// The number of rows that go through a layer together: whole blocks of every kernel, and few enough that their 1,536
   /// activations stay in the second-level cache.
@@ -53,17 +55,19 @@ package final class Workspace: @unchecked Sendable {
     let states = tokens * sizes.hidden
     let tile = Self.rowsPerTile
     let row = Kernels.operandScratch(inputs: max(sizes.hidden, sizes.intermediate))
-    let floats = [states, 3 * states, states, tile * sizes.hidden, tile * sizes.intermediate, sizes.attention]
+    let floats = [states, 3 * states, states, tile * sizes.hidden, tile * sizes.intermediate]
     var buffers: [AlignedMemory] = []
+    var scratch: [AlignedMemory] = []
     do throws(OutOfMemory) {
       for count in floats { buffers.append(try AlignedMemory(bytes: 4 * count)) }
       buffers.append(try AlignedMemory(bytes: sizes.operand))
-      buffers.append(try AlignedMemory(bytes: 4 * row))
+      for _ in 0..<sizes.workers { scratch.append(try AlignedMemory(bytes: 4 * max(row, sizes.attention))) }
     } catch {
       throw .outOfMemory
     }
     self.tokens = tokens
     self.buffers = buffers
+    self.scratch = scratch
   }
 }
 

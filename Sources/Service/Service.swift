@@ -26,7 +26,8 @@ public final class Service: RequestHandler {
   public convenience init(model folder: String, store: CollectionStore, configuration: ServiceConfiguration) throws {
     let precision = WantedPrecision(rawValue: configuration.precision) ?? .auto
     try self.init(
-      encoder: try SentenceEncoder(folder: folder, precision: precision), store: store, configuration: configuration)
+      encoder: try SentenceEncoder(folder: folder, precision: precision, threads: configuration.threads), store: store,
+      configuration: configuration)
   }
 
   /// The precision of the encoder's products and why it was chosen, as a line of the log.

@@ -84,8 +84,20 @@ public final class DenseLayer: @unchecked Sendable {
   ///   - x: `rows` rows of ``inputs`` values: f32 where that is the layer's precision, and otherwise as
   ///     ``Kernels/prepare(_:rows:inputs:precision:scratch:into:)`` makes them.
   ///   - y: [rows, outputs].
-  public func apply(_ x: UnsafeRawPointer, rows: Int, into y: UnsafeMutablePointer<Float>) {
-    withUnsafePointer(to: layer) { kernels.table.pointee.dense_rows($0, x, rows, y) }
+  ///   - team: shares the outputs, which does not change a bit of them.
+  public func apply(
+    _ x: UnsafeRawPointer, rows: Int, into y: UnsafeMutablePointer<Float>, _ team: Team? = nil
+  ) {
+    let panels = kernels.table.pointee.dense_panels(outputs)
+    withUnsafePointer(to: layer) { layer in
+      guard let team else { return kernels.table.pointee.dense_rows(layer, x, rows, 0, panels, y) }
+      // Two pieces for each thread, so that one that comes late finds some left.
+      let pieces = min(panels, 2 * team.workers)
+      let size = (panels + pieces - 1) / pieces
+      team.forEachPiece((panels + size - 1) / size) { [kernels] piece, _ in
+        kernels.table.pointee.dense_rows(layer, x, rows, piece * size, size, y)
+      }
+    }
   }
 }
 

@@ -79,16 +79,18 @@ public struct Kernels: @unchecked Sendable {
   ///
   /// - Parameters:
   ///   - qkv: [length, 3·heads·headWidth], the queries, keys and values of each token.
+  ///   - part: the heads to compute; nil for all.
   ///   - scratch: at least ``attentionScratch(length:headWidth:)`` floats.
   ///   - out: [length, heads·headWidth].
   public func attention(
-    _ qkv: UnsafePointer<Float>, length: Int, heads: Int, headWidth: Int, scale: Float,
+    _ qkv: UnsafePointer<Float>, length: Int, heads: Int, part: Range<Int>? = nil, headWidth: Int, scale: Float,
     scratch: UnsafeMutablePointer<Float>, into out: UnsafeMutablePointer<Float>
   ) {
-    table.pointee.attention(qkv, length, heads, headWidth, scale, scratch, out)
+    let part = part ?? 0..<heads
+    table.pointee.attention(qkv, length, heads, part.lowerBound, part.count, headWidth, scale, scratch, out)
   }
 
-  /// The number of floats of scratch memory that ``attention(_:length:heads:headWidth:scale:scratch:into:)`` needs.
+  /// The number of floats of scratch memory that ``attention(_:length:heads:part:headWidth:scale:scratch:into:)`` needs.
   public static func attentionScratch(length: Int, headWidth: Int) -> Int {
     nf_attention_scratch(length, headWidth)
   }

@@ -109,6 +109,22 @@ import Testing
     }
   }
 
+  /// A crew shares a batch without changing a bit, whatever part of it each thread does.
+  @Test(arguments: [WantedPrecision.f32, .bf16, .int8], [2, 3])
+  func aCrewChangesNothing(_ precision: WantedPrecision, _ threads: Int) throws {
+    let encoder = try SentenceEncoder(folder: ModelFolder.path, precision: precision, threads: threads)
+    let crew = Crew(threads: threads)
+    let sequences = Array(try Golden.load().cases.map(\.ids).prefix(20))
+    let expected = try encoder.encode(sequences)
+    for _ in 0..<3 { #expect(try encoder.encode(sequences, crew) == expected) }
+    for (index, sequence) in sequences.enumerated() {
+      let row = try encoder.encode([sequence], crew).values
+      #expect(row.map(\.bitPattern) == expected.row(index).map(\.bitPattern))
+    }
+    // A crew of more threads than the encoder has room for is not used.
+    #expect(try encoder.encode(sequences, Crew(threads: threads + 2)) == expected)
+  }
+
   @Test func autoIsWhatTheProcessorDoesBest() throws {
     let encoder = try SentenceEncoder(folder: ModelFolder.path, precision: .auto)
     #expect(encoder.precision.precision == (Kernels.active.multipliesBF16 ? .bf16 : .f32))

@@ -27,7 +27,7 @@ private struct PixelEncoder: BatchEncoder {
 
   func costs(of images: [Image]) -> [Int] { images.map(\.pixels.count) }
 
-  func encode(_ images: [Image]) throws(EncodingFailure) -> Matrix {
+  func encode(_ images: [Image], _ crew: Crew?) throws(EncodingFailure) -> Matrix {
     batches.add(images.count)
     if let bad = images.firstIndex(where: { $0.pixels.contains(255) }) { throw .invalidInput(bad) }
     return Matrix(rows: images.count, columns: 2) { out in
@@ -53,7 +53,9 @@ private struct LengthArchitecture: Architecture {
   let longestSequence = 9
   var failure: EncodingFailure?
 
-  func forward(_ sequences: [[Int32]], _ read: (UnsafePointer<Float>) -> Matrix) throws(EncodingFailure) -> Matrix {
+  func forward(
+    _ sequences: [[Int32]], _ team: Team?, _ read: (UnsafePointer<Float>) -> Matrix
+  ) throws(EncodingFailure) -> Matrix {
     if let failure { throw failure }
     let states = sequences.flatMap { sequence in sequence.flatMap { [Float($0), Float(sequence.count)] } }
     let out = UnsafeMutablePointer<Float>.allocate(capacity: states.count)

@@ -63,14 +63,18 @@ typedef struct nf_kernels {
   // 64; `scratch` holds nf_operand_scratch(inputs) floats.
   void (*dense_pack)(nf_precision precision, const float *weights, const float *bias, size_t inputs, size_t outputs,
                      float *scratch, void *packed);
-  // y = activation(x·Wᵀ + bias) for `rows` rows: x as operand_rows makes it, y [rows, outputs].
-  void (*dense_rows)(const nf_dense *layer, const void *x, size_t rows, float *y);
+  // The panels of a layer's outputs.
+  size_t (*dense_panels)(size_t outputs);
+  // y = activation(x·Wᵀ + bias) for `rows` rows and `panels` panels of outputs from `first` on: x as operand_rows makes it,
+  // y [rows, outputs].
+  void (*dense_rows)(const nf_dense *layer, const void *x, size_t rows, size_t first, size_t panels, float *y);
 
-  // Self-attention of one sequence (Vaswani et al. 2017, section 3.2): softmax(Q·Kᵀ·scale)·V for each of `heads` heads.
+  // Self-attention of one sequence (Vaswani et al. 2017, section 3.2): softmax(Q·Kᵀ·scale)·V for `count` heads from `first` on, of
+  // `heads` in all.
   // `qkv` is [length, 3·heads·head_width] and holds the queries, keys and values of each token; `out` is [length,
   // heads·head_width]; `scratch` holds nf_attention_scratch(length, head_width) floats.
-  void (*attention)(const float *qkv, size_t length, size_t heads, size_t head_width, float scale, float *scratch,
-                    float *out);
+  void (*attention)(const float *qkv, size_t length, size_t heads, size_t first, size_t count, size_t head_width,
+                    float scale, float *scratch, float *out);
 
   // out[c] = the mean over `rows` rows of x[r, c]; 0 when there are none.
   void (*mean_rows)(const float *x, size_t rows, size_t width, float *out);
@@ -170,6 +174,15 @@ const nf_kernels *nf_kernels_active(void);
 
 // The variant of that name; NULL when it is unknown or this processor cannot run it.
 const nf_kernels *nf_kernels_named(const char *name);
+
+// Tells the processor that this thread waits for another one.
+static inline void nf_pause(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
 
 // The bytes of scratch memory that `prune` needs.
 size_t nf_prune_scratch(size_t count, size_t dimension, size_t degree);

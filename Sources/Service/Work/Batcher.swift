@@ -37,17 +37,23 @@ package final class Batcher<Input: Hashable & Sendable>: Sendable {
 
   private let encoder: any BatchEncoder<Input>
   private let queues: WorkQueues
+  /// Shares a batch that is the only one, so that a lone request need not wait for one core.
+  private let crew: Crew?
   private let record: @Sendable (EncodedBatch) -> Void
   private let state = Mutex(State())
   /// In tokens.
   let meter = WorkMeter(rate: 10_000)
 
-  /// - Parameter record: called with every batch that has run, on a work queue.
+  /// - Parameters:
+  ///   - crew: threads that share a batch while no other runs; nil for none.
+  ///   - record: called with every batch that has run, on a work queue.
   package init(
-    encoder: any BatchEncoder<Input>, queues: WorkQueues, record: @escaping @Sendable (EncodedBatch) -> Void
+    encoder: any BatchEncoder<Input>, queues: WorkQueues, crew: Crew? = nil,
+    record: @escaping @Sendable (EncodedBatch) -> Void
   ) {
     self.encoder = encoder
     self.queues = queues
+    self.crew = crew
     self.record = record
   }
 
@@ -93,7 +99,7 @@ package final class Batcher<Input: Hashable & Sendable>: Sendable {
     if !batch.isEmpty {
       // More work may wait than one runner can do.
       start()
-      run(batch)
+      run(batch, state.withLock { $0.running == 1 } ? crew : nil)
       meter.remove(Double(Self.tokens(of: batch)))
     }
     let more = state.withLock { state in
@@ -105,7 +111,7 @@ package final class Batcher<Input: Hashable & Sendable>: Sendable {
 
   private static func tokens(of batch: [Share]) -> Int { batch.reduce(0) { $0 + $1.tokens } }
 
-  private func run(_ batch: [Share]) {
+  private func run(_ batch: [Share], _ crew: Crew?) {
     let inputs = batch.flatMap { $0.job.inputs[$0.inputs] }
     let tokens = Self.tokens(of: batch)
     let began = SystemClock.monotonic
@@ -116,7 +122,7 @@ package final class Batcher<Input: Hashable & Sendable>: Sendable {
     }
     let failure: EncodingFailure
     do throws(EncodingFailure) {
-      let rows = try encode(inputs)
+      let rows = try encode(inputs, crew)
       ended(failed: false)
       var start = 0
       for share in batch {
@@ -132,20 +138,20 @@ package final class Batcher<Input: Hashable & Sendable>: Sendable {
     // One input may be to blame: alone, each of the others still gets its vector.
     for share in batch {
       for index in share.inputs where !share.job.isOver {
-        run([Share(job: share.job, inputs: index..<index + 1, tokens: share.job.costs[index])])
+        run([Share(job: share.job, inputs: index..<index + 1, tokens: share.job.costs[index])], crew)
       }
     }
   }
 
   /// Encodes each input once, however many requests have it.
-  private func encode(_ inputs: [Input]) throws(EncodingFailure) -> Matrix {
+  private func encode(_ inputs: [Input], _ crew: Crew?) throws(EncodingFailure) -> Matrix {
     var rows: [Input: Int] = [:]
     var distinct: [Input] = []
     for input in inputs where rows[input] == nil {
       rows[input] = distinct.count
       distinct.append(input)
     }
-    let encoded = try encoder.encode(distinct)
+    let encoded = try encoder.encode(distinct, crew)
     guard distinct.count < inputs.count else { return encoded }
     return encoded.rows(inputs.compactMap { rows[$0] })
   }

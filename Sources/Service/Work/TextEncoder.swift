@@ -54,8 +54,9 @@ final class TextEncoder: Sendable {
       cacheBytes > 0
       ? EmbeddingCache(bytes: cacheBytes, dimension: encoder.dimension, fingerprint: encoder.fingerprint) : nil
     self.lanes = lanes
-    short = Batcher(encoder: encoder, queues: lanes.short, record: record)
-    long = Batcher(encoder: encoder, queues: lanes.long, record: record)
+    let crew = Crew(threads: lanes.short.count)
+    short = Batcher(encoder: encoder, queues: lanes.short, crew: crew, record: record)
+    long = Batcher(encoder: encoder, queues: lanes.long, crew: crew, record: record)
   }
 
   /// Texts that wait for a batch, in each lane.
