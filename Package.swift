@@ -57,7 +57,7 @@ let package = Package(
 
     // Rank 0.
     .target(name: "SimilarityCore", dependencies: ["Platform", "CKernels", "COneDNN"]),
-    .target(name: "JSON", dependencies: ["CSimdjson"]),
+    .target(name: "JSON", dependencies: ["CSimdjson", "COpenSSL"]),
 
     // Below the house: the only target that knows the operating system.
     .target(name: "Platform", dependencies: ["CLinux"]),

@@ -65,6 +65,19 @@ import Testing
     #expect(text { writer in [Float]().withUnsafeBufferPointer { writer.floats($0) } } == "[]")
   }
 
+  @Test func vectorsInBase64() throws {
+    func base64(_ values: [Float]) -> String { text { writer in values.withUnsafeBufferPointer { writer.base64($0) } } }
+    #expect(base64([]) == #""""# && base64([1]) == #""AACAPw==""# && base64([1, -2]) == #""AACAPwAAAMA=""#)
+    #expect(base64([0.1, 0.2, 3e38]) == #""zczMPc3MTD7msWF/""#)
+    var writer = JSONWriter()
+    writer.beginArray()
+    [1, Float.nan].withUnsafeBufferPointer { writer.base64($0) }
+    #expect(writer.sawNonFinite && writer.base64Bytes == 0)
+    [1].withUnsafeBufferPointer { writer.base64($0) }
+    writer.endArray()
+    #expect(writer.base64Bytes == 11 && String(decoding: writer.bytes, as: UTF8.self) == #"[0,"AACAPw=="]"#)
+  }
+
   @Test func nonFiniteNumbersAreFlagged() {
     for value in [Double.nan, .infinity, -.infinity] {
       var writer = JSONWriter()
