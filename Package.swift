@@ -25,6 +25,9 @@ let package = Package(
       name: "index-bench", dependencies: ["VectorIndex", "SimilarityCore", "Safetensors", "Platform"],
       path: "Benchmarks/IndexBench"
     ),
+    .executableTarget(
+      name: "text-bench", dependencies: ["Tokenization", "Safetensors", "JSON", "Platform"],
+      path: "Benchmarks/TextBench"),
 
     // Rank 3: where sockets' messages and mathematics meet.
     .target(
