@@ -66,7 +66,9 @@ public struct JSONWriter: Sendable {
   /// Writes the shortest decimal number that reads back as the same float.
   public mutating func number(_ value: Float) {
     separate()
-    withUnsafePointer(to: value) { append(UnsafeBufferPointer(start: $0, count: 1)) }
+    let start = bytes.count
+    appendNumber { csj_write_float(value, $0, &$1) }
+    floatBytes += bytes.count - start
   }
 
   /// Writes the shortest decimal number that reads back as the same double.
@@ -145,12 +147,12 @@ public struct JSONWriter: Sendable {
     let block = 1024
     let start = bytes.count
     defer { floatBytes += bytes.count - start }
-    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: min(block, max(1, values.count)) * Int(CSJ_MAX_FLOAT)) {
-      room in
+    let capacity = min(block, values.count) * Int(CSJ_MAX_FLOAT) + Int(CSJ_FLOAT_MARGIN)
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: capacity) { room in
       var next = 0
       while next < values.count {
         let part = UnsafeBufferPointer(rebasing: values[next..<min(next + block, values.count)])
-        // SAFETY: `room` holds CSJ_MAX_FLOAT bytes for each number of a block.
+        // SAFETY: `room` holds CSJ_MAX_FLOAT bytes for each number of a block, and CSJ_FLOAT_MARGIN behind them.
         let length = csj_write_floats(part.baseAddress, part.count, room.baseAddress, &sawNonFinite)
         if next > 0 { bytes.append(0x2C) }
         bytes.append(contentsOf: room.prefix(length))
