@@ -25,6 +25,9 @@ let package = Package(
       name: "index-bench", dependencies: ["VectorIndex", "SimilarityCore", "Safetensors", "Platform"],
       path: "Benchmarks/IndexBench"
     ),
+    .executableTarget(
+      name: "text-bench", dependencies: ["Tokenization", "Safetensors", "JSON", "Platform"],
+      path: "Benchmarks/TextBench"),
 
     // Rank 3: where sockets' messages and mathematics meet.
     .target(
@@ -57,7 +60,7 @@ let package = Package(
 
     // Rank 0.
     .target(name: "SimilarityCore", dependencies: ["Platform", "CKernels", "COneDNN"]),
-    .target(name: "JSON", dependencies: ["CSimdjson"]),
+    .target(name: "JSON", dependencies: ["CSimdjson", "COpenSSL"]),
 
     // Below the house: the only target that knows the operating system.
     .target(name: "Platform", dependencies: ["CLinux"]),

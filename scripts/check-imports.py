@@ -21,6 +21,7 @@ RANKS = {
     "http-echo": 4,
     "loss-bench": 4,
     "index-bench": 4,
+    "text-bench": 4,
     "Service": 3,
     "SQLiteRecords": 3,
     "HTTPServer": 2,

@@ -19,29 +19,24 @@ char *write(char *first, char *last, Number value) {
   return end;
 }
 
-}  // namespace
-
-size_t csj_write_floats(const float *values, size_t count, uint8_t *out, bool *non_finite) {
-  char *at = reinterpret_cast<char *>(out);
-  for (size_t i = 0; i < count; i++) {
-    float value = values[i];
-    if (!std::isfinite(value)) {
-      *non_finite = true;
-      value = 0;
-    }
-    if (i > 0) *at++ = ',';
-    at = write(at, at + CSJ_MAX_FLOAT - 1, value);
-  }
-  return static_cast<size_t>(at - reinterpret_cast<char *>(out));
-}
-
-size_t csj_write_double(double value, uint8_t *out, bool *non_finite) {
+template <typename Number>
+size_t write_finite(uint8_t *out, size_t room, Number value, bool *non_finite) {
   if (!std::isfinite(value)) {
     *non_finite = true;
     value = 0;
   }
   char *first = reinterpret_cast<char *>(out);
-  return static_cast<size_t>(write(first, first + CSJ_MAX_DOUBLE, value) - first);
+  return static_cast<size_t>(write(first, first + room, value) - first);
+}
+
+}  // namespace
+
+size_t csj_write_float(float value, uint8_t *out, bool *non_finite) {
+  return write_finite(out, CSJ_MAX_FLOAT - 1, value, non_finite);
+}
+
+size_t csj_write_double(double value, uint8_t *out, bool *non_finite) {
+  return write_finite(out, CSJ_MAX_DOUBLE, value, non_finite);
 }
 
 size_t csj_write_number_at(const csj_document *document, size_t at, uint8_t *out) {

@@ -1,3 +1,4 @@
+import COpenSSL
 import CSimdjson
 
 /// Writes JSON text (RFC 8259) as UTF-8, and places the commas.
@@ -40,10 +41,21 @@ public struct JSONWriter: Sendable {
     bytes.append(0x22)
   }
 
-  /// Writes a string of base64.
-  public mutating func base64(_ value: String) {
+  /// Writes a string: the base64 (RFC 4648, section 4) of numbers as little-endian f32, as one row. As base64 would hide
+  /// it, a number that is not finite is flagged as by ``number(_:)``.
+  public mutating func base64(_ values: UnsafeBufferPointer<Float>) {
+    guard values.isFinite else { return number(Float.nan) }
     let start = bytes.count
-    string(value)
+    separate()
+    bytes.append(0x22)
+    // Both of the supported processors are little-endian.
+    let raw = UnsafeRawBufferPointer(values)
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: (raw.count + 2) / 3 * 4 + 1) { room in
+      // SAFETY: `room` has four bytes for each three that are begun, and one for the end mark of OpenSSL.
+      let length = nf_base64(raw.baseAddress, raw.count, room.baseAddress)
+      bytes.append(contentsOf: room.prefix(max(0, Int(length))))
+    }
+    bytes.append(0x22)
     base64Bytes += bytes.count - start
   }
 
@@ -54,7 +66,9 @@ public struct JSONWriter: Sendable {
   /// Writes the shortest decimal number that reads back as the same float.
   public mutating func number(_ value: Float) {
     separate()
-    withUnsafePointer(to: value) { append(UnsafeBufferPointer(start: $0, count: 1)) }
+    let start = bytes.count
+    appendNumber { csj_write_float(value, $0, &$1) }
+    floatBytes += bytes.count - start
   }
 
   /// Writes the shortest decimal number that reads back as the same double.
@@ -133,12 +147,12 @@ public struct JSONWriter: Sendable {
     let block = 1024
     let start = bytes.count
     defer { floatBytes += bytes.count - start }
-    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: min(block, max(1, values.count)) * Int(CSJ_MAX_FLOAT)) {
-      room in
+    let capacity = min(block, values.count) * Int(CSJ_MAX_FLOAT) + Int(CSJ_FLOAT_MARGIN)
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: capacity) { room in
       var next = 0
       while next < values.count {
         let part = UnsafeBufferPointer(rebasing: values[next..<min(next + block, values.count)])
-        // SAFETY: `room` holds CSJ_MAX_FLOAT bytes for each number of a block.
+        // SAFETY: `room` holds CSJ_MAX_FLOAT bytes for each number of a block, and CSJ_FLOAT_MARGIN behind them.
         let length = csj_write_floats(part.baseAddress, part.count, room.baseAddress, &sawNonFinite)
         if next > 0 { bytes.append(0x2C) }
         bytes.append(contentsOf: room.prefix(length))
@@ -172,5 +186,16 @@ public struct JSONWriter: Sendable {
       let digits = Array("0123456789abcdef".utf8)
       bytes.append(contentsOf: [0x75, 0x30, 0x30, digits[Int(byte >> 4)], digits[Int(byte & 15)]])
     }
+  }
+}
+
+extension UnsafeBufferPointer<Float> {
+  /// Whether no value is infinite or NaN.
+  public var isFinite: Bool {
+    // The largest magnitude as bits: a loop without a branch, which the compiler turns into vector code. Magnitudes are
+    // in the order of their bits, and above the largest finite one stand infinity and the NaNs.
+    var largest: UInt32 = 0
+    for value in self { largest = Swift.max(largest, value.bitPattern & 0x7FFF_FFFF) }
+    return largest < 0x7F80_0000
   }
 }

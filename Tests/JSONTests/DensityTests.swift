@@ -33,10 +33,9 @@ import Testing
   @Test func base64IsCountedWithItsQuotes() {
     var writer = JSONWriter()
     writer.beginArray()
-    writer.base64("AAAAPw==")
-    writer.base64("/+8=")
+    for row in [[Float(0.5)], [1, -2]] { row.withUnsafeBufferPointer { writer.base64($0) } }
     writer.endArray()
-    #expect(String(decoding: writer.bytes, as: UTF8.self) == #"["AAAAPw==","/+8="]"#)
-    #expect(writer.base64Bytes == 10 + 1 + 6)
+    #expect(String(decoding: writer.bytes, as: UTF8.self) == #"["AAAAPw==","AACAPwAAAMA="]"#)
+    #expect(writer.base64Bytes == 10 + 1 + 14)
   }
 }

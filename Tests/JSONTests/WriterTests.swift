@@ -65,6 +65,58 @@ import Testing
     #expect(text { writer in [Float]().withUnsafeBufferPointer { writer.floats($0) } } == "[]")
   }
 
+  /// Single numbers are written by std::to_chars, whole arrays by code of the project.
+  private func expectSameAsSingle(_ values: [Float]) {
+    var whole = JSONWriter()
+    values.withUnsafeBufferPointer { whole.floats($0) }
+    var single = JSONWriter()
+    single.beginArray()
+    for value in values { single.number(value) }
+    single.endArray()
+    guard whole.bytes != single.bytes else { return }
+    let texts = [whole, single].map { String(decoding: $0.bytes, as: UTF8.self).split(separator: ",") }
+    let different = zip(texts[0], texts[1]).first { $0 != $1 }
+    Issue.record("\(different.map { "\($0), not \($1)" } ?? "another number of values")")
+  }
+
+  @Test func arraysHaveTheDigitsOfSingleNumbersInEveryBinade() {
+    var generator = SystemRandomNumberGenerator()
+    for sign in [UInt32(0), 1] {
+      for exponent in UInt32(0)..<255 {
+        let edges: [UInt32] = [0, 1, 2, 3, 0x3F_FFFF, 0x40_0000, 0x7F_FFFE, 0x7F_FFFF]
+        let mantissas = edges + (0..<8192).map { _ in UInt32.random(in: 0..<0x80_0000, using: &generator) }
+        // The last ones are ties more often than others: they have few bits.
+        let round = (0..<1024).map { _ in UInt32.random(in: 0..<0x400, using: &generator) << 13 }
+        expectSameAsSingle((mantissas + round).map { Float(bitPattern: sign << 31 | exponent << 23 | $0) })
+      }
+    }
+  }
+
+  @Test func arraysOfShortDecimalsHaveTheDigitsOfSingleNumbers() {
+    for power in -12...12 {
+      var scale = 1.0
+      for _ in 0..<abs(power) { scale *= 10 }
+      expectSameAsSingle((-3000...3000).map { Float(power < 0 ? Double($0) / scale : Double($0) * scale) })
+    }
+    expectSameAsSingle((0..<200_000).map { Float($0) * 0.0625 })
+    expectSameAsSingle((0..<100_000).map { Float($0 * 347) })
+    // Each number of values, so that the last one ends anywhere within a block of the writer.
+    for count in 0...200 { expectSameAsSingle([Float](repeating: -1.0123457e-38, count: count)) }
+  }
+
+  @Test func vectorsInBase64() throws {
+    func base64(_ values: [Float]) -> String { text { writer in values.withUnsafeBufferPointer { writer.base64($0) } } }
+    #expect(base64([]) == #""""# && base64([1]) == #""AACAPw==""# && base64([1, -2]) == #""AACAPwAAAMA=""#)
+    #expect(base64([0.1, 0.2, 3e38]) == #""zczMPc3MTD7msWF/""#)
+    var writer = JSONWriter()
+    writer.beginArray()
+    [1, Float.nan].withUnsafeBufferPointer { writer.base64($0) }
+    #expect(writer.sawNonFinite && writer.base64Bytes == 0)
+    [1].withUnsafeBufferPointer { writer.base64($0) }
+    writer.endArray()
+    #expect(writer.base64Bytes == 11 && String(decoding: writer.bytes, as: UTF8.self) == #"[0,"AACAPw=="]"#)
+  }
+
   @Test func nonFiniteNumbersAreFlagged() {
     for value in [Double.nan, .infinity, -.infinity] {
       var writer = JSONWriter()

@@ -61,6 +61,47 @@ def text():
     return "".join(parts)
 
 
+# These have numbers of their own, so that a change here leaves the other texts as they are.
+M = random.Random(20270131)
+SCRIPTS = """
+All human beings are born free and equal in dignity and rights. don't re-read U.S.A. 3.14 #tag @name a_b C++ <b>x</b>
+すべての人間は、 生まれながらにして自由であり、 ガギグゲゴ ﾊﾝｶｸ 人人生而自由， 在尊严和权利上一律平等。 모든 인간은 태어날 때부터 자유로우며
+Все люди рождаются свободными и равными в своём достоинстве Ёлка Йод Їжак يولد جميع الناس أحرارًا متساوين في الكرامة والحقوق مُحَمَّد
+Tous les êtres humains naissent égaux Straße ÄÖÜß İstanbul ıI Čeština řeřicha Tất cả mọi người sinh ra đều ﬁancé Œuvre Ⅷ ǅ
+Όλοι οι ΆΝΘΡΩΠΟΙ γεννιούνται ΣΊΣΥΦΟΣ ΰ ᾯ כָּל בְּנֵי הָאָדָם नमस्ते क्षत्रिय মানুষ ਮਨੁੱਖ மனிதர் มนุษย์ทั้งหลาย ລາວ မြန်မာ ខ្មែរ አማርኛ ქართული ᲥᲐ ՀԱՅԵՐԵՆ ᏣᎳᎩ
+😀 👍🏽 👩‍👩‍👧 🇯🇵 ❤️ 1️⃣ 🏴󠁧󠁢󠁥󠁮󠁧󠁿 ﷽ ㍿ ㊗ ½ № € “q” — … ･ ＡＢＣ１２３ 𝔄𝔅 𝟘𝟙 𐐀𐐨 𠮷野家 丽 Å Ω K ẛ̣ q̣̇ ḍ̇ 각 각
+""".split()
+# What stands between words: nothing, spaces of all kinds, characters without width, controls, punctuation.
+JOINTS = ["", "", " ", " ", " ", "  ", "\t", "\n", "\r\n", "\u00a0", "\u3000", "\u2009", "\u200b", "\u200d", "\u200e", "\u2060"]
+JOINTS += ["\ufeff", "\u00ad", "\u0300", "\u0345", "\u302e", "\u0000", "\u007f", "\u0085", "\u2028", "\ufffd", "\ue000", "\ufe0f"]
+JOINTS += [".", ", ", "-", "–", "_", "'", "’", "/", "…", "。", "،", "|", "[CLS]", "[SEP] ", " [MASK]", "[UNK", "##", "\\"]
+
+
+def mixed():
+    """Words of many scripts, whole or cut anywhere, in any case, with anything between them."""
+    parts = []
+    for _ in range(M.randint(1, 30)):
+        word = M.choice(SCRIPTS)
+        if M.random() < 0.3:
+            start = M.randrange(len(word))
+            word = word[start : start + M.randint(1, len(word))]
+        parts.append(M.choice([str, str, str, str.upper, str.lower, str.swapcase])(word))
+        parts.append(M.choice(JOINTS))
+    form = M.choice([None, None, "NFC", "NFD", "NFKC"])
+    return unicodedata.normalize(form, "".join(parts)) if form else "".join(parts)
+
+
+def hostile():
+    """Words about as long as the longest that is looked up, and texts that repeat one thing very often."""
+    part = lambda: M.choice([chr(M.choice(M.choice(POOLS))), M.choice(SCRIPTS), M.choice(JOINTS)])
+    unit = part() + part() or " "
+    if M.random() < 0.5:
+        return unit * M.randint(1, 1 + 300 // len(unit))
+    # From 97 to 103 characters.
+    rest = "".join(chr(M.choice(M.choice(POOLS[:12]))) for _ in range(M.randint(0, 4)))
+    return M.choice("ae中é각\u0301") * (M.randint(97, 103) - len(rest)) + rest + M.choice([*SCRIPTS, ""])
+
+
 def cases(tokenizer, texts):
     """[text, ids, [start, stop, …]] per text, with offsets in UTF-8 bytes and without special tokens."""
     result = []
@@ -176,6 +217,7 @@ original.no_truncation()
 original.no_padding()
 fixture = {
     "cases": cases(original, FIXED + [text() for _ in range(2500)]),
+    "mixed": cases(original, [mixed() for _ in range(150)] + [hostile() for _ in range(60)]),
     "blocks": block_hashes(original),
     "variants": [variant(*item) for item in VARIANTS.items()],
 }

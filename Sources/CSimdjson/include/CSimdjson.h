@@ -1,4 +1,4 @@
-// A C interface to simdjson's DOM parser and to std::to_chars.
+// A C interface to simdjson's DOM parser, and the writing of numbers.
 //
 // A document is parsed once into simdjson's tape; a value is a position on that tape. All functions may be called from
 // several threads at once on one document, because a document never changes after csj_parse. Functions for one kind of
@@ -92,11 +92,15 @@ size_t csj_tensor_read(const csj_document *document, size_t at, csj_tensor *tens
 /// The most characters that one number takes, including a comma.
 #define CSJ_MAX_FLOAT 17
 #define CSJ_MAX_DOUBLE 32
+/// What csj_write_floats may overwrite behind the last number.
+#define CSJ_FLOAT_MARGIN 8
 
 /// Writes numbers separated by commas, each in the shortest form that reads back as the same float, and returns the
-/// number of bytes. `out` has room for count × CSJ_MAX_FLOAT. A number that is not finite is written as 0 and sets
-/// `non_finite`.
+/// number of bytes. `out` has room for count × CSJ_MAX_FLOAT + CSJ_FLOAT_MARGIN. A number that is not finite is written
+/// as 0 and sets `non_finite`.
 size_t csj_write_floats(const float *values, size_t count, uint8_t *out, bool *non_finite);
+/// The same for one number, by std::to_chars. `out` has room for CSJ_MAX_FLOAT.
+size_t csj_write_float(float value, uint8_t *out, bool *non_finite);
 /// The same for one double. `out` has room for CSJ_MAX_DOUBLE.
 size_t csj_write_double(double value, uint8_t *out, bool *non_finite);
 /// Writes the number at a position; an integer literal of up to 64 bits stays an integer. `out` has room for

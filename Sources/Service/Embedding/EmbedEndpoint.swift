@@ -31,7 +31,7 @@ struct EmbedEndpoint: Sendable {
         try archive.add("embeddings", rows)
         return call.answer(Response(.safetensors, archive.serialize()))
       }
-      call.answer(reserving: rows.values.count * 12 + 64) { writer in
+      call.answer(reserving: rows.values.count * 13 + 64) { writer in
         writer.beginArray()
         for index in 0..<rows.rows { writer.row(index, of: rows, options.encoding) }
         writer.endArray()

@@ -140,7 +140,7 @@ struct JSONRows: EmbeddingStream.Form {
   var byteCount: Int? { nil }
 
   func piece(_ rows: Matrix, isFirst: Bool, isLast: Bool) throws -> [UInt8] {
-    var writer = JSONWriter(reserving: rows.values.count * 12 + 64)
+    var writer = JSONWriter(reserving: rows.values.count * 13 + 64)
     writer.beginArray()
     for index in 0..<rows.rows { writer.row(index, of: rows, encoding) }
     writer.endArray()

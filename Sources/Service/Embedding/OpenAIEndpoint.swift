@@ -20,7 +20,7 @@ struct OpenAIEndpoint: Sendable {
     ).sequences(texts, addsSpecialTokens: true, for: call)
     let tokens = sequences.reduce(0) { $0 + $1.count }
     try texts.encode(sequences, options.shape, for: call) { [options] rows in
-      call.answer(reserving: rows.values.count * 12 + 256) { writer in
+      call.answer(reserving: rows.values.count * 13 + 256) { writer in
         writer.beginObject()
         writer.member("object", "list")
         writer.key("data")

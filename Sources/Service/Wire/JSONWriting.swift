@@ -1,4 +1,3 @@
-import COpenSSL
 import JSON
 import SimilarityCore
 
@@ -65,26 +64,8 @@ extension JSONWriter {
     matrix.withRow(index) { values in
       switch encoding {
       case .float: floats(values)
-      case .base64:
-        if values.contains(where: { !$0.isFinite }) {
-          // Base64 would hide it; a number is refused by the writer.
-          number(Float.nan)
-        } else {
-          // Both of the supported processors are little-endian.
-          base64(Base64.text(of: UnsafeRawBufferPointer(values)))
-        }
+      case .base64: base64(values)
       }
-    }
-  }
-}
-
-/// Base64 (RFC 4648, section 4), by OpenSSL.
-private enum Base64 {
-  static func text(of bytes: UnsafeRawBufferPointer) -> String {
-    String(unsafeUninitializedCapacity: (bytes.count + 2) / 3 * 4 + 1) { text in
-      // SAFETY: `text` has the room that the call is promised, and `bytes` is valid for its count.
-      let count = nf_base64(bytes.baseAddress, bytes.count, text.baseAddress)
-      return max(0, Int(count))
     }
   }
 }
