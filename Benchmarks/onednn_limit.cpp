@@ -6,6 +6,7 @@
 // its reference code. Each thread makes products of its own, as an encoder with a batch for each thread does. Weights are in
 // the layout that oneDNN prefers. In bf16 and int8 the rate is that of the fastest type of result.
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
