@@ -1,29 +1,37 @@
 #!/usr/bin/env python3
-"""Compares texts/s of Nearfar's POST /embed with ONNX Runtime in f32, on the same WordNet glosses, in one run.
+"""Compares Nearfar's POST /embed with ONNX Runtime, OpenVINO and CTranslate2 in f32, bf16 and int8, in one run.
 
-    Benchmarks/embed.py [--binary .build/release/nearfar] [--threshold 1.0]
+    Benchmarks/embed.py [--binary .build/release/nearfar] [--only throughput|lone|load] [--precisions f32,bf16,int8]
 
-The peer runs in this process: 2 threads, batches of 32 sorted by length, tokenization included. Nearfar runs as
-`nearfar serve` and is called over HTTP: 32 texts per request, 4 keep-alive connections, in the order of the sample. The
-two take turns (A B A B …) so that a change of the machine's pace affects both. Exits with 1 when the ratio of the
-medians is below the threshold or when the vectors differ.
+throughput  4,096 WordNet glosses and 512 paragraphs of 4 to 14 glosses each. The peers run in this process: 2 threads,
+            texts sorted by length, tokenization included, in batches of the size that is fastest for each. Nearfar
+            runs as `nearfar serve` and is called over HTTP, with JSON in and JSON, base64 or safetensors out: 64 texts
+            a request, 8 kept connections, in the order of the sample. All take turns (A B A B …) so that a change of
+            the machine's pace affects all, and medians are compared. The limit is the rate of a product by oneDNN on
+            the same threads. Vectors are compared with those of ONNX Runtime in f32: by cosine, and by the nearest
+            neighbours of glosses.
+lone        one request at a time, of 16 tokens and of as many as the model takes, beside ONNX Runtime in process.
+load        requests of one gloss each that come in at 30, 60 and 90 % of the pace that the server bears.
+
+A precision that the program does not take or that this processor cannot run is reported. Exits with 1 when a ratio
+that is asked for is missed.
 """
 
 import argparse
 import os
-import statistics
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 VENV = ROOT / ".build" / "bench-venv"
+PARTS = ("throughput", "lone", "load")
+PRECISIONS = ("f32", "bf16", "int8")
 
 
 def enter_venv() -> None:
-    """Restarts this script in .build/bench-venv with the pinned peer. The first run makes it; later runs need no network."""
+    """Restarts this script in .build/bench-venv with the pinned peers. Only the run that makes it needs a network."""
     if Path(sys.prefix).resolve() == VENV.resolve():
         return
     wanted = (HERE / "requirements.txt").read_text()
@@ -38,88 +46,73 @@ def enter_venv() -> None:
     os.execv(python, [python, *sys.argv])
 
 
+def precisions(words: str) -> list[str]:
+    chosen = words.split(",")
+    if not set(chosen) <= set(PRECISIONS) or len(set(chosen)) < len(chosen):
+        raise argparse.ArgumentTypeError(f"must be some of {','.join(PRECISIONS)}, with commas between them")
+    return chosen
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", type=Path, default=ROOT / ".build" / "release" / "nearfar")
     parser.add_argument("--model", type=Path, default=ROOT / "models" / "all-MiniLM-L6-v2")
-    parser.add_argument("--texts", type=int, default=2048)
+    parser.add_argument("--only", action="append", choices=PARTS, help="run this part; may be repeated")
+    parser.add_argument("--precisions", type=precisions, default=list(PRECISIONS), help="of Nearfar and its peers")
+    parser.add_argument("--texts", type=int, default=4096, help="glosses")
+    parser.add_argument("--paragraphs", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2, help="compute threads of each side")
-    parser.add_argument("--connections", type=int, default=4)
-    parser.add_argument("--per-request", type=int, default=32)
-    parser.add_argument("--threshold", type=float, default=1.0, help="the smallest ratio that passes")
-    parser.add_argument("--precision", default="f32", help="given to nearfar serve")
-    parser.add_argument("--min-cosine", type=float, default=0.99999)
-    parser.add_argument("--peer-only", action="store_true", help="measure the peer without a server")
-    return parser.parse_args()
+    parser.add_argument("--connections", type=int, default=8, help="to each server, in the throughput part")
+    parser.add_argument("--per-request", type=int, default=64, help="texts of a request, in the throughput part")
+    parser.add_argument("--lone-requests", type=int, default=300, help="of each length to each side")
+    parser.add_argument("--load-seconds", type=float, default=10, help="of each pace")
+    parser.add_argument(
+        "--judged", choices=("json", "base64", "safetensors"), default="json", help="answers whose rate is asked for"
+    )
+    options = parser.parse_args()
+    options.only = options.only or list(PARTS)
+    return options
 
 
 def main() -> int:
     options = arguments()
     enter_venv()
-    # Set before the tokenizer's thread pool starts, so that both sides have the same number of threads.
+    # Set before any thread pool starts. The tokenizer gets the threads of each side. numpy only adds and normalises, and
+    # its threads would spin beside those of the peers.
     os.environ["RAYON_NUM_THREADS"] = str(options.threads)
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    os.environ["TOKENIZERS_PARALLELISM"] = "true"
+    import embed_load
+    import embed_lone
+    import embed_sides
     import glosses
-    import numpy
-    from http_side import HttpSide
+    import processor
+    from bert_folder import BertFolder
+    from embed_asks import Asks
+    from embed_throughput import Throughput
+    from onednn_limit import Limit
     from onnx_peer import OnnxPeer
 
-    texts = glosses.sample(options.texts)
-    peer = OnnxPeer(options.model, options.threads, options.per_request)
-    ours = None
-    if not options.peer_only:
-        ours = HttpSide(
-            [
-                str(options.binary),
-                "serve",
-                "--port",
-                "0",
-                "--data",
-                ":memory:",
-                "--model",
-                str(options.model),
-                "--threads",
-                str(options.threads),
-                "--precision",
-                options.precision,
-            ],
-            options.connections,
-        )
-    try:
-        bodies = HttpSide.bodies(texts, options.per_request)
-        peer_rates, our_rates = [], []
-        for turn in range(options.rounds + 1):
-            start = time.perf_counter()
-            expected = peer.embed(texts)
-            peer_rate = len(texts) / (time.perf_counter() - start)
-            our_rate = 0.0
-            if ours is not None:
-                start = time.perf_counter()
-                answers = ours.run(bodies)
-                our_rate = len(texts) / (time.perf_counter() - start)
-            name = f"round {turn}" if turn else "warm-up"
-            print(f"{name}: onnxruntime {peer_rate:7.1f} texts/s   nearfar {our_rate:7.1f} texts/s", flush=True)
-            if turn:
-                peer_rates.append(peer_rate)
-                our_rates.append(our_rate)
-    finally:
-        if ours is not None:
-            ours.stop()
-
-    peer_median = statistics.median(peer_rates)
-    print(f"onnxruntime f32, {options.threads} threads: {peer_median:.1f} texts/s (median of {options.rounds})")
-    if ours is None:
-        return 0
-    our_median = statistics.median(our_rates)
-    ratio = our_median / peer_median
-    vectors = HttpSide.vectors(answers)
-    cosines = numpy.einsum("ij,ij->i", vectors.astype("f8"), expected.astype("f8"))
-    cosines /= numpy.linalg.norm(vectors, axis=1) * numpy.linalg.norm(expected, axis=1)
-    worst = float(cosines.min())
-    print(f"nearfar /embed over HTTP: {our_median:.1f} texts/s")
-    print(f"lowest cosine between the two: {worst:.7f} (at least {options.min_cosine})")
-    print(f"ratio: {ratio:.2f} (at least {options.threshold})")
-    return 0 if ratio >= options.threshold and worst >= options.min_cosine else 1
+    bf16 = "has" if processor.HAS_BF16 else "has no"
+    print(f"{processor.name()} {bf16} bf16 products; {options.threads} threads for each side", flush=True)
+    folder = BertFolder(options.model)
+    with embed_sides.servers(options) as (servers, refused):
+        asks = Asks(options.judged, options.precisions, refused)
+        if "throughput" in options.only:
+            peers, missing = embed_sides.peers(folder, options)
+            missing |= {f"Nearfar {precision}": f"refused: {message}" for precision, message in refused.items()}
+            sides = embed_sides.in_turns(peers, servers, options)
+            throughput = Throughput(sides, folder, Limit(folder, options.threads), missing)
+            sets = {"glosses": glosses.sample(options.texts), "paragraphs": glosses.paragraphs(options.paragraphs)}
+            results = [throughput.measure(name, texts, options.rounds) for name, texts in sets.items()]
+            asks.throughput(results)
+        if "lone" in options.only:
+            peer = OnnxPeer("f32", folder, options.threads)
+            asks.lone(embed_lone.measure(peer, servers, folder, options.lone_requests))
+        if "load" in options.only:
+            embed_load.measure(servers, options.load_seconds)
+    return 0 if asks.report() else 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A deterministic sample of WordNet's glosses: short English definitions, 18 tokens on average."""
+"""Deterministic samples of WordNet's glosses: short English definitions, 18 tokens on average, or paragraphs of them."""
 
 import os
 import random
@@ -45,3 +45,13 @@ def sample(count: int, seed: int = 2048) -> list[str]:
     """`count` distinct glosses, the same ones on every machine."""
     # The set is sorted because its order changes from one Python process to the next.
     return random.Random(seed).sample(sorted(set(all_of_them())), count)
+
+
+def paragraphs(count: int, seed: int = 512, least: int = 4, most: int = 14) -> list[str]:
+    """`count` distinct texts of `least` to `most` glosses each, the same ones on every machine."""
+    chooser = random.Random(seed)
+    every = sorted(set(all_of_them()))
+    made: dict[str, None] = {}
+    while len(made) < count:
+        made[" ".join(chooser.sample(every, chooser.randint(least, most)))] = None
+    return list(made)

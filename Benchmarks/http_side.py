@@ -1,39 +1,25 @@
-"""Nearfar's side of embed.py: a server process, and a client that uses as little of the two cores as possible."""
+"""A server that other benchmarks than embed.py need beside their own work, and a client with threads for it."""
 
 import http.client
 import json
 import queue
-import re
-import signal
-import subprocess
 import sys
 import threading
+
+from server_process import Refused, ServerProcess
 
 
 class HttpSide:
     """A running `nearfar serve` with keep-alive connections to it."""
 
     def __init__(self, command: list[str], connections: int) -> None:
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE)
-        self.connections: list[http.client.HTTPConnection] = []
-        watchdog = threading.Timer(120, self.process.kill)
-        watchdog.start()
         try:
-            port = None
-            for line in self.process.stdout:
-                ready = re.fullmatch(rb"nearfar ready http://127\.0\.0\.1:(\d+)\s*", line)
-                if ready:
-                    port = int(ready[1])
-                    break
-        finally:
-            watchdog.cancel()
-        if port is None:
-            self.process.kill()
-            sys.exit("the server ended before it was ready")
-        # Somebody has to read the pipe: a server that logs to it would block once it is full.
-        threading.Thread(target=self.process.stdout.read, daemon=True).start()
+            self.server = ServerProcess(command)
+        except Refused as error:
+            sys.exit(f"the server ended before it was ready: {error}")
+        self.connections: list[http.client.HTTPConnection] = []
         for _ in range(connections):
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
+            connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=120)
             connection.connect()
             self.connections.append(connection)
 
@@ -83,12 +69,6 @@ class HttpSide:
         return numpy.array([row for answer in answers for row in json.loads(answer)], dtype="f4")
 
     def stop(self) -> None:
-        """Sends SIGTERM, and SIGKILL when that is not enough, so that no server is left behind."""
         for connection in self.connections:
             connection.close()
-        self.process.send_signal(signal.SIGTERM)
-        try:
-            self.process.wait(30)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        self.server.stop()
