@@ -3,7 +3,7 @@
 import numpy
 import pytest
 from problems import problem
-from process import MODEL, Server, run_to_the_end
+from process import MODEL, Server, run_to_the_end, wait_until
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,8 @@ def test_a_precision_is_used_and_measured(server, precision, lowest, dtype):
         assert (info["precision"], info["precision_reason"], info["model_dtype"]) == (precision, "as asked for", dtype)
         accuracy = info["precision_accuracy"]
         assert lowest <= accuracy["lowest_cosine"] <= accuracy["mean_cosine"] < 1 and accuracy["texts"] == 8
-        assert f"the encoder computes in {precision}, as asked for; lowest cosine to f32 on 8 texts: 0.99" in other.errors()
+        line = f"the encoder computes in {precision}, as asked for; lowest cosine to f32 on 8 texts: 0.99"
+        assert wait_until(lambda: line in other.errors())
         rows = numpy.array(other.ask("/embed", {"inputs": TEXTS}))
         assert info["model"] == server.get("/info").json()["model"]
         body = {"inputs": TEXTS}
@@ -180,7 +181,8 @@ def test_the_precision_is_chosen_for_the_processor():
         assert info["precision"] == ("bf16" if native else "f32")
         assert info["precision_reason"].startswith("because this processor has ")
         assert (info["precision_accuracy"] is None) == (not native)
-        assert f"the encoder computes in {info['precision']}, because this processor has " in server.errors()
+        line = f"the encoder computes in {info['precision']}, because this processor has "
+        assert wait_until(lambda: line in server.errors())
 
 
 def test_data_in_memory_and_f32_can_be_named():
