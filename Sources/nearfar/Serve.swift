@@ -115,6 +115,8 @@ enum ServeCommand: Command {
 
     admin?.start()
     defer { admin?.stop() }
+    // Who waits for the line on standard output finds in the log what was said before it.
+    lines.flush(seconds: 0.1)
     print(
       "nearfar ready \(AdminServer.url(options.server.host, port: server.port, isSecure: identity != nil))")
     fflush(nil)
