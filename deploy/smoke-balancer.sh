@@ -36,5 +36,6 @@ if [ "$#" -gt 0 ]; then
 else
   trial --balancer haproxy
   trial --balancer haproxy --tls --seconds 2
-  trial --balancer nginx --tls --seconds 2
+  # Each process of nginx leaves a replica out for its fail_timeout of two seconds after a failure, so each wait is longer than that.
+  trial --balancer nginx --tls --seconds 4
 fi
