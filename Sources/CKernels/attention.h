@@ -58,7 +58,7 @@ NF_INLINE void NF(block_sums)(const float *x, size_t stride, const float *panel,
   vf sum[NF_ROWS][2];
   NF_UNROLL for (int r = 0; r < rows; r++) sum[r][0] = sum[r][1] = (vf){};
   NF(ahead) none = {NULL, 0};
-  NF(sum_f32)((const char *)x, 4 * stride, panel, NF_PANEL, count, rows, &none, sum);
+  NF(sum_f32)((const char *)x, 4 * stride, panel, count, rows, &none, sum);
   NF_UNROLL for (int r = 0; r < rows; r++) {
     NF(store)(out + (size_t)r * out_stride, sum[r][0]);
     NF(store)(out + (size_t)r * out_stride + NF_WIDTH, sum[r][1]);

@@ -38,8 +38,10 @@ NF_INLINE size_t NF(panel_bytes)(nf_precision precision, size_t inputs) {
   return (NF_PANEL_HEADER + padded * NF_PANEL * NF(weight_bytes)(precision) + 63) / 64 * 64;
 }
 
+static size_t NF(dense_panels)(size_t outputs) { return (outputs + NF_PANEL - 1) / NF_PANEL; }
+
 static size_t NF(dense_bytes)(nf_precision precision, size_t inputs, size_t outputs) {
-  return (outputs + NF_PANEL - 1) / NF_PANEL * NF(panel_bytes)(precision, inputs);
+  return NF(dense_panels)(outputs) * NF(panel_bytes)(precision, inputs);
 }
 
 NF_INLINE void NF(pack_output)(nf_precision precision, const float *weights, size_t inputs, float *scratch, char *panel,
@@ -100,19 +102,24 @@ typedef struct NF(ahead) {
   if ((k) % NF_STEPS == 0)                                                                            \
     for (size_t line = 0; line < (ahead)->lines; line++, (ahead)->next += 64) __builtin_prefetch((ahead)->next);
 
+// sum[r] += x[r]·(low, high), where x has one value of each of `rows` rows, which are `stride` bytes apart.
+NF_INLINE void NF(add_products)(const char *x, size_t stride, vf low, vf high, int rows, vf sum[][2]) {
+  NF_UNROLL for (int r = 0; r < rows; r++) {
+    float value;
+    memcpy(&value, x + (size_t)r * stride, 4);
+    const vf a = NF(splat)(value);
+    sum[r][0] = NF(fma)(a, low, sum[r][0]);
+    sum[r][1] = NF(fma)(a, high, sum[r][1]);
+  }
+}
+
 // sum[r] += Σ_k x[r, k]·values[k] for `rows` rows, which are `stride` bytes apart, and `count` vectors of two outputs.
-NF_INLINE void NF(sum_f32)(const char *x, size_t stride, const float *values, size_t step, size_t count, int rows,
+NF_INLINE void NF(sum_f32)(const char *x, size_t stride, const float *values, size_t count, int rows,
                            NF(ahead) *ahead, vf sum[][2]) {
   for (size_t k = 0; k < count; k++) {
     NF_FETCH(ahead, k)
-    const vf low = NF(load)(values + k * step), high = NF(load)(values + k * step + NF_WIDTH);
-    NF_UNROLL for (int r = 0; r < rows; r++) {
-      float value;
-      memcpy(&value, x + (size_t)r * stride + 4 * k, 4);
-      const vf a = NF(splat)(value);
-      sum[r][0] = NF(fma)(a, low, sum[r][0]);
-      sum[r][1] = NF(fma)(a, high, sum[r][1]);
-    }
+    const vf low = NF(load)(values + k * NF_PANEL), high = NF(load)(values + k * NF_PANEL + NF_WIDTH);
+    NF(add_products)(x + 4 * k, stride, low, high, rows, sum);
   }
 }
 
@@ -142,13 +149,7 @@ NF_INLINE void NF(sum_bf16)(const char *x, size_t stride, const char *values, si
     const NF(halves_u) *pair = (const NF(halves_u) *)(values + 2 * NF_PANEL * k);
     const vf low = (vf)(__builtin_convertvector(pair[0], NF(vu)) << 16);
     const vf high = (vf)(__builtin_convertvector(pair[1], NF(vu)) << 16);
-    NF_UNROLL for (int r = 0; r < rows; r++) {
-      float value;
-      memcpy(&value, x + (size_t)r * stride + 4 * k, 4);
-      const vf a = NF(splat)(value);
-      sum[r][0] = NF(fma)(a, low, sum[r][0]);
-      sum[r][1] = NF(fma)(a, high, sum[r][1]);
-    }
+    NF(add_products)(x + 4 * k, stride, low, high, rows, sum);
   }
 }
 #endif
@@ -237,7 +238,7 @@ NF_INLINE void NF(panel_sums)(const nf_dense *layer, const char *x, size_t strid
   if (layer->precision == NF_BF16) {
     NF(sum_bf16)(x, stride, values, layer->inputs, rows, ahead, sum);
   } else {
-    NF(sum_f32)(x, stride, (const float *)values, NF_PANEL, layer->inputs, rows, ahead, sum);
+    NF(sum_f32)(x, stride, (const float *)values, layer->inputs, rows, ahead, sum);
   }
   NF_UNROLL for (int r = 0; r < rows; r++) {
     NF(store)(out + r * NF_PANEL, sum[r][0]);
@@ -284,8 +285,6 @@ NF_INLINE size_t NF(lines_ahead)(const nf_dense *layer, size_t rows, size_t byte
 #else
 #define NF_EVERY_BLOCK(CASE) CASE(1) CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)
 #endif
-
-static size_t NF(dense_panels)(size_t outputs) { return (outputs + NF_PANEL - 1) / NF_PANEL; }
 
 static void NF(dense_rows)(const nf_dense *layer, const void *x, size_t rows, size_t first, size_t panels, float *y) {
   const size_t stride = NF(operand_stride)(layer->precision, layer->inputs);

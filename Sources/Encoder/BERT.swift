@@ -84,22 +84,12 @@ final class BERT: Architecture {
   ) {
     guard precision != .f32 else { return layer.apply(x, rows: rows, into: out, team) }
     let stride = kernels.operandStride(inputs: layer.inputs, precision: precision)
-    forEachPart(of: rows, team) { [kernels, precision] part, worker in
+    Team.forEachPart(of: rows, team) { [kernels, precision] part, worker in
       kernels.prepare(
         x + part.lowerBound * layer.inputs, rows: part.count, inputs: layer.inputs, precision: precision,
         scratch: workspace.scratch(of: worker), into: workspace.operand + part.lowerBound * stride)
     }
     layer.apply(workspace.operand, rows: rows, into: out, team)
-  }
-
-  /// Calls `body` with parts of 0 ..< count and the number of the thread, whose scratch memory it may use.
-  private func forEachPart(of count: Int, _ team: Team?, _ body: @escaping (_ part: Range<Int>, _ worker: Int) -> Void)
-  {
-    guard let team else { return body(0..<count, 0) }
-    let size = (count + 2 * team.workers - 1) / (2 * team.workers)
-    team.forEachPiece((count + size - 1) / size) { piece, worker in
-      body(piece * size..<min(count, (piece + 1) * size), worker)
-    }
   }
 
   /// hidden = LayerNorm(word + type + position).
@@ -129,7 +119,7 @@ final class BERT: Architecture {
     var start = 0
     for sequence in sequences {
       let (qkv, out) = (workspace.queryKeyValue + start * 3 * width, workspace.context + start * width)
-      forEachPart(of: heads, team) { [kernels] part, worker in
+      Team.forEachPart(of: heads, team) { [kernels] part, worker in
         kernels.attention(
           qkv, length: sequence.count, heads: heads, part: part, headWidth: headWidth, scale: scale,
           scratch: workspace.scratch(of: worker), into: out)

@@ -73,6 +73,18 @@ public final class Team: @unchecked Sendable {
     while finished.load(ordering: .acquiring) < count { Self.wait(&rounds) }
   }
 
+  /// Calls `body` with parts of 0 ..< count and the number of the thread, as ``forEachPiece(_:_:)`` does: two parts for each
+  /// thread, so that one that comes late finds some left. Without a team the whole is one part.
+  public static func forEachPart(
+    of count: Int, _ team: Team?, _ body: @escaping (_ part: Range<Int>, _ worker: Int) -> Void
+  ) {
+    guard let team else { return body(0..<count, 0) }
+    let size = max(1, (count + 2 * team.workers - 1) / (2 * team.workers))
+    team.forEachPiece((count + size - 1) / size) { piece, worker in
+      body(piece * size..<min(count, (piece + 1) * size), worker)
+    }
+  }
+
   /// Takes pieces of all steps until the job ends.
   fileprivate func join(as worker: Int) {
     var rounds = 0

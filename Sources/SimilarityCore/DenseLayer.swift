@@ -88,14 +88,9 @@ public final class DenseLayer: @unchecked Sendable {
   public func apply(
     _ x: UnsafeRawPointer, rows: Int, into y: UnsafeMutablePointer<Float>, _ team: Team? = nil
   ) {
-    let panels = kernels.table.pointee.dense_panels(outputs)
     withUnsafePointer(to: layer) { layer in
-      guard let team else { return kernels.table.pointee.dense_rows(layer, x, rows, 0, panels, y) }
-      // Two pieces for each thread, so that one that comes late finds some left.
-      let pieces = min(panels, 2 * team.workers)
-      let size = (panels + pieces - 1) / pieces
-      team.forEachPiece((panels + size - 1) / size) { [kernels] piece, _ in
-        kernels.table.pointee.dense_rows(layer, x, rows, piece * size, size, y)
+      Team.forEachPart(of: kernels.table.pointee.dense_panels(outputs), team) { [kernels] panels, _ in
+        kernels.table.pointee.dense_rows(layer, x, rows, panels.lowerBound, panels.count, y)
       }
     }
   }
