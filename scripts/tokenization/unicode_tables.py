@@ -7,14 +7,15 @@ are derived from the behaviour of the library itself, one code point at a time, 
     python scripts/tokenization/unicode_tables.py Sources/Tokenization/UnicodeData.swift
 """
 
+import struct
 import sys
 import unicodedata
 
 import tokenizers
-from tokenizers import AddedToken, Tokenizer
+from tokenizers import AddedToken, Regex, Tokenizer
 from tokenizers.models import WordPiece
-from tokenizers.normalizers import NFD, BertNormalizer
-from tokenizers.pre_tokenizers import BertPreTokenizer
+from tokenizers.normalizers import NFC, NFD, NFKD, BertNormalizer, Precompiled, StripAccents
+from tokenizers.pre_tokenizers import BertPreTokenizer, Digits, Split
 
 ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz-_"
 SCALARS = [c for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF]
@@ -120,6 +121,66 @@ for code in SCALARS:
         if value:
             classes[code] = value
 
+# Compatibility decompositions, where they differ from the canonical ones, and what NFC does not compose.
+nfc, nfkd = NFC().normalize_str, NFKD().normalize_str
+compatibility = {code: nfkd(chr(code)) for code in SCALARS if nfkd(chr(code)) != nfd(chr(code))}
+excluded = [code for code in decompositions if nfc(chr(code)) != chr(code)]
+accents = [code for code in SCALARS if StripAccents().normalize_str(chr(code)) == ""]
+
+# What splits a text of all scalars tells which of them a pattern or a pre-tokenizer takes.
+EVERYTHING = "".join(map(chr, SCALARS))
+
+
+def taken(splitter):
+    found = set()
+    for _, (start, stop) in splitter.pre_tokenize_str(EVERYTHING):
+        found.update(SCALARS[start:stop])
+    return found
+
+
+def matched(pattern):
+    return taken(Split(Regex(pattern), "removed", invert=True))
+
+
+digits = Digits(individual_digits=True)
+numeric = [code for code in SCALARS if len(digits.pre_tokenize_str("a" + chr(code))) == 2]
+
+CATEGORIES = ["Cn", "Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "No", "Pc", "Pd", "Ps", "Pe", "Pi", "Pf",
+              "Po", "Sm", "Sc", "Sk", "So", "Zs", "Zl", "Zp", "Cc", "Cf", "Co"]
+category = {}
+for index, name in enumerate(CATEGORIES):
+    for code in matched(rf"\p{{{name}}}+"):
+        category[code] = index
+regexWords = matched(r"\w+")
+assert matched(r"\d+") == {code for code in SCALARS if CATEGORIES[category[code]] == "Nd"}
+assert matched(r"\s+") == set(spaces), "regular expressions and the pre-tokenizer agree on white space"
+SCRIPTS = ["Han", "Hiragana", "Katakana", "Hangul", "Latin", "Greek", "Cyrillic", "Arabic", "Hebrew", "Thai",
+           "Devanagari"]
+scripts = {}
+for index, name in enumerate(SCRIPTS):
+    for code in matched(rf"\p{{{name}}}+"):
+        assert code not in scripts
+        scripts[code] = index
+
+# Grapheme clusters. A charsmap whose keys are all lead bytes replaces each cluster of fewer than six bytes, and each
+# scalar of a longer one, by "X", so that the clusters can be counted. A double array has the children of a node at the
+# node's offset XOR the label.
+units = [0] * 1024
+units[0] = 1 << 10 | 0  # The root: its children are at 1 ^ label.
+for lead in range(2, 256):
+    place = 1 ^ lead
+    units[place] = (512 ^ place) << 10 | 1 << 8 | lead  # A leaf follows at 512.
+units[512] = 1 << 31
+blob = struct.pack("<I", 4 * len(units)) + struct.pack(f"<{len(units)}I", *units) + b"X\0"
+count = Precompiled(blob).normalize_str
+assert count("ab") == "XX" and count("a\u0301") == "X"
+extending = [code for code in SCALARS if count("a" + chr(code)) == "X"]
+prepended = [code for code in SCALARS if count(chr(code) + "a") == "X"]
+# Four bytes and an extending character make a cluster that is replaced one scalar at a time, so that what is a control
+# among them is taken from the categories.
+controls = [code for code in SCALARS if code not in set(extending) | set(prepended) and (
+    len(count(chr(code) + "\u0301")) == 2 if code < 0x10000 else CATEGORIES[category[code]] in ("Cc", "Cf", "Zl", "Zp"))]
+
 
 def number(value):
     """Five bits per character, least significant first; the sixth bit says that more follow."""
@@ -180,6 +241,18 @@ parts = [
      ranges(sorted(classes), classes.get)),
     ("decompositions", "Canonical decompositions, in full; Hangul syllables are computed.", mappings(decompositions)),
     ("lowercase", "Lowercase mappings.", mappings(lowercase)),
+    ("compatibility", "Compatibility decompositions, in full, where they are not the canonical ones.",
+     mappings(compatibility)),
+    ("excluded", "Ranges that decompose, and that composition does not make.", ranges(excluded)),
+    ("accents", "Ranges that `StripAccents` drops: all marks.", ranges(accents)),
+    ("numeric", "Ranges that `Digits` sets apart.", ranges(numeric)),
+    ("categories", "Ranges with their general category as regular expressions know it; UnicodeCategory has the numbers.",
+     ranges([code for code in SCALARS if category[code]], category.get)),
+    ("regexWords", "Ranges that `\\w` matches in a regular expression.", ranges(sorted(regexWords))),
+    ("scripts", "Ranges with their script; UnicodeScript has the numbers.", ranges(sorted(scripts), scripts.get)),
+    ("extending", "Ranges that do not begin a grapheme cluster.", ranges(extending)),
+    ("prepended", "Ranges that do not end a grapheme cluster.", ranges(prepended)),
+    ("controls", "Ranges that are grapheme clusters of their own.", ranges(controls)),
 ]
 with open(sys.argv[1], "w", encoding="utf-8") as out:
     out.write("// Generated by scripts/tokenization/unicode_tables.py from tokenizers " + tokenizers.__version__ + ".\n")
