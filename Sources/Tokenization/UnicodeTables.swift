@@ -112,6 +112,11 @@ struct WordCharacters: Sendable {
     reader.ranges { range, _ in ranges.append(range) }
   }
 
+  var set: ScalarSet {
+    ScalarSet(
+      ranges.map { UInt32(truncatingIfNeeded: $0.lowerBound)...UInt32(truncatingIfNeeded: $0.upperBound) })
+  }
+
   func contains(_ scalar: UInt32) -> Bool {
     let code = Int(scalar)
     var low = 0

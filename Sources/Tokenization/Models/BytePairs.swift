@@ -1,0 +1,303 @@
+/// Byte-pair encoding (Sennrich et al. 2016, arXiv 1508.07909). A word starts as single characters, or as bytes; of all
+/// neighbours that the model merges, those with the lowest rank become one token, and so on.
+struct BytePairs: WordModel {
+  struct Options: Sendable {
+    /// The token of a character without an entry; nil where such characters are dropped.
+    var unknown: Int32?
+    /// Whether unknown characters next to each other become one token.
+    var fusesUnknown = false
+    /// Whether a word that is an entry is taken as a whole, without regard to the merges.
+    var ignoresMerges = false
+    /// What is put before every character but the first, and after the last.
+    var prefix: [UInt8] = []
+    var suffix: [UInt8] = []
+  }
+
+  private let vocabulary: Vocabulary
+  private let merges: PairTable
+  private let options: Options
+  /// The token of each byte, where characters without an entry are spelled by them.
+  private let byteTokens: [Int32?]?
+  /// The token of each ASCII character, −1 where it has none; used without prefix and suffix.
+  private let asciiTokens: [Int32]
+  /// Where words are the bytes that ByteLevel would spell, the token of each byte and the entries by their bytes.
+  private var rawTokens: [Int32] = []
+  private var rawVocabulary: Vocabulary?
+  /// The pairs of scalars at which some merge joins two texts. Nothing is merged across any other.
+  private let joints: ScalarPairs
+  private let firstScalars: [UInt32]
+  private let lastScalars: [UInt32]
+
+  var texts: [String] { vocabulary.texts }
+  var entries: Int { vocabulary.entries }
+
+  func id(of token: String) -> Int32? { vocabulary.id(of: token) }
+
+  /// - Parameter merges: the ids of two entries and of what they become, by rank.
+  init(
+    _ vocabulary: Vocabulary, merges: [(first: Int32, second: Int32, whole: Int32)], byteTokens: [Int32?]?,
+    _ options: Options
+  ) {
+    self.vocabulary = vocabulary
+    self.options = options
+    self.byteTokens = byteTokens
+    var table = PairTable(capacity: merges.count)
+    var joints = ScalarPairs()
+    firstScalars = vocabulary.texts.map { $0.unicodeScalars.first?.value ?? 0 }
+    lastScalars = vocabulary.texts.map { $0.unicodeScalars.last?.value ?? 0 }
+    for (rank, merge) in merges.enumerated() {
+      table.insert(merge.first, merge.second, rank: UInt32(truncatingIfNeeded: rank), id: merge.whole)
+      joints.insert(lastScalars[Int(merge.first)], firstScalars[Int(merge.second)])
+    }
+    self.merges = table
+    self.joints = joints
+    asciiTokens = (0..<128).map { vocabulary.id(of: [UInt8($0)]) ?? -1 }
+  }
+
+  /// The model for words of bytes as they are, instead of the characters that ``ByteAlphabet`` spells them with; nil
+  /// where that would give other tokens.
+  func raw() -> BytePairs? {
+    guard options.prefix.isEmpty, options.suffix.isEmpty else { return nil }
+    var tokens: [Int32] = []
+    for character in ByteAlphabet.characters {
+      guard let scalar = Unicode.Scalar(character), let id = vocabulary.id(of: String(Character(scalar))) else {
+        return nil
+      }
+      tokens.append(id)
+    }
+    var result = self
+    result.rawTokens = tokens
+    if options.ignoresMerges { result.rawVocabulary = vocabulary.respelled(ByteAlphabet.bytes) }
+    return result
+  }
+
+  /// Whether nothing is merged across a cut (``Cut``) whose space is `space`.
+  func keepsCuts(space: UInt32) -> Bool {
+    guard rawTokens.isEmpty, options.prefix.isEmpty, options.suffix.isEmpty, !options.ignoresMerges else { return false }
+    var bytes: [UInt8] = []
+    UTF8Scalars.append(space, to: &bytes)
+    return vocabulary.id(of: bytes) != nil
+      && Cut.letters.allSatisfy { asciiTokens[Int($0)] >= 0 && !joints.contains(UInt32($0), space) }
+  }
+
+  // MARK: Words
+
+  /// The tokens of the word as far as it has been read, those without a merge across them being final.
+  struct Scratch {
+    fileprivate var ids: [Int32] = []
+    /// The number of bytes of each token; 0 for one that has become a part of the one before.
+    fileprivate var lengths: [Int] = []
+    fileprivate var ranks: [UInt64] = []
+    fileprivate var before: [Int] = []
+    fileprivate var after: [Int] = []
+    fileprivate var queue = MergeQueue()
+
+    fileprivate mutating func append(_ id: Int32, _ length: Int) {
+      ids.append(id)
+      lengths.append(length)
+    }
+    fileprivate mutating func clear() {
+      ids.removeAll(keepingCapacity: true)
+      lengths.removeAll(keepingCapacity: true)
+    }
+  }
+
+  func encode(_ word: UnsafeBufferPointer<UInt8>, _ scratch: inout ModelScratch, into sink: inout TokenSink) {
+    if options.ignoresMerges, let id = (rawVocabulary ?? vocabulary).id(of: word) {
+      return sink.append(id, 0, word.count)
+    }
+    scratch.pairs.clear()
+    var start = 0
+    if rawTokens.isEmpty {
+      readCharacters(word, &scratch.pairs, &start, &sink)
+    } else {
+      for byte in word { scratch.pairs.append(rawTokens[Int(byte)], 1) }
+    }
+    finish(&scratch.pairs, &start, &sink)
+  }
+
+  /// Merges the tokens that have been read, and appends them.
+  private func finish(_ scratch: inout Scratch, _ start: inout Int, _ sink: inout TokenSink) {
+    if scratch.ids.count > 1 {
+      if scratch.ids.count <= 24 { mergeFew(&scratch) } else { mergeMany(&scratch) }
+    }
+    for (index, length) in scratch.lengths.enumerated() where length > 0 {
+      sink.append(scratch.ids[index], start, start + length)
+      start += length
+    }
+    scratch.clear()
+  }
+
+  private func readCharacters(
+    _ word: UnsafeBufferPointer<UInt8>, _ scratch: inout Scratch, _ start: inout Int, _ sink: inout TokenSink
+  ) {
+    let isPlain = options.prefix.isEmpty && options.suffix.isEmpty
+    var unknownLength = 0
+    var hasUnknown = false
+    func endUnknown() {
+      if hasUnknown, let unknown = options.unknown { scratch.append(unknown, unknownLength) }
+      hasUnknown = false
+    }
+    var position = 0
+    while position < word.count {
+      let length = UTF8Scalars.scalar(in: word, at: position).length
+      let next = position &+ length
+      var id: Int32 = -1
+      var spelled: [UInt8] = []
+      if isPlain {
+        id = length == 1 ? asciiTokens[Int(word[position])] : vocabulary.id(of: word[position..<next]) ?? -1
+      } else {
+        if position > 0 { spelled += options.prefix }
+        spelled += word[position..<next]
+        if next == word.count { spelled += options.suffix }
+        id = vocabulary.id(of: spelled) ?? -1
+      }
+      if id >= 0 {
+        endUnknown()
+        if isPlain, let last = scratch.ids.last, !joints.contains(lastScalars[Int(last)], firstScalars[Int(id)]) {
+          finish(&scratch, &start, &sink)
+          if sink.isFull { return }
+        }
+        scratch.append(id, length)
+      } else if !appendBytes(isPlain ? Array(word[position..<next]) : spelled, &scratch) {
+        if options.unknown != nil {
+          if hasUnknown && !options.fusesUnknown { endUnknown() }
+          unknownLength = hasUnknown ? unknownLength + length : length
+          hasUnknown = true
+        }
+      }
+      position = next
+    }
+    endUnknown()
+  }
+
+  /// Appends the tokens of the bytes of a character; returns false when some have none.
+  private func appendBytes(_ bytes: [UInt8], _ scratch: inout Scratch) -> Bool {
+    guard let byteTokens, bytes.allSatisfy({ byteTokens[Int($0)] != nil }) else { return false }
+    for byte in bytes { scratch.append(byteTokens[Int(byte)] ?? 0, 1) }
+    return true
+  }
+
+  // MARK: Merging
+
+  /// Merges few tokens: each time all neighbours are compared.
+  private func mergeFew(_ scratch: inout Scratch) {
+    var count = scratch.ids.count
+    withUnsafeTemporaryAllocation(of: UInt64.self, capacity: count) { ranks in
+      scratch.ids.withUnsafeMutableBufferPointer { ids in
+        scratch.lengths.withUnsafeMutableBufferPointer { lengths in
+          // SAFETY: every index is less than `count`, which never grows.
+          for index in 0..<count - 1 { ranks[index] = merges.merge(ids[index], ids[index + 1]) }
+          while count > 1 {
+            var best = PairTable.none
+            var place = 0
+            for index in 0..<count &- 1 where ranks[index] >> 32 < best >> 32 {
+              best = ranks[index]
+              place = index
+            }
+            if best == PairTable.none { break }
+            ids[place] = Int32(truncatingIfNeeded: best & 0xFFFF_FFFF)
+            lengths[place] &+= lengths[place &+ 1]
+            count &-= 1
+            for index in place &+ 1..<max(place &+ 1, count) {
+              ids[index] = ids[index &+ 1]
+              lengths[index] = lengths[index &+ 1]
+            }
+            for index in place &+ 1..<max(place &+ 1, count &- 1) { ranks[index] = ranks[index &+ 1] }
+            if place > 0 { ranks[place &- 1] = merges.merge(ids[place &- 1], ids[place]) }
+            if place &+ 1 < count { ranks[place] = merges.merge(ids[place], ids[place &+ 1]) }
+          }
+        }
+      }
+    }
+    scratch.ids.removeSubrange(count...)
+    scratch.lengths.removeSubrange(count...)
+  }
+
+  /// Merges many tokens with a queue of the neighbours that can be merged.
+  private func mergeMany(_ scratch: inout Scratch) {
+    let count = scratch.ids.count
+    scratch.before = (0..<count).map { $0 - 1 }
+    scratch.after = (0..<count).map { $0 + 1 < count ? $0 + 1 : -1 }
+    scratch.queue.clear()
+    for place in 0..<count - 1 {
+      scratch.queue.push(merges.merge(scratch.ids[place], scratch.ids[place + 1]), place)
+    }
+    while let (merge, place) = scratch.queue.pop() {
+      let next = scratch.after[place]
+      if scratch.lengths[place] == 0 || next < 0 { continue }
+      // The neighbours may have become others since they were queued.
+      if merges.merge(scratch.ids[place], scratch.ids[next]) != merge { continue }
+      scratch.ids[place] = Int32(truncatingIfNeeded: merge & 0xFFFF_FFFF)
+      scratch.lengths[place] += scratch.lengths[next]
+      scratch.lengths[next] = 0
+      let behind = scratch.after[next]
+      scratch.after[place] = behind
+      if behind >= 0 {
+        scratch.before[behind] = place
+        scratch.queue.push(merges.merge(scratch.ids[place], scratch.ids[behind]), place)
+      }
+      let ahead = scratch.before[place]
+      if ahead >= 0 { scratch.queue.push(merges.merge(scratch.ids[ahead], scratch.ids[place]), ahead) }
+    }
+  }
+}
+
+/// The merges that can be made, the one of the lowest rank first, and of those of one rank the one furthest to the left.
+private struct MergeQueue {
+  private var items: [(merge: UInt64, place: Int)] = []
+
+  mutating func clear() { items.removeAll(keepingCapacity: true) }
+
+  mutating func push(_ merge: UInt64, _ place: Int) {
+    if merge == PairTable.none { return }
+    items.append((merge, place))
+    var index = items.count - 1
+    while index > 0, isBefore(index, (index - 1) / 2) {
+      items.swapAt(index, (index - 1) / 2)
+      index = (index - 1) / 2
+    }
+  }
+
+  mutating func pop() -> (merge: UInt64, place: Int)? {
+    guard let first = items.first, let last = items.popLast() else { return nil }
+    if items.isEmpty { return first }
+    items[0] = last
+    var index = 0
+    while true {
+      var least = index
+      for child in [2 * index + 1, 2 * index + 2] where child < items.count && isBefore(child, least) { least = child }
+      if least == index { return first }
+      items.swapAt(index, least)
+      index = least
+    }
+  }
+
+  private func isBefore(_ first: Int, _ second: Int) -> Bool {
+    (items[first].merge >> 32, items[first].place) < (items[second].merge >> 32, items[second].place)
+  }
+}
+
+/// A set of pairs of scalars.
+private struct ScalarPairs: Sendable {
+  private var pairs = Set<UInt64>()
+  /// Whether pairs of ASCII characters are in the set, one bit each.
+  private var ascii = [UInt64](repeating: 0, count: 256)
+
+  mutating func insert(_ first: UInt32, _ second: UInt32) {
+    pairs.insert(UInt64(first) << 32 | UInt64(second))
+    if first < 128 && second < 128 {
+      let index = Int(first << 7 | second)
+      ascii[index >> 6] |= 1 << UInt64(index & 63)
+    }
+  }
+
+  @inline(__always)
+  func contains(_ first: UInt32, _ second: UInt32) -> Bool {
+    if first < 128 && second < 128 {
+      let index = Int(first << 7 | second)
+      return ascii[index >> 6] >> UInt64(index & 63) & 1 == 1
+    }
+    return pairs.contains(UInt64(first) << 32 | UInt64(second))
+  }
+}

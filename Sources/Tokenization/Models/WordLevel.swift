@@ -1,0 +1,44 @@
+import JSON
+
+/// A model that knows whole words alone.
+struct WordLevel: WordModel {
+  private let vocabulary: Vocabulary
+  private let unknown: Int32
+
+  var texts: [String] { vocabulary.texts }
+  var entries: Int { vocabulary.entries }
+
+  func id(of token: String) -> Int32? { vocabulary.id(of: token) }
+
+  func encode(_ word: UnsafeBufferPointer<UInt8>, _ scratch: inout ModelScratch, into sink: inout TokenSink) {
+    sink.append(vocabulary.id(of: word) ?? unknown, 0, word.count)
+  }
+}
+
+extension WordLevel {
+  /// Reads the section `model` of tokenizer.json.
+  init(_ section: JSONField) throws(FieldError) {
+    vocabulary = try Vocabulary(object: section.required("vocab"))
+    let field = try section.required("unk_token")
+    let text = try field.string()
+    guard let id = vocabulary.id(of: text) else { throw field.refused("\"\(text)\" is not in the vocabulary") }
+    unknown = id
+  }
+}
+
+extension Vocabulary {
+  /// Reads an object of ids by texts.
+  init(object field: JSONField) throws(FieldError) {
+    guard let members = field.value.members else { throw field.refused("must be an object") }
+    var tokens: [(text: String, id: Int32)] = []
+    tokens.reserveCapacity(members.count)
+    for (text, value) in members {
+      guard let id = value.integer, (0...9_999_999).contains(id) else {
+        throw field.refused(text, "must be an integer from 0 to 9999999")
+      }
+      tokens.append((text, Int32(truncatingIfNeeded: id)))
+    }
+    try field.refuseBeyondTrie(tokens.map(\.text))
+    self.init(tokens)
+  }
+}
