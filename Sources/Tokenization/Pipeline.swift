@@ -1,12 +1,12 @@
-/// All that a folder says about how texts become ids, by the sections of tokenizer.json: added tokens, normaliser,
-/// pre-tokeniser, model and post-processor. It never changes once it is loaded.
+/// All that a folder with BERT's combination of normaliser, pre-tokeniser and model says about how texts become ids. Added
+/// tokens, normaliser and pre-tokeniser are one pass over the text (``Scan``); ``TextPipeline`` has any combination. It
+/// never changes once it is loaded.
 struct Pipeline: Sendable {
   /// The normaliser and the pre-tokeniser together.
   let folding: Folding
   /// What becomes of each ASCII byte, and for all bytes whether an added token may start with them.
   let ascii: [ASCIIAction]
   let model: any SubwordModel
-  let postProcessor: TemplateProcessing
   /// Added tokens that are matched in the original text.
   let rawTokens: AddedTokens
   /// Added tokens that are matched in the normalised text.
@@ -14,9 +14,7 @@ struct Pipeline: Sendable {
   /// The text of each id, including those of the added tokens; empty where an id has none.
   let texts: [String]
 
-  init(
-    normalizer: BertNormalizer, model: any SubwordModel, added: [AddedToken], postProcessor: TemplateProcessing
-  ) {
+  init(normalizer: BertNormalizer, model: any SubwordModel, added: [AddedToken]) {
     let folding = Folding(normalizer)
     let bare = Pipeline(folding: folding, model: model)
     var raw = AddedTokens()
@@ -32,19 +30,16 @@ struct Pipeline: Sendable {
         raw.insert(token, spelling: token.content.utf8)
       }
     }
-    self.init(
-      folding: folding, model: model, raw: raw, normalized: normalized, texts: texts, postProcessor: postProcessor)
+    self.init(folding: folding, model: model, raw: raw, normalized: normalized, texts: texts)
   }
 
   private init(
     folding: Folding, model: any SubwordModel, raw: AddedTokens = AddedTokens(),
-    normalized: AddedTokens = AddedTokens(), texts: [String] = [],
-    postProcessor: TemplateProcessing = TemplateProcessing()
+    normalized: AddedTokens = AddedTokens(), texts: [String] = []
   ) {
     self.folding = folding
     self.model = model
     self.texts = texts
-    self.postProcessor = postProcessor
     rawTokens = raw
     normalizedTokens = normalized
     ascii = (0..<256).map { byte in

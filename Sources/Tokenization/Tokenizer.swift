@@ -29,33 +29,77 @@ public struct Token: Sendable, Equatable {
 public final class Tokenizer: Sendable {
   /// The number of rows that an embedding table needs: one more than the highest id.
   public let vocabularySize: Int
-  private let pipeline: Pipeline
+  private let parts: TokenizerParts
 
   /// Reads `tokenizer.json`, or `vocab.txt` where there is none, together with `tokenizer_config.json`.
   ///
-  /// Truncation and padding in `tokenizer.json` are not applied: the caller of ``encode(_:maxLength:)`` sets the
-  /// length.
+  /// Of truncation and padding in `tokenizer.json` only the side is applied that a long text is cut at: the caller of
+  /// ``encode(_:maxLength:)`` sets the length.
   /// - Throws: ``FieldError`` naming the file or the key that is missing, malformed or not supported.
   public init(_ folder: ModelFolder) throws(FieldError) {
     let settings = try TokenizerSettings(folder.json("tokenizer_config.json"))
     if let file = try folder.json("tokenizer.json") {
-      pipeline = try TokenizerFile(root: file).pipeline(settings)
+      parts = try TokenizerFile(root: file).parts(settings)
     } else if let file = try folder.bytes(of: "vocab.txt") {
-      pipeline = try VocabularyFile(file).pipeline(settings)
+      parts = try VocabularyFile(file).parts(settings)
     } else {
-      throw FieldError(key: "tokenizer.json", message: "neither tokenizer.json nor vocab.txt is in \(folder.path)")
+      throw try Self.missing(in: folder)
     }
-    vocabularySize = pipeline.texts.count
+    vocabularySize = parts.engine.texts.count
   }
+
+  /// Why a folder without tokenizer.json and vocab.txt cannot be read, and what to do about it.
+  private static func missing(in folder: ModelFolder) throws(FieldError) -> FieldError {
+    for name in ["sentencepiece.bpe.model", "spiece.model", "tokenizer.model", "vocab.json", "merges.txt"] {
+      if try folder.bytes(of: name) == nil { continue }
+      return FieldError(
+        key: "tokenizer.json",
+        message: """
+          is missing, and \(name) is not read. To make tokenizer.json of it, load the folder with \
+          AutoTokenizer.from_pretrained of the Python package transformers, and write it with save_pretrained
+          """)
+    }
+    return FieldError(key: "tokenizer.json", message: "neither tokenizer.json nor vocab.txt is in \(folder.path)")
+  }
+
+  /// The ids of the special tokens before and after a text that is encoded alone.
+  public var framing: (before: [Int32], after: [Int32]) {
+    let frame = parts.postProcessor.single.frame
+    return (frame.before.map(\.id), frame.after.map(\.id))
+  }
+
+  /// Whether a text that is encoded alone has tokens of another type than 0, so that an encoder must be given the types
+  /// of ``encode(typed:maxLength:)``.
+  public var hasTypes: Bool { !parts.postProcessor.single.hasOneType }
 
   /// The ids of a text with the special tokens around it, at most `maxLength` in all.
   ///
-  /// The special tokens are kept, and those of the text are cut off. Reading stops as soon as the length is exceeded.
+  /// The special tokens are kept, and those of the text are cut off: at its end, or at its beginning where the folder
+  /// says so. Reading stops as soon as the length is exceeded.
   /// - Returns: the ids, and whether some tokens of the text were left out.
   public func encode(_ text: String, maxLength: Int) -> (ids: [Int32], truncated: Bool) {
-    let room = max(0, max(0, maxLength) - pipeline.postProcessor.count)
-    let found = pipeline.model.scan(pipeline, text, limit: room, isTraced: false).ids
-    return (pipeline.postProcessor.apply(to: found, maxLength: maxLength), found.count > room)
+    let result = encode(typed: text, maxLength: maxLength)
+    return (result.ids, result.truncated)
+  }
+
+  /// As ``encode(_:maxLength:)``, with the token type of each id (`token_type_ids`).
+  public func encode(typed text: String, maxLength: Int) -> (ids: [Int32], types: [Int32], truncated: Bool) {
+    let template = parts.postProcessor.single
+    let found = parts.ids(of: text, room: max(0, max(0, maxLength) - template.count))
+    let (ids, types) = template.apply(to: [found.ids], maxLength: maxLength)
+    return (ids, types, found.isCut)
+  }
+
+  /// The ids of two texts with the special tokens around and between them, at most `maxLength` in all, as a reranker
+  /// reads a query and a document.
+  ///
+  /// The special tokens are kept, and the longer text is cut off first, as with `longest_first` of the reference.
+  /// - Returns: the ids, the token type of each (`token_type_ids`), and whether some tokens of the texts were left out.
+  public func encode(pair: (String, String), maxLength: Int) -> (ids: [Int32], types: [Int32], truncated: Bool) {
+    let template = parts.postProcessor.pair
+    let found = parts.ids(of: pair, room: max(0, max(0, maxLength) - template.count))
+    let (ids, types) = template.apply(to: found.ids, maxLength: maxLength)
+    return (ids, types, found.isCut)
   }
 
   /// All tokens of a text, with their places in it.
@@ -63,15 +107,15 @@ public final class Tokenizer: Sendable {
   /// `start` and `stop` are UTF-8 byte offsets into `text`. A token covers only those of its characters that the
   /// normaliser kept, so the pieces of one word need not adjoin.
   public func tokens(_ text: String, addSpecialTokens: Bool) -> [Token] {
-    let found = pipeline.model.scan(pipeline, text, limit: .max - 1, isTraced: true)
+    let found = parts.engine.scan(text, limit: .max - 1, isTraced: true)
+    let texts = parts.engine.texts
+    let frame = parts.postProcessor.single.frame
     var tokens: [Token] = []
-    tokens.reserveCapacity(found.ids.count + pipeline.postProcessor.count)
-    if addSpecialTokens { tokens += pipeline.postProcessor.before }
+    tokens.reserveCapacity(found.ids.count)
     for (id, span) in zip(found.ids, found.spans) {
-      let text = pipeline.texts[Int(id)]
-      tokens.append(Token(id: id, text: text, special: false, start: span.start, stop: span.stop))
+      tokens.append(Token(id: id, text: texts[Int(id)], special: false, start: span.start, stop: span.stop))
     }
-    if addSpecialTokens { tokens += pipeline.postProcessor.after }
-    return tokens
+    parts.postProcessor.trim(&tokens, text, padded: parts.padded)
+    return addSpecialTokens ? frame.before + tokens + frame.after : tokens
   }
 }

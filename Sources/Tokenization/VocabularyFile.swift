@@ -18,7 +18,7 @@ struct VocabularyFile {
     }
   }
 
-  func pipeline(_ settings: TokenizerSettings) throws(FieldError) -> Pipeline {
+  func parts(_ settings: TokenizerSettings) throws(FieldError) -> TokenizerParts {
     let normalizer = try settings.normalizer()
     let unknown = try settings.specialToken("unk_token", default: "[UNK]")
     guard let model = WordPiece(tokens: tokens, unknownToken: unknown, prefix: "##", maximumCharacters: 100) else {
@@ -35,8 +35,10 @@ struct VocabularyFile {
         if let id = model.id(of: content) { added.append(AddedToken(id: id, content: content)) }
       }
     }
-    let template = TemplateProcessing(before: [token(cls)], after: [token(sep)])
-    return Pipeline(normalizer: normalizer, model: model, added: added, postProcessor: template)
+    return TokenizerParts(
+      engine: .bert(Pipeline(normalizer: normalizer, model: model, added: added)),
+      postProcessor: PostProcessor(before: token(cls), after: token(sep)), added: added,
+      truncatesLeft: settings.truncatesLeft ?? false)
   }
 
   private func special(
@@ -60,12 +62,16 @@ struct TokenizerSettings {
   let lowercases: Bool?
   let splitsChinese: Bool?
   let stripsAccents: Bool?
+  /// Whether what is too long loses its beginning; nil when the file does not say.
+  let truncatesLeft: Bool?
 
   init(_ root: JSONField?) throws(FieldError) {
     self.root = root
     lowercases = try root?.optional("do_lower_case")?.bool()
     splitsChinese = try root?.optional("tokenize_chinese_chars")?.bool()
     stripsAccents = try root?.optional("strip_accents")?.bool()
+    let side = try root?.optional("truncation_side")?.string(oneOf: ["right", "left"])
+    truncatesLeft = side.map { $0 == "left" }
   }
 
   /// Rejects settings that contradict tokenizer.json, because it is unknown which of the two the model was trained

@@ -5,6 +5,7 @@ import JSON
 /// and so on.
 struct WordPiece: SubwordModel {
   let texts: [String]
+  let entries: Int
   /// A word of more characters becomes the unknown token as a whole.
   let maximumCharacters: Int
   private let unknown: Int32
@@ -23,6 +24,7 @@ struct WordPiece: SubwordModel {
     starts = trie.addRoot()
     continuations = trie.addRoot()
     self.maximumCharacters = maximumCharacters
+    entries = tokens.count
     var texts = [String](repeating: "", count: (tokens.map { Int($0.id) }.max() ?? -1) + 1)
     var found: Int32?
     let marker = Array(prefix.utf8)
@@ -83,13 +85,28 @@ struct WordPiece: SubwordModel {
   }
 }
 
+extension WordPiece: WordModel {
+  func encode(_ word: UnsafeBufferPointer<UInt8>, _ scratch: inout ModelScratch, into sink: inout TokenSink) {
+    var characters = 0
+    for byte in word where byte & 0xC0 != 0x80 { characters &+= 1 }
+    if characters > maximumCharacters { return sink.append(unknown, 0, word.count) }
+    let before = sink.tokens.ids.count
+    var start = 0
+    while start < word.count {
+      guard let piece = piece(word, from: start) else {
+        sink.truncate(to: before)
+        return sink.append(unknown, 0, word.count)
+      }
+      sink.append(piece.id, start, piece.end)
+      start = piece.end
+    }
+  }
+}
+
 extension WordPiece {
   /// Reads the section `model` of tokenizer.json.
   static func read(_ section: JSONField) throws(FieldError) -> WordPiece {
-    var tokens: [(text: String, id: Int32)] = []
-    let vocabulary = try section.required("vocab")
-    for (text, id) in try vocabulary.members() { tokens.append((text, try id.tokenID())) }
-    try vocabulary.refuseBeyondTrie(tokens.map(\.text))
+    let tokens = try Vocabulary.entries(of: section.required("vocab"))
     let unknown = try section.required("unk_token")
     let unknownToken = try unknown.string()
     let model = WordPiece(

@@ -6,7 +6,7 @@ extension BytePairs {
     if let dropout = section.optional("dropout"), try dropout.number() != 0 {
       throw dropout.refused("must be null or 0, because tokens would differ from one time to the next")
     }
-    let vocabulary = try Vocabulary(object: section.required("vocab"))
+    let vocabulary = Vocabulary(try Vocabulary.entries(of: section.required("vocab")))
     var options = Options()
     options.fusesUnknown = try section.optional("fuse_unk")?.bool() ?? false
     options.ignoresMerges = try section.optional("ignore_merges")?.bool() ?? false

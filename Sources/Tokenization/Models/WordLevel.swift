@@ -18,27 +18,10 @@ struct WordLevel: WordModel {
 extension WordLevel {
   /// Reads the section `model` of tokenizer.json.
   init(_ section: JSONField) throws(FieldError) {
-    vocabulary = try Vocabulary(object: section.required("vocab"))
+    vocabulary = Vocabulary(try Vocabulary.entries(of: section.required("vocab")))
     let field = try section.required("unk_token")
     let text = try field.string()
     guard let id = vocabulary.id(of: text) else { throw field.refused("\"\(text)\" is not in the vocabulary") }
     unknown = id
-  }
-}
-
-extension Vocabulary {
-  /// Reads an object of ids by texts.
-  init(object field: JSONField) throws(FieldError) {
-    guard let members = field.value.members else { throw field.refused("must be an object") }
-    var tokens: [(text: String, id: Int32)] = []
-    tokens.reserveCapacity(members.count)
-    for (text, value) in members {
-      guard let id = value.integer, (0...9_999_999).contains(id) else {
-        throw field.refused(text, "must be an integer from 0 to 9999999")
-      }
-      tokens.append((text, Int32(truncatingIfNeeded: id)))
-    }
-    try field.refuseBeyondTrie(tokens.map(\.text))
-    self.init(tokens)
   }
 }
