@@ -15,16 +15,18 @@ import Tokenization
   }
 
   @Test(arguments: [
-    ("\"BertNormalizer\"", "\"NFC\"", "normalizer.type"),
-    ("\"BertPreTokenizer\"", "\"Whitespace\"", "pre_tokenizer.type"),
-    ("\"WordPiece\"", "\"BPE\"", "model.type"),
-    ("\"TemplateProcessing\"", "\"ByteLevel\"", "post_processor.type"),
+    ("\"BertNormalizer\"", "\"Fold\"", "normalizer.type"),
+    ("\"BertPreTokenizer\"", "\"UnicodeScripts\"", "pre_tokenizer.type"),
+    ("\"WordPiece\"", "\"Bigrams\"", "model.type"),
+    ("\"WordPiece\"", "\"BPE\"", "model.merges"),
+    ("\"TemplateProcessing\"", "\"ByteLevel\"", "post_processor.add_prefix_space"),
+    ("\"TemplateProcessing\"", "\"Frame\"", "post_processor.type"),
     ("\"clean_text\": true", "\"clean_text\": 1", "normalizer.clean_text"),
     ("\"unk_token\": \"[UNK]\"", "\"unk_token\": \"<unk>\"", "model.unk_token"),
     ("\"max_input_chars_per_word\": 100", "\"max_input_chars_per_word\": -1", "model.max_input_chars_per_word"),
     ("\"[CLS]\": 2,", "\"[CLS]\": 20000000,", "model.vocab.[CLS]"),
     (
-      "{\"id\": \"A\", \"type_id\": 0}}, {\"Sp", "{\"id\": \"A\", \"type_id\": 1}}, {\"Sp",
+      "{\"id\": \"A\", \"type_id\": 0}}, {\"Sp", "{\"id\": \"A\", \"type_id\": 256}}, {\"Sp",
       "post_processor.single[1].Sequence.type_id"
     ),
     ("\"ids\": [3]", "\"ids\": [99999]", "post_processor.special_tokens.[SEP].ids[0]"),
@@ -42,7 +44,7 @@ import Tokenization
   @Test func brokenFilesAreNamed() throws {
     #expect(try refusal([:]).key == "tokenizer.json")
     #expect(try refusal(["tokenizer.json": "{"]).key == "tokenizer.json")
-    #expect(try refusal(["tokenizer.json": "{}"]).key == "tokenizer.json: normalizer")
+    #expect(try refusal(["tokenizer.json": "{}"]).key == "tokenizer.json: model")
     #expect(try refusal(["vocab.txt": "a\nb"]).key == "tokenizer_config.json: unk_token")
     #expect(try refusal(["vocab.txt": "[UNK]\nb"]).key == "tokenizer_config.json: cls_token")
     let long = String(repeating: "a", count: 1 << 23)
