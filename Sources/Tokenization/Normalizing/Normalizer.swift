@@ -16,6 +16,8 @@ struct Normalizer: Sendable {
   }
 
   var steps: [Step] = []
+  /// How many times longer a text may become, at most.
+  private var growth = 1
 
   /// Changes a segment of a text.
   ///
@@ -158,6 +160,8 @@ struct Replacement: Sendable {
   private let byte: UInt8?
   private let content: [UInt8]
   let keepsCuts: Bool
+  /// How many times longer a text may become. An empty match may stand before each byte.
+  var growth: Int { byte == nil ? content.count + 1 : content.count }
 
   init(_ section: JSONField) throws(FieldError) {
     let pattern = try PatternSection(section.required("pattern"))
@@ -247,6 +251,11 @@ struct PatternSection {
 }
 
 extension Normalizer {
+  private mutating func multiply(by factor: Int) {
+    let (product, overflow) = growth.multipliedReportingOverflow(by: max(1, factor))
+    growth = overflow ? .max : product
+  }
+
   private static let types = [
     "BertNormalizer", "ByteLevel", "Lowercase", "NFC", "NFD", "NFKC", "NFKD", "Nmt", "Precompiled", "Prepend",
     "Replace", "Sequence", "Strip", "StripAccents",
@@ -262,6 +271,7 @@ extension Normalizer {
     case "Sequence":
       guard depth < 8 else { throw section.refused("is a sequence nested more than 8 deep") }
       for step in try section.required("normalizers").elements() { try add(step, depth: depth + 1) }
+      return
     case "BertNormalizer": steps.append(.bert(try BertNormalizer(section)))
     case "NFC": steps.append(.form(.nfc))
     case "NFD": steps.append(.form(.nfd))
@@ -272,12 +282,24 @@ extension Normalizer {
     case "Strip":
       let left = try section.required("strip_left").bool()
       steps.append(.strip(left: left, right: try section.required("strip_right").bool()))
-    case "Replace": steps.append(.replace(try Replacement(section)))
-    case "Prepend": steps.append(.prepend(Array(try section.required("prepend").string().utf8)))
+    case "Replace":
+      let replacement = try Replacement(section)
+      steps.append(.replace(replacement))
+      multiply(by: replacement.growth)
+    case "Prepend":
+      let bytes = Array(try section.required("prepend").string().utf8)
+      steps.append(.prepend(bytes))
+      multiply(by: bytes.count + 1)
     case "Nmt": steps.append(.nmt)
-    case "Precompiled": steps.append(.precompiled(try Precompiled(section)))
-    default: steps.append(.byteLevel)
+    case "Precompiled":
+      let table = try Precompiled(section)
+      steps.append(.precompiled(table))
+      multiply(by: table.longest)
+    default:
+      steps.append(.byteLevel)
+      multiply(by: 2)
     }
     guard steps.count <= 64 else { throw section.refused("has more than 64 steps") }
+    guard growth <= 20_000 else { throw section.refused("could make a text more than 20000 times longer") }
   }
 }

@@ -9,6 +9,8 @@ import JSON
 struct Precompiled: Sendable {
   private let units: [UInt32]
   private let texts: [UInt8]
+  /// The number of bytes of the longest text.
+  let longest: Int
 
   /// - Returns: nil when the bytes are not such a table.
   init?(_ bytes: [UInt8]) {
@@ -21,6 +23,7 @@ struct Precompiled: Sendable {
     units = (0..<count).map { word(4 + 4 * $0) }
     texts = Array(bytes[(4 + 4 * count)...])
     guard String(validating: texts, as: UTF8.self) != nil else { return nil }
+    longest = texts.split(separator: 0).map(\.count).max() ?? 0
   }
 
   /// The range in ``texts`` of what replaces the bytes `range`, by the shortest string of the table that they start

@@ -58,7 +58,7 @@ struct RegexProgram: Sendable {
     guard steps.count <= 20_000 else { throw RegexError(message: "is too large a regular expression") }
     switch node {
     case .empty: break
-    case .set(let set): steps.append(.set(number(of: set)))
+    case .set(let set): steps.append(.set(try number(of: set)))
     case .text(let bytes):
       texts.append(bytes)
       steps.append(.text(texts.count - 1))
@@ -73,8 +73,9 @@ struct RegexProgram: Sendable {
     }
   }
 
-  private mutating func number(of set: ScalarSet) -> Int {
+  private mutating func number(of set: ScalarSet) throws(RegexError) -> Int {
     if let index = known.first(where: { $0.0 == set })?.1 { return index }
+    guard classes.count < 256 else { throw RegexError(message: "has more than 256 different sets") }
     classes.append(ScalarClass(set))
     known.append((set, classes.count - 1))
     return classes.count - 1
@@ -116,7 +117,7 @@ struct RegexProgram: Sendable {
     _ node: RegexNode, _ min: Int, _ max: Int?, _ greed: RegexNode.Greed
   ) throws(RegexError) {
     if case .set(let set) = node {
-      steps.append(.run(set: number(of: set), min: min, max: max ?? .max, greed))
+      steps.append(.run(set: try number(of: set), min: min, max: max ?? .max, greed))
       return
     }
     if greed == .possessive {

@@ -138,6 +138,7 @@ struct RegexParser {
 
   private mutating func quantified(_ atom: RegexNode) throws(RegexError) -> RegexNode {
     var node = atom
+    var count = 0
     while let scalar = next {
       var range: (min: Int, max: Int?)
       var isInterval = false
@@ -152,6 +153,8 @@ struct RegexParser {
       default: return node
       }
       if !isInterval { at += 1 }
+      count += 1
+      guard count <= 4 else { throw error("more than four quantifiers in one place") }
       if case .anchor = node { throw error("a repeated anchor") }
       if case .look = node { throw error("a repeated look around") }
       var greed = RegexNode.Greed.greedy
@@ -409,20 +412,21 @@ struct RegexParser {
     guard depth <= 40 else { throw error("sets nested more than 40 deep") }
     let isInverted = take("^")
     var whole: ScalarSet?
-    var set = ScalarSet()
+    var ranges: [ClosedRange<UInt32>] = []
     var isEmpty = true
     while !take("]") {
       if take("&&") {
-        whole = whole.map { $0.intersection(set) } ?? set
-        set = ScalarSet()
+        whole = whole.map { $0.intersection(ScalarSet(ranges)) } ?? ScalarSet(ranges)
+        ranges = []
         isEmpty = true
         continue
       }
-      set = set.union(try element())
+      ranges += try element().ranges
+      guard ranges.count <= 100_000 else { throw error("a set of too many ranges") }
       isEmpty = false
     }
     if isEmpty { throw error("an empty set") }
-    let found = whole.map { $0.intersection(set) } ?? set
+    let found = whole.map { $0.intersection(ScalarSet(ranges)) } ?? ScalarSet(ranges)
     let result = foldsCase ? try folded(found) : found
     return isInverted ? result.inverted : result
   }
