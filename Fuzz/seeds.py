@@ -8,6 +8,7 @@ The form of each target's input is described in Fuzz/Sources.
   seeds.py --check  exit 1 when the files are not what this script would write
 """
 
+import base64
 import gzip
 import itertools
 import json
@@ -251,7 +252,8 @@ def tokenizer():
     # A tenth of the vocabulary: a small file is changed where it matters.
     kept = dict(list(full["model"]["vocab"].items())[:30])
     full["model"]["vocab"] = kept
-    full["added_tokens"] = [token for token in full["added_tokens"] if token["content"] in kept or token["id"] > 130]
+    full["added_tokens"] = [token for token in full["added_tokens"] if token["content"] in kept]
+    full["added_tokens"].append({"id": len(kept), "content": "xx", "normalized": True, "single_word": True})
     yield parts(json.dumps(full, ensure_ascii=False), "", "", text)
     full["normalizer"].update({"strip_accents": True, "lowercase": False, "handle_chinese_chars": False, "clean_text": False})
     full["model"]["max_input_chars_per_word"] = 3
@@ -260,6 +262,46 @@ def tokenizer():
     settings = {"do_lower_case": False, "added_tokens_decoder": {"7": {"content": "<x>", "special": True, "lstrip": True}}}
     yield parts("", json.dumps(settings), vocabulary, "A aa \u00e9 <x> \u4e2d")
     yield parts("", '{"strip_accents": true, "unk_token": {"content": "[UNK]"}}', vocabulary, "A\u0301a <x>")
+    for kind in ["t5", "roberta", "llama3", "clip", "gemma", "word-level", "looks", "pieces", "bytes-normalizer"]:
+        yield parts(small_kind(kind), '{"truncation_side": "left"}', "", text)
+
+
+def small_kind(name):
+    """A tokenizer of a kind, with little of its vocabulary."""
+    fixture = json.loads((HERE.parent / "Tests/TokenizationTests/Fixtures/kinds.json").read_text(encoding="utf-8"))
+    file = json.loads(next(kind["tokenizer"] for kind in fixture["kinds"] if kind["name"] == name))
+    model = file["model"]
+    # Every second lead byte is replaced: a double array of one level.
+    units = [1 << 10] + [0] * 255
+    units[1 ^ 0xC3] = (1 ^ 0xC3 ^ 128) << 10 | 1 << 8 | 0xC3
+    units[128] = 1 << 31
+    charsmap = base64.b64encode(struct.pack(f"<I{len(units)}I", 4 * len(units), *units) + b"e\0").decode()
+    if isinstance(model["vocab"], list):
+        model["vocab"] = model["vocab"][:60]
+    else:
+        kept = [token for token in model["vocab"] if len(token) == 1][:40] + [token for token in model["vocab"] if len(token) > 1][:20]
+        kept += [token["content"] for token in file["added_tokens"]] + [model.get("unk_token") or "a"]
+        model["vocab"] = {token: index for index, token in enumerate(dict.fromkeys(kept))}
+    merges = [pair if isinstance(pair, list) else pair.split(" ") for pair in model.get("merges", [])]
+    if merges:
+        known = model["vocab"]
+        model["merges"] = [pair for pair in merges if pair[0] in known and pair[1] in known and "".join(pair) in known]
+    for token in file["added_tokens"]:
+        if isinstance(model["vocab"], dict):
+            token["id"] = model["vocab"][token["content"]]
+    for section in walk(file):
+        if section.get("type") == "Precompiled":
+            section["precompiled_charsmap"] = charsmap
+    file["added_tokens"] = [token for token in file["added_tokens"] if token["id"] < 60 or isinstance(model["vocab"], dict)]
+    return json.dumps(file, ensure_ascii=False)
+
+
+def walk(value):
+    """All objects in a JSON value."""
+    if isinstance(value, dict):
+        yield value
+    for child in value.values() if isinstance(value, dict) else value if isinstance(value, list) else []:
+        yield from walk(child)
 
 
 def texts():
@@ -400,7 +442,10 @@ TOKENIZER_WORDS = [
     "normalizer", "pre_tokenizer", "model", "post_processor", "added_tokens", "type", "vocab", "unk_token", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "##",
     "continuing_subword_prefix", "max_input_chars_per_word", "special_tokens", "single", "SpecialToken", "Sequence", "ids", "tokens", "id", "content",
     "normalized", "single_word", "lstrip", "rstrip", "strip_accents", "lowercase", "clean_text", "handle_chinese_chars", "do_lower_case",
-    "added_tokens_decoder", "\u0301", "\u4e2d", "\u00c9", "\u200d", "\u3000",
+    "added_tokens_decoder", "truncation_side", "left", "Unigram", "unk_id", "byte_fallback", "<0x41>", "BPE", "merges", "fuse_unk", "ignore_merges",
+    "end_of_word_suffix", "WordLevel", "ByteLevel", "add_prefix_space", "use_regex", "trim_offsets", "Metaspace", "replacement", "prepend_scheme",
+    "Split", "pattern", "Regex", "String", "behavior", "invert", "Isolated", "MergedWithNext", "Precompiled", "precompiled_charsmap", "Replace",
+    "Prepend", "Strip", "NFC", "NFKD", "\\\\p{L}+", "\\\\s+(?!\\\\S)", "(?i:", "[^", "{1,3}", "RobertaProcessing", "cls", "pair", "\u2581", "\u0301", "\u4e2d", "\u00c9", "\u200d", "\u3000",
 ]
 DICTIONARIES = {
     "connection": HTTP_WORDS, "chunks": ["\r\n", "0\r\n\r\n", ";", "=", "\"", "\\", ": ", "ffffffff"], "response": HTTP_WORDS + ["HTTP/1.1 200 OK\r\n", "\n"],

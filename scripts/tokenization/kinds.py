@@ -228,6 +228,7 @@ def gemma(size, legacy=False):
     tokenizer = trained(models.BPE(unk_token="<unk>"), trainer, normalizer, Split("▁", "merged_with_next"))
     data = json.loads(tokenizer.to_str())
     data["model"].update(byte_fallback=True, fuse_unk=True)
+    data["added_tokens"] = [token for token in data["added_tokens"] if not token["content"].startswith("<0x")]
     if legacy:
         data["model"]["merges"] = [" ".join(pair) for pair in data["model"]["merges"]]
     tokenizer = Tokenizer.from_str(json.dumps(data))
