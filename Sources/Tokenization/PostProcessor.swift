@@ -205,7 +205,8 @@ extension PostProcessor {
         let id = try text.required("id")
         let name = try id.string()
         guard let index = names.prefix(texts).firstIndex(of: name), seen.insert(index).inserted else {
-          throw id.refused(texts == 1 ? "must be \"A\" and occur only once" : "must be \"A\" or \"B\" and occur only once")
+          throw id.refused(
+            texts == 1 ? "must be \"A\" and occur only once" : "must be \"A\" or \"B\" and occur only once")
         }
         parts.append(.text(index, type: try type(text)))
         continue

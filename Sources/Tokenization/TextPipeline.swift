@@ -12,12 +12,17 @@ struct TextPipeline: Sendable {
   let texts: [String]
   /// Whether a long text may be cut where ``Cut`` says, and the pieces be read one by one.
   let isCuttable: Bool
+  /// The number of stages of the pre-tokeniser.
+  let stageCount: Int
+  /// The words that were read before.
+  let caches = WordCaches()
   /// Whether the last stage of the pre-tokeniser leaves bytes as they are, because the model reads them so.
   let hasRawModel: Bool
 
   init(normalizer: Normalizer, preTokenizer: PreTokenizer, model: any WordModel, added: [AddedToken]) {
     self.normalizer = normalizer
     self.preTokenizer = preTokenizer
+    stageCount = preTokenizer.stages.count
     var raw = AddedTokens()
     var normalized = AddedTokens()
     var texts = model.texts
@@ -46,10 +51,12 @@ struct TextPipeline: Sendable {
       hasRawModel = false
     }
     if !preTokenizer.splitsAtCuts {
-      isCuttable = isCuttable && [0x20, 0x2581].allSatisfy { space in
-        // Whether the space becomes the other is not known here, so that neither may be joined to a letter.
-        pairs?.keepsCuts(space: space) == true
-      }
+      isCuttable =
+        isCuttable
+        && [0x20, 0x2581].allSatisfy { space in
+          // Whether the space becomes the other is not known here, so that neither may be joined to a letter.
+          pairs?.keepsCuts(space: space) == true
+        }
     }
     self.isCuttable = isCuttable
     rawTokens = raw
@@ -62,8 +69,7 @@ struct TextPipeline: Sendable {
     var text = text
     return text.withUTF8 { bytes in
       var reader = TextReader(self, bytes, limit: limit, isTraced: isTraced)
-      reader.run()
-      return reader.sink.tokens
+      return reader.run()
     }
   }
 }
@@ -94,18 +100,28 @@ struct TextReader {
   private let isTraced: Bool
   var sink: TokenSink
   var scratch = ModelScratch()
+  private var cache: WordCache?
 
   init(_ pipeline: TextPipeline, _ text: UnsafeBufferPointer<UInt8>, limit: Int, isTraced: Bool) {
     self.pipeline = pipeline
     self.text = text
     self.isTraced = isTraced || pipeline.preTokenizer.needsPlaces
     sink = TokenSink(limit: limit, capacity: text.count, isTraced: isTraced)
+    // A cache has no places.
+    cache = isTraced ? nil : pipeline.caches.take()
   }
 
   /// The least length of a piece of a long text.
   private static let pieceLength = 2048
 
-  mutating func run() {
+  /// Reads the text, and returns its tokens.
+  mutating func run() -> TokenList {
+    read()
+    if let cache = cache.take() { pipeline.caches.put(cache) }
+    return sink.tokens
+  }
+
+  private mutating func read() {
     var start = 0
     var isFirst = true
     var position = 0
@@ -208,8 +224,15 @@ struct TextReader {
   }
 
   /// Runs the model on a word.
-  @inline(__always)
   mutating func encode(_ word: Piece) {
+    if cache != nil, let key = WordCache.Key(word.bytes) {
+      if cache?.append(key, to: &sink) == true { return }
+      let before = sink.tokens.ids.count
+      pipeline.model.encode(word.bytes, &scratch, into: &sink)
+      // A model may stop before the end of a word when there are enough tokens.
+      if !sink.isFull { cache?.insert(key, sink.tokens.ids[before...]) }
+      return
+    }
     sink.spans = word.spans
     pipeline.model.encode(word.bytes, &scratch, into: &sink)
   }

@@ -19,7 +19,9 @@ struct TokenizerFile {
       engine = .bert(Pipeline(normalizer: normalizer, model: wordPiece, added: added))
     } else {
       let normalizer = try Normalizer(root.optional("normalizer"))
-      if case .bert(let bert)? = normalizer.steps.first, normalizer.steps.count == 1 { try settings.check(against: bert) }
+      if case .bert(let bert)? = normalizer.steps.first, normalizer.steps.count == 1 {
+        try settings.check(against: bert)
+      }
       let preTokenizer = try PreTokenizer(root.optional("pre_tokenizer"))
       engine = .general(TextPipeline(normalizer: normalizer, preTokenizer: preTokenizer, model: model, added: added))
     }

@@ -37,7 +37,8 @@ import Tokenization
       #expect(blocks.count == 15)
       for (block, hash) in blocks.enumerated() {
         #expect(
-          Self.hash(random[block * 100..<(block + 1) * 100], tokenizer) == hash, "\(name): random texts, block \(block)")
+          Self.hash(random[block * 100..<(block + 1) * 100], tokenizer) == hash, "\(name): random texts, block \(block)"
+        )
       }
     }
   }

@@ -73,7 +73,9 @@ struct BytePairs: WordModel {
 
   /// Whether nothing is merged across a cut (``Cut``) whose space is `space`.
   func keepsCuts(space: UInt32) -> Bool {
-    guard rawTokens.isEmpty, options.prefix.isEmpty, options.suffix.isEmpty, !options.ignoresMerges else { return false }
+    guard rawTokens.isEmpty, options.prefix.isEmpty, options.suffix.isEmpty, !options.ignoresMerges else {
+      return false
+    }
     var bytes: [UInt8] = []
     UTF8Scalars.append(space, to: &bytes)
     return vocabulary.id(of: bytes) != nil

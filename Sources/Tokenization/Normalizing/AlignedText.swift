@@ -96,15 +96,28 @@ struct AlignedText {
   /// What becomes of each scalar when it has a replacement of its own; nil leaves it as it is. All scalars of a
   /// replacement have the place of the one that they replace.
   func mapping(_ replacement: (UInt32) -> [UInt32]?) -> AlignedText {
-    var result = AlignedText(rewriting: self)
+    var result: AlignedText?
+    var copied = 0
     scalars { scalar, position, length in
-      if let parts = replacement(scalar) {
-        for part in parts { result.append(part, span(at: position)) }
-      } else {
-        result.append(self, position..<position + length)
+      guard let parts = replacement(scalar) else { return }
+      var changed = result.take() ?? AlignedText(rewriting: self)
+      changed.append(self, copied..<position)
+      for part in parts { changed.append(part, span(at: position)) }
+      result = changed
+      copied = position + length
+    }
+    result?.append(self, copied..<bytes.count)
+    return result ?? self
+  }
+
+  /// Makes ASCII letters lowercase.
+  mutating func lowercaseASCII() {
+    bytes.withUnsafeMutableBufferPointer { text in
+      for index in text.indices {
+        let byte = text[index]
+        text[index] = byte &- 0x41 < 26 ? byte | 0x20 : byte
       }
     }
-    return result
   }
 }
 

@@ -55,10 +55,12 @@ struct Normalizer: Sendable {
   }
 
   static func lowercase(_ text: AlignedText) -> AlignedText {
+    var text = text
+    text.lowercaseASCII()
+    if text.isASCII { return text }
     let unicode = UnicodeTables.shared
     return text.mapping { scalar in
-      if scalar < 0x80 { return (0x41...0x5A).contains(scalar) ? [scalar + 32] : nil }
-      return unicode.properties(of: scalar).contains(.lowers) ? unicode.lowercase(scalar) : nil
+      scalar < 0x80 ? nil : unicode.properties(of: scalar).contains(.lowers) ? unicode.lowercase(scalar) : nil
     }
   }
 
@@ -138,7 +140,7 @@ extension BertNormalizer {
     if cleansText || splitsChinese {
       text = text.mapping { scalar in
         let properties = unicode.properties(of: scalar)
-        if properties.isEmpty { return nil }
+        if properties.isEmpty || scalar == 0x20 { return nil }
         if cleansText {
           if properties.contains(.removed) { return [] }
           if properties.contains(.space) { return [0x20] }

@@ -11,6 +11,8 @@ struct Precompiled: Sendable {
   private let texts: [UInt8]
   /// The number of bytes of the longest text.
   let longest: Int
+  /// Whether each ASCII character stays as it is where it is a grapheme cluster of its own.
+  private var keptASCII = [Bool](repeating: false, count: 128)
 
   /// - Returns: nil when the bytes are not such a table.
   init?(_ bytes: [UInt8]) {
@@ -24,6 +26,7 @@ struct Precompiled: Sendable {
     texts = Array(bytes[(4 + 4 * count)...])
     guard String(validating: texts, as: UTF8.self) != nil else { return nil }
     longest = texts.split(separator: 0).map(\.count).max() ?? 0
+    for character in 0..<UInt8(128) { keptASCII[Int(character)] = keeps(character) }
   }
 
   /// The range in ``texts`` of what replaces the bytes `range`, by the shortest string of the table that they start
@@ -79,13 +82,29 @@ struct Precompiled: Sendable {
       }
       func keep(_ range: Range<Int>) {
         if isTraced {
-          changes.append(TextChange(scalar: UTF8Scalars.scalar(in: bytes, at: range.lowerBound).value, change: 0))
+          var at = range.lowerBound
+          while at < range.upperBound {
+            let (scalar, length) = UTF8Scalars.scalar(in: bytes, at: at)
+            changes.append(TextChange(scalar: scalar, change: 0))
+            at += length
+          }
         } else {
           plain.append(text, range)
         }
       }
       var position = 0
       while position < bytes.count {
+        // Most of most texts is ASCII that stays as it is.
+        var plainEnd = position
+        while plainEnd + 1 < bytes.count, bytes[plainEnd + 1] < 0x80, bytes[plainEnd] < 0x80,
+          keptASCII[Int(bytes[plainEnd])], bytes[plainEnd] != 0x0D
+        {
+          plainEnd &+= 1
+        }
+        if plainEnd > position {
+          keep(position..<plainEnd)
+          position = plainEnd
+        }
         let length = UTF8Scalars.scalar(in: bytes, at: position).length
         // Almost all clusters are single scalars.
         let stop = GraphemeClusters.end(in: bytes, from: position)

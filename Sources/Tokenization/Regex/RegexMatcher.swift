@@ -59,7 +59,7 @@ struct RegexMatcher {
   /// The end of the match that starts at `position`; nil when there is none.
   private mutating func match(step first: Int, _ start: Int) -> Int? {
     let base = frames.count
-    defer { frames.removeSubrange(base...) }
+    defer { if frames.count > base { frames.removeLast(frames.count - base) } }
     var step = first
     var position = start
     while true {

@@ -1,5 +1,5 @@
 /// A regular expression as steps of a machine that backtracks.
-struct RegexProgram: Sendable {
+final class RegexProgram: Sendable {
   enum Step: Sendable {
     /// One scalar of a set.
     case set(Int)
@@ -27,34 +27,50 @@ struct RegexProgram: Sendable {
     var masks: [UInt32]
   }
 
-  private(set) var steps: [Step] = []
-  private(set) var classes: [ScalarClass] = []
-  private(set) var texts: [[UInt8]] = []
-  private(set) var choices: [Choice] = []
+  let steps: [Step]
+  let classes: [ScalarClass]
+  let texts: [[UInt8]]
+  let choices: [Choice]
   /// The bytes that a match may start with, and whether it may be empty.
   let starts: LeadBytes
   let mayBeEmpty: Bool
-  private var known: [(ScalarSet, Int)] = []
 
-  init(_ pattern: String) throws(RegexError) {
+  convenience init(_ pattern: String) throws(RegexError) {
     try self.init(try RegexParser.parse(pattern))
   }
 
   init(_ node: RegexNode) throws(RegexError) {
-    let first = Self.first(node)
+    var compiler = RegexCompiler()
+    try compiler.add(node)
+    steps = compiler.steps + [.accept]
+    classes = compiler.classes
+    texts = compiler.texts
+    choices = compiler.choices
+    let first = RegexCompiler.first(node)
     starts = first.leads
     mayBeEmpty = first.mayBeEmpty
-    try add(node)
-    steps.append(.accept)
-    known = []
   }
 
   /// A program that finds a text as it is.
   static func literal(_ text: String) throws(RegexError) -> RegexProgram {
     try RegexProgram(text.isEmpty ? .empty : .text(Array(text.utf8)))
   }
+}
 
-  private mutating func add(_ node: RegexNode) throws(RegexError) {
+/// Turns the parts of a regular expression into steps.
+private struct RegexCompiler {
+  typealias Step = RegexProgram.Step
+  typealias Choice = RegexProgram.Choice
+
+  private(set) var steps: [Step] = []
+  private(set) var classes: [ScalarClass] = []
+  private(set) var texts: [[UInt8]] = []
+  private(set) var choices: [Choice] = []
+  private var known: [(ScalarSet, Int)] = []
+
+  init() {}
+
+  mutating func add(_ node: RegexNode) throws(RegexError) {
     guard steps.count <= 20_000 else { throw RegexError(message: "is too large a regular expression") }
     switch node {
     case .empty: break
@@ -146,7 +162,7 @@ struct RegexProgram: Sendable {
   }
 
   /// What a match may start with.
-  private static func first(_ node: RegexNode) -> (leads: LeadBytes, mayBeEmpty: Bool) {
+  static func first(_ node: RegexNode) -> (leads: LeadBytes, mayBeEmpty: Bool) {
     switch node {
     case .empty, .look, .anchor: return (LeadBytes(), true)
     case .set(let set): return (set.leads, false)

@@ -1,9 +1,8 @@
 extension TextReader {
   /// Splits a piece by the stages of the pre-tokeniser from number `stage` on, and runs the model on the words.
   mutating func split(_ piece: Piece, at stage: Int) {
-    let stages = pipeline.preTokenizer.stages
-    if stage == stages.count { return encode(piece) }
-    switch stages[stage] {
+    if stage == pipeline.stageCount { return encode(piece) }
+    switch pipeline.preTokenizer.stages[stage] {
     case .bert:
       var spaces = ScalarMatches(.space, piece.bytes)
       divide(piece, &spaces, .removed, isInverted: false) { reader, word in
@@ -117,7 +116,7 @@ extension TextReader {
 
   /// Spells a word with ``ByteAlphabet``, unless the model takes bytes as they are.
   private mutating func spell(_ word: Piece, then stage: Int) {
-    if pipeline.hasRawModel && stage == pipeline.preTokenizer.stages.count { return encode(word) }
+    if pipeline.hasRawModel && stage == pipeline.stageCount { return encode(word) }
     var bytes: [UInt8] = []
     var spans: [Span] = []
     for (position, byte) in word.bytes.enumerated() {
