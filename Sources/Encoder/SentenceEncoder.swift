@@ -21,6 +21,7 @@ public struct SentenceEncoder: BatchEncoder {
   public let prompts: [String: String]
   /// The precision of the products, why it was chosen, and how near its vectors come to those of f32.
   public let precision: PrecisionChoice
+  public let batchTokens: Int
   private let architecture: any Architecture
   private let kernels: Kernels
 
@@ -72,6 +73,7 @@ public struct SentenceEncoder: BatchEncoder {
         throw .outOfMemory
       }
     }
+    batchTokens = try BatchBudget.measure(architecture)
     fingerprint = try Self.fingerprint(
       of: folder, archive, settings: "\(modules.pooling.rawValue) \(modules.normalizes) \(longest)")
     prompts = modules.prompts
@@ -90,6 +92,7 @@ public struct SentenceEncoder: BatchEncoder {
     precondition(architecture.vocabularySize >= other.tokenizer.vocabularySize, "the vocabulary is too small")
     precondition(architecture.longestSequence >= 2, "there is no room for text")
     precision = .f32
+    batchTokens = other.batchTokens
     self.architecture = architecture
     self.name = name
     self.fingerprint = fingerprint

@@ -132,7 +132,8 @@ struct InfoEndpoint: Sendable {
     }
     writer.member("max_concurrent_requests", configuration.maxConnections)
     writer.member("max_input_length", encoder.maxSequenceLength)
-    writer.member("max_batch_tokens", Batcher<[Int32]>.mostTokens)
+    // An input that is longer than the budget is a batch of its own.
+    writer.member("max_batch_tokens", max(encoder.batchTokens, encoder.maxSequenceLength))
     writer.member("max_batch_requests", orNull: nil)
     writer.member("max_client_batch_size", configuration.limits.maxInputs)
     // What `truncate` is unless a request says otherwise.
