@@ -36,10 +36,19 @@ NF_INLINE vf NF(gelu_tanh)(vf x) {
   return x * over / (e + 1.0f);
 }
 
+// x·σ(x) (Elfwing et al. 2017, arXiv 1702.03118). exp takes −|x| only, so that it never overflows.
+NF_INLINE vf NF(silu)(vf x) {
+  const vf e = NF(exp)(-NF(max)(x, -x));
+  const vi negative = x < 0;
+  const vf over = (vf)(((vi)e & negative) | ((vi)NF(splat)(1.0f) & ~negative));
+  return x * over / (e + 1.0f);
+}
+
 NF_INLINE vf NF(activate)(vf x, nf_activation activation) {
   switch (activation) {
     case NF_GELU_ERF: return NF(gelu)(x);
     case NF_GELU_TANH: return NF(gelu_tanh)(x);
+    case NF_SILU: return NF(silu)(x);
     case NF_RELU: return NF(max)(x, NF(splat)(0.0f));
     default: return x;
   }
@@ -52,5 +61,20 @@ static void NF(activate_row)(float *x, size_t count, nf_activation activation) {
     memcpy(part, x + i, size * sizeof(float));
     NF(store)(part, NF(activate)(NF(load)(part), activation));
     memcpy(x + i, part, size * sizeof(float));
+  }
+}
+
+// out[r, i] = activation(x[r, i])·x[r, width + i].
+static void NF(gate_rows)(const float *x, size_t rows, size_t width, nf_activation activation, float *out) {
+  for (size_t r = 0; r < rows; r++, x += 2 * width, out += width) {
+    size_t i = 0;
+    for (; i + NF_WIDTH <= width; i += NF_WIDTH)
+      NF(store)(out + i, NF(activate)(NF(load)(x + i), activation) * NF(load)(x + width + i));
+    if (i == width) continue;
+    float part[2][NF_WIDTH] = {{0}};
+    memcpy(part[0], x + i, (width - i) * sizeof(float));
+    memcpy(part[1], x + width + i, (width - i) * sizeof(float));
+    NF(store)(part[0], NF(activate)(NF(load)(part[0]), activation) * NF(load)(part[1]));
+    memcpy(out + i, part[0], (width - i) * sizeof(float));
   }
 }

@@ -36,7 +36,7 @@ public struct SentenceEncoder: BatchEncoder {
     folder path: String, precision wanted: WantedPrecision = .f32, kernels: Kernels = .active, threads: Int = 1
   ) throws(EncoderError) {
     let folder = ModelFolder(path: path)
-    let description: Family.Description
+    var description: TransformerDescription
     let modules: SentenceModules
     do throws(FieldError) {
       let configuration = try folder.requiredJSON("config.json")
@@ -56,16 +56,12 @@ public struct SentenceEncoder: BatchEncoder {
       throw EncoderError(error)
     }
     let longest = min(description.longestSequence, modules.maxSequenceLength ?? description.longestSequence)
-    let archive: SafetensorsArchive
-    do {
-      archive = try SafetensorsArchive(memoryMapping: "\(path)/model.safetensors")
-    } catch {
-      throw EncoderError(error)
-    }
-    let (tokenizer, pooling) = (tokenizer, modules.pooling)
+    description.longestSequence = longest
+    let checkpoint = try Checkpoint(folder)
+    let (tokenizer, pooling, loaded) = (tokenizer, modules.pooling, description)
     let texts = PrecisionChoice.texts.map { tokenizer.encode($0, maxLength: longest).ids }
     (architecture, precision) = try PrecisionChoice.load(wanted, kernels) { precision throws(EncoderError) in
-      try description.load(archive, precision, kernels, threads: threads)
+      try Transformer(loaded, checkpoint, precision, kernels, threads: threads)
     } encode: { architecture throws(EncoderError) in
       do throws(EncodingFailure) {
         return try architecture.forward(texts, nil) { Self.pool(texts, $0, pooling, architecture.hiddenSize, kernels) }
@@ -75,7 +71,7 @@ public struct SentenceEncoder: BatchEncoder {
     }
     batchTokens = try BatchBudget.measure(architecture)
     fingerprint = try Self.fingerprint(
-      of: folder, archive, settings: "\(modules.pooling.rawValue) \(modules.normalizes) \(longest)")
+      of: folder, checkpoint, settings: "\(modules.pooling.rawValue) \(modules.normalizes) \(longest)")
     prompts = modules.prompts
     name = path.split(separator: "/").last.map(String.init) ?? path
     maxSequenceLength = longest
@@ -84,7 +80,7 @@ public struct SentenceEncoder: BatchEncoder {
     self.kernels = kernels
     // All pages were read for the fingerprint. Most weights have been repacked since, and of the word vectors few are
     // used.
-    archive.releasePages()
+    checkpoint.releasePages()
   }
 
   /// Creates an encoder with another architecture, and with the tokenizer, prompts and pooling of `other`.
@@ -148,7 +144,7 @@ extension SentenceEncoder {
   /// SHA-256 (FIPS 180-4) over settings, configuration, vocabulary and the bytes of all tensors, as 64 hexadecimal
   /// digits.
   private static func fingerprint(
-    of folder: ModelFolder, _ archive: SafetensorsArchive, settings: String
+    of folder: ModelFolder, _ checkpoint: Checkpoint, settings: String
   ) throws(EncoderError) -> String {
     // Read before the digest begins, which frees its state only when it is finished.
     var texts = [Array(settings.utf8)]
@@ -161,7 +157,7 @@ extension SentenceEncoder {
     }
     guard let state = nf_sha256_begin() else { throw .cryptographicLibrary }
     var failed = texts.reduce(0) { $0 | update(state, $1) }
-    for tensor in archive.names.sorted().compactMap({ archive.tensor($0) }) {
+    for tensor in checkpoint.names.compactMap({ checkpoint.tensor($0) }) {
       // SAFETY: the view keeps its bytes alive.
       failed |= nf_sha256_update(state, tensor.bytes.baseAddress, tensor.bytes.count)
     }

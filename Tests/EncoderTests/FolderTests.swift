@@ -42,8 +42,8 @@ import Testing
 
   @Test func namesTheKeyThatIsNotSupported() throws {
     let config = "config.json"
-    #expect(try refusal(config, "\"bert\"", "\"roberta\"") == "config.json: model_type")
-    #expect(try refusal(config, "\"gelu\"", "\"swish\"") == "config.json: hidden_act")
+    #expect(try refusal(config, "\"bert\"", "\"t5\"") == "config.json: model_type")
+    #expect(try refusal(config, "\"gelu\"", "\"mish\"") == "config.json: hidden_act")
     #expect(try refusal(config, "\"absolute\"", "\"relative_key\"") == "config.json: position_embedding_type")
     #expect(
       try refusal(config, "\"num_attention_heads\": 12", "\"num_attention_heads\": 7")

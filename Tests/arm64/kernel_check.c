@@ -174,7 +174,9 @@ static void attention(void) {
     float *qkv = numbers(length * stride), *out = room(4 * length * heads * width);
     float *scratch = room(4 * nf_attention_scratch(length, width));
     double *weights = room(8 * length);
-    k->attention(qkv, length, heads, 0, heads, width, scale, scratch, out);
+    const nf_attention a = {.length = length, .heads = heads, .key_heads = heads, .head_width = width, .scale = scale,
+                            .before = SIZE_MAX, .after = SIZE_MAX};
+    k->attention(&a, qkv, 0, heads, scratch, out);
     for (size_t h = 0; h < heads; h++) {
       for (size_t q = 0; q < length; q += 1 + length / 40) {
         double sum = 0;
