@@ -73,12 +73,14 @@ final class Transformer: Architecture {
     let width = description.hiddenSize
     let step = description.learnedPositions == nil ? 0 : width
     (weights.positions ?? []).withUnsafeBufferPointer { positions in
+      // An empty array may have an address, too.
+      let first = positions.isEmpty ? nil : positions.baseAddress
       var target = workspace.hidden
       for sequence in sequences {
         for (position, id) in sequence.enumerated() {
           // SAFETY: the caller has checked ids and lengths against the sizes of the tables.
           let word = weights.words.row(id)
-          let added = positions.baseAddress.map { $0 + position * step }
+          let added = first.map { $0 + position * step }
           if let norm = weights.embeddingNorm {
             normalize(word, plus: added, rows: 1, norm, into: target)
           } else {
