@@ -8,7 +8,8 @@ import Tokenization
 /// pooling that turns the hidden states of a text's tokens into one vector.
 public struct SentenceEncoder: BatchEncoder {
   public let tokenizer: Tokenizer
-  public let pooling: Pooling
+  /// How the hidden states of a text become one vector; the results of several stand one after another.
+  public let poolings: [Pooling]
   /// Whether `modules.json` ends in a Normalize module: the model is then meant to give vectors of length 1.
   /// ``encode(_:)`` does not normalise.
   public let normalizes: Bool
@@ -58,24 +59,25 @@ public struct SentenceEncoder: BatchEncoder {
     let longest = min(description.longestSequence, modules.maxSequenceLength ?? description.longestSequence)
     description.longestSequence = longest
     let checkpoint = try Checkpoint(folder)
-    let (tokenizer, pooling, loaded) = (tokenizer, modules.pooling, description)
+    let (tokenizer, poolings, loaded) = (tokenizer, modules.poolings, description)
     let texts = PrecisionChoice.texts.map { tokenizer.encode($0, maxLength: longest).ids }
     (architecture, precision) = try PrecisionChoice.load(wanted, kernels) { precision throws(EncoderError) in
       try Transformer(loaded, checkpoint, precision, kernels, threads: threads)
     } encode: { architecture throws(EncoderError) in
       do throws(EncodingFailure) {
-        return try architecture.forward(texts, nil) { Self.pool(texts, $0, pooling, architecture.hiddenSize, kernels) }
+        return try architecture.forward(texts, nil) { Self.pool(texts, $0, poolings, architecture.hiddenSize, kernels) }
       } catch {
         throw .outOfMemory
       }
     }
     batchTokens = try BatchBudget.measure(architecture)
     fingerprint = try Self.fingerprint(
-      of: folder, checkpoint, settings: "\(modules.pooling.rawValue) \(modules.normalizes) \(longest)")
+      of: folder, checkpoint,
+      settings: "\(poolings.map(\.rawValue).joined(separator: "+")) \(modules.normalizes) \(longest)")
     prompts = modules.prompts
     name = path.split(separator: "/").last.map(String.init) ?? path
     maxSequenceLength = longest
-    self.pooling = pooling
+    self.poolings = poolings
     normalizes = modules.normalizes
     self.kernels = kernels
     // All pages were read for the fingerprint. Most weights have been repacked since, and of the word vectors few are
@@ -93,7 +95,7 @@ public struct SentenceEncoder: BatchEncoder {
     self.name = name
     self.fingerprint = fingerprint
     tokenizer = other.tokenizer
-    pooling = other.pooling
+    poolings = other.poolings
     normalizes = other.normalizes
     maxSequenceLength = min(other.maxSequenceLength, architecture.longestSequence)
     prompts = other.prompts
@@ -101,7 +103,7 @@ public struct SentenceEncoder: BatchEncoder {
   }
 
   /// The number of values of a vector.
-  public var dimension: Int { architecture.hiddenSize }
+  public var dimension: Int { architecture.hiddenSize * poolings.count }
 
   /// The number of tokens of each sequence.
   public func costs(of sequences: [[Int32]]) -> [Int] { sequences.map(\.count) }
@@ -115,7 +117,7 @@ public struct SentenceEncoder: BatchEncoder {
       else { throw .invalidInput(index) }
     }
     let pooled = try (crew ?? Crew.alone).work { team throws(EncodingFailure) in
-      try architecture.forward(sequences, team) { Self.pool(sequences, $0, pooling, dimension, kernels) }
+      try architecture.forward(sequences, team) { Self.pool(sequences, $0, poolings, architecture.hiddenSize, kernels) }
     }
     for index in 0..<pooled.rows where !pooled.row(index).allSatisfy(\.isFinite) { throw .notFinite(index) }
     return pooled
@@ -123,18 +125,17 @@ public struct SentenceEncoder: BatchEncoder {
 
   /// Pools the hidden states of each sequence into a row.
   private static func pool(
-    _ sequences: [[Int32]], _ hidden: UnsafePointer<Float>, _ pooling: Pooling, _ dimension: Int, _ kernels: Kernels
+    _ sequences: [[Int32]], _ hidden: UnsafePointer<Float>, _ poolings: [Pooling], _ width: Int, _ kernels: Kernels
   ) -> Matrix {
-    Matrix(rows: sequences.count, columns: dimension) { out in
-      var states = hidden
-      for (index, sequence) in sequences.enumerated() {
-        let row = UnsafeMutableBufferPointer(rebasing: out[index * dimension..<(index + 1) * dimension])
-        switch pooling {
-        case .mean: kernels.mean(states, rows: sequence.count, into: row)
-        case .max: kernels.maximum(states, rows: sequence.count, into: row)
-        case .cls: _ = row.update(from: UnsafeBufferPointer(start: states, count: dimension))
+    Matrix(rows: sequences.count, columns: width * poolings.count) { out in
+      var (states, start) = (hidden, 0)
+      for sequence in sequences {
+        for pooling in poolings {
+          let part = UnsafeMutableBufferPointer(rebasing: out[start..<start + width])
+          pooling.pool(states, rows: sequence.count, kernels, into: part)
+          start += width
         }
-        states += sequence.count * dimension
+        states += sequence.count * width
       }
     }
   }
