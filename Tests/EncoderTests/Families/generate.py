@@ -10,6 +10,7 @@ of little-endian f32. Run this again only when the cases change: the tests read 
 """
 
 import base64
+import copy
 import json
 import random
 import shutil
@@ -99,11 +100,12 @@ def main() -> None:
         encoder = model(kind, settings)
         dtype = saving.pop("dtype", None)
         if dtype:
-            # The vectors are those of the rounded weights, computed in f32.
-            encoder = encoder.to(dtype)
-        encoder.save_pretrained(folder, **saving)
+            # The vectors are those of the rounded weights, computed in f32. The angles of positions are not rounded.
+            with torch.no_grad():
+                for parameter in encoder.parameters():
+                    parameter.copy_(parameter.to(dtype))
+        copy.deepcopy(encoder).to(dtype or torch.float32).save_pretrained(folder, **saving)
         made.save(str(folder / "tokenizer.json"))
-        encoder = encoder.float()
         rows = []
         for text in texts:
             with torch.inference_mode():
