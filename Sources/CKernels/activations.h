@@ -26,23 +26,22 @@ NF_INLINE vf NF(gelu)(vf x) {
   return NF(fma)(half, NF(erf)(x * 0.70710678118654752f), half);
 }
 
-// The approximation of it by tanh: x·(1 + tanh u)/2 = x/(1 + exp(−2u)) with u = √(2/π)·(x + 0.044715·x³). exp takes
-// −2·|u| only, so that it never overflows.
-NF_INLINE vf NF(gelu_tanh)(vf x) {
-  const vf u = x * NF(fma)(x * x, NF(splat)(0.0356774081f), NF(splat)(0.7978845608f));
+// x·σ(u). exp takes −|u| only, so that it never overflows.
+NF_INLINE vf NF(times_sigmoid)(vf x, vf u) {
   const vi negative = u < 0;
-  const vf size = NF(max)(u, -u), e = NF(exp)(size * -2.0f);
+  const vf e = NF(exp)(-NF(max)(u, -u));
   const vf over = (vf)(((vi)e & negative) | ((vi)NF(splat)(1.0f) & ~negative));
   return x * over / (e + 1.0f);
 }
 
-// x·σ(x) (Elfwing et al. 2017, arXiv 1702.03118). exp takes −|x| only, so that it never overflows.
-NF_INLINE vf NF(silu)(vf x) {
-  const vf e = NF(exp)(-NF(max)(x, -x));
-  const vi negative = x < 0;
-  const vf over = (vf)(((vi)e & negative) | ((vi)NF(splat)(1.0f) & ~negative));
-  return x * over / (e + 1.0f);
+// The approximation of it by tanh: x·(1 + tanh u)/2 = x·σ(2u) with u = √(2/π)·(x + 0.044715·x³).
+NF_INLINE vf NF(gelu_tanh)(vf x) {
+  const vf u = x * NF(fma)(x * x, NF(splat)(0.0356774081f), NF(splat)(0.7978845608f));
+  return NF(times_sigmoid)(x, u * 2.0f);
 }
+
+// x·σ(x) (Elfwing et al. 2017, arXiv 1702.03118).
+NF_INLINE vf NF(silu)(vf x) { return NF(times_sigmoid)(x, x); }
 
 NF_INLINE vf NF(activate)(vf x, nf_activation activation) {
   switch (activation) {

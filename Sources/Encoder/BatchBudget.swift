@@ -14,7 +14,7 @@ package enum BatchBudget {
   private static let goodEnough = 0.97
   /// The tokens of one measured sequence: those of a sentence.
   private static let sequenceLength = 24
-  /// No further size is tried after so long: a model for which this matters is slow enough for small batches.
+  /// Nothing more is measured after so long: a model for which this matters is slow enough for small batches.
   private static let mostNanoseconds: UInt64 = 150_000_000
 
   /// The smallest size that is good enough.
@@ -38,6 +38,7 @@ package enum BatchBudget {
           throw .outOfMemory
         }
         best = min(best, SystemClock.monotonic &- start)
+        if SystemClock.monotonic &- began > mostNanoseconds { break }
       }
       rates.append(Double(sequences.count * length) / Double(max(1, best)))
       if SystemClock.monotonic &- began > mostNanoseconds { break }

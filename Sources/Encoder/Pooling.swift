@@ -15,6 +15,9 @@ public enum Pooling: String, Sendable, CaseIterable {
   case weightedMean = "weightedmean"
   case lastToken = "lasttoken"
 
+  /// The names of several poolings as one.
+  public static func name(of poolings: [Pooling]) -> String { poolings.map(\.rawValue).joined(separator: "+") }
+
   /// The key in files of Sentence Transformers that have a flag for each.
   private var flag: String {
     switch self {
@@ -39,7 +42,9 @@ public enum Pooling: String, Sendable, CaseIterable {
       let names = allCases.map(\.rawValue)
       let fields = mode.value.string == nil ? try mode.elements() : [mode]
       var poolings: [Pooling] = []
-      for field in fields { poolings += Pooling(rawValue: try field.string(oneOf: names)).map { [$0] } ?? [] }
+      for field in fields {
+        if let pooling = Pooling(rawValue: try field.string(oneOf: names)) { poolings.append(pooling) }
+      }
       guard !poolings.isEmpty else { throw mode.refused("names no pooling") }
       return poolings
     }

@@ -73,7 +73,7 @@ public struct SentenceEncoder: BatchEncoder {
     batchTokens = try BatchBudget.measure(architecture)
     fingerprint = try Self.fingerprint(
       of: folder, checkpoint,
-      settings: "\(poolings.map(\.rawValue).joined(separator: "+")) \(modules.normalizes) \(longest)")
+      settings: "\(Pooling.name(of: poolings)) \(modules.normalizes) \(longest)")
     prompts = modules.prompts
     name = path.split(separator: "/").last.map(String.init) ?? path
     maxSequenceLength = longest

@@ -27,8 +27,9 @@ struct TransformerDescription: Sendable {
   var placement = NormPlacement.after
 
   var layers: [Layer]
-  /// What products of queries and keys are multiplied by.
-  var attentionScale: Float
+  /// What products of queries and keys are multiplied by, where that is not 1/√headWidth.
+  var statedScale: Float?
+  var attentionScale: Float { statedScale ?? 1 / Float(headWidth).squareRoot() }
   /// Whether the queries and keys of each head go through an RMSNorm.
   var normalizesHeads = false
   /// Whether scores have a learned bias by distance (T5's buckets), the same in all layers.
@@ -41,7 +42,7 @@ struct TransformerDescription: Sendable {
   /// How checkpoints name the tensors: the first that fits is used.
   var names: [WeightNames]
 
-  enum Norm: Sendable, Equatable {
+  enum Norm: Sendable {
     /// LayerNorm (Ba et al. 2016, arXiv 1607.06450).
     case layer(hasBias: Bool)
     /// RMSNorm (Zhang & Sennrich 2019, arXiv 1910.07467). The gain is what the file has plus `gainOffset`.
@@ -81,9 +82,6 @@ struct TransformerDescription: Sendable {
     var feedForwardInput = true
     var feedForwardOutput = true
   }
-
-  /// Whether the embedding ends in a norm.
-  var normalizesEmbedding: Bool { names.contains { $0.embeddingNorm != nil } }
 }
 
 /// The names of the tensors of a checkpoint, without `.weight` and `.bias`. Those of a layer come behind

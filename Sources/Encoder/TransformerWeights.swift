@@ -28,8 +28,6 @@ struct TransformerWeights: Sendable {
   /// [longest, hidden], the vector of each position plus that of token type 0, which all tokens of a single text have;
   /// one row where positions are not learned; nil where there are neither.
   let positions: [Float]?
-  /// [types, hidden], the difference of each token type from type 0.
-  let types: [Float]
   let embeddingNorm: NormWeights?
   let layers: [TransformerLayer]
   let finalNorm: NormWeights?
@@ -45,7 +43,7 @@ struct TransformerWeights: Sendable {
     words = try WordTable(
       source, "\(names.words).weight", vocabulary: description.vocabularySize, width: hidden,
       scale: description.embeddingScale)
-    (positions, types) = try Self.positions(source, description, names)
+    positions = try Self.positions(source, description, names)
     let norm = description.norm
     embeddingNorm = try names.embeddingNorm.map { name throws(EncoderError) in try source.norm(name, hidden, norm) }
     finalNorm = try names.finalNorm.map { name throws(EncoderError) in try source.norm(name, hidden, norm) }
@@ -64,7 +62,7 @@ struct TransformerWeights: Sendable {
     in checkpoint: Checkpoint, _ description: TransformerDescription
   ) -> (WeightNames, prefix: String) {
     for names in description.names {
-      // Some names are the same in all namings, so that the norm of the embedding has to be there as well.
+      // The words may have the same name in several namings, so that the first layer has to be there as well.
       for prefix in names.prefixes where checkpoint.tensor("\(prefix)\(names.words).weight") != nil {
         let first = "\(prefix)\(names.layer)0.\(names.queryKeyValue[0]).weight"
         if checkpoint.tensor(first) != nil { return (names, prefix) }
@@ -75,7 +73,7 @@ struct TransformerWeights: Sendable {
 
   private static func positions(
     _ source: WeightSource, _ description: TransformerDescription, _ names: WeightNames
-  ) throws(EncoderError) -> (positions: [Float]?, types: [Float]) {
+  ) throws(EncoderError) -> [Float]? {
     let hidden = description.hiddenSize
     var positions: [Float]?
     if let rows = description.learnedPositions, let name = names.positions {
@@ -84,16 +82,14 @@ struct TransformerWeights: Sendable {
       let end = min(rows, start + description.longestSequence)
       positions = Array(table[min(start, end) * hidden..<end * hidden])
     }
-    guard description.hasTokenTypes, let name = names.tokenTypes else { return (positions, []) }
-    var types = try source.floats("\(name).weight", [nil, hidden])
+    guard description.hasTokenTypes, let name = names.tokenTypes else { return positions }
+    let types = try source.floats("\(name).weight", [nil, hidden])
     guard types.count >= hidden else {
       throw .folder(key: "model.safetensors: \(name).weight", message: "is empty")
     }
-    let first = Array(types[..<hidden])
     var sums = positions ?? [Float](repeating: 0, count: hidden)
-    for index in sums.indices { sums[index] += first[index % hidden] }
-    for index in types.indices { types[index] -= first[index % hidden] }
-    return (sums, types)
+    for index in sums.indices { sums[index] += types[index % hidden] }
+    return sums
   }
 
   private static func relativeBias(
@@ -105,7 +101,9 @@ struct TransformerWeights: Sendable {
     guard buckets >= 4 else {
       throw .folder(key: "model.safetensors: \(name).weight", message: "has only \(buckets) buckets")
     }
-    return Attention.RelativeBias(heads: heads, longest: description.longestSequence) { head, distance in
+    return Attention.RelativeBias(
+      heads: heads, longest: description.longestSequence, scale: description.attentionScale
+    ) { head, distance in
       let bucket = TransformerDescription.relativeBucket(of: distance, buckets: buckets)
       return table[min(bucket, buckets - 1) * heads + head]
     }

@@ -22,15 +22,17 @@ public struct Attention: Sendable {
     fileprivate let longest: Int
 
     /// - Parameters:
+    ///   - scale: that of the attention. The scores are scaled after the bias has been added.
     ///   - longest: the most tokens of a sequence, at least one.
     ///   - value: the bias of a head, and of the place of the key minus that of the query.
-    public init(heads: Int, longest: Int, _ value: (_ head: Int, _ distance: Int) -> Float) {
+    public init(heads: Int, longest: Int, scale: Float, _ value: (_ head: Int, _ distance: Int) -> Float) {
       self.longest = longest
-      values = (0..<heads).flatMap { head in (1 - longest..<longest).map { value(head, $0) } }
+      let factor = 1 / scale
+      values = (0..<heads).flatMap { head in (1 - longest..<longest).map { value(head, $0) * factor } }
     }
   }
 
-  /// - Parameter bias: for at least as many tokens as any sequence has.
+  /// - Parameter bias: with the same scale, for at least as many tokens as any sequence has.
   public init(
     heads: Int, keyHeads: Int? = nil, headWidth: Int, scale: Float, before: Int? = nil, after: Int? = nil,
     bias: RelativeBias? = nil
@@ -42,8 +44,7 @@ public struct Attention: Sendable {
     self.scale = scale
     self.before = before
     self.after = after
-    // The scores are scaled after the bias has been added.
-    self.bias = bias.map { RelativeBias($0, times: 1 / scale) }
+    self.bias = bias
   }
 
   /// The number of values of the queries of a token, which is also that of the result.
@@ -77,11 +78,4 @@ public struct Attention: Sendable {
 
   /// The number of floats of scratch memory that attention needs.
   public static func scratch(length: Int, headWidth: Int) -> Int { nf_attention_scratch(length, headWidth) }
-}
-
-extension Attention.RelativeBias {
-  fileprivate init(_ other: Self, times factor: Float) {
-    self.longest = other.longest
-    values = other.values.map { $0 * factor }
-  }
 }

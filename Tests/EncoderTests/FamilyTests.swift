@@ -68,13 +68,6 @@ import Testing
     }
   }
 
-  private static func floats(_ base64: String) -> [Float] {
-    guard let bytes = Data(base64Encoded: base64) else { return [] }
-    return bytes.withUnsafeBytes { bytes in
-      (0..<bytes.count / 4).map { bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) }
-    }
-  }
-
   private static func cosine(_ a: [Float], _ b: [Float]) -> Double {
     let product = zip(a, b).reduce(0.0) { $0 + Double($1.0) * Double($1.1) }
     let squares = [a, b].map { $0.reduce(0.0) { $0 + Double($1) * Double($1) } }

@@ -82,7 +82,7 @@ import Testing
     var out = [Float](repeating: .nan, count: shape.length * shape.heads * shape.headWidth)
     var scratch = [Float](
       repeating: .nan, count: Attention.scratch(length: shape.length, headWidth: shape.headWidth))
-    let bias = Attention.RelativeBias(heads: shape.heads, longest: shape.length + 3, Shape.bias)
+    let bias = Attention.RelativeBias(heads: shape.heads, longest: shape.length + 3, scale: scale, Shape.bias)
     let attention = Attention(
       heads: shape.heads, keyHeads: shape.keyHeads, headWidth: shape.headWidth, scale: scale, before: shape.before,
       after: shape.after, bias: shape.hasBias ? bias : nil)

@@ -11,7 +11,7 @@ extension TransformerDescription {
       vocabularySize: try file.size("vocab_size"), hiddenSize: hidden, intermediateSize: try file.size("hidden_dim"),
       heads: heads, keyHeads: heads, headWidth: headWidth, longestSequence: positions, learnedPositions: positions,
       normEpsilon: 1e-12, layers: Array(repeating: Layer(), count: try file.size("n_layers")),
-      attentionScale: 1 / Float(headWidth).squareRoot(), activation: try file.activation("activation"),
+      activation: try file.activation("activation"),
       names: [
         WeightNames(
           prefixes: ["", "distilbert."], words: "embeddings.word_embeddings",

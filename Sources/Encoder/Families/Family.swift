@@ -30,8 +30,13 @@ enum Family: String, CaseIterable {
       case .qwen3: try TransformerDescription.qwen3(file)
       case .gemma3: try TransformerDescription.gemma3(file)
       }
-    if description.layers.contains(where: { $0.rotary != nil }) && !description.headWidth.isMultiple(of: 2) {
+    guard description.layers.contains(where: { $0.rotary != nil }) else { return description }
+    guard description.headWidth.isMultiple(of: 2) else {
       throw file.refused("the width of a head, \(description.headWidth), must be even for rotary positions")
+    }
+    // No tensor confirms the number of these positions, and each takes memory.
+    guard description.longestSequence <= 1 << 20 else {
+      throw file.refused("max_position_embeddings", "is more than \(1 << 20)")
     }
     return description
   }

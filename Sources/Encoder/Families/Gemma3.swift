@@ -9,10 +9,7 @@ extension TransformerDescription {
     }
     let hidden = try file.size("hidden_size")
     let heads = try file.size("num_attention_heads")
-    let keyHeads = try file.size("num_key_value_heads", default: heads)
-    guard heads.isMultiple(of: keyHeads) else {
-      throw file.refused("num_key_value_heads", "does not divide num_attention_heads")
-    }
+    let keyHeads = try file.keyHeads(heads: heads)
     let isCausal = !(try file.flag("use_bidirectional_attention"))
     // A causal window includes the token itself. Otherwise it reaches half as far to either side.
     let stated = try file.size("sliding_window", default: 4096)
@@ -35,7 +32,7 @@ extension TransformerDescription {
       headWidth: try file.size("head_dim", default: 256),
       longestSequence: try file.size("max_position_embeddings"), embeddingScale: Float(hidden).squareRoot(),
       norm: .rms(gainOffset: 1), normEpsilon: Float(try file.number("rms_norm_eps", default: 1e-6)),
-      placement: .around, layers: layers, attentionScale: Float(1 / scalar.squareRoot()), normalizesHeads: true,
+      placement: .around, layers: layers, statedScale: Float(1 / scalar.squareRoot()), normalizesHeads: true,
       activation: try file.activation("hidden_activation", default: "gelu_pytorch_tanh"), isGated: true,
       biases: Biases(
         queryKeyValue: hasBias, attentionOutput: hasBias, feedForwardInput: false, feedForwardOutput: false),

@@ -15,7 +15,7 @@ extension TransformerDescription {
       longestSequence: positions - 2, learnedPositions: positions, firstPosition: 2,
       normEpsilon: Float(try file.number("layer_norm_eps", default: 1e-12)),
       layers: Array(repeating: Layer(), count: try file.size("num_hidden_layers")),
-      attentionScale: 1 / Float(headWidth).squareRoot(), hasRelativeBias: true,
+      hasRelativeBias: true,
       activation: try file.activation("hidden_act"),
       names: [
         WeightNames(

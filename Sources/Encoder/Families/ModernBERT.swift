@@ -27,7 +27,7 @@ extension TransformerDescription {
       longestSequence: try file.size("max_position_embeddings"),
       norm: .layer(hasBias: try file.flag("norm_bias")),
       normEpsilon: Float(try file.number("norm_eps", default: 1e-5)), placement: .before, layers: layers,
-      attentionScale: 1 / Float(headWidth).squareRoot(), activation: try file.activation("hidden_activation"),
+      activation: try file.activation("hidden_activation"),
       isGated: true,
       biases: Biases(
         queryKeyValue: hasBias, attentionOutput: hasBias, feedForwardInput: inner, feedForwardOutput: inner),

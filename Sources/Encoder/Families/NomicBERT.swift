@@ -15,11 +15,10 @@ extension TransformerDescription {
     if let width = file.optional("head_dim"), try width.integer(in: 1...1 << 24) != headWidth {
       throw width.refused("must be \(headWidth), the hidden size over the number of heads")
     }
-    var rotary = try file.rotary(base: "rotary_emb_base", default: isOld ? 10_000 : 1_000)
+    let rotary = try file.rotary(base: "rotary_emb_base", default: isOld ? 10_000 : 1_000)
     if let factor = file.optional("rotary_scaling_factor") {
       throw factor.refused("is not supported; supported: null")
     }
-    if !(rotary.factor >= 1) { rotary.factor = 1 }
     var biases = Biases()
     biases.queryKeyValue = try file.flag("qkv_proj_bias")
     biases.attentionOutput = biases.queryKeyValue
@@ -35,7 +34,7 @@ extension TransformerDescription {
       normEpsilon: Float(try file.number(isOld ? "layer_norm_epsilon" : "layer_norm_eps", default: 1e-12)),
       layers: Array(
         repeating: Layer(rotary: rotary), count: try file.size(isOld ? "n_layer" : "num_hidden_layers")),
-      attentionScale: 1 / Float(headWidth).squareRoot(),
+
       activation: try file.activation(isOld ? "activation_function" : "hidden_act", default: "silu"), isGated: true,
       biases: biases,
       names: [

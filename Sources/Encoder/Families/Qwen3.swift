@@ -7,10 +7,7 @@ extension TransformerDescription {
     try file.refuseFlag("use_sliding_window")
     let hidden = try file.size("hidden_size")
     let heads = try file.size("num_attention_heads")
-    let keyHeads = try file.size("num_key_value_heads", default: heads)
-    guard heads.isMultiple(of: keyHeads) else {
-      throw file.refused("num_key_value_heads", "does not divide num_attention_heads")
-    }
+    let keyHeads = try file.keyHeads(heads: heads)
     let headWidth = try file.size("head_dim", default: 128)
     let rotary = try file.rotary(base: "rope_theta", default: 10_000)
     let hasBias = try file.flag("attention_bias")
@@ -20,7 +17,7 @@ extension TransformerDescription {
       longestSequence: try file.size("max_position_embeddings"), norm: .rms(gainOffset: 0),
       normEpsilon: Float(try file.number("rms_norm_eps", default: 1e-6)), placement: .before,
       layers: Array(repeating: Layer(rotary: rotary, after: 0), count: try file.size("num_hidden_layers")),
-      attentionScale: 1 / Float(headWidth).squareRoot(), normalizesHeads: true,
+      normalizesHeads: true,
       activation: try file.activation("hidden_act", default: "silu"), isGated: true,
       biases: Biases(
         queryKeyValue: hasBias, attentionOutput: hasBias, feedForwardInput: false, feedForwardOutput: false),

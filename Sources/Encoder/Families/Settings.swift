@@ -25,7 +25,7 @@ extension JSONField {
     if try flag(key) { throw refused(key, "'true' is not supported; supported: false") }
   }
 
-  /// Rejects a flag or a number that is other than `value`.
+  /// Rejects a number that is other than `value`.
   func require(_ key: String, _ value: Double) throws(FieldError) {
     if let field = optional(key), try field.number() != value { throw field.refused("must be \(value)") }
   }
@@ -44,6 +44,15 @@ extension JSONField {
   func headWidth(_ hidden: Int, heads: Int, key: String = "num_attention_heads") throws(FieldError) -> Int {
     guard hidden.isMultiple(of: heads) else { throw refused(key, "does not divide the hidden size \(hidden)") }
     return hidden / heads
+  }
+
+  /// The heads of the keys, each of which as many heads of the queries share.
+  func keyHeads(heads: Int) throws(FieldError) -> Int {
+    let keyHeads = try size("num_key_value_heads", default: heads)
+    guard heads.isMultiple(of: keyHeads) else {
+      throw refused("num_key_value_heads", "does not divide num_attention_heads")
+    }
+    return keyHeads
   }
 
   /// Rotary positions for layers of the kind `kind`: `rope_parameters` of newer files, or else `base` and

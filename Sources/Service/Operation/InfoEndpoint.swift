@@ -70,7 +70,7 @@ struct InfoEndpoint: Sendable {
     writer.member("fingerprint", encoder.fingerprint)
     writer.member("dim", encoder.dimension)
     writer.member("max_seq_length", encoder.maxSequenceLength)
-    writer.member("pooling", encoder.poolings.map(\.rawValue).joined(separator: "+"))
+    writer.member("pooling", Pooling.name(of: encoder.poolings))
     writer.member("normalize", encoder.normalizes)
   }
 
@@ -128,7 +128,7 @@ struct InfoEndpoint: Sendable {
     writer.key("model_type")
     writer.object { writer in
       writer.key("embedding")
-      writer.object { $0.member("pooling", encoder.poolings.map(\.rawValue).joined(separator: "+")) }
+      writer.object { $0.member("pooling", Pooling.name(of: encoder.poolings)) }
     }
     writer.member("max_concurrent_requests", configuration.maxConnections)
     writer.member("max_input_length", encoder.maxSequenceLength)
