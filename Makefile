@@ -14,10 +14,10 @@ SANITIZERS ?= address
 SWIFT_SOURCES := $(wildcard Package.swift Sources Tests Benchmarks Fuzz/Sources)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps model build dist run test fuzz sanitize smoke bench format lint clean
+.PHONY: help deps model build dist run test arm64 fuzz sanitize smoke bench format lint clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z0-9]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 deps: ## install the Debian packages that are missing
 	@scripts/deps.sh build
@@ -41,6 +41,10 @@ run: deps model build ## set up what is missing, then serve on HOST:PORT
 test: deps model ## set up what is missing, then run every test
 	@scripts/deps.sh page shells metrics
 	@scripts/test.sh
+
+arm64: deps ## compile the kernels for arm64 and check them in an emulator
+	@scripts/deps.sh arm64
+	@scripts/arm64.sh
 
 fuzz: deps ## fuzz every reader of foreign bytes for SECONDS each (Fuzz/README.md)
 	@scripts/fuzz.sh $(SECONDS) $(TARGETS)

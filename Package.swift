@@ -106,7 +106,7 @@ let package = Package(
       ]),
     .testTarget(
       name: "EncoderTests", dependencies: ["Encoder", "SimilarityCore", "TestSupport"],
-      exclude: ["Fixtures", "generate_fixtures.py"]),
+      exclude: ["Fixtures", "generate_fixtures.py", "Families"]),
     .testTarget(
       name: "ServiceTests",
       dependencies: [

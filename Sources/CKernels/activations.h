@@ -26,20 +26,28 @@ NF_INLINE vf NF(gelu)(vf x) {
   return NF(fma)(half, NF(erf)(x * 0.70710678118654752f), half);
 }
 
-// The approximation of it by tanh: x·(1 + tanh u)/2 = x/(1 + exp(−2u)) with u = √(2/π)·(x + 0.044715·x³). exp takes
-// −2·|u| only, so that it never overflows.
-NF_INLINE vf NF(gelu_tanh)(vf x) {
-  const vf u = x * NF(fma)(x * x, NF(splat)(0.0356774081f), NF(splat)(0.7978845608f));
+// x·σ(u). exp takes −|u| only, so that it never overflows.
+NF_INLINE vf NF(times_sigmoid)(vf x, vf u) {
   const vi negative = u < 0;
-  const vf size = NF(max)(u, -u), e = NF(exp)(size * -2.0f);
+  const vf e = NF(exp)(-NF(max)(u, -u));
   const vf over = (vf)(((vi)e & negative) | ((vi)NF(splat)(1.0f) & ~negative));
   return x * over / (e + 1.0f);
 }
+
+// The approximation of it by tanh: x·(1 + tanh u)/2 = x·σ(2u) with u = √(2/π)·(x + 0.044715·x³).
+NF_INLINE vf NF(gelu_tanh)(vf x) {
+  const vf u = x * NF(fma)(x * x, NF(splat)(0.0356774081f), NF(splat)(0.7978845608f));
+  return NF(times_sigmoid)(x, u * 2.0f);
+}
+
+// x·σ(x) (Elfwing et al. 2017, arXiv 1702.03118).
+NF_INLINE vf NF(silu)(vf x) { return NF(times_sigmoid)(x, x); }
 
 NF_INLINE vf NF(activate)(vf x, nf_activation activation) {
   switch (activation) {
     case NF_GELU_ERF: return NF(gelu)(x);
     case NF_GELU_TANH: return NF(gelu_tanh)(x);
+    case NF_SILU: return NF(silu)(x);
     case NF_RELU: return NF(max)(x, NF(splat)(0.0f));
     default: return x;
   }
@@ -52,5 +60,20 @@ static void NF(activate_row)(float *x, size_t count, nf_activation activation) {
     memcpy(part, x + i, size * sizeof(float));
     NF(store)(part, NF(activate)(NF(load)(part), activation));
     memcpy(x + i, part, size * sizeof(float));
+  }
+}
+
+// out[r, i] = activation(x[r, i])·x[r, width + i].
+static void NF(gate_rows)(const float *x, size_t rows, size_t width, nf_activation activation, float *out) {
+  for (size_t r = 0; r < rows; r++, x += 2 * width, out += width) {
+    size_t i = 0;
+    for (; i + NF_WIDTH <= width; i += NF_WIDTH)
+      NF(store)(out + i, NF(activate)(NF(load)(x + i), activation) * NF(load)(x + width + i));
+    if (i == width) continue;
+    float part[2][NF_WIDTH] = {{0}};
+    memcpy(part[0], x + i, (width - i) * sizeof(float));
+    memcpy(part[1], x + width + i, (width - i) * sizeof(float));
+    NF(store)(part[0], NF(activate)(NF(load)(part[0]), activation) * NF(load)(part[1]));
+    memcpy(out + i, part[0], (width - i) * sizeof(float));
   }
 }

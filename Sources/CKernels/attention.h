@@ -73,56 +73,108 @@ static void NF(sums_of_block)(const float *x, size_t stride, const float *panel,
 #undef NF_CASE
 }
 
-// Adds what `count` keys contribute to `rows` queries from row i on. The first piece sets what later ones add to.
-NF_INLINE void NF(attend_block)(const NF(attention_room) *room, const float *query, size_t stride, size_t i, size_t rows,
-                                size_t count, int is_first, int is_last, size_t head_width, float scale, float *out,
+// What one block of queries sees of one piece of keys.
+typedef struct NF(view) {
+  size_t piece, keys;  // the first key of the piece, and the number of keys
+  size_t start, stop;  // the keys of the piece that some query of the block sees, `start` at the beginning of a panel
+} NF(view);
+
+NF_INLINE size_t NF(first_seen)(const nf_attention *a, size_t query) { return query > a->before ? query - a->before : 0; }
+
+NF_INLINE size_t NF(end_of_seen)(const nf_attention *a, size_t query) {
+  return a->after < a->length - query - 1 ? query + a->after + 1 : a->length;
+}
+
+// Turns the scores of one query into weights, and the keys that it does not see into 0. Its sum and largest score are
+// kept. Returns what the values so far are to be multiplied by.
+NF_INLINE float NF(weigh_row)(const nf_attention *a, const NF(attention_room) *room, const NF(view) *view,
+                              const float *bias, size_t query, float *row) {
+  const size_t padded = (view->stop - view->start + NF_PANEL - 1) / NF_PANEL * NF_PANEL, begin = view->piece + view->start;
+  const size_t seen = NF(first_seen)(a, query), end = NF(end_of_seen)(a, query), stop = view->piece + view->stop;
+  const size_t from = seen > begin ? seen - begin : 0, to = end < begin ? 0 : (end < stop ? end : stop) - begin;
+  if (from >= to) {
+    memset(row, 0, padded * sizeof(float));
+    return 1;
+  }
+  if (bias) {
+    const float *added = bias + a->longest - 1 + begin - query;
+    for (size_t j = from; j < to; j++) row[j] += added[j];
+  }
+  for (size_t j = 0; j < from; j++) row[j] = -FLT_MAX;
+  const int is_first = seen >= view->piece;
+  const float before = is_first ? -FLT_MAX : room->top[query];
+  float top = before;
+  float total = NF(softmax_row)(row, to, padded, a->scale, &top);
+  const float keep = is_first ? 0 : expf((before - top) * a->scale);
+  if (!is_first) total += keep * room->total[query];
+  room->top[query] = top;
+  room->total[query] = total;
+  return keep;
+}
+
+// Adds what a piece of keys contributes to `rows` queries from row i on. The first piece that a query sees sets what
+// later ones add to, and the last one divides by the sum.
+NF_INLINE void NF(attend_block)(const nf_attention *a, const NF(attention_room) *room, const NF(view) *view,
+                                const float *bias, const float *query, size_t stride, size_t i, size_t rows, float *out,
                                 size_t width) {
-  const size_t padded = (count + NF_PANEL - 1) / NF_PANEL * NF_PANEL;
-  for (size_t j = 0; j < padded; j += NF_PANEL)
-    NF(sums_of_block)(query, stride, room->keys + j * head_width, head_width, rows, room->scores + j, NF_KEYS);
+  for (size_t j = view->start; j < view->stop; j += NF_PANEL)
+    NF(sums_of_block)(query, stride, room->keys + j * a->head_width, a->head_width, rows, room->scores + j - view->start,
+                      NF_KEYS);
   float keep[NF_ROWS], share[NF_ROWS];
   for (size_t r = 0; r < rows; r++) {
-    const float before = is_first ? -FLT_MAX : room->top[i + r];
-    float top = before;
-    float total = NF(softmax_row)(room->scores + r * NF_KEYS, count, padded, scale, &top);
-    keep[r] = is_first ? 0 : expf((before - top) * scale);
-    if (!is_first) total += keep[r] * room->total[i + r];
-    room->top[i + r] = top;
-    room->total[i + r] = total;
-    share[r] = is_last ? 1 / total : 1;
+    keep[r] = NF(weigh_row)(a, room, view, bias, i + r, room->scores + r * NF_KEYS);
+    const size_t end = NF(end_of_seen)(a, i + r);
+    share[r] = end > view->piece && end <= view->piece + view->keys ? 1 / room->total[i + r] : 1;
   }
   float part[NF_ROWS * NF_PANEL] __attribute__((aligned(64)));
-  for (size_t c = 0; c < head_width; c += NF_PANEL) {
-    NF(sums_of_block)(room->scores, NF_KEYS, room->values + c / NF_PANEL * NF_KEYS * NF_PANEL, count, rows, part,
-                      NF_PANEL);
-    const size_t size = head_width - c < NF_PANEL ? head_width - c : NF_PANEL;
+  for (size_t c = 0; c < a->head_width; c += NF_PANEL) {
+    NF(sums_of_block)(room->scores, NF_KEYS, room->values + (c / NF_PANEL * NF_KEYS + view->start) * NF_PANEL,
+                      view->stop - view->start, rows, part, NF_PANEL);
+    const size_t size = a->head_width - c < NF_PANEL ? a->head_width - c : NF_PANEL;
     for (size_t r = 0; r < rows; r++) {
       float *target = out + r * width + c;
-      for (size_t d = 0; d < size; d++)
-        target[d] = (part[r * NF_PANEL + d] + (is_first ? 0 : keep[r] * target[d])) * share[r];
+      const float *added = part + r * NF_PANEL;
+      if (keep[r] == 0) {
+        for (size_t d = 0; d < size; d++) target[d] = added[d] * share[r];
+      } else {
+        for (size_t d = 0; d < size; d++) target[d] = (added[d] + keep[r] * target[d]) * share[r];
+      }
     }
   }
 }
 
-static void NF(attention)(const float *qkv, size_t length, size_t heads, size_t first, size_t count, size_t head_width,
-                          float scale, float *scratch, float *out) {
-  const size_t width = heads * head_width, stride = 3 * width;
-  const size_t panels = (head_width + NF_PANEL - 1) / NF_PANEL;
+static void NF(attention)(const nf_attention *a, const float *qkv, size_t first, size_t count, float *scratch,
+                          float *out) {
+  const size_t width = a->heads * a->head_width, key_width = a->key_heads * a->head_width;
+  const size_t stride = width + 2 * key_width, panels = (a->head_width + NF_PANEL - 1) / NF_PANEL;
   NF(attention_room) room = {.keys = scratch};
-  room.values = room.keys + NF_KEYS * head_width;
+  room.values = room.keys + NF_KEYS * a->head_width;
   room.scores = room.values + panels * NF_PANEL * NF_KEYS;
   room.top = room.scores + NF_ROWS * NF_KEYS;
-  room.total = room.top + length;
-  for (size_t h = first; h < first + count && h < heads; h++) {
-    const float *query = qkv + h * head_width, *key = query + width, *value = key + width;
-    for (size_t j = 0; j < length; j += NF_KEYS) {
-      const size_t keys = length - j < NF_KEYS ? length - j : NF_KEYS;
-      NF(copy_keys)(key + j * stride, stride, keys, head_width, room.keys);
-      NF(copy_values)(value + j * stride, stride, keys, head_width, room.values);
-      for (size_t i = 0, rows; i < length; i += rows) {
-        rows = NF(block)(length - i);
-        NF(attend_block)(&room, query + i * stride, stride, i, rows, keys, j == 0, j + keys == length,
-                         head_width, scale, out + i * width + h * head_width, width);
+  room.total = room.top + a->length;
+  const float *copied = NULL;
+  for (size_t h = first; h < first + count && h < a->heads; h++) {
+    const float *query = qkv + h * a->head_width;
+    const float *keys = qkv + width + h / (a->heads / a->key_heads) * a->head_width;
+    const float *bias = a->bias ? a->bias + h * (2 * a->longest - 1) : NULL;
+    NF(view) view = {0};
+    for (; view.piece < a->length; view.piece += NF_KEYS) {
+      view.keys = a->length - view.piece < NF_KEYS ? a->length - view.piece : NF_KEYS;
+      const float *key = keys + view.piece * stride;
+      // Heads that share keys find them copied, where all keys fit.
+      if (key != copied) {
+        NF(copy_keys)(key, stride, view.keys, a->head_width, room.keys);
+        NF(copy_values)(key + key_width, stride, view.keys, a->head_width, room.values);
+        copied = key;
+      }
+      for (size_t i = 0, rows; i < a->length; i += rows) {
+        rows = NF(block)(a->length - i);
+        const size_t seen = NF(first_seen)(a, i), end = NF(end_of_seen)(a, i + rows - 1);
+        if (seen >= view.piece + view.keys || end <= view.piece) continue;
+        view.start = seen > view.piece ? (seen - view.piece) / NF_PANEL * NF_PANEL : 0;
+        view.stop = end < view.piece + view.keys ? end - view.piece : view.keys;
+        NF(attend_block)(a, &room, &view, bias, query + i * stride, stride, i, rows, out + i * width + h * a->head_width,
+                         width);
       }
     }
   }

@@ -306,7 +306,7 @@ static void NF(dense_rows)(const nf_dense *layer, const void *x, size_t rows, si
       switch (layer->activation) {
 #define NF_CASE(ACTIVATION) \
   case ACTIVATION: NF(finish_rows)(sums, (const float *)panel, ACTIVATION, size, columns, to, layer->outputs); break;
-        NF_CASE(NF_IDENTITY) NF_CASE(NF_GELU_ERF) NF_CASE(NF_GELU_TANH) NF_CASE(NF_RELU)
+        NF_CASE(NF_IDENTITY) NF_CASE(NF_GELU_ERF) NF_CASE(NF_GELU_TANH) NF_CASE(NF_RELU) NF_CASE(NF_SILU)
 #undef NF_CASE
       }
     }

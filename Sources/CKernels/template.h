@@ -203,6 +203,38 @@ static void NF(layer_norm)(const float *x, const float *residual, const float *g
   }
 }
 
+static void NF(rms_norm)(const float *x, const float *gamma, float epsilon, size_t rows, size_t width, float *out) {
+  for (size_t r = 0; r < rows; r++, x += width, out += width) {
+    vf square_v = {};
+    float square = 0;
+    size_t i = 0;
+    for (; i + NF_WIDTH <= width; i += NF_WIDTH) square_v = NF(fma)(NF(load)(x + i), NF(load)(x + i), square_v);
+    for (; i < width; i++) square += x[i] * x[i];
+    const float inverse = 1.0f / sqrtf((NF(sum)(square_v) + square) / (float)width + epsilon);
+    for (i = 0; i + NF_WIDTH <= width; i += NF_WIDTH)
+      NF(store)(out + i, NF(load)(x + i) * inverse * NF(load)(gamma + i));
+    for (; i < width; i++) out[i] = x[i] * inverse * gamma[i];
+  }
+}
+
+static void NF(add)(const float *x, size_t count, float *out) {
+  for (size_t i = 0; i < count; i++) out[i] += x[i];
+}
+
+static void NF(rotate_pairs)(float *x, size_t rows, size_t stride, size_t heads, size_t head_width, size_t half,
+                             const float *cosines, const float *sines) {
+  for (size_t r = 0; r < rows; r++, x += stride, cosines += half, sines += half) {
+    for (size_t h = 0; h < heads; h++) {
+      float *a = x + h * head_width, *b = a + half;
+      for (size_t i = 0; i < half; i++) {
+        const float first = a[i], second = b[i];
+        a[i] = first * cosines[i] - second * sines[i];
+        b[i] = second * cosines[i] + first * sines[i];
+      }
+    }
+  }
+}
+
 static void NF(mean_rows)(const float *x, size_t rows, size_t width, float *out) {
   for (size_t c = 0; c < width; c++) out[c] = 0;
   for (size_t r = 0; r < rows; r++)
@@ -242,6 +274,10 @@ const nf_kernels NF(nf_kernels) = {
     .row_statistics = NF(row_statistics),
     .find_above = NF(find_above),
     .layer_norm = NF(layer_norm),
+    .rms_norm = NF(rms_norm),
+    .add = NF(add),
+    .gate_rows = NF(gate_rows),
+    .rotate_pairs = NF(rotate_pairs),
     .activate = NF(activate_row),
     .operand_stride = NF(operand_stride),
     .operand_rows = NF(operand_rows),

@@ -14,6 +14,9 @@ public protocol BatchEncoder<Input>: Sendable {
   /// fingerprints are equal.
   var fingerprint: String { get }
 
+  /// The tokens from which on a larger batch is not encoded faster, as far as that is known.
+  var batchTokens: Int { get }
+
   /// The cost of each input, in tokens that the forward pass works through. Batches are filled up to a sum of costs.
   func costs(of inputs: [Input]) -> [Int]
 
@@ -27,6 +30,8 @@ public protocol BatchEncoder<Input>: Sendable {
 }
 
 extension BatchEncoder {
+  public var batchTokens: Int { BatchBudget.unmeasured }
+
   /// The vectors of a batch, computed by the calling thread alone.
   public func encode(_ batch: [Input]) throws(EncodingFailure) -> Matrix { try encode(batch, nil) }
 }

@@ -8,7 +8,8 @@ import Tokenization
 /// pooling that turns the hidden states of a text's tokens into one vector.
 public struct SentenceEncoder: BatchEncoder {
   public let tokenizer: Tokenizer
-  public let pooling: Pooling
+  /// How the hidden states of a text become one vector; the results of several stand one after another.
+  public let poolings: [Pooling]
   /// Whether `modules.json` ends in a Normalize module: the model is then meant to give vectors of length 1.
   /// ``encode(_:)`` does not normalise.
   public let normalizes: Bool
@@ -21,6 +22,7 @@ public struct SentenceEncoder: BatchEncoder {
   public let prompts: [String: String]
   /// The precision of the products, why it was chosen, and how near its vectors come to those of f32.
   public let precision: PrecisionChoice
+  public let batchTokens: Int
   private let architecture: any Architecture
   private let kernels: Kernels
 
@@ -35,7 +37,7 @@ public struct SentenceEncoder: BatchEncoder {
     folder path: String, precision wanted: WantedPrecision = .f32, kernels: Kernels = .active, threads: Int = 1
   ) throws(EncoderError) {
     let folder = ModelFolder(path: path)
-    let description: Family.Description
+    var description: TransformerDescription
     let modules: SentenceModules
     do throws(FieldError) {
       let configuration = try folder.requiredJSON("config.json")
@@ -55,34 +57,32 @@ public struct SentenceEncoder: BatchEncoder {
       throw EncoderError(error)
     }
     let longest = min(description.longestSequence, modules.maxSequenceLength ?? description.longestSequence)
-    let archive: SafetensorsArchive
-    do {
-      archive = try SafetensorsArchive(memoryMapping: "\(path)/model.safetensors")
-    } catch {
-      throw EncoderError(error)
-    }
-    let (tokenizer, pooling) = (tokenizer, modules.pooling)
+    description.longestSequence = longest
+    let checkpoint = try Checkpoint(folder)
+    let (tokenizer, poolings, loaded) = (tokenizer, modules.poolings, description)
     let texts = PrecisionChoice.texts.map { tokenizer.encode($0, maxLength: longest).ids }
     (architecture, precision) = try PrecisionChoice.load(wanted, kernels) { precision throws(EncoderError) in
-      try description.load(archive, precision, kernels, threads: threads)
+      try Transformer(loaded, checkpoint, precision, kernels, threads: threads)
     } encode: { architecture throws(EncoderError) in
       do throws(EncodingFailure) {
-        return try architecture.forward(texts, nil) { Self.pool(texts, $0, pooling, architecture.hiddenSize, kernels) }
+        return try architecture.forward(texts, nil) { Self.pool(texts, $0, poolings, architecture.hiddenSize, kernels) }
       } catch {
         throw .outOfMemory
       }
     }
+    batchTokens = try BatchBudget.measure(architecture)
     fingerprint = try Self.fingerprint(
-      of: folder, archive, settings: "\(modules.pooling.rawValue) \(modules.normalizes) \(longest)")
+      of: folder, checkpoint,
+      settings: "\(Pooling.name(of: poolings)) \(modules.normalizes) \(longest)")
     prompts = modules.prompts
     name = path.split(separator: "/").last.map(String.init) ?? path
     maxSequenceLength = longest
-    self.pooling = pooling
+    self.poolings = poolings
     normalizes = modules.normalizes
     self.kernels = kernels
     // All pages were read for the fingerprint. Most weights have been repacked since, and of the word vectors few are
     // used.
-    archive.releasePages()
+    checkpoint.releasePages()
   }
 
   /// Creates an encoder with another architecture, and with the tokenizer, prompts and pooling of `other`.
@@ -90,11 +90,12 @@ public struct SentenceEncoder: BatchEncoder {
     precondition(architecture.vocabularySize >= other.tokenizer.vocabularySize, "the vocabulary is too small")
     precondition(architecture.longestSequence >= 2, "there is no room for text")
     precision = .f32
+    batchTokens = other.batchTokens
     self.architecture = architecture
     self.name = name
     self.fingerprint = fingerprint
     tokenizer = other.tokenizer
-    pooling = other.pooling
+    poolings = other.poolings
     normalizes = other.normalizes
     maxSequenceLength = min(other.maxSequenceLength, architecture.longestSequence)
     prompts = other.prompts
@@ -102,7 +103,7 @@ public struct SentenceEncoder: BatchEncoder {
   }
 
   /// The number of values of a vector.
-  public var dimension: Int { architecture.hiddenSize }
+  public var dimension: Int { architecture.hiddenSize * poolings.count }
 
   /// The number of tokens of each sequence.
   public func costs(of sequences: [[Int32]]) -> [Int] { sequences.map(\.count) }
@@ -116,7 +117,7 @@ public struct SentenceEncoder: BatchEncoder {
       else { throw .invalidInput(index) }
     }
     let pooled = try (crew ?? Crew.alone).work { team throws(EncodingFailure) in
-      try architecture.forward(sequences, team) { Self.pool(sequences, $0, pooling, dimension, kernels) }
+      try architecture.forward(sequences, team) { Self.pool(sequences, $0, poolings, architecture.hiddenSize, kernels) }
     }
     for index in 0..<pooled.rows where !pooled.row(index).allSatisfy(\.isFinite) { throw .notFinite(index) }
     return pooled
@@ -124,18 +125,17 @@ public struct SentenceEncoder: BatchEncoder {
 
   /// Pools the hidden states of each sequence into a row.
   private static func pool(
-    _ sequences: [[Int32]], _ hidden: UnsafePointer<Float>, _ pooling: Pooling, _ dimension: Int, _ kernels: Kernels
+    _ sequences: [[Int32]], _ hidden: UnsafePointer<Float>, _ poolings: [Pooling], _ width: Int, _ kernels: Kernels
   ) -> Matrix {
-    Matrix(rows: sequences.count, columns: dimension) { out in
-      var states = hidden
-      for (index, sequence) in sequences.enumerated() {
-        let row = UnsafeMutableBufferPointer(rebasing: out[index * dimension..<(index + 1) * dimension])
-        switch pooling {
-        case .mean: kernels.mean(states, rows: sequence.count, into: row)
-        case .max: kernels.maximum(states, rows: sequence.count, into: row)
-        case .cls: _ = row.update(from: UnsafeBufferPointer(start: states, count: dimension))
+    Matrix(rows: sequences.count, columns: width * poolings.count) { out in
+      var (states, start) = (hidden, 0)
+      for sequence in sequences {
+        for pooling in poolings {
+          let part = UnsafeMutableBufferPointer(rebasing: out[start..<start + width])
+          pooling.pool(states, rows: sequence.count, kernels, into: part)
+          start += width
         }
-        states += sequence.count * dimension
+        states += sequence.count * width
       }
     }
   }
@@ -145,7 +145,7 @@ extension SentenceEncoder {
   /// SHA-256 (FIPS 180-4) over settings, configuration, vocabulary and the bytes of all tensors, as 64 hexadecimal
   /// digits.
   private static func fingerprint(
-    of folder: ModelFolder, _ archive: SafetensorsArchive, settings: String
+    of folder: ModelFolder, _ checkpoint: Checkpoint, settings: String
   ) throws(EncoderError) -> String {
     // Read before the digest begins, which frees its state only when it is finished.
     var texts = [Array(settings.utf8)]
@@ -158,7 +158,7 @@ extension SentenceEncoder {
     }
     guard let state = nf_sha256_begin() else { throw .cryptographicLibrary }
     var failed = texts.reduce(0) { $0 | update(state, $1) }
-    for tensor in archive.names.sorted().compactMap({ archive.tensor($0) }) {
+    for tensor in checkpoint.names.compactMap({ checkpoint.tensor($0) }) {
       // SAFETY: the view keeps its bytes alive.
       failed |= nf_sha256_update(state, tensor.bytes.baseAddress, tensor.bytes.count)
     }

@@ -1,29 +1,18 @@
 import JSON
 import Tokenization
 
-/// How the vectors of tokens become one vector: their mean, the first one (that of `[CLS]`), or the maximum of each
-/// value.
-public enum Pooling: String, Sendable {
-  case mean
-  case cls
-  case max
-}
-
 /// The settings that Sentence Transformers keeps beside the transformer: `modules.json`, `1_Pooling/config.json`,
 /// `sentence_bert_config.json` and `config_sentence_transformers.json`. Each is optional, except the pooling that
 /// modules.json names.
 struct SentenceModules {
-  var pooling = Pooling.mean
+  /// Their results stand one after another.
+  var poolings = [Pooling.mean]
   /// Whether the model divides its vectors by their Euclidean norm.
   var normalizes = false
   /// The most tokens of a sequence; nil where the folder does not limit it.
   var maxSequenceLength: Int?
   /// Texts that may be put before an input, by name.
   var prompts: [String: String] = [:]
-
-  private static let supported: [String: Pooling] = [
-    "pooling_mode_mean_tokens": .mean, "pooling_mode_cls_token": .cls, "pooling_mode_max_tokens": .max,
-  ]
 
   /// Reads the files. A folder without `modules.json` is a bare transformer, for which mean pooling is used, as
   /// Sentence Transformers does. Prompts that are not strings are left out.
@@ -50,7 +39,7 @@ struct SentenceModules {
         break
       case (1, "Pooling"):
         let path = module.optional("path")?.value.string ?? "1_Pooling"
-        pooling = try Self.pooling(try folder.requiredJSON("\(path)/config.json"))
+        poolings = try Pooling.read(try folder.requiredJSON("\(path)/config.json"))
       case (2, "Normalize"):
         normalizes = true
       default:
@@ -58,19 +47,5 @@ struct SentenceModules {
           "type", "\"\(name)\" is not supported; supported: Transformer, Pooling and Normalize, in this order")
       }
     }
-  }
-
-  private static func pooling(_ file: JSONField) throws(FieldError) -> Pooling {
-    var chosen: [Pooling] = []
-    for (key, value) in file.value.members ?? [] where key.hasPrefix("pooling_mode") && value.bool == true {
-      guard let pooling = supported[key] else {
-        throw file.refused(key, "is not supported; supported: \(supported.keys.sorted().joined(separator: ", "))")
-      }
-      chosen.append(pooling)
-    }
-    guard let pooling = chosen.first, chosen.count == 1 else {
-      throw file.refused("pooling_mode", "exactly one mode must be true, not \(chosen.count)")
-    }
-    return pooling
   }
 }

@@ -3,14 +3,14 @@ import SimilarityCore
 
 /// The tensors of a checkpoint by name, checked against the shapes that the configuration requires.
 struct WeightSource {
-  private let archive: SafetensorsArchive
+  private let checkpoint: Checkpoint
   /// The prefix of all names: checkpoints of task models keep the encoder below the name of its family.
   private let prefix: String
   private let precision: Precision
   private let kernels: Kernels
 
-  init(_ archive: SafetensorsArchive, prefix: String, precision: Precision, kernels: Kernels) {
-    self.archive = archive
+  init(_ checkpoint: Checkpoint, prefix: String, precision: Precision, kernels: Kernels) {
+    self.checkpoint = checkpoint
     self.prefix = prefix
     self.precision = precision
     self.kernels = kernels
@@ -32,7 +32,7 @@ struct WeightSource {
   /// The tensor `name` in place, whose shape is checked in the same way.
   func tensor(_ name: String, _ shape: [Int?]) throws(EncoderError) -> TensorView {
     let key = "model.safetensors: \(prefix)\(name)"
-    guard let tensor = archive.tensor(prefix + name) else { throw .folder(key: key, message: "is missing") }
+    guard let tensor = checkpoint.tensor(prefix + name) else { throw .folder(key: key, message: "is missing") }
     guard tensor.shape.count == shape.count, zip(tensor.shape, shape).allSatisfy({ $1 == nil || $0 == $1 }) else {
       let expected = shape.map { $0.map { "\($0)" } ?? "any" }.joined(separator: ", ")
       throw .folder(key: key, message: "has shape \(tensor.shape), expected [\(expected)]")
@@ -40,22 +40,33 @@ struct WeightSource {
     return tensor
   }
 
-  /// Gain and bias of the LayerNorm `name`, each of `width` values.
-  func norm(_ name: String, _ width: Int) throws(EncoderError) -> NormWeights {
+  /// The gain of the norm `name`, of `width` values, and its bias, which is zero where the norm has none.
+  func norm(_ name: String, _ width: Int, _ kind: TransformerDescription.Norm) throws(EncoderError) -> NormWeights {
     // Checkpoints that were converted from TensorFlow keep its names.
-    let old = archive.tensor("\(prefix)\(name).gamma") != nil
-    return NormWeights(
-      gamma: try floats("\(name).\(old ? "gamma" : "weight")", [width]),
-      beta: try floats("\(name).\(old ? "beta" : "bias")", [width]))
+    let old = checkpoint.tensor("\(prefix)\(name).gamma") != nil
+    var gamma = try floats("\(name).\(old ? "gamma" : "weight")", [width])
+    var beta = [Float](repeating: 0, count: width)
+    switch kind {
+    case .layer(hasBias: true): beta = try floats("\(name).\(old ? "beta" : "bias")", [width])
+    case .layer(hasBias: false): break
+    case .rms(let offset): for index in gamma.indices { gamma[index] += offset }
+    }
+    return NormWeights(gamma: gamma, beta: beta)
   }
 
-  /// The dense layer `name`.
+  /// One dense layer with the rows of the tensors `names`, which have `outputs` rows each.
   func dense(
-    _ name: String, _ inputs: Int, _ outputs: Int, activation: Activation = .identity
+    _ names: [String], _ inputs: Int, _ outputs: [Int], hasBias: Bool, activation: Activation = .identity
   ) throws(EncoderError) -> DenseLayer {
-    try dense(
-      inputs, outputs, weights: try floats("\(name).weight", [outputs, inputs]),
-      bias: try floats("\(name).bias", [outputs]), activation: activation)
+    let total = outputs.reduce(0, +)
+    var weights: [Float] = []
+    var bias: [Float] = []
+    for (name, outputs) in zip(names, outputs) {
+      weights += try floats("\(name).weight", [outputs, inputs])
+      if hasBias { bias += try floats("\(name).bias", [outputs]) }
+    }
+    if !hasBias { bias = [Float](repeating: 0, count: total) }
+    return try dense(inputs, total, weights: weights, bias: bias, activation: activation)
   }
 
   /// A dense layer, packed for the kernels and the precision of this source.
@@ -72,7 +83,7 @@ struct WeightSource {
   }
 }
 
-/// The gain and the bias of a LayerNorm (Ba et al. 2016, arXiv 1607.06450).
+/// The gain and the bias of a norm; an RMSNorm has no bias.
 struct NormWeights: Sendable {
   let gamma: [Float]
   let beta: [Float]
@@ -82,23 +93,29 @@ struct NormWeights: Sendable {
 // SAFETY: `rows` points into `view` or `converted`, which are constant and live as long as the table.
 final class WordTable: @unchecked Sendable {
   private let view: TensorView
-  /// The rows as f32 where the file holds another type or is not aligned; nil where the file is used in place.
+  /// The rows as f32 where the file holds another type or is not aligned, or where they are scaled; nil where the file
+  /// is used in place.
   private let converted: UnsafeMutableBufferPointer<Float>?
   private let rows: UnsafePointer<Float>
   private let width: Int
 
+  /// - Parameters:
+  ///   - name: the tensor, [vocabulary, width].
+  ///   - scale: what its values are multiplied by.
   /// - Throws: ``EncoderError`` naming the table when it is missing or has another shape or type.
-  init(_ source: WeightSource, vocabulary: Int, width: Int) throws(EncoderError) {
-    let name = "embeddings.word_embeddings.weight"
+  init(
+    _ source: WeightSource, _ name: String, vocabulary: Int, width: Int, scale: Float = 1
+  ) throws(EncoderError) {
     view = try source.tensor(name, [vocabulary, width])
     self.width = width
     // An aligned f32 tensor is read in place.
-    if view.dtype == .f32, let base = view.bytes.baseAddress, Int(bitPattern: base).isMultiple(of: 4) {
+    if view.dtype == .f32, scale == 1, let base = view.bytes.baseAddress, Int(bitPattern: base).isMultiple(of: 4) {
       converted = nil
       rows = base.assumingMemoryBound(to: Float.self)
       return
     }
-    let values = try source.floats(name, [vocabulary, width])
+    var values = try source.floats(name, [vocabulary, width])
+    if scale != 1 { for index in values.indices { values[index] *= scale } }
     let copy = UnsafeMutableBufferPointer<Float>.allocate(capacity: max(1, values.count))
     _ = copy.initialize(from: values)
     converted = copy

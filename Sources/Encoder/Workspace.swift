@@ -7,21 +7,37 @@ import Synchronization
 package final class Workspace: @unchecked Sendable {
   /// The sizes that, beside the number of tokens, decide how large the buffers are.
   package struct Sizes: Sendable {
-    let hidden: Int
-    let intermediate: Int
+    var hidden: Int
+    /// The queries, keys and values of a token.
+    var queryKeyValue: Int
+    /// The result of attention for a token.
+    var context: Int
+    /// What the first layer of a feed-forward block gives for a token.
+    var inner: Int
+    /// What its second layer takes; 0 where that is the same memory.
+    var gated: Int
     /// The scratch memory of attention for one thread, in floats.
-    let attention: Int
+    var attention: Int
     /// The left side of a product, for ``Workspace/rowsPerTile`` rows of the widest layer, in bytes.
-    let operand: Int
+    var operand: Int
+    /// The scratch memory of one row on the left side of a product, in floats.
+    var operandRow: Int
     /// The threads that may share a pass; each has its own scratch memory.
-    let workers: Int
+    var workers: Int
 
-    package init(hidden: Int, intermediate: Int, attention: Int, operand: Int, workers: Int = 1) {
-      self.workers = workers
+    package init(
+      hidden: Int, queryKeyValue: Int, context: Int, inner: Int, gated: Int, attention: Int, operand: Int,
+      operandRow: Int, workers: Int
+    ) {
       self.hidden = hidden
-      self.intermediate = intermediate
+      self.queryKeyValue = queryKeyValue
+      self.context = context
+      self.inner = inner
+      self.gated = gated
       self.attention = attention
       self.operand = operand
+      self.operandRow = operandRow
+      self.workers = workers
     }
   }
 
@@ -29,16 +45,20 @@ package final class Workspace: @unchecked Sendable {
   let tokens: Int
   /// [tokens, hidden]: the hidden states.
   var hidden: UnsafeMutablePointer<Float> { buffers[0].floats }
-  /// [tokens, 3·hidden]: queries, keys and values of each token.
+  /// [tokens, queryKeyValue]: queries, keys and values of each token.
   var queryKeyValue: UnsafeMutablePointer<Float> { buffers[1].floats }
-  /// [tokens, hidden]: the result of attention.
+  /// [tokens, context]: the result of attention.
   var context: UnsafeMutablePointer<Float> { buffers[2].floats }
   /// [``rowsPerTile``, hidden]: the result of a block before it is added to the hidden states.
   var projected: UnsafeMutablePointer<Float> { buffers[3].floats }
-  /// [``rowsPerTile``, intermediate]: the activations between the two layers of the feed-forward block.
-  var intermediate: UnsafeMutablePointer<Float> { buffers[4].floats }
+  /// [``rowsPerTile``, hidden]: the hidden states behind the norm before a block.
+  var normed: UnsafeMutablePointer<Float> { buffers[4].floats }
+  /// [``rowsPerTile``, inner]: what the first layer of the feed-forward block gives.
+  var inner: UnsafeMutablePointer<Float> { buffers[5].floats }
+  /// [``rowsPerTile``, gated]: the activations behind the gate.
+  var gated: UnsafeMutablePointer<Float> { buffers[6].floats }
   /// Rows that have been rounded or quantised for a product.
-  var operand: UnsafeMutableRawPointer { buffers[5].start }
+  var operand: UnsafeMutableRawPointer { buffers[7].start }
   /// The scratch memory of a thread, for attention or for one row of the widest layer.
   func scratch(of worker: Int) -> UnsafeMutablePointer<Float> { scratch[worker].floats }
   private let buffers: [AlignedMemory]
@@ -52,16 +72,19 @@ package final class Workspace: @unchecked Sendable {
   ///
   /// - Throws: ``EncodingFailure/outOfMemory``.
   package init(tokens: Int, _ sizes: Sizes) throws(EncodingFailure) {
-    let states = tokens * sizes.hidden
     let tile = Self.rowsPerTile
-    let row = Kernels.operandScratch(inputs: max(sizes.hidden, sizes.intermediate))
-    let floats = [states, 3 * states, states, tile * sizes.hidden, tile * sizes.intermediate]
+    let floats = [
+      tokens * sizes.hidden, tokens * sizes.queryKeyValue, tokens * sizes.context, tile * sizes.hidden,
+      tile * sizes.hidden, tile * sizes.inner, tile * sizes.gated,
+    ]
     var buffers: [AlignedMemory] = []
     var scratch: [AlignedMemory] = []
     do throws(OutOfMemory) {
       for count in floats { buffers.append(try AlignedMemory(bytes: 4 * count)) }
       buffers.append(try AlignedMemory(bytes: sizes.operand))
-      for _ in 0..<sizes.workers { scratch.append(try AlignedMemory(bytes: 4 * max(row, sizes.attention))) }
+      for _ in 0..<sizes.workers {
+        scratch.append(try AlignedMemory(bytes: 4 * max(sizes.operandRow, sizes.attention)))
+      }
     } catch {
       throw .outOfMemory
     }

@@ -26,6 +26,8 @@ public enum Activation: Sendable {
   /// The approximation of it by tanh.
   case geluTanh
   case relu
+  /// x·σ(x) (arXiv 1702.03118).
+  case silu
 
   var shim: nf_activation {
     switch self {
@@ -33,6 +35,7 @@ public enum Activation: Sendable {
     case .gelu: NF_GELU_ERF
     case .geluTanh: NF_GELU_TANH
     case .relu: NF_RELU
+    case .silu: NF_SILU
     }
   }
 }

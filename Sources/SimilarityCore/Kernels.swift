@@ -63,47 +63,4 @@ public struct Kernels: @unchecked Sendable {
     table.pointee.log_sum_exp_update(
       p, columnScale?.baseAddress, scale, products.count, &state.maximum, &state.sum)
   }
-
-  /// LayerNorm (Ba et al. 2016, arXiv 1607.06450) of `x + residual`, both [rows, gamma.count]. `out` may be `x` or
-  /// `residual`.
-  public func layerNorm(
-    _ x: UnsafePointer<Float>, residual: UnsafePointer<Float>?, gamma: UnsafeBufferPointer<Float>,
-    beta: UnsafeBufferPointer<Float>, epsilon: Float, rows: Int, into out: UnsafeMutablePointer<Float>
-  ) {
-    precondition(gamma.count == beta.count, "LayerNorm has \(gamma.count) gains and \(beta.count) biases")
-    guard let g = gamma.baseAddress, let b = beta.baseAddress else { return }
-    table.pointee.layer_norm(x, residual, g, b, epsilon, rows, gamma.count, out)
-  }
-
-  /// Self-attention of one sequence (Vaswani et al. 2017, section 3.2): softmax(Q·Kᵀ·scale)·V for each head.
-  ///
-  /// - Parameters:
-  ///   - qkv: [length, 3·heads·headWidth], the queries, keys and values of each token.
-  ///   - part: the heads to compute; nil for all.
-  ///   - scratch: at least ``attentionScratch(length:headWidth:)`` floats.
-  ///   - out: [length, heads·headWidth].
-  public func attention(
-    _ qkv: UnsafePointer<Float>, length: Int, heads: Int, part: Range<Int>? = nil, headWidth: Int, scale: Float,
-    scratch: UnsafeMutablePointer<Float>, into out: UnsafeMutablePointer<Float>
-  ) {
-    let part = part ?? 0..<heads
-    table.pointee.attention(qkv, length, heads, part.lowerBound, part.count, headWidth, scale, scratch, out)
-  }
-
-  /// The number of floats of scratch memory that ``attention(_:length:heads:part:headWidth:scale:scratch:into:)`` needs.
-  public static func attentionScratch(length: Int, headWidth: Int) -> Int {
-    nf_attention_scratch(length, headWidth)
-  }
-
-  /// The mean of each column over `rows` rows of `out.count` floats; 0 when there are no rows.
-  public func mean(_ x: UnsafePointer<Float>, rows: Int, into out: UnsafeMutableBufferPointer<Float>) {
-    guard let o = out.baseAddress else { return }
-    table.pointee.mean_rows(x, rows, out.count, o)
-  }
-
-  /// The largest value of each column over `rows` rows of `out.count` floats, at least one row.
-  public func maximum(_ x: UnsafePointer<Float>, rows: Int, into out: UnsafeMutableBufferPointer<Float>) {
-    guard let o = out.baseAddress else { return }
-    table.pointee.max_rows(x, rows, out.count, o)
-  }
 }

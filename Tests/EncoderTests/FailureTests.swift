@@ -10,12 +10,14 @@ import Testing
 
   /// A batch whose buffers would take a pebibyte is refused, and the buffers that were allocated before are freed.
   @Test func aBatchThatDoesNotFitInMemory() throws {
-    let sizes = Workspace.Sizes(hidden: 1 << 24, intermediate: 1 << 24, attention: 1, operand: 1)
-    #expect(throws: EncodingFailure.outOfMemory) { try Workspace(tokens: 1 << 24, sizes) }
-    let scratch = Workspace.Sizes(hidden: 4, intermediate: 4, attention: 1 << 48, operand: 4)
-    #expect(throws: EncodingFailure.outOfMemory) { try Workspace(tokens: 8, scratch) }
-    let operand = Workspace.Sizes(hidden: 4, intermediate: 4, attention: 4, operand: 1 << 50)
-    #expect(throws: EncodingFailure.outOfMemory) { try Workspace(tokens: 8, operand) }
-    _ = try Workspace(tokens: 8, Workspace.Sizes(hidden: 4, intermediate: 4, attention: 4, operand: 4))
+    func sizes(hidden: Int = 4, attention: Int = 4, operand: Int = 4) -> Workspace.Sizes {
+      Workspace.Sizes(
+        hidden: hidden, queryKeyValue: 3 * hidden, context: hidden, inner: hidden, gated: 0, attention: attention,
+        operand: operand, operandRow: 16, workers: 1)
+    }
+    #expect(throws: EncodingFailure.outOfMemory) { try Workspace(tokens: 1 << 24, sizes(hidden: 1 << 24)) }
+    #expect(throws: EncodingFailure.outOfMemory) { try Workspace(tokens: 8, sizes(attention: 1 << 48)) }
+    #expect(throws: EncodingFailure.outOfMemory) { try Workspace(tokens: 8, sizes(operand: 1 << 50)) }
+    _ = try Workspace(tokens: 8, sizes())
   }
 }

@@ -42,8 +42,8 @@ import Testing
 
   @Test func namesTheKeyThatIsNotSupported() throws {
     let config = "config.json"
-    #expect(try refusal(config, "\"bert\"", "\"roberta\"") == "config.json: model_type")
-    #expect(try refusal(config, "\"gelu\"", "\"swish\"") == "config.json: hidden_act")
+    #expect(try refusal(config, "\"bert\"", "\"t5\"") == "config.json: model_type")
+    #expect(try refusal(config, "\"gelu\"", "\"mish\"") == "config.json: hidden_act")
     #expect(try refusal(config, "\"absolute\"", "\"relative_key\"") == "config.json: position_embedding_type")
     #expect(
       try refusal(config, "\"num_attention_heads\": 12", "\"num_attention_heads\": 7")
@@ -63,11 +63,16 @@ import Testing
         == "modules.json: [2].type")
     let pooling = "1_Pooling/config.json"
     #expect(
-      try refusal(
-        pooling, "\"pooling_mode_mean_sqrt_len_tokens\": false", "\"pooling_mode_mean_sqrt_len_tokens\": true")
-        == "1_Pooling/config.json: pooling_mode_mean_sqrt_len_tokens")
+      try refusal(pooling, "pooling_mode_mean_tokens", "pooling_mode_median")
+        == "1_Pooling/config.json: pooling_mode_median")
     #expect(
-      try refusal(pooling, "\"pooling_mode_cls_token\": false", "\"pooling_mode_cls_token\": true")
+      try refusal(pooling, "\"pooling_mode_mean_tokens\": true", "\"include_prompt\": false")
+        == "1_Pooling/config.json: include_prompt")
+    #expect(
+      try refusal(pooling, "\"pooling_mode_mean_tokens\": true", "\"pooling_mode\": [\"mean\", \"median\"]")
+        == "1_Pooling/config.json: pooling_mode[1]")
+    #expect(
+      try refusal(pooling, "\"pooling_mode_mean_tokens\": true", "\"pooling_mode_mean_tokens\": false")
         == "1_Pooling/config.json: pooling_mode")
     #expect(
       try refusal("sentence_bert_config.json", "256", "1") == "sentence_bert_config.json: max_seq_length")
@@ -88,14 +93,18 @@ import Testing
   }
 
   @Test func poolsAsTheFolderSays() throws {
-    let mode = #"{"word_embedding_dimension": 384, "pooling_mode_%@": true}"#
+    let flag = #"{"word_embedding_dimension": 384, "pooling_mode_%@": true}"#
+    let name = #"{"embedding_dimension": 384, "pooling_mode": "%@"}"#
     let goldens = try GoldenPoolings.load().cases
-    for (key, pooling, golden) in [
-      ("mean_tokens", Pooling.mean, \GoldenPoolings.Case.mean), ("cls_token", .cls, \.cls), ("max_tokens", .max, \.max),
+    for (form, key, pooling, golden) in [
+      (flag, "mean_tokens", Pooling.mean, \GoldenPoolings.Case.mean), (flag, "cls_token", .cls, \.cls),
+      (flag, "max_tokens", .max, \.max), (name, "max", .max, \.max),
+      (flag, "mean_sqrt_len_tokens", .meanSquareRoot, \.meanSquareRoot), (flag, "lasttoken", .lastToken, \.last),
+      (flag, "weightedmean_tokens", .weightedMean, \.weighted), (name, "weightedmean", .weightedMean, \.weighted),
     ] {
-      let content = mode.replacingOccurrences(of: "%@", with: key)
+      let content = form.replacingOccurrences(of: "%@", with: key)
       let encoder = try load("1_Pooling/config.json", content)
-      #expect(encoder.pooling == pooling)
+      #expect(encoder.poolings == [pooling])
       for test in goldens {
         let row = try encoder.encode([test.ids]).row(0)
         let worst = zip(row, floats(test[keyPath: golden])).map { abs($0 - $1) }.max() ?? 1
@@ -104,10 +113,25 @@ import Testing
     }
   }
 
+  @Test(arguments: [
+    #"{"pooling_mode_mean_tokens": true, "pooling_mode_cls_token": true, "include_prompt": true}"#,
+    #"{"pooling_mode": ["cls", "mean"]}"#,
+  ])
+  func severalPoolingsStandOneAfterAnother(_ content: String) throws {
+    let encoder = try load("1_Pooling/config.json", content)
+    #expect(encoder.poolings == [.cls, .mean])
+    #expect(encoder.dimension == 768)
+    for test in try GoldenPoolings.load().cases {
+      let row = try encoder.encode([test.ids]).row(0)
+      let worst = zip(row, floats(test.cls) + floats(test.mean)).map { abs($0 - $1) }.max() ?? 1
+      #expect(row.count == 768 && worst <= 1e-4)
+    }
+  }
+
   /// A bare transformer is mean-pooled over the position table's length and not normalised.
   @Test func loadsWithoutModules() throws {
     let encoder = try load("modules.json", nil)
-    #expect(encoder.pooling == .mean)
+    #expect(encoder.poolings == [.mean])
     #expect(!encoder.normalizes)
     let longer = try load("sentence_bert_config.json", nil)
     #expect(longer.maxSequenceLength == 512)

@@ -27,6 +27,9 @@ struct GoldenPoolings: Decodable {
     let mean: String
     let cls: String
     let max: String
+    let meanSquareRoot: String
+    let weighted: String
+    let last: String
   }
 
   let cases: [Case]

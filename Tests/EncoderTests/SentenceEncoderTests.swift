@@ -12,7 +12,7 @@ import Testing
     let encoder = try encoder()
     #expect(encoder.dimension == 384)
     #expect(encoder.maxSequenceLength == 256)
-    #expect(encoder.pooling == .mean)
+    #expect(encoder.poolings == [.mean])
     #expect(encoder.normalizes)
     #expect(encoder.fingerprint.count == 64)
     #expect(encoder.name == "all-MiniLM-L6-v2")

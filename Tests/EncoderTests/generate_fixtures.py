@@ -29,7 +29,15 @@ def main(folder: Path) -> None:
         ids = tokenizer.encode(text).ids
         with torch.inference_mode():
             states = model(input_ids=torch.tensor([ids])).last_hidden_state[0]
-        rows = {"mean": states.mean(dim=0), "cls": states[0], "max": states.max(dim=0).values}
+        weights = torch.arange(1, len(ids) + 1, dtype=torch.float32).unsqueeze(1)
+        rows = {
+            "mean": states.mean(dim=0),
+            "cls": states[0],
+            "max": states.max(dim=0).values,
+            "meanSquareRoot": states.sum(dim=0) / len(ids) ** 0.5,
+            "weighted": (states * weights).sum(dim=0) / weights.sum(),
+            "last": states[-1],
+        }
         cases.append({"ids": ids, **{name: encoded(row) for name, row in rows.items()}})
     target = Path(__file__).resolve().parent / "Fixtures" / "poolings.json"
     target.write_text(json.dumps({"torch": torch.__version__, "cases": cases}, indent=1) + "\n")

@@ -23,12 +23,16 @@ import Testing
     }
   }
 
+  @Test(arguments: Kernels.runnable) func silu(_ kernels: Kernels) {
+    compare(kernels, .silu, bound: 4e-7) { $0 / (1 + exp(-$0)) }
+  }
+
   @Test(arguments: Kernels.runnable) func relu(_ kernels: Kernels) {
     compare(kernels, .relu, bound: 0) { max($0, 0) }
   }
 
   @Test(arguments: Kernels.runnable) func notANumberStays(_ kernels: Kernels) {
-    for activation in [Activation.gelu, .geluTanh] {
+    for activation in [Activation.gelu, .geluTanh, .silu] {
       var values: [Float] = [1, .nan, 2]
       values.withUnsafeMutableBufferPointer { kernels.activate($0, activation) }
       #expect(values[1].isNaN && values[0].isFinite && values[2].isFinite)

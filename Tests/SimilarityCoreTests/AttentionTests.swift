@@ -9,7 +9,21 @@ import Testing
     let length: Int
     let heads: Int
     let headWidth: Int
-    var testDescription: String { "\(length) tokens, \(heads) heads of \(headWidth)" }
+    var keyHeads: Int?
+    var before: Int?
+    var after: Int?
+    var hasBias = false
+
+    var testDescription: String {
+      "\(length) tokens, \(heads) heads of \(headWidth), \(keyHeads ?? heads) of keys, \(before ?? length) before and "
+        + "\(after ?? length) after, bias: \(hasBias)"
+    }
+
+    var keyWidth: Int { (keyHeads ?? heads) * headWidth }
+    var stride: Int { heads * headWidth + 2 * keyWidth }
+
+    /// The bias of a head and a distance, as large as scores are.
+    static func bias(_ head: Int, _ distance: Int) -> Float { Float((head * 31 + distance * 7) % 13) / 4 }
   }
 
   static let shapes =
@@ -20,12 +34,24 @@ import Testing
       Shape(length: 9, heads: 3, headWidth: 20), Shape(length: 40, heads: 1, headWidth: 7),
       Shape(length: 21, heads: 2, headWidth: 64), Shape(length: 6, heads: 4, headWidth: 1),
     ]
+    // Keys that heads share, causal attention, windows that are narrow, one-sided, or wider than a piece of keys.
+    + [1, 5, 17, 64, 513, 1100].flatMap { length in
+      [
+        Shape(length: length, heads: 4, headWidth: 16, keyHeads: 2),
+        Shape(length: length, heads: 2, headWidth: 8, after: 0),
+        Shape(length: length, heads: 2, headWidth: 8, before: 3, after: 3),
+        Shape(length: length, heads: 1, headWidth: 8, before: 0, after: 0),
+        Shape(length: length, heads: 2, headWidth: 8, keyHeads: 1, before: 20, after: 0, hasBias: true),
+        Shape(length: length, heads: 1, headWidth: 8, before: 600, after: 2),
+        Shape(length: length, heads: 2, headWidth: 8, hasBias: true),
+      ]
+    }
 
   @Test(arguments: Kernels.runnable, shapes) func matchesTheFormula(_ kernels: Kernels, _ shape: Shape) {
     var random = Seeded(UInt64(shape.length * 131 + shape.headWidth))
     let width = shape.heads * shape.headWidth
     // The scores are large, so that the softmax is far from uniform.
-    let qkv = random.floats(shape.length * 3 * width).map { $0 * 3 }
+    let qkv = random.floats(shape.length * shape.stride).map { $0 * 3 }
     let scale = 1 / Float(shape.headWidth).squareRoot()
     let found = Self.attend(qkv, shape, scale, kernels)
     for head in 0..<shape.heads {
@@ -55,10 +81,12 @@ import Testing
   private static func attend(_ qkv: [Float], _ shape: Shape, _ scale: Float, _ kernels: Kernels) -> [Float] {
     var out = [Float](repeating: .nan, count: shape.length * shape.heads * shape.headWidth)
     var scratch = [Float](
-      repeating: .nan, count: Kernels.attentionScratch(length: shape.length, headWidth: shape.headWidth))
-    kernels.attention(
-      qkv, length: shape.length, heads: shape.heads, headWidth: shape.headWidth, scale: scale, scratch: &scratch,
-      into: &out)
+      repeating: .nan, count: Attention.scratch(length: shape.length, headWidth: shape.headWidth))
+    let bias = Attention.RelativeBias(heads: shape.heads, longest: shape.length + 3, scale: scale, Shape.bias)
+    let attention = Attention(
+      heads: shape.heads, keyHeads: shape.keyHeads, headWidth: shape.headWidth, scale: scale, before: shape.before,
+      after: shape.after, bias: shape.hasBias ? bias : nil)
+    attention.apply(qkv, length: shape.length, kernels, scratch: &scratch, into: &out)
     return out
   }
 
@@ -66,17 +94,22 @@ import Testing
     _ qkv: [Float], _ shape: Shape, _ scale: Double, head: Int, row: Int
   ) -> [Double] {
     let width = shape.heads * shape.headWidth
+    let shared = head / (shape.heads / (shape.keyHeads ?? shape.heads))
+    func query(_ column: Int) -> Double { Double(qkv[row * shape.stride + head * shape.headWidth + column]) }
     func value(_ token: Int, _ part: Int, _ column: Int) -> Double {
-      Double(qkv[token * 3 * width + part * width + head * shape.headWidth + column])
+      let start = token * shape.stride + width + part * shape.keyWidth
+      return Double(qkv[start + shared * shape.headWidth + column])
     }
-    let scores = (0..<shape.length).map { key in
-      (0..<shape.headWidth).reduce(0) { $0 + value(row, 0, $1) * value(key, 1, $1) } * scale
+    let scores = (0..<shape.length).map { key -> Double in
+      guard row - key <= shape.before ?? .max, key - row <= shape.after ?? .max else { return -.infinity }
+      let product = (0..<shape.headWidth).reduce(0) { $0 + query($1) * value(key, 0, $1) } * scale
+      return product + (shape.hasBias ? Double(Shape.bias(head, key - row)) : 0)
     }
     let top = scores.max() ?? 0
     let weights = scores.map { exp($0 - top) }
     let total = weights.reduce(0, +)
     return (0..<shape.headWidth).map { column in
-      (0..<shape.length).reduce(0) { $0 + weights[$1] / total * value($1, 2, column) }
+      (0..<shape.length).reduce(0) { $0 + weights[$1] / total * value($1, 1, column) }
     }
   }
 }

@@ -49,6 +49,16 @@ typedef struct nf_kernels {
   void (*layer_norm)(const float *x, const float *residual, const float *gamma, const float *beta, float epsilon,
                      size_t rows, size_t width, float *out);
 
+  // out = x/√(mean of x² + epsilon)·gamma (Zhang & Sennrich 2019, arXiv 1910.07467) for `rows` rows of `width` values.
+  // `out` may be `x`.
+  void (*rms_norm)(const float *x, const float *gamma, float epsilon, size_t rows, size_t width, float *out);
+
+  // out[i] += x[i].
+  void (*add)(const float *x, size_t count, float *out);
+
+  // out = activation(a)·b, where x is [rows, 2·width] and a row has a and then b; `out` is [rows, width].
+  void (*gate_rows)(const float *x, size_t rows, size_t width, nf_activation activation, float *out);
+
   // x[i] becomes activation(x[i]).
   void (*activate)(float *x, size_t count, nf_activation activation);
 
@@ -69,12 +79,17 @@ typedef struct nf_kernels {
   // y [rows, outputs].
   void (*dense_rows)(const nf_dense *layer, const void *x, size_t rows, size_t first, size_t panels, float *y);
 
-  // Self-attention of one sequence (Vaswani et al. 2017, section 3.2): softmax(Q·Kᵀ·scale)·V for `count` heads from `first` on, of
-  // `heads` in all.
-  // `qkv` is [length, 3·heads·head_width] and holds the queries, keys and values of each token; `out` is [length,
-  // heads·head_width]; `scratch` holds nf_attention_scratch(length, head_width) floats.
-  void (*attention)(const float *qkv, size_t length, size_t heads, size_t first, size_t count, size_t head_width,
-                    float scale, float *scratch, float *out);
+  // Attention of `count` heads from `first` on. `qkv` is [length, (heads + 2·key_heads)·head_width] and holds the queries,
+  // keys and values of each token; `out` is [length, heads·head_width]; `scratch` holds
+  // nf_attention_scratch(length, head_width) floats.
+  void (*attention)(const nf_attention *attention, const float *qkv, size_t first, size_t count, float *scratch,
+                    float *out);
+
+  // Rotary positions (Su et al. 2021, arXiv 2104.09864) of `heads` heads of each of `rows` rows, which are `stride`
+  // floats apart: of the first 2·half values of a head, pairs (x[i], x[half + i]) are rotated by the angle with the
+  // cosine cosines[r, i] and the sine sines[r, i].
+  void (*rotate_pairs)(float *x, size_t rows, size_t stride, size_t heads, size_t head_width, size_t half,
+                       const float *cosines, const float *sines);
 
   // out[c] = the mean over `rows` rows of x[r, c]; 0 when there are none.
   void (*mean_rows)(const float *x, size_t rows, size_t width, float *out);

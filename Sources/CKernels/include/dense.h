@@ -15,7 +15,7 @@ typedef enum nf_precision {
   NF_INT8 = 2
 } nf_precision;
 
-typedef enum nf_activation { NF_IDENTITY = 0, NF_GELU_ERF = 1, NF_GELU_TANH = 2, NF_RELU = 3 } nf_activation;
+typedef enum nf_activation { NF_IDENTITY = 0, NF_GELU_ERF = 1, NF_GELU_TANH = 2, NF_RELU = 3, NF_SILU = 4 } nf_activation;
 
 // A layer whose weights have been packed by the variant that uses it. Outputs are packed in panels, as many as fit two
 // vectors; a panel begins with the biases, the scales and the offsets of its outputs, and is padded with zeros.
@@ -25,5 +25,21 @@ typedef struct nf_dense {
   size_t inputs, outputs;
   const void *panels;
 } nf_dense;
+
+// Self-attention of one sequence (Vaswani et al. 2017, section 3.2): softmax(Q·Kᵀ·scale + bias)·V for each head.
+typedef struct nf_attention {
+  size_t length;
+  // The heads of the queries, and those of the keys and values, which `heads / key_heads` neighbouring heads share
+  // (Ainslie et al. 2023, arXiv 2305.13245).
+  size_t heads, key_heads;
+  size_t head_width;
+  float scale;
+  // How many tokens before and after it a query sees besides its own; SIZE_MAX for all.
+  size_t before, after;
+  // What is added to the scores, divided by `scale`: bias[h·(2·longest − 1) + longest − 1 + key − query], where no
+  // sequence has more than `longest` tokens; NULL for nothing.
+  const float *bias;
+  size_t longest;
+} nf_attention;
 
 #endif

@@ -70,7 +70,7 @@ struct InfoEndpoint: Sendable {
     writer.member("fingerprint", encoder.fingerprint)
     writer.member("dim", encoder.dimension)
     writer.member("max_seq_length", encoder.maxSequenceLength)
-    writer.member("pooling", encoder.pooling.rawValue)
+    writer.member("pooling", Pooling.name(of: encoder.poolings))
     writer.member("normalize", encoder.normalizes)
   }
 
@@ -128,11 +128,12 @@ struct InfoEndpoint: Sendable {
     writer.key("model_type")
     writer.object { writer in
       writer.key("embedding")
-      writer.object { $0.member("pooling", encoder.pooling.rawValue) }
+      writer.object { $0.member("pooling", Pooling.name(of: encoder.poolings)) }
     }
     writer.member("max_concurrent_requests", configuration.maxConnections)
     writer.member("max_input_length", encoder.maxSequenceLength)
-    writer.member("max_batch_tokens", Batcher<[Int32]>.mostTokens)
+    // An input that is longer than the budget is a batch of its own.
+    writer.member("max_batch_tokens", max(encoder.batchTokens, encoder.maxSequenceLength))
     writer.member("max_batch_requests", orNull: nil)
     writer.member("max_client_batch_size", configuration.limits.maxInputs)
     // What `truncate` is unless a request says otherwise.

@@ -11,8 +11,6 @@ import Synchronization
 package final class Batcher<Input: Hashable & Sendable>: Sendable {
   private typealias Job = EncodeJob<Input>
 
-  /// Most tokens of a batch: few enough for activations to stay in cache and for a batch to end within some 40 ms.
-  static var mostTokens: Int { 512 }
   /// Fewest tokens worth a batch of their own: from here on the matrix product runs at full speed.
   private static var fewestTokens: Int { 64 }
 
@@ -164,7 +162,7 @@ package final class Batcher<Input: Hashable & Sendable>: Sendable {
     let now = SystemClock.monotonic
     let batch = state.withLock { state -> [Share] in
       // What waits is shared between the queues, so that a lone request runs on all cores.
-      let budget = min(Self.mostTokens, max(Self.fewestTokens, state.waitingTokens / queues.count))
+      let budget = min(encoder.batchTokens, max(Self.fewestTokens, state.waitingTokens / queues.count))
       var shares: [Share] = []
       var tokens = 0
       for index in state.line.indices.reversed() {

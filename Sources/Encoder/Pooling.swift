@@ -1,0 +1,84 @@
+import JSON
+import Platform
+import SimilarityCore
+
+/// How the vectors of tokens become one vector.
+public enum Pooling: String, Sendable, CaseIterable {
+  /// The vector of the first token, `[CLS]`.
+  case cls
+  /// The maximum of each value.
+  case max
+  case mean
+  /// The sum divided by the square root of the number of tokens.
+  case meanSquareRoot = "mean_sqrt_len_tokens"
+  /// The mean with weights 1, 2, 3 and so on (Muennighoff 2022, arXiv 2202.08904).
+  case weightedMean = "weightedmean"
+  case lastToken = "lasttoken"
+
+  /// The names of several poolings as one.
+  public static func name(of poolings: [Pooling]) -> String { poolings.map(\.rawValue).joined(separator: "+") }
+
+  /// The key in files of Sentence Transformers that have a flag for each.
+  private var flag: String {
+    switch self {
+    case .cls: "pooling_mode_cls_token"
+    case .max: "pooling_mode_max_tokens"
+    case .mean: "pooling_mode_mean_tokens"
+    case .meanSquareRoot: "pooling_mode_mean_sqrt_len_tokens"
+    case .weightedMean: "pooling_mode_weightedmean_tokens"
+    case .lastToken: "pooling_mode_lasttoken"
+    }
+  }
+
+  /// The poolings of a Pooling module's `config.json`, whose results stand one after another: `pooling_mode`, a name or
+  /// a list of names, or else a flag for each.
+  ///
+  /// - Throws: ``FieldError`` for a pooling that is not supported, and where there is none.
+  static func read(_ file: JSONField) throws(FieldError) -> [Pooling] {
+    if let field = file.optional("include_prompt"), try !field.bool() {
+      throw field.refused("'false' is not supported; supported: true")
+    }
+    if let mode = file.optional("pooling_mode") {
+      let names = allCases.map(\.rawValue)
+      let fields = mode.value.string == nil ? try mode.elements() : [mode]
+      var poolings: [Pooling] = []
+      for field in fields {
+        if let pooling = Pooling(rawValue: try field.string(oneOf: names)) { poolings.append(pooling) }
+      }
+      guard !poolings.isEmpty else { throw mode.refused("names no pooling") }
+      return poolings
+    }
+    for (key, value) in file.value.members ?? [] where key.hasPrefix("pooling_mode") && value.bool == true {
+      guard allCases.contains(where: { $0.flag == key }) else {
+        throw file.refused(key, "is not supported; supported: \(allCases.map(\.flag).sorted().joined(separator: ", "))")
+      }
+    }
+    let poolings = allCases.filter { file.value[$0.flag]?.bool == true }
+    guard !poolings.isEmpty else { throw file.refused("pooling_mode", "at least one mode must be true") }
+    return poolings
+  }
+
+  /// Pools the vectors of one sequence, [rows, out.count], with at least one row.
+  func pool(
+    _ states: UnsafePointer<Float>, rows: Int, _ kernels: Kernels, into out: UnsafeMutableBufferPointer<Float>
+  ) {
+    switch self {
+    case .cls: _ = out.update(from: UnsafeBufferPointer(start: states, count: out.count))
+    case .max: kernels.maximum(states, rows: rows, into: out)
+    case .mean: kernels.mean(states, rows: rows, into: out)
+    case .meanSquareRoot:
+      kernels.mean(states, rows: rows, into: out)
+      let factor = Float(rows).squareRoot()
+      for index in out.indices { out[index] *= factor }
+    case .weightedMean:
+      let total = Float(rows) * Float(rows + 1) / 2
+      for index in out.indices {
+        var sum: Float = 0
+        for row in 0..<rows { sum += Float(row + 1) * states[row * out.count + index] }
+        out[index] = sum / total
+      }
+    case .lastToken:
+      _ = out.update(from: UnsafeBufferPointer(start: states + (rows - 1) * out.count, count: out.count))
+    }
+  }
+}

@@ -1,0 +1,236 @@
+import SimilarityCore
+
+/// The forward pass of a transformer encoder (Vaswani et al. 2017, arXiv 1706.03762) over sequences one after another,
+/// without padding. Its ``TransformerDescription`` says which norms, positions, heads and gates it has.
+///
+/// Every step works on rows or on one sequence, never across sequences, so that the vector of a text has the same bytes
+/// alone and in any batch. All layers but attention run on one tile of rows at a time, so that activations stay in
+/// cache.
+final class Transformer: Architecture {
+  private let description: TransformerDescription
+  private let weights: TransformerWeights
+  /// The attention of each layer.
+  private let attentions: [Attention]
+  private let rotaries: [TransformerDescription.Rotary: RotaryTable]
+  private let precision: Precision
+  private let kernels: Kernels
+  private let threads: Int
+  private let workspaces: WorkspacePool
+
+  init(
+    _ description: TransformerDescription, _ checkpoint: Checkpoint, _ precision: Precision, _ kernels: Kernels,
+    threads: Int
+  ) throws(EncoderError) {
+    let weights = try TransformerWeights(checkpoint, description, precision, kernels)
+    self.description = description
+    self.weights = weights
+    self.precision = precision
+    self.kernels = kernels
+    self.threads = threads
+    attentions = description.layers.map { layer in
+      Attention(
+        heads: description.heads, keyHeads: description.keyHeads, headWidth: description.headWidth,
+        scale: description.attentionScale, before: layer.before, after: layer.after, bias: weights.relativeBias)
+    }
+    var rotaries: [TransformerDescription.Rotary: RotaryTable] = [:]
+    for rotary in description.layers.compactMap(\.rotary) where rotaries[rotary] == nil {
+      rotaries[rotary] = RotaryTable(
+        rotary, headWidth: description.headWidth, positions: description.longestSequence)
+    }
+    self.rotaries = rotaries
+    let (queries, keys) = (description.heads * description.headWidth, description.keyHeads * description.headWidth)
+    let inner = description.intermediateSize
+    let widest = max(description.hiddenSize, inner, queries)
+    workspaces = WorkspacePool(
+      Workspace.Sizes(
+        hidden: description.hiddenSize, queryKeyValue: queries + 2 * keys, context: queries,
+        inner: description.isGated ? 2 * inner : inner, gated: description.isGated ? inner : 0,
+        attention: Attention.scratch(length: description.longestSequence, headWidth: description.headWidth),
+        operand: Workspace.rowsPerTile * kernels.operandStride(inputs: widest, precision: precision),
+        operandRow: Kernels.operandScratch(inputs: widest), workers: threads))
+  }
+
+  var hiddenSize: Int { description.hiddenSize }
+  var vocabularySize: Int { description.vocabularySize }
+  var longestSequence: Int { description.longestSequence }
+
+  func forward(
+    _ sequences: [[Int32]], _ team: Team?, _ read: (UnsafePointer<Float>) -> Matrix
+  ) throws(EncodingFailure) -> Matrix {
+    let tokens = sequences.reduce(0) { $0 + $1.count }
+    return try workspaces.with(tokens: tokens) { workspace throws(EncodingFailure) in
+      // There is scratch memory for so many threads.
+      let team = (team?.workers ?? 1) <= threads ? team : nil
+      embed(sequences, workspace)
+      for index in weights.layers.indices { run(index, sequences, tokens, workspace, team) }
+      if let norm = weights.finalNorm { normalize(workspace.hidden, rows: tokens, norm, into: workspace.hidden) }
+      return read(workspace.hidden)
+    }
+  }
+
+  /// hidden = norm(word + type + position).
+  private func embed(_ sequences: [[Int32]], _ workspace: Workspace) {
+    let width = description.hiddenSize
+    let step = description.learnedPositions == nil ? 0 : width
+    (weights.positions ?? []).withUnsafeBufferPointer { positions in
+      // An empty array may have an address, too.
+      let first = positions.isEmpty ? nil : positions.baseAddress
+      var target = workspace.hidden
+      for sequence in sequences {
+        for (position, id) in sequence.enumerated() {
+          // SAFETY: the caller has checked ids and lengths against the sizes of the tables.
+          let word = weights.words.row(id)
+          let added = first.map { $0 + position * step }
+          if let norm = weights.embeddingNorm {
+            normalize(word, plus: added, rows: 1, norm, into: target)
+          } else {
+            target.update(from: word, count: width)
+            if let added { kernels.add(added, count: width, to: target) }
+          }
+          target += width
+        }
+      }
+    }
+  }
+
+  /// Runs one layer on the hidden states.
+  private func run(_ index: Int, _ sequences: [[Int32]], _ tokens: Int, _ workspace: Workspace, _ team: Team?) {
+    let (layer, attention, width) = (weights.layers[index], attentions[index], description.hiddenSize)
+    forEachTile(tokens) { first, rows in
+      let x = input(workspace.hidden + first * width, rows, layer.attentionNorms, workspace)
+      apply(
+        layer.queryKeyValue, x, rows, workspace, team,
+        into: workspace.queryKeyValue + first * layer.queryKeyValue.outputs)
+    }
+    attend(sequences, layer, attention, rotary: description.layers[index].rotary, workspace, team)
+    forEachTile(tokens) { first, rows in
+      let hidden = workspace.hidden + first * width
+      apply(
+        layer.attentionOutput, workspace.context + first * attention.queryWidth, rows, workspace, team,
+        into: workspace.projected)
+      add(workspace.projected, rows, layer.attentionNorms, to: hidden)
+      apply(
+        layer.feedForwardInput, input(hidden, rows, layer.feedForwardNorms, workspace), rows, workspace, team,
+        into: workspace.inner)
+      if description.isGated {
+        kernels.gate(
+          workspace.inner, rows: rows, width: description.intermediateSize, description.activation,
+          into: workspace.gated)
+      }
+      apply(
+        layer.feedForwardOutput, description.isGated ? workspace.gated : workspace.inner, rows, workspace, team,
+        into: workspace.projected)
+      add(workspace.projected, rows, layer.feedForwardNorms, to: hidden)
+    }
+  }
+
+  private func forEachTile(_ tokens: Int, _ body: (_ first: Int, _ rows: Int) -> Void) {
+    for first in stride(from: 0, to: tokens, by: Workspace.rowsPerTile) {
+      body(first, min(Workspace.rowsPerTile, tokens - first))
+    }
+  }
+
+  /// What a block takes: the hidden states, behind the norm before the block where there is one.
+  private func input(
+    _ hidden: UnsafeMutablePointer<Float>, _ rows: Int, _ norms: BlockNorms, _ workspace: Workspace
+  ) -> UnsafeMutablePointer<Float> {
+    guard let norm = norms.before else { return hidden }
+    normalize(hidden, rows: rows, norm, into: workspace.normed)
+    return workspace.normed
+  }
+
+  /// Adds what a block gave to the hidden states.
+  private func add(
+    _ projected: UnsafeMutablePointer<Float>, _ rows: Int, _ norms: BlockNorms, to hidden: UnsafeMutablePointer<Float>
+  ) {
+    if description.placement == .after, let norm = norms.after {
+      return normalize(projected, plus: hidden, rows: rows, norm, into: hidden)
+    }
+    if let norm = norms.after { normalize(projected, rows: rows, norm, into: projected) }
+    kernels.add(projected, count: rows * description.hiddenSize, to: hidden)
+  }
+
+  /// out = layer(x) for at most ``Workspace/rowsPerTile`` rows.
+  private func apply(
+    _ layer: DenseLayer, _ x: UnsafePointer<Float>, _ rows: Int, _ workspace: Workspace, _ team: Team?,
+    into out: UnsafeMutablePointer<Float>
+  ) {
+    guard precision != .f32 else { return layer.apply(x, rows: rows, into: out, team) }
+    let stride = kernels.operandStride(inputs: layer.inputs, precision: precision)
+    Team.forEachPart(of: rows, team) { [kernels, precision] part, worker in
+      kernels.prepare(
+        x + part.lowerBound * layer.inputs, rows: part.count, inputs: layer.inputs, precision: precision,
+        scratch: workspace.scratch(of: worker), into: workspace.operand + part.lowerBound * stride)
+    }
+    layer.apply(workspace.operand, rows: rows, into: out, team)
+  }
+
+  /// context = Attention(queries, keys, values), for each sequence.
+  private func attend(
+    _ sequences: [[Int32]], _ layer: TransformerLayer, _ attention: Attention,
+    rotary: TransformerDescription.Rotary?, _ workspace: Workspace, _ team: Team?
+  ) {
+    let table = rotary.flatMap { rotaries[$0] }
+    var start = 0
+    for sequence in sequences {
+      let qkv = workspace.queryKeyValue + start * layer.queryKeyValue.outputs
+      let out = workspace.context + start * attention.queryWidth
+      if table != nil || layer.queryNorm != nil {
+        Team.forEachPart(of: sequence.count, team) { part, _ in
+          self.prepareHeads(qkv, part, layer, attention, table)
+        }
+      }
+      Team.forEachPart(of: attention.heads, team) { [kernels] part, worker in
+        attention.apply(
+          qkv, length: sequence.count, part: part, kernels, scratch: workspace.scratch(of: worker), into: out)
+      }
+      start += sequence.count
+    }
+  }
+
+  /// Normalises and rotates the queries and keys of the positions `part` of a sequence.
+  private func prepareHeads(
+    _ qkv: UnsafeMutablePointer<Float>, _ part: Range<Int>, _ layer: TransformerLayer, _ attention: Attention,
+    _ table: RotaryTable?
+  ) {
+    let stride = layer.queryKeyValue.outputs
+    let sides = [(0, attention.heads, layer.queryNorm), (attention.queryWidth, attention.keyHeads, layer.keyNorm)]
+    for (offset, heads, norm) in sides {
+      let first = qkv + part.lowerBound * stride + offset
+      if let norm {
+        for row in 0..<part.count {
+          normalize(first + row * stride, rows: heads, norm, into: first + row * stride)
+        }
+      }
+      guard let table else { continue }
+      table.cosines.withUnsafeBufferPointer { cosines in
+        table.sines.withUnsafeBufferPointer { sines in
+          // SAFETY: the tables have a row for every position of the longest sequence.
+          guard let cosine = cosines.baseAddress, let sine = sines.baseAddress else { return }
+          kernels.rotatePairs(
+            first, rows: part.count, stride: stride, heads: heads, headWidth: attention.headWidth, half: table.half,
+            cosines: cosine + part.lowerBound * table.half, sines: sine + part.lowerBound * table.half)
+        }
+      }
+    }
+  }
+
+  /// out = norm(x + residual), for `rows` rows as wide as the norm.
+  private func normalize(
+    _ x: UnsafePointer<Float>, plus residual: UnsafePointer<Float>? = nil, rows: Int, _ norm: NormWeights,
+    into out: UnsafeMutablePointer<Float>
+  ) {
+    let (kind, epsilon) = (description.norm, description.normEpsilon)
+    norm.gamma.withUnsafeBufferPointer { gamma in
+      norm.beta.withUnsafeBufferPointer { beta in
+        switch kind {
+        case .layer:
+          kernels.layerNorm(
+            x, residual: residual, gamma: gamma, beta: beta, epsilon: epsilon, rows: rows, into: out)
+        case .rms:
+          kernels.rmsNorm(x, gamma: gamma, epsilon: epsilon, rows: rows, into: out)
+        }
+      }
+    }
+  }
+}
