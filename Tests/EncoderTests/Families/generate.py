@@ -4,9 +4,9 @@
     python -m venv VENV && VENV/bin/pip install -r Tests/EncoderTests/Families/requirements.txt
     VENV/bin/python Tests/EncoderTests/Families/generate.py [NAME...]
 
-Each folder beside this file is a model in the layout of Hugging Face and sentence-transformers. Everything is seeded: the same versions
-write the same bytes. The values are computed in f32 with eager attention from the stored weights, by sentence-transformers, one text
-after another. golden.json has:
+Each folder beside this file is a model in the layout of Hugging Face and sentence-transformers. Everything is seeded:
+the same versions write the same bytes. The values are computed in f32 with eager attention from the stored weights, by
+sentence-transformers, one text after another. golden.json has:
 
     libraries       the versions
     kind            "embed" or "rerank"
@@ -14,19 +14,24 @@ after another. golden.json has:
     dimension       values of a vector ("embed")
     texts           "embed": [{"text", "prompt", "prompt_tokens", "ids", "vector"}]
                       prompt          the text put in front (prompts of config_sentence_transformers.json), or null
-                      prompt_tokens   how many leading ids the prompt has; these are not pooled where include_prompt is false
-                      ids             of prompt and text with the special tokens, cut to the limit of sentence_bert_config.json,
-                                      by `tokenizers` from tokenizer.json
-                      vector          of the whole model, Dense and Normalize included: f32, little-endian, in base64
+                      prompt_tokens   how many leading ids the prompt has, with the special token before it; they are
+                                      not pooled where include_prompt is false
+                      ids             of prompt and text with the special tokens, cut to the limit of
+                                      sentence_bert_config.json, by `tokenizers` from tokenizer.json
+                      vector          of the whole model with Dense and Normalize: f32, little-endian, in base64
     activation      "rerank": what turns logits into scores, by its name in torch: Sigmoid or Identity
     pairs           "rerank": [{"query", "document", "ids", "types", "logits", "scores"}]
                       types           token types as the tokenizer gives them; only BERT reads them
                       scores          logits after the activation
-    sequences       [{"length", "seed", "vector"}] or [{"length", "seed", "logits"}]: of ids without special tokens; types are 0
-                      state = seed; for each token: state = (state * 1664525 + 1013904223) mod 2^32, id = F + (state >> 16) mod C
+    sequences       [{"length", "seed", "vector"}] or [{"length", "seed", "logits"}]: of ids without special tokens.
+                    Token types are 0. The ids follow from the seed:
+                      state = seed
+                      for each token: state = (state * 1664525 + 1013904223) mod 2^32
+                                      id = F + (state >> 16) mod C
+
+Static encoders have no special tokens and no limit; the vector of no tokens is all zeros.
 """
 
-import base64
 import json
 import shutil
 import sys
@@ -34,11 +39,8 @@ import tempfile
 import zlib
 from pathlib import Path
 
-import numpy as np
 import torch
-import transformers
 from safetensors.torch import load_file, save_file
-from tokenizers import Tokenizer
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification
 
 import families

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from pathlib import Path
 
 import sentence_transformers
@@ -52,7 +53,7 @@ def base64_of(vector: torch.Tensor) -> str:
     return base64.b64encode(vector.detach().float().numpy().astype("<f4").tobytes()).decode()
 
 
-def feed(model, ids: list[int], types: list[int] | None = None) -> dict[str, torch.Tensor]:
+def feed(ids: list[int], types: list[int] | None = None) -> dict[str, torch.Tensor]:
     features = {"input_ids": torch.tensor([ids]), "attention_mask": torch.ones(1, len(ids), dtype=torch.long)}
     if types is not None:
         features["token_type_ids"] = torch.tensor([types])
@@ -87,7 +88,7 @@ def embeddings(model: families.Model, folder: Path, tokenizer: Tokenizer, length
     for length in lengths:
         tokens = sequence(length, length, **ids)
         with torch.inference_mode():
-            features = feed(encoder, tokens)
+            features = feed(tokens)
             if not model.pooling:
                 features = {"input_ids": torch.tensor(tokens), "offsets": torch.tensor([0])}
             vector = encoder(features)["sentence_embedding"][0]
@@ -105,9 +106,9 @@ def scores(model: families.Model, folder: Path, tokenizer: Tokenizer, lengths: l
         encoding = tokenizer.encode(query, document)
         own = encoder.tokenizer([query], [document], truncation=True).input_ids[0]
         if own != encoding.ids:
-            raise SystemExit(f"{model.name}: {query!r} has the ids {own} in transformers and {encoding.ids} in tokenizers")
+            raise SystemExit(f"{model.name}: {query!r} is {own} in transformers and {encoding.ids} in tokenizers")
         with torch.inference_mode():
-            logits = network(**feed(network, encoding.ids, encoding.type_ids if reads_types else None)).logits[0]
+            logits = network(**feed(encoding.ids, encoding.type_ids if reads_types else None)).logits[0]
         score = torch.as_tensor(encoder.predict([(query, document)])[0]).flatten()
         pairs.append({
             "query": query,
@@ -120,7 +121,7 @@ def scores(model: families.Model, folder: Path, tokenizer: Tokenizer, lengths: l
     sequences = []
     for length in lengths:
         with torch.inference_mode():
-            logits = network(**feed(network, sequence(length, length, **ids))).logits[0]
+            logits = network(**feed(sequence(length, length, **ids))).logits[0]
         sequences.append({"length": length, "seed": length, "logits": logits.tolist()})
     activation = type(encoder.activation_fn).__name__
     return {"kind": "rerank", "activation": activation, "pairs": pairs, "sequences": sequences}
@@ -136,7 +137,8 @@ def write(model: families.Model, folder: Path) -> None:
     longest = 2048 if not model.settings or model.limit > 512 else 512
     lengths = [length for length in LENGTHS if length <= longest]
     content = (scores if model.labels else embeddings)(model, folder, tokenizer, lengths, ids)
-    versions = {module.__name__: module.__version__ for module in (torch, transformers, sentence_transformers, tokenizers)}
+    modules = (torch, transformers, sentence_transformers, tokenizers)
+    versions = {module.__name__: module.__version__ for module in modules}
     content = {"libraries": versions, "kind": content.pop("kind"), "ids": ids} | content
     lines = json.dumps(content, ensure_ascii=False, indent=1)
     (folder / "golden.json").write_text(compact(lines) + "\n", encoding="utf-8")
@@ -144,6 +146,4 @@ def write(model: families.Model, folder: Path) -> None:
 
 def compact(text: str) -> str:
     """Puts lists of numbers on one line each."""
-    import re
-
     return re.sub(r"\[\s+([-\d.e,\s]+?)\s+\]", lambda match: "[" + re.sub(r"\s+", " ", match[1]) + "]", text)

@@ -31,7 +31,8 @@ LINES = [
     "def area(width, height): return width * height  # 12 * 7 = 84",
 ]
 # The rules of XLM-R's character map would take 300 KB of base64; these few show that a map is applied.
-CHARACTER_RULES = {"ﬁ": "fi", "½": "1⁄2", "①": "1", "Ａ": "A", "ｶ": "カ", "\u3000": " ", "\t": " ", "\u200b": "", "㍿": "株式会社"}
+CHARACTER_RULES = {"ﬁ": "fi", "½": "1⁄2", "①": "1", "Ａ": "A", "ｶ": "カ", "㍿": "株式会社"}
+CHARACTER_RULES |= {"\u3000": " ", "\t": " ", "\u200b": ""}
 
 BERT_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 FAIRSEQ_TOKENS = ["<s>", "<pad>", "</s>", "<unk>"]
@@ -46,7 +47,9 @@ def surround(before: str, after: str, ids: dict[str, int], second_type: int) -> 
     )
 
 
-def word_piece(vocabulary: int, begin: str = "[CLS]", end: str = "[SEP]", special: list[str] | None = None) -> Tokenizer:
+def word_piece(
+    vocabulary: int, begin: str = "[CLS]", end: str = "[SEP]", special: list[str] | None = None
+) -> Tokenizer:
     """Lower case, words of pieces: BERT, DistilBERT, NomicBert; with other special tokens MPNet."""
     tokenizer = Tokenizer(models.WordPiece(word_pieces(vocabulary, special or BERT_TOKENS), unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
@@ -64,7 +67,7 @@ def word_piece(vocabulary: int, begin: str = "[CLS]", end: str = "[SEP]", specia
 
 
 def word_pieces(vocabulary: int, special: list[str]) -> dict[str, int]:
-    """Special tokens, single characters, then the commonest pieces of words. The trainer's own choice varies from run to run."""
+    """Special tokens, characters, then the commonest pieces of words. The trainer's own choice varies from run to run."""
     normalizer = normalizers.BertNormalizer(lowercase=True)
     splitter = pre_tokenizers.BertPreTokenizer()
     counts: Counter[str] = Counter()
@@ -79,7 +82,7 @@ def word_pieces(vocabulary: int, special: list[str]) -> dict[str, int]:
 
 
 def byte_level(vocabulary: int, kind: str) -> Tokenizer:
-    """Bytes merged to pieces; `kind` is roberta, modernbert or qwen, which differ in splitting and in what is put around a text."""
+    """Bytes merged to pieces; `kind` is roberta, modernbert or qwen, which differ in how a text is split and enclosed."""
     tokenizer = Tokenizer(models.BPE())
     special = {
         "roberta": ["<s>", "<pad>", "</s>", "<unk>", "<mask>"],
@@ -90,7 +93,8 @@ def byte_level(vocabulary: int, kind: str) -> Tokenizer:
         tokenizer.normalizer = normalizers.NFC()
     if kind == "qwen":
         pattern = (
-            r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+            r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
+            r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
         )
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
             [
