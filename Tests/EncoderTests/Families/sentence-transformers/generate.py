@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Writes tiny encoders with random weights, one of each family, and what the original libraries make of them.
 
-    python -m venv VENV && VENV/bin/pip install -r Tests/EncoderTests/Families/requirements.txt
-    VENV/bin/python Tests/EncoderTests/Families/generate.py [NAME...]
+    python -m venv VENV && VENV/bin/pip install -r Tests/EncoderTests/Families/sentence-transformers/requirements.txt
+    VENV/bin/python Tests/EncoderTests/Families/sentence-transformers/generate.py [NAME...]
 
 Each folder beside this file is a model in the layout of Hugging Face and sentence-transformers. Everything is seeded:
 the same versions write the same bytes. The values are computed in f32 with eager attention from the stored weights, by
