@@ -12,7 +12,7 @@ BINARY := .build/release/nearfar
 SECONDS ?= 60
 TARGETS ?=
 SANITIZERS ?= address
-# A model that can be fetched is known by its name. Anything else is the path of a folder, which has to be there already.
+# A model that can be fetched is known by its name. Anything else is the path of a folder, which has to exist.
 DEFAULT_MODEL := all-MiniLM-L6-v2
 KNOWN_MODELS := $(patsubst scripts/models/%.sha256,%,$(wildcard scripts/models/*.sha256))
 MODEL_NAME := $(filter $(KNOWN_MODELS),$(patsubst models/%,%,$(MODEL:/=)))
@@ -20,7 +20,7 @@ MODEL_FOLDER := $(if $(MODEL_NAME),models/$(MODEL_NAME),$(MODEL))
 SWIFT_SOURCES := $(wildcard Package.swift Sources Tests Benchmarks Fuzz/Sources)
 
 .DEFAULT_GOAL := help
-.PHONY: help deps model default-model build dist run test fuzz sanitize smoke bench format lint clean
+.PHONY: help deps model build dist run test fuzz sanitize smoke bench format lint clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -34,6 +34,7 @@ model: deps ## fetch and verify the encoder MODEL: a name in scripts/models/ (al
 	  { echo "MODEL: '$(MODEL)' is no folder with a config.json, and none of the names $(KNOWN_MODELS)" >&2; exit 2; })
 
 # What the tests need, whatever MODEL says.
+.PHONY: default-model
 default-model: deps
 	@scripts/model.sh --model $(DEFAULT_MODEL)
 
