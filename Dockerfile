@@ -8,7 +8,8 @@ WORKDIR /src
 RUN apt-get update \
  && apt-get install -y --no-install-recommends ca-certificates python3 python3-venv \
  && rm -rf /var/lib/apt/lists/*
-COPY scripts/model.sh scripts/model.sha256 scripts/venv.sh scripts/
+COPY scripts/model.sh scripts/venv.sh scripts/
+COPY scripts/models/ scripts/models/
 RUN scripts/model.sh
 
 # --- the program

@@ -1,16 +1,22 @@
 # Most steps are scripts in scripts/. Each announces what it does in lines that begin with "==>", and skips what is done already.
 #   make run PORT=9000        serve elsewhere
+#   make run MODEL=multilingual-e5-small   another encoder: a name in scripts/models/, or the path of a folder
 #   make run ARGS='--threads 1'   any further flag of `nearfar serve`
 #   make fuzz SECONDS=600 TARGETS=service   one target, for ten minutes
 
 HOST ?= 127.0.0.1
 PORT ?= 8080
-MODEL ?= models/all-MiniLM-L6-v2
+MODEL ?= $(DEFAULT_MODEL)
 ARGS ?=
 BINARY := .build/release/nearfar
 SECONDS ?= 60
 TARGETS ?=
 SANITIZERS ?= address
+# A model that can be fetched is known by its name. Anything else is the path of a folder, which has to exist.
+DEFAULT_MODEL := all-MiniLM-L6-v2
+KNOWN_MODELS := $(patsubst scripts/models/%.sha256,%,$(wildcard scripts/models/*.sha256))
+MODEL_NAME := $(filter $(KNOWN_MODELS),$(patsubst models/%,%,$(MODEL:/=)))
+MODEL_FOLDER := $(if $(MODEL_NAME),models/$(MODEL_NAME),$(MODEL))
 SWIFT_SOURCES := $(wildcard Package.swift Sources Tests Benchmarks Fuzz/Sources)
 
 .DEFAULT_GOAL := help
@@ -23,8 +29,14 @@ deps: ## install the Debian packages that are missing
 	@scripts/deps.sh build
 	@scripts/toolchain.sh
 
-model: deps ## fetch, verify and unpack the default encoder
-	@scripts/model.sh
+model: deps ## fetch and verify the encoder MODEL: a name in scripts/models/ (all-MiniLM-L6-v2 unless given) or a folder
+	@$(if $(MODEL_NAME),scripts/model.sh --model '$(MODEL_NAME)',test -f '$(MODEL)/config.json' || \
+	  { echo "MODEL: '$(MODEL)' is no folder with a config.json, and none of the names $(KNOWN_MODELS)" >&2; exit 2; })
+
+# What the tests need, whatever MODEL says.
+.PHONY: default-model
+default-model: deps
+	@scripts/model.sh --model $(DEFAULT_MODEL)
 
 build: deps ## build .build/release/nearfar and http-echo
 	@echo "==> build: swift build -c release"
@@ -36,9 +48,9 @@ dist: deps build ## make .build/dist: tarball, Debian package and Python wheel f
 
 run: deps model build ## set up what is missing, then serve on HOST:PORT
 	@echo "==> serve: http://$(HOST):$(PORT) (Ctrl-C stops it)"
-	@exec $(BINARY) serve --host $(HOST) --port $(PORT) --model $(MODEL) $(ARGS)
+	@exec $(BINARY) serve --host $(HOST) --port $(PORT) --model '$(MODEL_FOLDER)' $(ARGS)
 
-test: deps model ## set up what is missing, then run every test
+test: deps default-model ## set up what is missing, then run every test
 	@scripts/deps.sh page shells metrics
 	@scripts/test.sh
 
@@ -49,14 +61,14 @@ arm64: deps ## compile the kernels for arm64 and check them in an emulator
 fuzz: deps ## fuzz every reader of foreign bytes for SECONDS each (Fuzz/README.md)
 	@scripts/fuzz.sh $(SECONDS) $(TARGETS)
 
-sanitize: deps model ## run the Swift tests under the sanitizers for addresses, undefined behaviour and threads (SANITIZERS=thread for one)
+sanitize: deps default-model ## run the Swift tests under the sanitizers for addresses, undefined behaviour and threads (SANITIZERS=thread for one)
 	@scripts/sanitize.sh $(SANITIZERS)
 
-smoke: deps model ## test the deployment: replicas behind HAProxy, the image in a chroot, each package of dist (needs root)
+smoke: deps default-model ## test the deployment: replicas behind HAProxy, the image in a chroot, each package of dist (needs root)
 	@scripts/deps.sh smoke dist
 	@scripts/smoke.sh
 
-bench: deps model build ## measure speed and recall beside other libraries (Benchmarks/run.sh)
+bench: deps default-model build ## measure speed and recall beside other libraries (Benchmarks/run.sh)
 	@scripts/deps.sh bench
 	@Benchmarks/run.sh $(BINARY)
 

@@ -24,7 +24,8 @@ cp -R "$tree/share/man" "$tree/share/bash-completion" "$tree/share/fish" "$root/
 gzip --no-name -9 "$root/usr/share/man/man1/nearfar.1"
 install -m 0644 "$tree/share/zsh/site-functions/_nearfar" "$root/usr/share/zsh/vendor-completions/"
 install -m 0755 scripts/model.sh scripts/venv.sh "$root/usr/share/nearfar/"
-install -m 0644 scripts/model.sha256 "$root/usr/share/nearfar/"
+install -d "$root/usr/share/nearfar/models"
+install -m 0644 scripts/models/*.sha256 scripts/models/*.py "$root/usr/share/nearfar/models/"
 install -m 0644 packaging/nearfar.service "$root/lib/systemd/system/"
 install -m 0644 packaging/nearfar.default "$root/etc/default/nearfar"
 

@@ -56,7 +56,8 @@ install -d "$share/man/man1" "$share/bash-completion/completions" "$share/zsh/si
 "$binary" completion zsh >"$share/zsh/site-functions/_nearfar"
 "$binary" completion fish >"$share/fish/vendor_completions.d/nearfar.fish"
 install -m 0755 scripts/model.sh scripts/venv.sh "$share/nearfar/"
-install -m 0644 scripts/model.sha256 "$share/nearfar/"
+install -d "$share/nearfar/models"
+install -m 0644 scripts/models/*.sha256 scripts/models/*.py "$share/nearfar/models/"
 # The unit for those who unpack the tarball as /opt/nearfar, where nothing has made a user or installed the settings.
 {
   echo '# For the tarball in /opt/nearfar. It needs the file nearfar.default as /etc/default/nearfar, and a user:'
