@@ -10,6 +10,8 @@ package enum BatchBudget {
   package static let candidates = [192, 384, 768]
   /// What an encoder is taken to need where it has not been measured.
   package static let unmeasured = 512
+  /// Where a token costs no more than the sum of two vectors, what a batch costs by itself matters more.
+  private static let ofSums = 8192
   /// A size is good enough when it has this share of the best rate.
   private static let goodEnough = 0.97
   /// The tokens of one measured sequence: those of a sentence.
@@ -21,12 +23,14 @@ package enum BatchBudget {
   ///
   /// - Throws: ``EncoderError/outOfMemory``.
   static func measure(_ architecture: any Architecture) throws(EncoderError) -> Int {
+    if architecture.givesSums { return ofSums }
     let length = min(sequenceLength, architecture.longestSequence)
     let began = SystemClock.monotonic
     var rates: [Double] = []
     for size in candidates {
       let sequences = (0..<max(1, size / length)).map { index in
-        (0..<length).map { Int32(truncatingIfNeeded: (index * length + $0) * 7919 % architecture.vocabularySize) }
+        TokenSequence(
+          (0..<length).map { Int32(truncatingIfNeeded: (index * length + $0) * 7919 % architecture.vocabularySize) })
       }
       var best = UInt64.max
       // The first run also brings the weights and the memory for the batch into reach.

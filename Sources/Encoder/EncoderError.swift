@@ -22,6 +22,12 @@ public enum EncoderError: Error, Sendable, Equatable, CustomStringConvertible {
 extension EncoderError {
   init(_ error: FieldError) { self = .folder(key: error.key, message: error.message) }
 
+  /// The error of a folder within the model's.
+  func within(_ path: String) -> EncoderError {
+    guard case .folder(let key, let message) = self, !path.isEmpty else { return self }
+    return .folder(key: "\(path)/\(key)", message: message)
+  }
+
   /// An error in `model.safetensors`, or in the tensor `name` in it.
   init(_ error: SafetensorsError, tensor name: String? = nil) {
     if error.isOutOfMemory {

@@ -35,9 +35,6 @@ public enum Pooling: String, Sendable, CaseIterable {
   ///
   /// - Throws: ``FieldError`` for a pooling that is not supported, and where there is none.
   static func read(_ file: JSONField) throws(FieldError) -> [Pooling] {
-    if let field = file.optional("include_prompt"), try !field.bool() {
-      throw field.refused("'false' is not supported; supported: true")
-    }
     if let mode = file.optional("pooling_mode") {
       let names = allCases.map(\.rawValue)
       let fields = mode.value.string == nil ? try mode.elements() : [mode]
@@ -59,22 +56,28 @@ public enum Pooling: String, Sendable, CaseIterable {
   }
 
   /// Pools the vectors of one sequence, [rows, out.count], with at least one row.
+  ///
+  /// - Parameter first: the row that comes first; those before it are left out, but ``cls`` stays row 0 and the weights
+  ///   of ``weightedMean`` count from there, as in Sentence Transformers. At least one row is pooled.
   func pool(
-    _ states: UnsafePointer<Float>, rows: Int, _ kernels: Kernels, into out: UnsafeMutableBufferPointer<Float>
+    _ states: UnsafePointer<Float>, rows: Int, from first: Int = 0, _ kernels: Kernels,
+    into out: UnsafeMutableBufferPointer<Float>
   ) {
+    let first = min(Swift.max(first, 0), rows - 1)
+    let (pooled, count) = (states + first * out.count, rows - first)
     switch self {
     case .cls: _ = out.update(from: UnsafeBufferPointer(start: states, count: out.count))
-    case .max: kernels.maximum(states, rows: rows, into: out)
-    case .mean: kernels.mean(states, rows: rows, into: out)
+    case .max: kernels.maximum(pooled, rows: count, into: out)
+    case .mean: kernels.mean(pooled, rows: count, into: out)
     case .meanSquareRoot:
-      kernels.mean(states, rows: rows, into: out)
-      let factor = Float(rows).squareRoot()
+      kernels.mean(pooled, rows: count, into: out)
+      let factor = Float(count).squareRoot()
       for index in out.indices { out[index] *= factor }
     case .weightedMean:
-      let total = Float(rows) * Float(rows + 1) / 2
+      let total = (Float(rows) * Float(rows + 1) - Float(first) * Float(first + 1)) / 2
       for index in out.indices {
         var sum: Float = 0
-        for row in 0..<rows { sum += Float(row + 1) * states[row * out.count + index] }
+        for row in first..<rows { sum += Float(row + 1) * states[row * out.count + index] }
         out[index] = sum / total
       }
     case .lastToken:

@@ -1,177 +1,153 @@
-import COpenSSL
 import JSON
-import Safetensors
 import SimilarityCore
 import Tokenization
 
-/// A text encoder from a folder in the Hugging Face layout: a tokenizer, an architecture with its weights, and a
-/// pooling that turns the hidden states of a text's tokens into one vector.
+/// A text encoder from a folder in the Hugging Face layout: a tokenizer, an architecture with its weights, a pooling
+/// that turns the hidden states of a text's tokens into one vector, and modules that this vector goes through.
 public struct SentenceEncoder: BatchEncoder {
-  public let tokenizer: Tokenizer
   /// How the hidden states of a text become one vector; the results of several stand one after another.
   public let poolings: [Pooling]
-  /// Whether `modules.json` ends in a Normalize module: the model is then meant to give vectors of length 1.
-  /// ``encode(_:)`` does not normalise.
+  /// Whether the last module is Normalize: the model is then meant to give vectors of length 1. ``encode(_:)`` does not
+  /// normalise.
   public let normalizes: Bool
-  /// The most tokens of a sequence, including the special ones.
-  public let maxSequenceLength: Int
+  /// Whether the tokens of a prompt are pooled.
+  public let poolsPrompt: Bool
+  /// How vectors are meant to be compared; nil where the folder does not say.
+  public let similarity: Similarity?
+  public let dimension: Int
   public let fingerprint: String
   /// The last part of the folder's path.
   public let name: String
-  /// Texts that may be put before an input, by name (`config_sentence_transformers.json`).
-  public let prompts: [String: String]
-  /// The precision of the products, why it was chosen, and how near its vectors come to those of f32.
-  public let precision: PrecisionChoice
-  public let batchTokens: Int
-  private let architecture: any Architecture
+  public let prompts: Prompts
+  private let model: LoadedModel
+  /// The modules behind the pooling, without the last where ``normalizes``.
+  private let modules: [VectorModule]
   private let kernels: Kernels
+
+  public var tokenizer: Tokenizer { model.tokenizer }
+  /// Whether token vectors come from a transformer, and not from a table alone.
+  public var hasTransformer: Bool { !model.architecture.givesSums }
+  /// The most tokens of a sequence, including the special ones.
+  public var maxSequenceLength: Int { model.maxSequenceLength }
+  /// The precision of the products, why it was chosen, and how near its vectors come to those of f32.
+  public var precision: PrecisionChoice { model.precision }
+  public var batchTokens: Int { model.batchTokens }
+
+  /// Loads the encoder from a folder, as ``init(folder:_:)`` does.
+  public init(
+    folder path: String, precision: WantedPrecision = .f32, kernels: Kernels = .active, threads: Int = 1
+  ) throws(EncoderError) {
+    var options = LoadingOptions()
+    (options.precision, options.kernels, options.threads) = (precision, kernels, threads)
+    try self.init(folder: path, options)
+  }
 
   /// Loads the encoder from a folder.
   ///
-  /// - Parameters:
-  ///   - wanted: the precision. With one other than f32, the model is loaded in f32 first, to measure the difference.
-  ///   - kernels: the variant of the innermost loops.
-  ///   - threads: the threads of a crew that may share a batch.
   /// - Throws: ``EncoderError``, which names the file and the key that is missing, malformed or not supported.
-  public init(
-    folder path: String, precision wanted: WantedPrecision = .f32, kernels: Kernels = .active, threads: Int = 1
-  ) throws(EncoderError) {
+  public init(folder path: String, _ options: LoadingOptions) throws(EncoderError) {
     let folder = ModelFolder(path: path)
-    var description: TransformerDescription
-    let modules: SentenceModules
+    let settings: SentenceModules
     do throws(FieldError) {
-      let configuration = try folder.requiredJSON("config.json")
-      description = try Family.description(configuration)
-      modules = try SentenceModules(folder)
-      tokenizer = try Tokenizer(folder)
-      guard tokenizer.vocabularySize <= description.vocabularySize else {
-        throw configuration.refused(
-          "vocab_size",
-          "\(description.vocabularySize) is smaller than the tokenizer's \(tokenizer.vocabularySize)")
-      }
-      guard description.longestSequence >= 2 else {
-        throw configuration.refused(
-          "max_position_embeddings", "\(description.longestSequence) leaves no room for text")
-      }
+      settings = try SentenceModules(folder)
     } catch {
       throw EncoderError(error)
     }
-    let longest = min(description.longestSequence, modules.maxSequenceLength ?? description.longestSequence)
-    description.longestSequence = longest
-    let checkpoint = try Checkpoint(folder)
-    let (tokenizer, poolings, loaded) = (tokenizer, modules.poolings, description)
-    let texts = PrecisionChoice.texts.map { tokenizer.encode($0, maxLength: longest).ids }
-    (architecture, precision) = try PrecisionChoice.load(wanted, kernels) { precision throws(EncoderError) in
-      try Transformer(loaded, checkpoint, precision, kernels, threads: threads)
-    } encode: { architecture throws(EncoderError) in
-      do throws(EncodingFailure) {
-        return try architecture.forward(texts, nil) { Self.pool(texts, $0, poolings, architecture.hiddenSize, kernels) }
-      } catch {
-        throw .outOfMemory
+    let (poolings, kernels) = (settings.poolings, options.kernels)
+    switch settings.first {
+    case .table(let folder): model = try LoadedModel(table: folder, options)
+    case .transformer(let folder):
+      model = try LoadedModel(transformer: folder, longest: settings.maxSequenceLength, options) {
+        sequences, states, width in
+        Self.pool(sequences, states, poolings, width, kernels) { $0.count }
       }
     }
-    batchTokens = try BatchBudget.measure(architecture)
-    fingerprint = try Self.fingerprint(
-      of: folder, checkpoint,
-      settings: "\(Pooling.name(of: poolings)) \(modules.normalizes) \(longest)")
-    prompts = modules.prompts
+    var modules: [VectorModule] = []
+    var width = model.architecture.hiddenSize * poolings.count
+    for module in settings.later {
+      switch module {
+      case .normalize: modules.append(.normalize)
+      case .dense(let path): modules.append(.dense(try DenseModule(folder, path, inputs: width, kernels)))
+      }
+      width = modules[modules.count - 1].outputs(of: width)
+    }
+    dimension = width
+    if case .normalize? = modules.last {
+      normalizes = true
+      modules.removeLast()
+    } else {
+      normalizes = false
+    }
+    var stated = "\(Pooling.name(of: poolings)) \(normalizes) \(model.maxSequenceLength)"
+    if !modules.isEmpty || !settings.poolsPrompt {
+      stated += " \(modules.map(\.description)) \(settings.poolsPrompt)"
+    }
+    fingerprint = try model.fingerprint(settings: stated, modules.compactMap(\.checkpoint))
     name = path.split(separator: "/").last.map(String.init) ?? path
-    maxSequenceLength = longest
+    prompts = settings.prompts
+    poolsPrompt = settings.poolsPrompt
+    similarity = settings.similarity
     self.poolings = poolings
-    normalizes = modules.normalizes
+    self.modules = modules
     self.kernels = kernels
     // All pages were read for the fingerprint. Most weights have been repacked since, and of the word vectors few are
     // used.
-    checkpoint.releasePages()
+    model.checkpoint.releasePages()
   }
 
   /// Creates an encoder with another architecture, and with the tokenizer, prompts and pooling of `other`.
   package init(_ architecture: any Architecture, named name: String, fingerprint: String, like other: SentenceEncoder) {
     precondition(architecture.vocabularySize >= other.tokenizer.vocabularySize, "the vocabulary is too small")
     precondition(architecture.longestSequence >= 2, "there is no room for text")
-    precision = .f32
-    batchTokens = other.batchTokens
-    self.architecture = architecture
+    model = other.model.replacing(architecture)
     self.name = name
     self.fingerprint = fingerprint
-    tokenizer = other.tokenizer
     poolings = other.poolings
     normalizes = other.normalizes
-    maxSequenceLength = min(other.maxSequenceLength, architecture.longestSequence)
+    poolsPrompt = other.poolsPrompt
+    similarity = other.similarity
     prompts = other.prompts
+    modules = []
+    dimension = architecture.hiddenSize * other.poolings.count
     kernels = other.kernels
   }
 
-  /// The number of values of a vector.
-  public var dimension: Int { architecture.hiddenSize * poolings.count }
-
   /// The number of tokens of each sequence.
-  public func costs(of sequences: [[Int32]]) -> [Int] { sequences.map(\.count) }
+  public func costs(of sequences: [TokenSequence]) -> [Int] { sequences.map { max(1, $0.count) } }
 
-  /// The pooled vectors of token sequences, as in ``BatchEncoder/encode(_:_:)``. Batches of a few hundred tokens are
-  /// best.
-  public func encode(_ sequences: [[Int32]], _ crew: Crew?) throws(EncodingFailure) -> Matrix {
-    for (index, sequence) in sequences.enumerated() {
-      guard !sequence.isEmpty, sequence.count <= maxSequenceLength,
-        sequence.allSatisfy({ $0 >= 0 && Int($0) < architecture.vocabularySize })
-      else { throw .invalidInput(index) }
+  /// The vectors of token sequences, as in ``BatchEncoder/encode(_:_:)``, behind all modules but the last Normalize.
+  /// Batches of a few hundred tokens are best.
+  public func encode(_ sequences: [TokenSequence], _ crew: Crew?) throws(EncodingFailure) -> Matrix {
+    let architecture = model.architecture
+    return try model.run(sequences, crew) { states in
+      let pooled = Self.pool(sequences, states, poolings, architecture.hiddenSize, kernels, architecture.states)
+      return modules.reduce(pooled) { rows, module in module.applied(to: rows) }
     }
-    let pooled = try (crew ?? Crew.alone).work { team throws(EncodingFailure) in
-      try architecture.forward(sequences, team) { Self.pool(sequences, $0, poolings, architecture.hiddenSize, kernels) }
-    }
-    for index in 0..<pooled.rows where !pooled.row(index).allSatisfy(\.isFinite) { throw .notFinite(index) }
-    return pooled
+  }
+
+  /// The vectors of sequences of ids, all of type 0.
+  public func encode(_ sequences: [[Int32]], _ crew: Crew? = nil) throws(EncodingFailure) -> Matrix {
+    try encode(sequences.map { TokenSequence($0) }, crew)
   }
 
   /// Pools the hidden states of each sequence into a row.
+  ///
+  /// - Parameter count: the number of states of a sequence.
   private static func pool(
-    _ sequences: [[Int32]], _ hidden: UnsafePointer<Float>, _ poolings: [Pooling], _ width: Int, _ kernels: Kernels
+    _ sequences: [TokenSequence], _ hidden: UnsafePointer<Float>, _ poolings: [Pooling], _ width: Int,
+    _ kernels: Kernels, _ count: (TokenSequence) -> Int
   ) -> Matrix {
     Matrix(rows: sequences.count, columns: width * poolings.count) { out in
       var (states, start) = (hidden, 0)
       for sequence in sequences {
+        let rows = count(sequence)
         for pooling in poolings {
           let part = UnsafeMutableBufferPointer(rebasing: out[start..<start + width])
-          pooling.pool(states, rows: sequence.count, kernels, into: part)
+          pooling.pool(states, rows: rows, from: sequence.unpooled, kernels, into: part)
           start += width
         }
-        states += sequence.count * width
+        states += rows * width
       }
     }
-  }
-}
-
-extension SentenceEncoder {
-  /// SHA-256 (FIPS 180-4) over settings, configuration, vocabulary and the bytes of all tensors, as 64 hexadecimal
-  /// digits.
-  private static func fingerprint(
-    of folder: ModelFolder, _ checkpoint: Checkpoint, settings: String
-  ) throws(EncoderError) -> String {
-    // Read before the digest begins, which frees its state only when it is finished.
-    var texts = [Array(settings.utf8)]
-    for name in ["config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt"] {
-      do throws(FieldError) {
-        if let bytes = try folder.bytes(of: name) { texts.append(bytes) }
-      } catch {
-        throw EncoderError(error)
-      }
-    }
-    guard let state = nf_sha256_begin() else { throw .cryptographicLibrary }
-    var failed = texts.reduce(0) { $0 | update(state, $1) }
-    for tensor in checkpoint.names.compactMap({ checkpoint.tensor($0) }) {
-      // SAFETY: the view keeps its bytes alive.
-      failed |= nf_sha256_update(state, tensor.bytes.baseAddress, tensor.bytes.count)
-    }
-    var digest = [UInt8](repeating: 0, count: 32)
-    failed |= nf_sha256_finish(state, &digest)
-    guard failed == 0 else { throw .cryptographicLibrary }
-    return digest.map { byte in
-      let digits = String(byte, radix: 16)
-      return byte < 16 ? "0" + digits : digits
-    }.joined()
-  }
-
-  private static func update(_ state: OpaquePointer, _ bytes: [UInt8]) -> Int32 {
-    bytes.withUnsafeBytes { nf_sha256_update(state, $0.baseAddress, $0.count) }
   }
 }

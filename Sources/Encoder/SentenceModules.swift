@@ -1,51 +1,108 @@
 import JSON
 import Tokenization
 
-/// The settings that Sentence Transformers keeps beside the transformer: `modules.json`, `1_Pooling/config.json`,
-/// `sentence_bert_config.json` and `config_sentence_transformers.json`. Each is optional, except the pooling that
+/// The settings that Sentence Transformers keeps beside the weights: `modules.json` with a `config.json` for each
+/// module, `sentence_bert_config.json` and `config_sentence_transformers.json`. Each is optional, except what
 /// modules.json names.
 struct SentenceModules {
+  /// What comes before the pooling.
+  enum First {
+    /// A transformer in this folder.
+    case transformer(ModelFolder)
+    /// A table of vectors without a transformer, in this folder.
+    case table(ModelFolder)
+  }
+
+  /// A module behind the pooling.
+  enum Later {
+    /// A dense layer in this folder within the model's.
+    case dense(String)
+    case normalize
+  }
+
+  private(set) var first: First
   /// Their results stand one after another.
-  var poolings = [Pooling.mean]
-  /// Whether the model divides its vectors by their Euclidean norm.
-  var normalizes = false
+  private(set) var poolings = [Pooling.mean]
+  /// Whether the tokens of a prompt are pooled.
+  private(set) var poolsPrompt = true
+  private(set) var later: [Later] = []
   /// The most tokens of a sequence; nil where the folder does not limit it.
-  var maxSequenceLength: Int?
-  /// Texts that may be put before an input, by name.
-  var prompts: [String: String] = [:]
+  private(set) var maxSequenceLength: Int?
+  private(set) var prompts = Prompts()
+  /// How vectors are meant to be compared; nil where the folder does not say.
+  private(set) var similarity: Similarity?
 
   /// Reads the files. A folder without `modules.json` is a bare transformer, for which mean pooling is used, as
-  /// Sentence Transformers does. Prompts that are not strings are left out.
+  /// Sentence Transformers does; or, where config.json says so, a table of model2vec.
   ///
-  /// - Throws: ``FieldError`` for a module or a pooling mode that is not supported, and for other values that are
-  ///   malformed.
+  /// - Throws: ``FieldError`` for a module or a setting that is not supported, and for values that are malformed.
   init(_ folder: ModelFolder) throws(FieldError) {
-    if let file = try folder.json("modules.json") { try readModules(file, folder) }
+    first = .transformer(folder)
+    if let file = try folder.json("modules.json") {
+      try readModules(file, folder)
+    } else if let file = try folder.json("config.json"), file.optional("model_type")?.value.string == "model2vec" {
+      first = .table(folder)
+      if try file.flag("normalize") { later = [.normalize] }
+    }
+    if case .transformer(let inner) = first { maxSequenceLength = try Self.longest(inner) }
+    if let file = try folder.json("config_sentence_transformers.json") {
+      prompts = try Prompts(file)
+      let names = Similarity.allCases.map(\.rawValue)
+      similarity = Similarity(rawValue: try file.optional("similarity_fn_name")?.string(oneOf: names) ?? "")
+    }
+  }
+
+  /// The most tokens of a sequence: what Sentence Transformers was told, or else what the tokenizer is said to stand.
+  static func longest(_ folder: ModelFolder) throws(FieldError) -> Int? {
     if let field = try folder.json("sentence_bert_config.json")?.optional("max_seq_length") {
       // Fewer than two tokens leave no room for text.
-      maxSequenceLength = try field.integer(in: 2...Int.max)
+      return try field.integer(in: 2...Int.max)
     }
-    if let prompts = try folder.json("config_sentence_transformers.json")?.optional("prompts") {
-      for (name, value) in prompts.value.members ?? [] { self.prompts[name] = value.string }
-    }
+    // Where there is no limit, transformers writes a number beyond every integer.
+    let stated = try folder.json("tokenizer_config.json")?.optional("model_max_length")
+    return stated?.value.integer.flatMap { $0 >= 2 ? $0 : nil }
   }
 
   private mutating func readModules(_ file: JSONField, _ folder: ModelFolder) throws(FieldError) {
     for (position, module) in try file.elements().enumerated() {
-      let type = module.optional("type")
-      let name = type?.value.string ?? ""
-      switch (position, name.split(separator: ".").last) {
-      case (0, "Transformer"):
-        break
-      case (1, "Pooling"):
-        let path = module.optional("path")?.value.string ?? "1_Pooling"
-        poolings = try Pooling.read(try folder.requiredJSON("\(path)/config.json"))
-      case (2, "Normalize"):
-        normalizes = true
+      let type = try module.required("type").string()
+      let path = try Self.path(of: module)
+      switch (position, type.split(separator: ".").last, first) {
+      case (0, "Transformer", _): first = .transformer(Self.folder(path, in: folder))
+      case (0, "StaticEmbedding", _): first = .table(Self.folder(path, in: folder))
+      case (1, "Pooling", .transformer):
+        let file = try folder.requiredJSON("\(path.isEmpty ? "1_Pooling" : path)/config.json")
+        poolings = try Pooling.read(file)
+        poolsPrompt = try file.flag("include_prompt", default: true)
+      case (1..., "Dense", _): later.append(.dense(path))
+      case (1..., "Normalize", _): later.append(.normalize)
+      // It does nothing outside of training.
+      case (1..., "Dropout", _): break
       default:
         throw module.refused(
-          "type", "\"\(name)\" is not supported; supported: Transformer, Pooling and Normalize, in this order")
+          "type",
+          "\"\(type)\" is not supported here; supported: Transformer and Pooling, or StaticEmbedding, and behind them "
+            + "Dense, Normalize and Dropout")
       }
     }
   }
+
+  /// The path of a module, which must stay within the folder.
+  private static func path(of module: JSONField) throws(FieldError) -> String {
+    guard let field = module.optional("path") else { return "" }
+    let path = try field.string()
+    guard !path.hasPrefix("/"), !path.split(separator: "/").contains("..") else {
+      throw field.refused("must stay within the model's folder")
+    }
+    return path
+  }
+
+  private static func folder(_ path: String, in folder: ModelFolder) -> ModelFolder {
+    path.isEmpty ? folder : ModelFolder(path: "\(folder.path)/\(path)")
+  }
+}
+
+/// How the vectors of a model are meant to be compared (`similarity_fn_name`).
+public enum Similarity: String, Sendable, CaseIterable {
+  case cosine, dot, euclidean, manhattan
 }

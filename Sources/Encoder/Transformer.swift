@@ -54,8 +54,10 @@ final class Transformer: Architecture {
   var vocabularySize: Int { description.vocabularySize }
   var longestSequence: Int { description.longestSequence }
 
+  var tokenTypes: Int { weights.typeDifferences.map { $0.count / description.hiddenSize + 1 } ?? 1 }
+
   func forward(
-    _ sequences: [[Int32]], _ team: Team?, _ read: (UnsafePointer<Float>) -> Matrix
+    _ sequences: [TokenSequence], _ team: Team?, _ read: (UnsafePointer<Float>) -> Matrix
   ) throws(EncodingFailure) -> Matrix {
     let tokens = sequences.reduce(0) { $0 + $1.count }
     return try workspaces.with(tokens: tokens) { workspace throws(EncodingFailure) in
@@ -69,7 +71,7 @@ final class Transformer: Architecture {
   }
 
   /// hidden = norm(word + type + position).
-  private func embed(_ sequences: [[Int32]], _ workspace: Workspace) {
+  private func embed(_ sequences: [TokenSequence], _ workspace: Workspace) {
     let width = description.hiddenSize
     let step = description.learnedPositions == nil ? 0 : width
     (weights.positions ?? []).withUnsafeBufferPointer { positions in
@@ -77,14 +79,19 @@ final class Transformer: Architecture {
       let first = positions.isEmpty ? nil : positions.baseAddress
       var target = workspace.hidden
       for sequence in sequences {
-        for (position, id) in sequence.enumerated() {
-          // SAFETY: the caller has checked ids and lengths against the sizes of the tables.
-          let word = weights.words.row(id)
+        for (position, id) in sequence.ids.enumerated() {
+          // SAFETY: the caller has checked ids, types and lengths against the sizes of the tables.
+          var word = weights.words.row(id)
+          if !sequence.types.isEmpty, sequence.types[position] > 0, tokenTypes > 1 {
+            target.update(from: word, count: width)
+            add(type: sequence.types[position], to: target)
+            word = UnsafePointer(target)
+          }
           let added = first.map { $0 + position * step }
           if let norm = weights.embeddingNorm {
             normalize(word, plus: added, rows: 1, norm, into: target)
           } else {
-            target.update(from: word, count: width)
+            if word != UnsafePointer(target) { target.update(from: word, count: width) }
             if let added { kernels.add(added, count: width, to: target) }
           }
           target += width
@@ -93,8 +100,17 @@ final class Transformer: Architecture {
     }
   }
 
+  /// Adds what a token type other than 0 has beyond type 0, which the positions contain.
+  private func add(type: Int32, to target: UnsafeMutablePointer<Float>) {
+    let width = description.hiddenSize
+    weights.typeDifferences?.withUnsafeBufferPointer { differences in
+      guard let first = differences.baseAddress else { return }
+      kernels.add(first + (Int(type) - 1) * width, count: width, to: target)
+    }
+  }
+
   /// Runs one layer on the hidden states.
-  private func run(_ index: Int, _ sequences: [[Int32]], _ tokens: Int, _ workspace: Workspace, _ team: Team?) {
+  private func run(_ index: Int, _ sequences: [TokenSequence], _ tokens: Int, _ workspace: Workspace, _ team: Team?) {
     let (layer, attention, width) = (weights.layers[index], attentions[index], description.hiddenSize)
     forEachTile(tokens) { first, rows in
       let x = input(workspace.hidden + first * width, rows, layer.attentionNorms, workspace)
@@ -167,7 +183,7 @@ final class Transformer: Architecture {
 
   /// context = Attention(queries, keys, values), for each sequence.
   private func attend(
-    _ sequences: [[Int32]], _ layer: TransformerLayer, _ attention: Attention,
+    _ sequences: [TokenSequence], _ layer: TransformerLayer, _ attention: Attention,
     rotary: TransformerDescription.Rotary?, _ workspace: Workspace, _ team: Team?
   ) {
     let table = rotary.flatMap { rotaries[$0] }

@@ -28,6 +28,8 @@ struct TransformerWeights: Sendable {
   /// [longest, hidden], the vector of each position plus that of token type 0, which all tokens of a single text have;
   /// one row where positions are not learned; nil where there are neither.
   let positions: [Float]?
+  /// [types − 1, hidden]: the vector of each other token type less that of type 0; nil where there is one type at most.
+  let typeDifferences: [Float]?
   let embeddingNorm: NormWeights?
   let layers: [TransformerLayer]
   let finalNorm: NormWeights?
@@ -43,7 +45,7 @@ struct TransformerWeights: Sendable {
     words = try WordTable(
       source, "\(names.words).weight", vocabulary: description.vocabularySize, width: hidden,
       scale: description.embeddingScale)
-    positions = try Self.positions(source, description, names)
+    (positions, typeDifferences) = try Self.positions(source, description, names)
     let norm = description.norm
     embeddingNorm = try names.embeddingNorm.map { name throws(EncoderError) in try source.norm(name, hidden, norm) }
     finalNorm = try names.finalNorm.map { name throws(EncoderError) in try source.norm(name, hidden, norm) }
@@ -73,7 +75,7 @@ struct TransformerWeights: Sendable {
 
   private static func positions(
     _ source: WeightSource, _ description: TransformerDescription, _ names: WeightNames
-  ) throws(EncoderError) -> [Float]? {
+  ) throws(EncoderError) -> ([Float]?, types: [Float]?) {
     let hidden = description.hiddenSize
     var positions: [Float]?
     if let rows = description.learnedPositions, let name = names.positions {
@@ -82,14 +84,15 @@ struct TransformerWeights: Sendable {
       let end = min(rows, start + description.longestSequence)
       positions = Array(table[min(start, end) * hidden..<end * hidden])
     }
-    guard description.hasTokenTypes, let name = names.tokenTypes else { return positions }
+    guard description.hasTokenTypes, let name = names.tokenTypes else { return (positions, nil) }
     let types = try source.floats("\(name).weight", [nil, hidden])
     guard types.count >= hidden else {
       throw .folder(key: "model.safetensors: \(name).weight", message: "is empty")
     }
     var sums = positions ?? [Float](repeating: 0, count: hidden)
     for index in sums.indices { sums[index] += types[index % hidden] }
-    return sums
+    let differences = types.indices.dropFirst(hidden).map { types[$0] - types[$0 % hidden] }
+    return (sums, differences.isEmpty ? nil : differences)
   }
 
   private static func relativeBias(

@@ -68,6 +68,9 @@ public final class Tokenizer: Sendable {
     return (frame.before.map(\.id), frame.after.map(\.id))
   }
 
+  /// Whether a text that is too long loses its beginning instead of its end.
+  public var truncatesLeft: Bool { parts.truncatesLeft }
+
   /// Whether a text that is encoded alone has tokens of another type than 0, so that an encoder must be given the types
   /// of ``encode(typed:maxLength:)``.
   public var hasTypes: Bool { !parts.postProcessor.single.hasOneType }

@@ -59,14 +59,18 @@ import Testing
         == "model.safetensors: encoder.layer.6.attention.self.query.weight")
     #expect(try refusal(config, "{", "{{") == "config.json")
     #expect(
-      try refusal("modules.json", "sentence_transformers.models.Normalize", "sentence_transformers.models.Dense")
+      try refusal("modules.json", "sentence_transformers.models.Normalize", "sentence_transformers.models.LSTM")
         == "modules.json: [2].type")
+    #expect(
+      try refusal("modules.json", "sentence_transformers.models.Normalize", "sentence_transformers.models.Dense")
+        == "2_Normalize/config.json")
+    #expect(try refusal("modules.json", "1_Pooling", "../1_Pooling") == "modules.json: [1].path")
     let pooling = "1_Pooling/config.json"
     #expect(
       try refusal(pooling, "pooling_mode_mean_tokens", "pooling_mode_median")
         == "1_Pooling/config.json: pooling_mode_median")
     #expect(
-      try refusal(pooling, "\"pooling_mode_mean_tokens\": true", "\"include_prompt\": false")
+      try refusal(pooling, "\"pooling_mode_mean_tokens\": true", "\"include_prompt\": 0")
         == "1_Pooling/config.json: include_prompt")
     #expect(
       try refusal(pooling, "\"pooling_mode_mean_tokens\": true", "\"pooling_mode\": [\"mean\", \"median\"]")

@@ -54,10 +54,10 @@ private struct LengthArchitecture: Architecture {
   var failure: EncodingFailure?
 
   func forward(
-    _ sequences: [[Int32]], _ team: Team?, _ read: (UnsafePointer<Float>) -> Matrix
+    _ sequences: [TokenSequence], _ team: Team?, _ read: (UnsafePointer<Float>) -> Matrix
   ) throws(EncodingFailure) -> Matrix {
     if let failure { throw failure }
-    let states = sequences.flatMap { sequence in sequence.flatMap { [Float($0), Float(sequence.count)] } }
+    let states = sequences.flatMap { sequence in sequence.ids.flatMap { [Float($0), Float(sequence.count)] } }
     let out = UnsafeMutablePointer<Float>.allocate(capacity: states.count)
     defer { out.deallocate() }
     out.initialize(from: states, count: states.count)

@@ -1,3 +1,4 @@
+import Encoder
 import Service
 import Testing
 
@@ -14,44 +15,51 @@ struct EmbeddingCacheTests {
   @Test("A vector is found under the ids that it was kept under, and under no others")
   func finds() throws {
     let cache = cache(10)
-    let sequences: [[Int32]] = [[1, 2], [1, 2, 0], [2, 1], [], [513]]
+    let ids: [[Int32]] = [[1, 2], [1, 2, 0], [2, 1], [], [513]]
+    let sequences =
+      ids.map { TokenSequence($0) } + [
+        TokenSequence([1, 2], types: [0, 1]), TokenSequence([1, 2], types: [1, 0]), TokenSequence([1, 2], unpooled: 1),
+      ]
     for (number, sequence) in sequences.enumerated() {
       cache.keep(row(number), of: try #require(cache.key(of: sequence)))
     }
     let keys = sequences.map(cache.key)
     #expect(cache.rows(of: keys) == sequences.indices.map { row($0) })
-    #expect(cache.rows(of: [cache.key(of: [1]), cache.key(of: [2, 1, 0]), nil]) == [nil, nil, nil])
+    #expect(
+      cache.rows(of: [cache.key(of: TokenSequence([1])), cache.key(of: TokenSequence([2, 1, 0])), nil]) == [
+        nil, nil, nil,
+      ])
     let statistics = cache.statistics
-    #expect(statistics.vectors == 5 && statistics.bytes == 5 * 160)
-    #expect(statistics.hits == 5 && statistics.misses == 3 && statistics.evictions == 0)
+    #expect(statistics.vectors == 8 && statistics.bytes == 8 * 160)
+    #expect(statistics.hits == 8 && statistics.misses == 3 && statistics.evictions == 0)
   }
 
   @Test("Keys of another encoder are others")
   func fingerprints() throws {
-    #expect(cache(1).key(of: [1, 2]) == cache(1).key(of: [1, 2]))
-    #expect(cache(1).key(of: [1, 2]) != cache(1, fingerprint: "b").key(of: [1, 2]))
+    #expect(cache(1).key(of: TokenSequence([1, 2])) == cache(1).key(of: TokenSequence([1, 2])))
+    #expect(cache(1).key(of: TokenSequence([1, 2])) != cache(1, fingerprint: "b").key(of: TokenSequence([1, 2])))
   }
 
   @Test("What is asked for stays, and the rest makes room")
   func replaces() throws {
     let cache = cache(8)
-    let asked = try (0..<4).map { try #require(cache.key(of: [Int32($0)])) }
+    let asked = try (0..<4).map { try #require(cache.key(of: TokenSequence([Int32($0)]))) }
     for (number, key) in asked.enumerated() { cache.keep(row(number), of: key) }
     for number in 0..<1000 {
       #expect(cache.rows(of: asked) == (0..<4).map { row($0) })
-      cache.keep(row(number), of: try #require(cache.key(of: [1000 + Int32(number)])))
+      cache.keep(row(number), of: try #require(cache.key(of: TokenSequence([1000 + Int32(number)]))))
     }
     let statistics = cache.statistics
     #expect(statistics.vectors == 8 && statistics.bytes == 8 * 160 && statistics.evictions == 996)
     // Each of those that came once stayed for some others at least.
-    #expect(cache.rows(of: [cache.key(of: [1999])]) == [row(999)])
-    #expect(cache.rows(of: [cache.key(of: [1000])]) == [nil])
+    #expect(cache.rows(of: [cache.key(of: TokenSequence([1999]))]) == [row(999)])
+    #expect(cache.rows(of: [cache.key(of: TokenSequence([1000]))]) == [nil])
   }
 
   @Test("Where all are asked for, there is still room for another")
   func wraps() throws {
     let cache = cache(2)
-    let keys = try (0..<3).map { try #require(cache.key(of: [Int32($0)])) }
+    let keys = try (0..<3).map { try #require(cache.key(of: TokenSequence([Int32($0)]))) }
     for (number, key) in keys.enumerated() {
       cache.keep(row(number), of: key)
       _ = cache.rows(of: keys)

@@ -1,3 +1,4 @@
+import Encoder
 import HTTP1
 import JSON
 import Safetensors
@@ -25,7 +26,7 @@ struct PointsEndpoint: Sendable {
     let embedded = request.texts
     guard !embedded.isEmpty else { return try apply(request, [:], collection, call) }
     try texts.check(collection, field: request.textField(embedded[0].row))
-    var sequences: [[Int32]] = []
+    var sequences: [TokenSequence] = []
     for (row, text) in embedded {
       do throws(Problem) {
         sequences += try texts.sequences(of: [text], field: "", for: call)

@@ -68,8 +68,12 @@ struct EmbeddingOptions: Sendable {
   static func text(_ fields: inout Fields, _ encoder: SentenceEncoder) throws(Problem) -> TextOptions {
     var options = TextOptions()
     options.truncate = try fields.bool("truncate", default: true)
-    let side = try fields.choice("truncation_direction", of: ["Right", "Left", "right", "left"])
-    options.side = side.lowercased() == "left" ? .left : .right
+    if let side = try fields.string("truncation_direction") {
+      guard ["Right", "Left", "right", "left"].contains(side) else {
+        throw .invalid(fields.name("truncation_direction"), "must be one of Right, Left, right, left")
+      }
+      options.side = side.lowercased() == "left" ? .left : .right
+    }
     options.prompt = try prompt(&fields, encoder)
     return options
   }
@@ -78,7 +82,7 @@ struct EmbeddingOptions: Sendable {
   static func prompt(_ fields: inout Fields, _ encoder: SentenceEncoder) throws(Problem) -> String {
     guard let name = try fields.string("prompt_name") else { return "" }
     do throws(UnknownPrompt) {
-      return try encoder.prompt(named: name)
+      return try encoder.prompts.named(name)
     } catch {
       throw .invalid(fields.name("prompt_name"), error.description)
     }

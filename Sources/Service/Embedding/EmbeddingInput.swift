@@ -1,3 +1,4 @@
+import Encoder
 import JSON
 import Tokenization
 
@@ -91,7 +92,7 @@ struct EmbeddingInput: Sendable {
   /// - Throws: ``Problem`` naming the entry that is too long and may not be cut.
   func sequences(
     _ texts: TextEncoder, _ options: TextOptions = TextOptions(), addsSpecialTokens: Bool, for call: Call
-  ) throws(Problem) -> [[Int32]] {
+  ) throws(Problem) -> [TokenSequence] {
     switch content {
     case .texts(let all): return try texts.sequences(of: all, options, field: field, for: call)
     case .ids(let sequences):
@@ -99,16 +100,14 @@ struct EmbeddingInput: Sendable {
       // What the tokenizer puts around an empty text is what it puts around any.
       let special = texts.encoder.tokenizer.encode("", maxLength: .max).ids
       let longest = texts.encoder.maxSequenceLength
-      var cut: [[Int32]] = []
+      var cut: [TokenSequence] = []
       for (index, ids) in sequences.enumerated() {
         let whole = addsSpecialTokens ? Self.framed(ids, by: special) : ids
         guard whole.count <= longest || options.truncate else {
           throw .invalid(
             isOneSequence ? field : "\(field)[\(index)]", "has more tokens than max_seq_length, which is \(longest)")
         }
-        cut.append(
-          Self.isFramed(whole, by: special)
-            ? texts.encoder.cut(whole, options.side) : Self.bareCut(whole, to: longest, options.side))
+        cut.append(texts.encoder.cut(whole, options.side))
       }
       return cut
     }
@@ -121,10 +120,5 @@ struct EmbeddingInput: Sendable {
   private static func framed(_ ids: [Int32], by special: [Int32]) -> [Int32] {
     guard special.count == 2, !isFramed(ids, by: special) else { return ids }
     return [special[0]] + ids + [special[1]]
-  }
-
-  /// Ids without special tokens at their ends have nothing to keep there.
-  private static func bareCut(_ ids: [Int32], to longest: Int, _ side: TextOptions.Side) -> [Int32] {
-    Array(side == .left ? ids.suffix(longest) : ids.prefix(longest))
   }
 }

@@ -1,3 +1,4 @@
+import Encoder
 import HTTP1
 import JSON
 import Safetensors
@@ -37,7 +38,7 @@ final class EmbeddingStream: Sendable {
   }
 
   private let count: Int
-  private let sequences: @Sendable (Range<Int>) throws -> [[Int32]]
+  private let sequences: @Sendable (Range<Int>) throws -> [TokenSequence]
   private let shape: VectorShape
   private let form: any Form
   private let texts: TextEncoder
@@ -49,7 +50,7 @@ final class EmbeddingStream: Sendable {
   ///   - sequences: the token ids of some of them; called on a work queue.
   init(
     _ count: Int, _ shape: VectorShape, _ form: any Form, texts: TextEncoder, for call: Call,
-    sequences: @escaping @Sendable (Range<Int>) throws -> [[Int32]]
+    sequences: @escaping @Sendable (Range<Int>) throws -> [TokenSequence]
   ) {
     self.count = count
     self.sequences = sequences

@@ -34,7 +34,7 @@ public final class FileEncoder: Sendable {
   private let text: TextOptions
   private let shape: VectorShape
   private let queues: WorkQueues
-  private let batcher: Batcher<[Int32]>
+  private let batcher: Batcher<TokenSequence>
 
   /// Loads the encoder.
   ///
@@ -52,7 +52,7 @@ public final class FileEncoder: Sendable {
     var text = TextOptions()
     text.truncate = options.truncate
     do throws(UnknownPrompt) {
-      if let name = options.promptName { text.prompt = try encoder.prompt(named: name) }
+      if let name = options.promptName { text.prompt = try encoder.prompts.named(name) }
     } catch {
       throw Failure(text: nil, reason: "--prompt-name: \(error)")
     }
@@ -85,8 +85,8 @@ public final class FileEncoder: Sendable {
     }
   }
 
-  private func sequences(of texts: [String]) throws(Failure) -> [[Int32]] {
-    var sequences: [[Int32]] = []
+  private func sequences(of texts: [String]) throws(Failure) -> [TokenSequence] {
+    var sequences: [TokenSequence] = []
     sequences.reserveCapacity(texts.count)
     for (index, text) in texts.enumerated() {
       guard let sequence = encoder.sequence(of: text, self.text) else {
@@ -97,7 +97,7 @@ public final class FileEncoder: Sendable {
     return sequences
   }
 
-  private func encode(_ sequences: [[Int32]], _ done: @escaping @Sendable (Result<Rows, Failure>) -> Void) {
+  private func encode(_ sequences: [TokenSequence], _ done: @escaping @Sendable (Result<Rows, Failure>) -> Void) {
     let plan = SequencePlan(sequences, cache: nil)
     let tokens = encoder.costs(of: sequences).reduce(0, +)
     batcher.encode(

@@ -1,3 +1,4 @@
+import Encoder
 import JSON
 import Platform
 import SimilarityCore

@@ -1,4 +1,5 @@
 import Contrastive
+import Encoder
 import HTTP1
 import Platform
 import SimilarityCore
@@ -17,7 +18,7 @@ struct LossEndpoint: Sendable {
     // Found before its texts are embedded: an unknown queue should cost nothing.
     let queue = try request.queue.map { try queues.queue($0.name) }
     // One pass through the encoder for all texts, in the order in which `input` takes their rows.
-    var sequences: [[Int32]] = []
+    var sequences: [TokenSequence] = []
     for (rows, field) in [
       (request.queries, "queries"), (request.keys, "keys"), (request.negatives, "negatives"),
     ] {

@@ -1,9 +1,10 @@
 import COpenSSL
+import Encoder
 import Synchronization
 
 /// Vectors of token sequences that have been encoded before, as many as fit into a number of bytes.
 ///
-/// A sequence is found by the first 128 bits of SHA-256 over the encoder's fingerprint and the ids: no two sequences that anyone
+/// A sequence is found by the first 128 bits of SHA-256 over the encoder's fingerprint and the tokens: no two sequences that anyone
 /// could find share them, and vectors of another model, or of another precision, are never given out. What has not been asked for
 /// is replaced first (CLOCK; Corbató, "A paging experiment with the Multics system", 1968).
 package final class EmbeddingCache: Sendable {
@@ -62,16 +63,22 @@ package final class EmbeddingCache: Sendable {
   }
 
   /// - Returns: nil when the cryptographic library fails, for want of memory.
-  package func key(of sequence: [Int32]) -> Key? {
+  package func key(of sequence: TokenSequence) -> Key? {
     guard let digest = nf_sha256_begin() else { return nil }
     // SAFETY: the arrays are valid for their counts during the calls, and the last writes 32 bytes and frees the state.
     let isTaken =
       nf_sha256_update(digest, fingerprint, fingerprint.count) == 0
-      && sequence.withUnsafeBytes { nf_sha256_update(digest, $0.baseAddress, $0.count) } == 0
+      && Self.numbers(of: sequence).withUnsafeBytes { nf_sha256_update(digest, $0.baseAddress, $0.count) } == 0
     var bytes = [UInt8](repeating: 0, count: 32)
     guard nf_sha256_finish(digest, &bytes) == 0, isTaken else { return nil }
     func word(_ range: Range<Int>) -> UInt64 { bytes[range].reduce(0) { $0 << 8 | UInt64($1) } }
     return Key(digest: SIMD2(word(0..<8), word(8..<16)))
+  }
+
+  /// The ids, and what else the vector depends on behind a number that is no id.
+  private static func numbers(of sequence: TokenSequence) -> [Int32] {
+    guard !sequence.types.isEmpty || sequence.unpooled > 0 else { return sequence.ids }
+    return sequence.ids + [-1, Int32(truncatingIfNeeded: sequence.unpooled)] + sequence.types
   }
 
   /// The vectors that are there, not normalised; nil for one that is not, and for no key.

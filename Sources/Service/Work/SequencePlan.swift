@@ -1,9 +1,10 @@
+import Encoder
 import SimilarityCore
 
 /// What has to be encoded of a request's sequences: each that occurs once, and none that the cache has.
 struct SequencePlan: Sendable {
   /// The sequences to be encoded.
-  let missing: [[Int32]]
+  let missing: [TokenSequence]
   /// Where each of the request's sequences has its vector; nil where `missing` are these sequences.
   private let places: [Place]?
   private let cached: [[Float]]
@@ -16,10 +17,10 @@ struct SequencePlan: Sendable {
     case cached(Int)
   }
 
-  init(_ sequences: [[Int32]], cache: EmbeddingCache?) {
+  init(_ sequences: [TokenSequence], cache: EmbeddingCache?) {
     self.cache = cache
-    var numbers: [[Int32]: Int] = [:]
-    var distinct: [[Int32]] = []
+    var numbers: [TokenSequence: Int] = [:]
+    var distinct: [TokenSequence] = []
     var number: [Int] = []
     number.reserveCapacity(sequences.count)
     for sequence in sequences {
@@ -37,7 +38,7 @@ struct SequencePlan: Sendable {
       return
     }
     let allKeys = distinct.map(cache.key)
-    var missing: [[Int32]] = []
+    var missing: [TokenSequence] = []
     var missingKeys: [EmbeddingCache.Key?] = []
     var cached: [[Float]] = []
     var found: [Place] = []

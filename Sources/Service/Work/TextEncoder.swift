@@ -2,18 +2,6 @@ import Encoder
 import Platform
 import SimilarityCore
 
-/// How a text becomes a sequence.
-struct TextOptions: Sendable {
-  enum Side: Sendable { case left, right }
-
-  /// Cut a text that is too long; otherwise it is an error.
-  var truncate = true
-  /// Which end is cut off.
-  var side = Side.right
-  /// Put before every text.
-  var prompt = ""
-}
-
 /// What becomes of the vectors that the encoder gives.
 struct VectorShape: Sendable {
   /// Rows are divided by their Euclidean norm; nil does as the model's own folder says.
@@ -39,8 +27,8 @@ final class TextEncoder: Sendable {
   /// nil where vectors are not kept.
   let cache: EmbeddingCache?
   let lanes: WorkLanes
-  private let short: Batcher<[Int32]>
-  private let long: Batcher<[Int32]>
+  private let short: Batcher<TokenSequence>
+  private let long: Batcher<TokenSequence>
 
   /// - Parameters:
   ///   - cacheBytes: what vectors of texts that may come again may take; 0 keeps none.
@@ -72,10 +60,10 @@ final class TextEncoder: Sendable {
   /// - Throws: ``Problem`` naming `field[i]` for a text that is too long and may not be cut.
   func sequences(
     of texts: [String], _ options: TextOptions = TextOptions(), field: String, for call: Call
-  ) throws(Problem) -> [[Int32]] {
+  ) throws(Problem) -> [TokenSequence] {
     let began = SystemClock.monotonic
     defer { call.add(.tokenize, since: began) }
-    var sequences: [[Int32]] = []
+    var sequences: [TokenSequence] = []
     sequences.reserveCapacity(texts.count)
     for (index, text) in texts.enumerated() {
       guard let sequence = encoder.sequence(of: text, options) else {
@@ -92,7 +80,7 @@ final class TextEncoder: Sendable {
   /// - Parameter finish: gets a row for each sequence, on a work queue; what it throws becomes the call's answer.
   /// - Throws: ``Problem`` when it would take too long.
   func encode(
-    _ sequences: [[Int32]], _ shape: VectorShape = VectorShape(), for call: Call,
+    _ sequences: [TokenSequence], _ shape: VectorShape = VectorShape(), for call: Call,
     finish: @escaping @Sendable (Matrix) throws -> Void
   ) throws(Problem) {
     let plan = SequencePlan(sequences, cache: cache)
@@ -108,7 +96,7 @@ final class TextEncoder: Sendable {
   ///
   /// - Parameter done: gets a row for each sequence, or why there are none, on a work queue.
   func encodeAdmitted(
-    _ sequences: [[Int32]], _ shape: VectorShape, for call: Call,
+    _ sequences: [TokenSequence], _ shape: VectorShape, for call: Call,
     done: @escaping @Sendable (Result<Matrix, any Error>) -> Void
   ) {
     encode(SequencePlan(sequences, cache: cache), of: sequences, shape, long, for: call, done)
@@ -122,7 +110,8 @@ final class TextEncoder: Sendable {
   }
 
   private func encode(
-    _ plan: SequencePlan, of sequences: [[Int32]], _ shape: VectorShape, _ batcher: Batcher<[Int32]>, for call: Call,
+    _ plan: SequencePlan, of sequences: [TokenSequence], _ shape: VectorShape, _ batcher: Batcher<TokenSequence>,
+    for call: Call,
     _ done: @escaping @Sendable (Result<Matrix, any Error>) -> Void
   ) {
     let began = SystemClock.monotonic
@@ -148,24 +137,10 @@ final class TextEncoder: Sendable {
   }
 }
 
-extension SentenceEncoder {
-  /// The token ids of a text, special tokens included; nil for one that is too long and may not be cut.
-  func sequence(of text: String, _ options: TextOptions) -> [Int32]? {
-    let whole = options.prompt.isEmpty ? text : options.prompt + text
-    if options.side == .left && options.truncate { return cut(tokenizer.encode(whole, maxLength: .max).ids, .left) }
-    let (ids, isTruncated) = tokenizer.encode(whole, maxLength: maxSequenceLength)
-    return options.truncate || !isTruncated ? ids : nil
-  }
-
-  /// A sequence cut to the model's length; the special tokens at its two ends stay.
-  func cut(_ ids: [Int32], _ side: TextOptions.Side) -> [Int32] {
-    guard ids.count > maxSequenceLength, let first = ids.first, let last = ids.last else { return ids }
-    return side == .left ? [first] + ids.suffix(maxSequenceLength - 1) : ids.prefix(maxSequenceLength - 1) + [last]
-  }
-
+extension Prompts {
   /// The text that the model's folder keeps under a name, to be put before inputs.
-  func prompt(named name: String) throws(UnknownPrompt) -> String {
-    guard let prompt = prompts[name] else { throw UnknownPrompt(name: name, known: prompts.keys.sorted()) }
+  func named(_ name: String) throws(UnknownPrompt) -> String {
+    guard let prompt = byName[name] else { throw UnknownPrompt(name: name, known: byName.keys.sorted()) }
     return prompt
   }
 }
@@ -175,5 +150,9 @@ struct UnknownPrompt: Error, CustomStringConvertible {
   let name: String
   let known: [String]
 
-  var description: String { "the model has no prompt '\(name)'; it has: \(known.joined(separator: ", "))" }
+  var description: String {
+    known.isEmpty
+      ? "the model has no prompt '\(name)'; it has none"
+      : "the model has no prompt '\(name)'; it has: \(known.joined(separator: ", "))"
+  }
 }
