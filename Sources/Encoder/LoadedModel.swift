@@ -12,7 +12,7 @@ public struct LoadingOptions: Sendable {
   public var kernels = Kernels.active
   /// The threads of a crew that may share a batch.
   public var threads = 1
-  /// Fewer tokens than the model would take; nil for as many as it takes.
+  /// The most tokens of a sequence, where the model takes more; nil for as many as it takes.
   public var maxSequenceLength: Int?
 
   public init() {}
@@ -58,8 +58,9 @@ struct LoadedModel: Sendable {
     } catch {
       throw EncoderError(error)
     }
-    description.longestSequence = try Self.length(
-      min(description.longestSequence, longest ?? description.longestSequence), options)
+    for limit in [longest, options.maxSequenceLength] {
+      if let limit { description.longestSequence = min(description.longestSequence, max(2, limit)) }
+    }
     let (loaded, checkpoint) = (description, try Checkpoint(folder))
     let texts = PrecisionChoice.texts.map {
       TokenSequence(tokenizer.encode($0, maxLength: loaded.longestSequence).ids)
@@ -98,7 +99,7 @@ struct LoadedModel: Sendable {
       options.precision == .f32
       ? .f32 : PrecisionChoice(precision: .f32, reason: "because the model has no products", accuracy: nil)
     batchTokens = try BatchBudget.measure(table)
-    maxSequenceLength = try Self.length(table.longestSequence, options)
+    maxSequenceLength = min(table.longestSequence, max(2, options.maxSequenceLength ?? .max))
     self.folder = folder
   }
 
@@ -112,15 +113,6 @@ struct LoadedModel: Sendable {
 
   /// The same model with another architecture.
   func replacing(_ architecture: any Architecture) -> LoadedModel { LoadedModel(self, architecture) }
-
-  /// The most tokens of a sequence, of which the options may ask for fewer.
-  private static func length(_ longest: Int, _ options: LoadingOptions) throws(EncoderError) -> Int {
-    guard let wanted = options.maxSequenceLength else { return longest }
-    guard (2...longest).contains(wanted) else {
-      throw .folder(key: "--max-seq-length", message: "must be from 2 to \(longest), which is the model's own")
-    }
-    return wanted
-  }
 
   /// SHA-256 (FIPS 180-4) over settings, configuration, vocabulary and the bytes of all tensors, as 64 hexadecimal
   /// digits.

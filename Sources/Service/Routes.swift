@@ -4,6 +4,8 @@ struct Endpoints: Sendable {
   let openAI: OpenAIEndpoint
   let tokenize: TokenizeEndpoint
   let similarity: SimilarityEndpoint
+  let rerank: RerankEndpoint
+  let predict: PredictEndpoint
   let loss: LossEndpoint
   let queues: QueuesEndpoint
   let collections: CollectionsEndpoint
@@ -46,6 +48,10 @@ struct Endpoints: Sendable {
       Route("/tokenize", .queued(.post, tokenize.run)),
       Route("/v1/embeddings", .queued(.post, work: .encode, openAI.embeddings)),
       Route("/embeddings", .queued(.post, work: .encode, openAI.embeddings)),
+      Route("/rerank", .queued(.post, work: .encode) { try rerank.run(.textEmbeddingsInference, $0) }),
+      Route("/v1/rerank", .queued(.post, work: .encode) { try rerank.run(.jina, $0) }),
+      Route("/v2/rerank", .queued(.post, work: .encode) { try rerank.run(.cohere, $0) }),
+      Route("/predict", .queued(.post, work: .encode, predict.run)),
       Route("/v1/models", .immediate(.get, needs: .right(.read), openAI.models)),
       Route("/v1/models/{model}", .immediate(.get, needs: .right(.read), openAI.model)),
 

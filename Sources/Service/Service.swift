@@ -1,6 +1,7 @@
 import Encoder
 import HTTP1
 import JSON
+import SimilarityCore
 import VectorStore
 
 /// The whole service behind the wire: routes, endpoints, queues, batches, metrics.
@@ -10,7 +11,8 @@ public final class Service: RequestHandler {
   let adminAdmittance: Admittance
   private let limits: Limits
   private let lanes: WorkLanes
-  private let texts: TextEncoder
+  private let models: TextModels
+  private let scorer: PairScorer?
   private let requestTimeout: UInt64?
   private let compression: AnswerCompression
   private let proxies: TrustedProxies
@@ -20,24 +22,21 @@ public final class Service: RequestHandler {
   private let health: HealthEndpoint
   private let metrics: MetricsEndpoint
 
-  /// Loads the model folder and builds the service around it; ready as soon as it exists.
+  /// A service around one loaded encoder.
   ///
-  /// - Throws: `EncoderError` naming the file and key at fault.
-  public convenience init(model folder: String, store: CollectionStore, configuration: ServiceConfiguration) throws {
-    let precision = WantedPrecision(rawValue: configuration.precision) ?? .auto
-    try self.init(
-      encoder: try SentenceEncoder(folder: folder, precision: precision, threads: configuration.threads), store: store,
-      configuration: configuration)
+  /// - Throws: `StoreError` when the collections cannot be used.
+  public convenience init(
+    encoder: SentenceEncoder, store: CollectionStore, configuration: ServiceConfiguration
+  ) throws {
+    try self.init(LoadedModels(encoder), store: store, configuration: configuration)
   }
 
-  /// The precision of the encoder's products and why it was chosen, as a line of the log.
-  public var precision: String { "the encoder computes in \(texts.encoder.precision)" }
-
-  /// A service around a loaded encoder.
+  /// A service around loaded models.
   ///
   /// - Parameter store: the opened collections.
   /// - Throws: `StoreError` when the collections cannot be used.
-  public init(encoder: SentenceEncoder, store: CollectionStore, configuration: ServiceConfiguration) throws {
+  public init(_ loaded: LoadedModels, store: CollectionStore, configuration: ServiceConfiguration) throws {
+    let encoder = loaded.encoders[0].encoder
     limits = configuration.limits
     lanes = WorkLanes(
       threads: configuration.threads, loops: configuration.loops, patience: configuration.queueTimeout)
@@ -47,30 +46,41 @@ public final class Service: RequestHandler {
     clients = ClientLimit(perClient: configuration.maxRequestsPerClient, perKey: configuration.maxRequestsPerKey)
     keys = configuration.keys
     let counters = Metrics()
-    texts = TextEncoder(encoder: encoder, lanes: lanes, cacheBytes: configuration.embeddingCacheBytes) { batch in
+    let record: @Sendable (EncodedBatch) -> Void = { batch in
       counters.encoded(
         sequences: batch.inputs, tokens: batch.tokens, nanoseconds: batch.nanoseconds, failed: batch.failed)
     }
+    let (lanes, crew) = (lanes, Crew(threads: lanes.short.count))
+    models = TextModels(
+      loaded.encoders.map { each in
+        TextEncoder(
+          encoder: each.encoder, named: each.name, defaultPrompt: configuration.defaultPrompt, lanes: lanes,
+          crew: crew, cacheBytes: configuration.embeddingCacheBytes / loaded.encoders.count, record: record)
+      })
+    scorer = loaded.reranker.map { PairScorer(encoder: $0, lanes: lanes, crew: crew, record: record) }
     try Self.makeDefault(in: store, dimension: encoder.dimension)
     let negatives = QueueRegistry(work: lanes.long)
     health = HealthEndpoint()
-    metrics = MetricsEndpoint(metrics: counters, lanes: lanes, texts: texts, store: store, queues: negatives)
+    metrics = MetricsEndpoint(
+      metrics: counters, lanes: lanes, models: models, scorer: scorer, store: store, queues: negatives)
     let endpoints = Endpoints(
-      embed: EmbedEndpoint(texts: texts, limits: limits),
-      openAI: OpenAIEndpoint(texts: texts, limits: limits, loadedAt: ProcessMetrics.startTime),
-      tokenize: TokenizeEndpoint(texts: texts, limits: limits),
-      similarity: SimilarityEndpoint(texts: texts, limits: limits),
-      loss: LossEndpoint(texts: texts, queues: negatives, lanes: lanes, limits: limits, threads: configuration.threads),
+      embed: EmbedEndpoint(models: models, limits: limits),
+      openAI: OpenAIEndpoint(models: models, limits: limits, loadedAt: ProcessMetrics.startTime),
+      tokenize: TokenizeEndpoint(models: models, limits: limits),
+      similarity: SimilarityEndpoint(models: models, limits: limits),
+      rerank: RerankEndpoint(scorer: scorer, limits: limits), predict: PredictEndpoint(scorer: scorer, limits: limits),
+      loss: LossEndpoint(
+        models: models, queues: negatives, lanes: lanes, limits: limits, threads: configuration.threads),
       queues: QueuesEndpoint(queues: negatives, limits: limits),
       collections: CollectionsEndpoint(
-        store: store, limits: limits, standing: (Self.standing, encoder.dimension)),
-      points: PointsEndpoint(store: store, texts: texts, limits: limits),
+        store: store, models: models, limits: limits, standing: (Self.standing, encoder.dimension)),
+      points: PointsEndpoint(store: store, models: models, limits: limits),
       export: ExportEndpoint(
         store: store, kept: KeptSnapshots(now: configuration.clock), work: lanes.long,
         longestHeader: configuration.longestExportHeader),
       neighbors: NeighborsEndpoint(
-        store: store, texts: texts, limits: limits, threads: configuration.threads, lanes: lanes),
-      health: health, info: InfoEndpoint(encoder: encoder, store: store, configuration: configuration),
+        store: store, models: models, scorer: scorer, limits: limits, threads: configuration.threads, lanes: lanes),
+      health: health, info: InfoEndpoint(models: models, scorer: scorer, store: store, configuration: configuration),
       metrics: metrics, pages: PagesEndpoint(compression: compression),
       idempotency: IdempotencyStore(work: lanes.short, now: configuration.clock))
     let all = endpoints.routes + endpoints.probes + endpoints.reports
@@ -198,7 +208,9 @@ public final class Service: RequestHandler {
     let bytes = Self.contentBytes(sent, ContentCoding(of: head))
     var backlog = lanes.lane(bodyBytes: bytes).meter.backlog
     switch action.work {
-    case .encode: backlog = max(backlog, texts.backlog(isShort: bytes <= Self.fewTokenBytes))
+    case .encode:
+      let isShort = bytes <= Self.fewTokenBytes
+      backlog = max(backlog, models.backlog(isShort: isShort) + (scorer?.backlog(isShort: isShort) ?? 0))
     case .wide where bytes > WorkLanes.shortBody: backlog = max(backlog, lanes.wideBacklog)
     case .wide, .other, .operation: break
     }

@@ -8,6 +8,11 @@ public struct ServiceConfiguration: Sendable {
   public var limits: Limits
   /// The precision of the encoder, one of auto, f32, bf16 and int8.
   public var precision = "auto"
+  /// Fewer tokens of a text than the models would take; nil for as many as they take.
+  public var maxSequenceLength: Int?
+  /// The name of the prompt that is used where a request asks for none, in the models that have it; nil for what each
+  /// model's folder says.
+  public var defaultPrompt: String?
   /// `/metrics` and `/info` are served by ``Service/admin`` alone.
   public var hasAdminPort = false
   /// Event loops that hand over requests; each has its jobs collected apart.

@@ -14,8 +14,8 @@ struct EmbedCommand: Command {
     on from there when it is started again with the same flags. Standard input is always read from its beginning.
     """
   static let flags: [any CommandFlag] = [
-    input, output, textField, ServeOptions.modelFolder, normalize, dimensions, promptName, truncate,
-    ServeOptions.precision, threads,
+    input, output, textField, ServeOptions.modelFolder, ServeOptions.maxSequenceLength, normalize, dimensions,
+    promptName, inputType, truncate, ServeOptions.precision, threads,
   ]
 
   private static let input = Flag(
@@ -31,6 +31,9 @@ struct EmbedCommand: Command {
     "dimensions", .integer(1...1 << 20), .optional(meaning: "all"), "Keep so many leading values, scaled to length 1.")
   private static let promptName = Flag(
     "prompt-name", .text("NAME"), .optional(), "The model's prompt of this name stands before every text.")
+  private static let inputType = Flag(
+    "input-type", .choice(["query", "document"]), .optional(),
+    "The model's prompt for queries or for documents stands before every text, where it has one.")
   private static let truncate = Flag(
     "truncate", .trueOrFalse, .defaults(to: true),
     "Whether a text of too many tokens is cut; otherwise the command stops there.")
@@ -90,6 +93,11 @@ struct EmbedCommand: Command {
     options.normalize = try arguments.value(normalize)
     options.dimensions = try arguments.given(dimensions)
     options.promptName = try arguments.given(promptName)
+    options.inputType = try arguments.given(inputType)
+    guard options.promptName == nil || options.inputType == nil else {
+      throw UsageError("--prompt-name and --input-type exclude each other")
+    }
+    options.maxSequenceLength = try arguments.given(ServeOptions.maxSequenceLength)
     options.truncate = try arguments.value(truncate)
     options.precision = try arguments.value(ServeOptions.precision)
     guard let form = VectorOutput.Form(path: target) else {

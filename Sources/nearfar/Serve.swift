@@ -66,17 +66,19 @@ enum ServeCommand: Command {
     // Whatever ends the run: the log is folded into the database, so that the next start is quick.
     defer { store.close() }
     do {
-      log.info("loading the model from \(options.model)")
+      for source in options.models { log.info("loading the model from \(source.folder)") }
+      if let folder = options.reranker { log.info("loading the reranker from \(folder)") }
       var configuration = options.service
       configuration.accessLog = options.accessLog.map { AccessLog($0) { lines.write(request: $0) } }
       configuration.keys = keys
-      service = try Service(model: options.model, store: store, configuration: configuration)
-      log.info(service.precision)
-    } catch let error as StoreError {
-      log.error("cannot start: --data \(options.data): \(error)")
+      let models = try LoadedModels(options.models, reranker: options.reranker, configuration)
+      for line in models.precisions { log.info(line) }
+      service = try Service(models, store: store, configuration: configuration)
+    } catch let error as LoadedModels.Failure {
+      log.error("cannot start: \(error)")
       return 1
     } catch {
-      log.error("cannot start: --model \(options.model): \(error)")
+      log.error("cannot start: --data \(options.data): \(error)")
       return 1
     }
     do {

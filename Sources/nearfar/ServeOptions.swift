@@ -6,7 +6,9 @@ import VectorStore
 
 /// Everything that `nearfar serve` can be told.
 struct ServeOptions {
-  let model: String
+  let models: [LoadedModels.Source]
+  /// The folder of a cross-encoder; nil for none.
+  let reranker: String?
   let server: ServerConfiguration
   /// The listener for operators; nil where there is none.
   let admin: ServerConfiguration?
@@ -38,8 +40,27 @@ struct ServeOptions {
     "The address to listen on, or a name that resolves to it.")
   /// Also read by `nearfar embed`.
   static let modelFolder = Flag(
-    "model", .text("DIR"), .defaults(to: "models/all-MiniLM-L6-v2"), isVariable: true,
+    "model", .text("DIR"), .defaults(to: defaultModel), isVariable: true,
     "The folder of the encoder, in the layout of Hugging Face.")
+  private static let defaultModel = "models/all-MiniLM-L6-v2"
+  private static let modelFolders = Flag(
+    "model",
+    Accepted(
+      placeholder: "[NAME=]DIR", rule: nil, candidates: .folders, isRepeatable: true,
+      read: { ModelSources($0)?.sources }),
+    .defaults(to: [LoadedModels.Source(folder: defaultModel)], shown: defaultModel), isVariable: true,
+    "The folder of the encoder, in the layout of Hugging Face. With several, requests choose one by its NAME as 'model', and the "
+      + "first is used where they name none.")
+  private static let rerankerFolder = Flag(
+    "reranker", .text("DIR"), .optional(meaning: "none"), isVariable: true,
+    "The folder of a cross-encoder, in the layout of Hugging Face, for /rerank, /predict and 'rerank' in /neighbors.")
+  /// Also read by `nearfar embed`.
+  static let maxSequenceLength = Flag(
+    "max-seq-length", .integer(2...1 << 24), .optional(meaning: "as many as the model takes"), isVariable: true,
+    "The most tokens of a text, of which the model may take more; the rest is cut off.")
+  private static let defaultPrompt = Flag(
+    "default-prompt", .text("NAME"), .optional(meaning: "as the model's folder says"), isVariable: true,
+    "The model's prompt of this name stands before texts where a request asks for none.")
   private static let dataFolder = Flag(
     "data", .text("DIR"), .defaults(to: ":memory:"), isVariable: true,
     "The folder that keeps collections, for one writing process at a time; :memory: keeps nothing.")
@@ -185,7 +206,8 @@ struct ServeOptions {
 
   static let flags: [any CommandFlag] =
     [
-      host, port, adminPort, modelFolder, dataFolder, isLowMemory, precision, threads, loops, logFormat, accessLogging,
+      host, port, adminPort, modelFolders, rerankerFolder, maxSequenceLength, defaultPrompt, dataFolder, isLowMemory,
+      precision, threads, loops, logFormat, accessLogging,
       compression,
       maxConnections, maxConnectionsPerClient, maxRequestsPerClient, maxRequestsPerKey, maxMemoryInFlight,
       embeddingCache,
@@ -201,7 +223,8 @@ struct ServeOptions {
   init(_ arguments: Arguments) throws(UsageError) {
     logForm = try arguments.value(Self.logFormat) == "json" ? .json : .text
     accessLog = try arguments.value(Self.accessLogging)
-    model = try arguments.value(Self.modelFolder)
+    models = try arguments.value(Self.modelFolders)
+    reranker = try arguments.given(Self.rerankerFolder)
     let folder = try arguments.value(Self.dataFolder)
     data = folder == ":memory:" ? .memory : .folder(folder)
     shutdownDelay = try arguments.value(Self.shutdownDelay)
@@ -216,6 +239,8 @@ struct ServeOptions {
     var service = ServiceConfiguration(threads: try arguments.value(Self.threads), limits: limits)
 
     service.precision = try arguments.value(Self.precision)
+    service.maxSequenceLength = try arguments.given(Self.maxSequenceLength)
+    service.defaultPrompt = try arguments.given(Self.defaultPrompt)
     service.queueTimeout = try arguments.value(Self.queueTimeout)
     service.requestTimeout = try arguments.given(Self.requestTimeout).map(SystemClock.nanoseconds)
     service.trustedProxies = try arguments.value(Self.trustedProxies)

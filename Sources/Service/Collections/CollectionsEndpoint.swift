@@ -6,6 +6,7 @@ import VectorStore
 /// `/collections` and `/collections/{name}`: making, listing, describing and deleting collections.
 struct CollectionsEndpoint: Sendable {
   let store: CollectionStore
+  let models: TextModels
   let limits: Limits
   /// The collection that is always there, and its dimension.
   let standing: (name: String, dimension: Int)
@@ -24,7 +25,7 @@ struct CollectionsEndpoint: Sendable {
       switch result {
       case .failure(let error): call.fail(Problem(describing: error))
       case .success(let (collection, created)):
-        call.answer(status: created ? 201 : 200) { Self.describe(collection, to: &$0) }
+        call.answer(status: created ? 201 : 200) { describe(collection, to: &$0) }
       }
     }
   }
@@ -34,7 +35,7 @@ struct CollectionsEndpoint: Sendable {
       writer.beginObject()
       writer.key("collections")
       writer.beginArray()
-      for collection in store.all { Self.describe(collection, to: &writer) }
+      for collection in store.all { describe(collection, to: &writer) }
       writer.endArray()
       writer.endObject()
     }
@@ -42,7 +43,7 @@ struct CollectionsEndpoint: Sendable {
 
   func describe(_ call: Call) throws {
     let collection = try store.collection(try call.name(of: "a collection"))
-    call.answer { Self.describe(collection, to: &$0) }
+    call.answer { describe(collection, to: &$0) }
   }
 
   func delete(_ call: Call) throws {
@@ -64,13 +65,28 @@ struct CollectionsEndpoint: Sendable {
     }
   }
 
-  private static func describe(_ collection: VectorCollection, to writer: inout JSONWriter) {
-    describe(collection, collection.snapshot, to: &writer)
+  private func describe(_ collection: VectorCollection, to writer: inout JSONWriter) {
+    let snapshot = collection.snapshot
+    writer.object { writer in
+      Self.members(collection, snapshot, to: &writer)
+      guard let bound = snapshot.model.flatMap(models.bound(to:)) else { return }
+      writer.member("model_name", bound.texts.name)
+      writer.key("prompts")
+      writer.object { writer in
+        writer.member("query", bound.query)
+        writer.member("document", bound.document)
+      }
+    }
   }
 
   /// The collection as `snapshot` has it.
   static func describe(_ collection: VectorCollection, _ snapshot: CollectionSnapshot, to writer: inout JSONWriter) {
-    writer.beginObject()
+    writer.object { members(collection, snapshot, to: &$0) }
+  }
+
+  private static func members(
+    _ collection: VectorCollection, _ snapshot: CollectionSnapshot, to writer: inout JSONWriter
+  ) {
     writer.member("name", collection.name)
     writer.member("count", snapshot.count)
     writer.member("dim", collection.dimension)
@@ -78,6 +94,5 @@ struct CollectionsEndpoint: Sendable {
     writer.member("recall_target", snapshot.recallTarget)
     writer.member("version", snapshot.version)
     writer.member("model", orNull: snapshot.model)
-    writer.endObject()
   }
 }

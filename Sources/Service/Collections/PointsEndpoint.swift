@@ -1,4 +1,3 @@
-import Encoder
 import HTTP1
 import JSON
 import Safetensors
@@ -8,7 +7,7 @@ import VectorStore
 /// `/collections/{name}/points` and below: storing, reading, listing and deleting points.
 struct PointsEndpoint: Sendable {
   let store: CollectionStore
-  let texts: TextEncoder
+  let models: TextModels
   let limits: Limits
 
   private static let mostListed = 10_000
@@ -20,36 +19,34 @@ struct PointsEndpoint: Sendable {
       call.bodyType == .safetensors
       ? try PointsRequest(try SafetensorsArchive(try call.takeBody(limits)), limits)
       : try PointsRequest(try call.json(limits), limits)
-    if let model = request.model, let known = collection.snapshot.model, model != known {
+    if let source = request.source, let known = collection.snapshot.model, source != known {
       throw Problem(409, "the collection's texts were embedded by another model, \(known)", param: "collection.model")
     }
     let embedded = request.texts
-    guard !embedded.isEmpty else { return try apply(request, [:], collection, call) }
-    try texts.check(collection, field: request.textField(embedded[0].row))
-    var sequences: [TokenSequence] = []
-    for (row, text) in embedded {
-      do throws(Problem) {
-        sequences += try texts.sequences(of: [text], field: "", for: call)
-      } catch {
-        throw Problem(error.status, error.detail, param: request.textField(row))
-      }
-    }
-    try texts.encode(sequences, for: call) { rows in
+    guard !embedded.isEmpty else { return try apply(request, [:], by: request.source, collection, call) }
+    let chosen = try models.texts(
+      of: collection, model: request.model, field: request.textField(embedded[0].row))
+    let prompt = try request.prompt.text(chosen.texts.encoder, standing: chosen.document)
+    let sequences = try chosen.texts.sequences(
+      of: embedded.map(\.text), prompt: prompt, field: "points", for: call)
+    try chosen.texts.encode(sequences, for: call) { rows in
       var vectors: [Int: [Float]] = [:]
       for (index, entry) in embedded.enumerated() { vectors[entry.row] = Array(rows.row(index)) }
-      try apply(request, vectors, collection, call)
+      try apply(request, vectors, by: chosen.identity, collection, call)
     }
   }
 
+  /// - Parameter model: what the collection is to remember of the texts.
   private func apply(
-    _ request: PointsRequest, _ embedded: [Int: [Float]], _ collection: VectorCollection, _ call: Call
+    _ request: PointsRequest, _ embedded: [Int: [Float]], by model: String?, _ collection: VectorCollection,
+    _ call: Call
   ) throws {
     let points = request.drafts.enumerated().map { row, draft in
       Point(
         id: draft.id, vector: draft.vector ?? embedded[row] ?? [], text: draft.text, metadata: draft.metadata)
     }
     // Requests that come together are stored together: this queue does not wait for the disk.
-    collection.upsert(points, model: embedded.isEmpty ? request.model : texts.encoder.fingerprint) { result in
+    collection.upsert(points, model: model) { result in
       switch result {
       case .failure(let error): call.fail(request.problem(error))
       case .success(let version): Self.answer(version, "upserted", request.drafts.count, call)
@@ -171,19 +168,6 @@ struct PointsEndpoint: Sendable {
       writer.member("version", version)
       writer.member(what, count)
       writer.endObject()
-    }
-  }
-}
-
-extension TextEncoder {
-  /// - Throws: 409 when the collection holds texts of another model, 422 when the model's dimension differs.
-  func check(_ collection: VectorCollection, field: String) throws(Problem) {
-    if let model = collection.snapshot.model, model != encoder.fingerprint {
-      throw Problem(409, "the collection's texts were embedded by another model, \(model)", param: field)
-    }
-    guard collection.dimension == encoder.dimension else {
-      throw .invalid(
-        field, "the model's vectors have \(encoder.dimension) values where the collection has \(collection.dimension)")
     }
   }
 }

@@ -15,14 +15,19 @@ struct PointsRequest: Sendable {
   static let longestID = 512
 
   let drafts: [Draft]
-  /// The model that embedded what the body brings along, as an export states it.
+  /// What embedded the vectors that the body brings along, as an export states it.
+  let source: String?
+  /// The name of the model that embeds texts, and what stands before them.
   let model: String?
+  let prompt: PromptChoice
   /// The body is a list of points; otherwise its parts stand in lists of their own.
   private let isList: Bool
 
   init(_ root: JSONValue, _ limits: Limits) throws(Problem) {
     var fields = try Fields(root)
     let value = try fields.required("points")
+    model = try fields.string("model")
+    prompt = try PromptChoice(&fields)
     try fields.finish()
     guard let entries = value.elements else { throw .invalid("points", "must be a list of points") }
     try limits.check(count: entries.count, field: "points")
@@ -30,7 +35,7 @@ struct PointsRequest: Sendable {
     drafts.reserveCapacity(entries.count)
     for (row, entry) in entries.enumerated() { drafts.append(try Self.draft(entry, "points[\(row)]", limits)) }
     self.drafts = drafts
-    model = nil
+    source = nil
     isList = true
   }
 
@@ -53,7 +58,9 @@ struct PointsRequest: Sendable {
         Draft(id: id, vector: vectors.map { Array($0.row(row)) }, text: text, metadata: try lists.metadata(row)))
     }
     self.drafts = drafts
-    model = lists.model
+    source = lists.model
+    model = nil
+    prompt = .standing
     isList = false
   }
 

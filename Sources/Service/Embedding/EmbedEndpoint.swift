@@ -7,7 +7,7 @@ import SimilarityCore
 /// `POST /embed`: texts or token ids to vectors, in text-embeddings-inference's shape. Unknown fields are ignored, as they are there:
 /// clients send `options` and others along.
 struct EmbedEndpoint: Sendable {
-  let texts: TextEncoder
+  let models: TextModels
   let limits: Limits
 
   func run(_ call: Call) throws {
@@ -16,14 +16,17 @@ struct EmbedEndpoint: Sendable {
 
   func run(_ call: Call, _ body: Fields) throws {
     var fields = body
+    let texts = try models.chosen(&fields)
     let input = try EmbeddingInput(
       try fields.required("inputs"), field: "inputs", vocabularySize: texts.encoder.tokenizer.vocabularySize, limits)
     var options = EmbeddingOptions()
     options.shape.normalize = try fields.bool("normalize", default: true)
-    options.text = try EmbeddingOptions.text(&fields, texts.encoder)
+    let choice = try PromptChoice(&fields)
+    options.text = try EmbeddingOptions.text(&fields, choice, texts)
+    try input.check(choice)
     try options.readShape(&fields, texts.encoder)
 
-    guard input.count <= EmbeddingStream.mostTextsAtOnce else { return try stream(input, options, for: call) }
+    guard input.count <= EmbeddingStream.mostTextsAtOnce else { return try stream(input, options, texts, for: call) }
     let sequences = try input.sequences(texts, options.text, addsSpecialTokens: false, for: call)
     try texts.encode(sequences, options.shape, for: call) { [options] rows in
       if call.answerType == .safetensors {
@@ -42,7 +45,9 @@ struct EmbedEndpoint: Sendable {
 
 extension EmbedEndpoint {
   /// Answers a request of many texts piece by piece.
-  private func stream(_ input: EmbeddingInput, _ options: EmbeddingOptions, for call: Call) throws {
+  private func stream(
+    _ input: EmbeddingInput, _ options: EmbeddingOptions, _ texts: TextEncoder, for call: Call
+  ) throws {
     let dimension = options.shape.dimensions ?? texts.encoder.dimension
     let form: any EmbeddingStream.Form =
       call.answerType == .safetensors
@@ -64,8 +69,10 @@ struct EmbeddingOptions: Sendable {
   var shape = VectorShape(normalize: true)
   var encoding = VectorEncoding.float
 
-  /// Reads `truncate`, `truncation_direction` and `prompt_name`.
-  static func text(_ fields: inout Fields, _ encoder: SentenceEncoder) throws(Problem) -> TextOptions {
+  /// Reads `truncate` and `truncation_direction`.
+  static func text(
+    _ fields: inout Fields, _ choice: PromptChoice, _ texts: TextEncoder
+  ) throws(Problem) -> TextOptions {
     var options = TextOptions()
     options.truncate = try fields.bool("truncate", default: true)
     if let side = try fields.string("truncation_direction") {
@@ -74,18 +81,9 @@ struct EmbeddingOptions: Sendable {
       }
       options.side = side.lowercased() == "left" ? .left : .right
     }
-    options.prompt = try prompt(&fields, encoder)
+    options.prompt = try choice.text(
+      texts.encoder, standing: texts.prompts.standard, field: fields.name("prompt_name"))
     return options
-  }
-
-  /// Reads `prompt_name`: the text that the model's folder keeps under that name; empty without one.
-  static func prompt(_ fields: inout Fields, _ encoder: SentenceEncoder) throws(Problem) -> String {
-    guard let name = try fields.string("prompt_name") else { return "" }
-    do throws(UnknownPrompt) {
-      return try encoder.prompts.named(name)
-    } catch {
-      throw .invalid(fields.name("prompt_name"), error.description)
-    }
   }
 
   /// Reads `dimensions` and `encoding_format`.

@@ -49,6 +49,15 @@ struct EmbeddingInput: Sendable {
     isOneSequence = other.isOneSequence
   }
 
+  /// Refuses a prompt for token ids, which are taken as they are. The prompt that stands for all requests is not put
+  /// before them.
+  func check(_ choice: PromptChoice) throws(Problem) {
+    guard case .ids = content, choice != .standing else { return }
+    var field = "prompt_name"
+    if case .role = choice { field = "input_type" }
+    throw .invalid(field, "token ids cannot be given a prompt")
+  }
+
   /// The number of texts or sequences.
   var count: Int {
     switch content {
@@ -91,12 +100,11 @@ struct EmbeddingInput: Sendable {
   /// - Parameter addsSpecialTokens: put them around token ids that lack them; texts always get them.
   /// - Throws: ``Problem`` naming the entry that is too long and may not be cut.
   func sequences(
-    _ texts: TextEncoder, _ options: TextOptions = TextOptions(), addsSpecialTokens: Bool, for call: Call
+    _ texts: TextEncoder, _ options: TextOptions, addsSpecialTokens: Bool, for call: Call
   ) throws(Problem) -> [TokenSequence] {
     switch content {
     case .texts(let all): return try texts.sequences(of: all, options, field: field, for: call)
     case .ids(let sequences):
-      guard options.prompt.isEmpty else { throw .invalid("prompt_name", "token ids cannot be given a prompt") }
       // What the tokenizer puts around an empty text is what it puts around any.
       let special = texts.encoder.tokenizer.encode("", maxLength: .max).ids
       let longest = texts.encoder.maxSequenceLength

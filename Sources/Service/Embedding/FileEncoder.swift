@@ -7,7 +7,12 @@ public final class FileEncoder: Sendable {
   public struct Options: Sendable {
     public var normalize = true
     public var dimensions: Int?
+    /// Which prompt stands before every text; nil for that which stands for all requests.
     public var promptName: String?
+    /// `query` or `document`, whose prompt stands before every text; excludes a name.
+    public var inputType: String?
+    /// Fewer tokens of a text than the model would take.
+    public var maxSequenceLength: Int?
     public var truncate = true
     /// One of auto, f32, bf16 and int8.
     public var precision = "auto"
@@ -41,10 +46,17 @@ public final class FileEncoder: Sendable {
   /// - Throws: ``Failure``.
   public init(model folder: String, threads: Int, _ options: Options) throws(Failure) {
     do {
-      encoder = try SentenceEncoder(
-        folder: folder, precision: WantedPrecision(rawValue: options.precision) ?? .auto)
+      var loading = LoadingOptions()
+      loading.precision = WantedPrecision(rawValue: options.precision) ?? .auto
+      loading.maxSequenceLength = options.maxSequenceLength
+      encoder = try SentenceEncoder(folder: folder, loading)
     } catch {
       throw Failure(text: nil, reason: "--model \(folder): \(error)")
+    }
+    if let wanted = options.maxSequenceLength, wanted > encoder.maxSequenceLength {
+      throw Failure(
+        text: nil,
+        reason: "--max-seq-length: \(wanted) is more than the model takes, which is \(encoder.maxSequenceLength)")
     }
     if let dimensions = options.dimensions, !(1...encoder.dimension).contains(dimensions) {
       throw Failure(text: nil, reason: "--dimensions must be at most \(encoder.dimension), the model's")
@@ -52,7 +64,11 @@ public final class FileEncoder: Sendable {
     var text = TextOptions()
     text.truncate = options.truncate
     do throws(UnknownPrompt) {
+      text.prompt = StandingPrompts(encoder, standard: nil).standard
       if let name = options.promptName { text.prompt = try encoder.prompts.named(name) }
+      if let role = options.inputType.flatMap(Prompts.Role.init(inputType:)) {
+        text.prompt = encoder.prompts.prompt(for: role) ?? ""
+      }
     } catch {
       throw Failure(text: nil, reason: "--prompt-name: \(error)")
     }

@@ -2,7 +2,7 @@ import JSON
 
 /// `POST /v1/embeddings` and `GET /v1/models`, as OpenAI defines them. Unknown fields are ignored.
 struct OpenAIEndpoint: Sendable {
-  let texts: TextEncoder
+  let models: TextModels
   let limits: Limits
   /// Seconds since 1970 when the model was loaded.
   let loadedAt: Int
@@ -10,14 +10,19 @@ struct OpenAIEndpoint: Sendable {
   func embeddings(_ call: Call) throws {
     var fields = try Fields(try call.json(limits))
     let input = try fields.required("input")
-    let model = try fields.string("model") ?? texts.encoder.name
+    let asked = try fields.string("model")
+    let texts = try models.named(asked)
+    let model = asked ?? texts.name
     _ = try fields.string("user")
     var options = EmbeddingOptions()
     try options.readShape(&fields, texts.encoder)
+    let choice = try PromptChoice(&fields)
+    options.text.prompt = try choice.text(texts.encoder, standing: texts.prompts.standard)
 
-    let sequences = try EmbeddingInput(
-      input, field: "input", vocabularySize: texts.encoder.tokenizer.vocabularySize, limits
-    ).sequences(texts, addsSpecialTokens: true, for: call)
+    let entries = try EmbeddingInput(
+      input, field: "input", vocabularySize: texts.encoder.tokenizer.vocabularySize, limits)
+    try entries.check(choice)
+    let sequences = try entries.sequences(texts, options.text, addsSpecialTokens: true, for: call)
     let tokens = sequences.reduce(0) { $0 + $1.count }
     try texts.encode(sequences, options.shape, for: call) { [options] rows in
       call.answer(reserving: rows.values.count * 13 + 256) { writer in
@@ -51,7 +56,7 @@ struct OpenAIEndpoint: Sendable {
       writer.member("object", "list")
       writer.key("data")
       writer.beginArray()
-      describe(to: &writer)
+      for texts in models.all { describe(texts, to: &writer) }
       writer.endArray()
       writer.endObject()
     }
@@ -59,15 +64,15 @@ struct OpenAIEndpoint: Sendable {
 
   /// `GET /v1/models/{model}`.
   func model(_ call: Call) throws {
-    guard call.parameters.first == texts.encoder.name else {
+    guard let texts = models.all.first(where: { $0.name == call.parameters.first }) else {
       throw Problem(404, "the model '\(call.parameters.first ?? "")' does not exist", param: "model")
     }
-    call.answer { describe(to: &$0) }
+    call.answer { describe(texts, to: &$0) }
   }
 
-  private func describe(to writer: inout JSONWriter) {
+  private func describe(_ texts: TextEncoder, to writer: inout JSONWriter) {
     writer.beginObject()
-    writer.member("id", texts.encoder.name)
+    writer.member("id", texts.name)
     writer.member("object", "model")
     writer.member("created", loadedAt)
     writer.member("owned_by", "nearfar")

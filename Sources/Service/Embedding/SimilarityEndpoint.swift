@@ -5,7 +5,7 @@ import SimilarityCore
 
 /// `POST /similarity`: cosine similarity of one text with others. Unknown fields are ignored.
 struct SimilarityEndpoint: Sendable {
-  let texts: TextEncoder
+  let models: TextModels
   let limits: Limits
 
   func run(_ call: Call) throws {
@@ -17,12 +17,13 @@ struct SimilarityEndpoint: Sendable {
     var inputs = try Fields(try fields.required("inputs"), at: "inputs")
     let source = try limits.text(try inputs.required("source_sentence"), field: "inputs.source_sentence")
     let sentences = try limits.texts(try inputs.required("sentences"), field: "inputs.sentences")
+    let texts = try models.chosen(&fields)
     var options = TextOptions()
     if let parameters = fields.take("parameters") {
       var nested = try Fields(parameters, at: "parameters")
-      options = try EmbeddingOptions.text(&nested, texts.encoder)
+      options = try EmbeddingOptions.text(&nested, try PromptChoice(&nested), texts)
     } else {
-      options = try EmbeddingOptions.text(&fields, texts.encoder)
+      options = try EmbeddingOptions.text(&fields, try PromptChoice(&fields), texts)
     }
 
     let sequences =

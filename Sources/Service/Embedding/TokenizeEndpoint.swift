@@ -4,14 +4,16 @@ import Tokenization
 
 /// `POST /tokenize`: every token of each text with its place, nothing truncated. Unknown fields are ignored.
 struct TokenizeEndpoint: Sendable {
-  let texts: TextEncoder
+  let models: TextModels
   let limits: Limits
 
   func run(_ call: Call) throws {
     var fields = try Fields(try call.json(limits))
     let inputs = try limits.oneOrMoreTexts(try fields.required("inputs"), field: "inputs")
     let special = try fields.bool("add_special_tokens", default: true)
-    let prompt = try EmbeddingOptions.prompt(&fields, texts.encoder)
+    let texts = try models.chosen(&fields)
+    // Without the prompt that stands for all requests: the places of tokens are those in the text as it was sent.
+    let prompt = try PromptChoice(&fields).text(texts.encoder, standing: "")
 
     let began = SystemClock.monotonic
     call.answer(reserving: 1024) { writer in

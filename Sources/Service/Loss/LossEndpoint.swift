@@ -6,7 +6,7 @@ import SimilarityCore
 
 /// `POST /loss`: a contrastive loss of a batch of queries and keys, with gradients and diagnostics.
 struct LossEndpoint: Sendable {
-  let texts: TextEncoder
+  let models: TextModels
   let queues: QueueRegistry
   let lanes: WorkLanes
   let limits: Limits
@@ -18,12 +18,14 @@ struct LossEndpoint: Sendable {
     // Found before its texts are embedded: an unknown queue should cost nothing.
     let queue = try request.queue.map { try queues.queue($0.name) }
     // One pass through the encoder for all texts, in the order in which `input` takes their rows.
+    let texts = try models.named(request.model)
+    let prompt = try request.prompt.text(texts.encoder, standing: texts.prompts.standard)
     var sequences: [TokenSequence] = []
     for (rows, field) in [
       (request.queries, "queries"), (request.keys, "keys"), (request.negatives, "negatives"),
     ] {
       guard let rows, !rows.texts.isEmpty else { continue }
-      sequences += try texts.sequences(of: rows.texts, field: field, for: call)
+      sequences += try texts.sequences(of: rows.texts, prompt: prompt, field: field, for: call)
     }
     guard !sequences.isEmpty else { return try score(request, queue, nil, call) }
     try texts.encode(sequences, for: call) { try score(request, queue, $0, call) }

@@ -25,6 +25,9 @@ struct LossRequest: Sendable {
   let options: LossOptions
   let queue: QueueUse?
   let returnsPerRow: Bool
+  /// The name of the model that embeds texts, and what stands before them.
+  let model: String?
+  let prompt: PromptChoice
 
   init(_ body: RequestBody) throws {
     var body = body
@@ -46,6 +49,8 @@ struct LossRequest: Sendable {
     options.wantsGradients = returned.contains("gradients")
     options.wantsDiagnostics = returned.contains("diagnostics")
     returnsPerRow = returned.contains("per_row")
+    model = try fields.string("model")
+    prompt = try PromptChoice(&fields)
     try fields.finish()
     if objective.requiredOptions.contains(.queue), queue == nil {
       throw Problem.invalid("queue", "\(name) needs a queue")

@@ -6,7 +6,8 @@ import VectorStore
 /// `POST /neighbors`: the points of a collection that are nearest to each query.
 struct NeighborsEndpoint: Sendable {
   let store: CollectionStore
-  let texts: TextEncoder
+  let models: TextModels
+  let scorer: PairScorer?
   let limits: Limits
   let threads: Int
   let lanes: WorkLanes
@@ -24,9 +25,11 @@ struct NeighborsEndpoint: Sendable {
       let matrix = try stored(ids, snapshot, dimension: collection.dimension)
       try search(request, collection, snapshot, matrix, excluding: ids, field: "ids", call)
     case .texts(let inputs):
-      try texts.check(collection, field: "inputs")
-      let sequences = try texts.sequences(of: inputs, field: "inputs", for: call)
-      try texts.encode(sequences, for: call) { rows in
+      if request.reranked != nil { try RerankEndpoint.requireReranker(scorer) }
+      let chosen = try models.texts(of: collection, model: request.model, field: "inputs")
+      let prompt = try request.prompt.text(chosen.texts.encoder, standing: chosen.query)
+      let sequences = try chosen.texts.sequences(of: inputs, prompt: prompt, field: "inputs", for: call)
+      try chosen.texts.encode(sequences, for: call) { rows in
         // A write that was answered while these texts were embedded is seen.
         try search(request, collection, collection.snapshot, rows, field: "inputs", call)
       }
@@ -63,7 +66,7 @@ struct NeighborsEndpoint: Sendable {
   ) throws {
     try call.beginWork()
     let began = SystemClock.monotonic
-    var search = NeighborSearch(k: request.k)
+    var search = NeighborSearch(k: request.searched)
     search.mode = request.mode
     search.recallTarget = request.recallTarget
     search.filter = request.filter
@@ -79,7 +82,13 @@ struct NeighborsEndpoint: Sendable {
     call.add(.search, since: began)
     let answer = NeighborsAnswer(
       request: request, collection: collection.name, version: snapshot.version, count: snapshot.count, found: found)
-    call.answer(reserving: 1024) { answer.write(to: &$0) }
+    guard case .texts(let inputs) = request.query, request.reranked != nil, let scorer else {
+      return call.answer(reserving: 1024) { answer.write(to: &$0) }
+    }
+    let reranking = Reranking(of: found.neighbors.map(answer.kept), for: inputs)
+    try reranking.run(scorer, for: call) { order in
+      call.answer(reserving: 1024) { answer.write(in: order, to: &$0) }
+    }
   }
 }
 
@@ -92,7 +101,8 @@ struct NeighborsAnswer {
   let count: Int
   let found: NeighborResult
 
-  func write(to writer: inout JSONWriter) {
+  /// - Parameter order: that which a cross-encoder gave the neighbours of each query; nil for that of their scores.
+  func write(in order: [[Reranking.Place]]? = nil, to writer: inout JSONWriter) {
     let kept = found.neighbors.map(kept)
     let reasons = zip(kept, found.neighbors).map { shortReason(kept: $0.count, found: $1.count) }
     writer.object { writer in
@@ -103,8 +113,14 @@ struct NeighborsAnswer {
       if let recall = found.expectedRecall { writer.member("expected_recall", recall) }
       writer.key("results")
       writer.array { writer in
-        for neighbors in kept {
-          writer.array { for neighbor in neighbors { write(neighbor, to: &$0) } }
+        for (query, neighbors) in kept.enumerated() {
+          writer.array { writer in
+            guard let order = order?[query] else {
+              for neighbor in neighbors { write(neighbor, to: &writer) }
+              return
+            }
+            for place in order.prefix(request.k) { write(neighbors[place.index], place.score, to: &writer) }
+          }
         }
       }
       guard reasons.contains(where: { $0 != nil }) else { return }
@@ -113,16 +129,17 @@ struct NeighborsAnswer {
     }
   }
 
-  private func write(_ neighbor: Neighbor, to writer: inout JSONWriter) {
+  private func write(_ neighbor: Neighbor, _ reranked: Float? = nil, to writer: inout JSONWriter) {
     writer.object { writer in
       writer.member("id", neighbor.id)
       writer.member("score", neighbor.score)
+      if let reranked { writer.member("rerank_score", reranked) }
       writer.content(of: neighbor.point(withVector: request.content.vector), request.content)
     }
   }
 
   /// Best first, so that what the threshold leaves is a prefix.
-  private func kept(_ neighbors: [Neighbor]) -> ArraySlice<Neighbor> {
+  func kept(_ neighbors: [Neighbor]) -> ArraySlice<Neighbor> {
     guard let least = request.scoreThreshold else { return neighbors[...] }
     return neighbors.prefix { $0.score >= least }
   }

@@ -27,6 +27,14 @@ struct NeighborsRequest: Sendable {
   /// Only neighbours with at least this score.
   let scoreThreshold: Double?
   let content: PointContent
+  /// The name of the model that embeds texts, and what stands before them.
+  let model: String?
+  let prompt: PromptChoice
+  /// How many of the nearest points a cross-encoder sorts anew; nil for none.
+  let reranked: Int?
+
+  /// The points that are searched for, of which the best are answered.
+  var searched: Int { max(k, reranked ?? 0) }
 
   init(_ body: RequestBody, _ limits: Limits) throws {
     let vectors = try body.tensor("vectors")
@@ -38,7 +46,20 @@ struct NeighborsRequest: Sendable {
     filter = try fields.filter("filter")
     scoreThreshold = try fields.number("score_threshold")
     content = try PointContent(&fields)
+    model = try fields.string("model")
+    prompt = try PromptChoice(&fields)
+    reranked = try fields.take("rerank").map { value throws(Problem) in try Self.reranked(value, limits) }
     try fields.finish()
+    if case .texts = query { return }
+    if reranked != nil { throw Problem.invalid("rerank", "needs inputs, the texts that points are compared with") }
+  }
+
+  /// `{"top": N}`.
+  private static func reranked(_ value: JSONValue, _ limits: Limits) throws(Problem) -> Int {
+    var fields = try Fields(value, at: "rerank")
+    let top = try fields.integer("top", in: 1...min(1000, limits.maxNeighbors)) ?? 100
+    try fields.finish()
+    return top
   }
 
   /// `exact`, `ef` or a `recall_target`; otherwise what reaches the collection's own.

@@ -5,9 +5,12 @@ import VectorStore
 
 /// `GET /info`: the model, the limits, the processor's code and the collections.
 struct InfoEndpoint: Sendable {
-  let encoder: SentenceEncoder
+  let models: TextModels
+  let scorer: PairScorer?
   let store: CollectionStore
   let configuration: ServiceConfiguration
+
+  private var encoder: SentenceEncoder { models.first.encoder }
 
   func info(_ call: Call) {
     call.answer(reserving: 1024) { writer in
@@ -15,8 +18,19 @@ struct InfoEndpoint: Sendable {
         writer.member("name", "nearfar")
         writer.member("version", Version.current)
         writer.key("model")
-        writer.object { model(to: &$0) }
-        precision(to: &writer)
+        writer.object { model(models.first, to: &$0) }
+        precision(encoder.precision, to: &writer)
+        writer.key("models")
+        writer.array { writer in
+          for texts in models.all {
+            writer.object { writer in
+              model(texts, to: &writer)
+              precision(texts.encoder.precision, to: &writer)
+            }
+          }
+        }
+        writer.key("reranker")
+        if let scorer { writer.object { reranker(scorer.encoder, to: &$0) } } else { writer.null() }
         writer.member("threads", configuration.threads)
         writer.key("cpu")
         writer.object { writer in
@@ -53,11 +67,11 @@ struct InfoEndpoint: Sendable {
     }
   }
 
-  private func precision(to writer: inout JSONWriter) {
-    writer.member("precision", encoder.precision.precision.rawValue)
-    writer.member("precision_reason", encoder.precision.reason)
+  private func precision(_ choice: PrecisionChoice, to writer: inout JSONWriter) {
+    writer.member("precision", choice.precision.rawValue)
+    writer.member("precision_reason", choice.reason)
     writer.key("precision_accuracy")
-    guard let accuracy = encoder.precision.accuracy else { return writer.null() }
+    guard let accuracy = choice.accuracy else { return writer.null() }
     writer.object { writer in
       writer.member("lowest_cosine", accuracy.lowestCosine)
       writer.member("mean_cosine", accuracy.meanCosine)
@@ -65,13 +79,36 @@ struct InfoEndpoint: Sendable {
     }
   }
 
-  private func model(to writer: inout JSONWriter) {
-    writer.member("name", encoder.name)
+  private func model(_ texts: TextEncoder, to writer: inout JSONWriter) {
+    let encoder = texts.encoder
+    writer.member("name", texts.name)
     writer.member("fingerprint", encoder.fingerprint)
     writer.member("dim", encoder.dimension)
     writer.member("max_seq_length", encoder.maxSequenceLength)
     writer.member("pooling", Pooling.name(of: encoder.poolings))
     writer.member("normalize", encoder.normalizes)
+    writer.member("similarity", orNull: encoder.similarity?.rawValue)
+    writer.key("prompts")
+    writer.object { writer in
+      for (name, text) in encoder.prompts.byName.sorted(by: { $0.key < $1.key }) { writer.member(name, text) }
+    }
+    writer.member("default_prompt", texts.prompts.standard)
+    // What `input_type` puts before texts, and collections do where a request does not say.
+    writer.key("input_types")
+    writer.object { writer in
+      for role in Prompts.Role.allCases {
+        writer.member(role.rawValue, orNull: encoder.prompts.prompt(for: role))
+      }
+    }
+  }
+
+  private func reranker(_ encoder: CrossEncoder, to writer: inout JSONWriter) {
+    writer.member("name", encoder.name)
+    writer.member("fingerprint", encoder.fingerprint)
+    writer.key("labels")
+    writer.array { for label in encoder.labels { $0.string(label) } }
+    writer.member("max_seq_length", encoder.maxSequenceLength)
+    precision(encoder.precision, to: &writer)
   }
 
   /// What searches of the collection do and reach, where it has a graph.
@@ -108,6 +145,7 @@ struct InfoEndpoint: Sendable {
     writer.member("max_requests_per_client", configuration.maxRequestsPerClient)
     writer.member("max_requests_per_key", configuration.maxRequestsPerKey)
     writer.member("embedding_cache_mb", configuration.embeddingCacheBytes >> 20)
+    if let longest = configuration.maxSequenceLength { writer.member("max_seq_length", longest) }
     if let most = configuration.maxMemoryInFlight { writer.member("max_memory_in_flight", most) }
   }
 
@@ -121,10 +159,10 @@ struct InfoEndpoint: Sendable {
 
   /// The fields of text-embeddings-inference's `/info`, which its clients read before their first call. `version` is above.
   private func likeTextEmbeddingsInference(to writer: inout JSONWriter) {
-    writer.member("model_id", encoder.name)
+    writer.member("model_id", models.first.name)
     writer.member("model_sha", orNull: nil)
     writer.member("model_dtype", dtype)
-    writer.member("served_model_name", encoder.name)
+    writer.member("served_model_name", models.first.name)
     writer.key("model_type")
     writer.object { writer in
       writer.key("embedding")

@@ -7,15 +7,20 @@ import VectorStore
 final class MetricsEndpoint: Sendable {
   private let metrics: Metrics
   private let lanes: WorkLanes
-  private let texts: TextEncoder
+  private let models: TextModels
+  private let scorer: PairScorer?
   private let store: CollectionStore
   private let queues: QueueRegistry
   private let others = Mutex<[@Sendable (inout MetricsText) -> Void]>([])
 
-  init(metrics: Metrics, lanes: WorkLanes, texts: TextEncoder, store: CollectionStore, queues: QueueRegistry) {
+  init(
+    metrics: Metrics, lanes: WorkLanes, models: TextModels, scorer: PairScorer?, store: CollectionStore,
+    queues: QueueRegistry
+  ) {
     self.metrics = metrics
     self.lanes = lanes
-    self.texts = texts
+    self.models = models
+    self.scorer = scorer
     self.store = store
     self.queues = queues
   }
@@ -37,10 +42,12 @@ final class MetricsEndpoint: Sendable {
     text.family("nearfar_lane_wait_seconds", "histogram", "How long requests waited for their turn in a lane.")
     for (lane, meter) in lanes.waits { text.histogram("nearfar_lane_wait_seconds", [("lane", lane)], meter.waits) }
     text.family("nearfar_encode_waiting_texts", "gauge", "Texts that wait for a batch.")
-    for (lane, count) in texts.waiting {
-      text.sample("nearfar_encode_waiting_texts", [("lane", lane)], Double(count))
+    for (lane, count) in models.waiting {
+      let pairs = scorer?.waiting.first { $0.lane == lane }?.texts ?? 0
+      text.sample("nearfar_encode_waiting_texts", [("lane", lane)], Double(count + pairs))
     }
-    if let cache = texts.cache { Self.write(cache.statistics, to: &text) }
+    let caches = models.all.compactMap { $0.cache?.statistics }
+    if let first = caches.first { Self.write(caches.dropFirst().reduce(first, +), to: &text) }
     text.family("nearfar_collection_points", "gauge", "Points of a collection.")
     for collection in store.all {
       text.sample("nearfar_collection_points", [("collection", collection.name)], Double(collection.snapshot.count))

@@ -59,6 +59,8 @@ final class Call: Sendable {
 
   /// Whose API key the request has.
   var caller: Caller { exchange.caller }
+  /// The id of the request, which its answer bears as `X-Request-Id`.
+  var id: String { exchange.requestID.text }
 
   /// Asks for a right that only the body shows to be needed.
   ///

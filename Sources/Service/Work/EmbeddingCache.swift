@@ -34,6 +34,12 @@ package final class EmbeddingCache: Sendable {
     package var hits = 0
     package var misses = 0
     package var evictions = 0
+
+    static func + (a: Statistics, b: Statistics) -> Statistics {
+      Statistics(
+        vectors: a.vectors + b.vectors, bytes: a.bytes + b.bytes, hits: a.hits + b.hits, misses: a.misses + b.misses,
+        evictions: a.evictions + b.evictions)
+    }
   }
 
   /// An entry's key, its place in the table and the head of its row, in bytes.

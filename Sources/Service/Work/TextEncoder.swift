@@ -16,7 +16,11 @@ struct VectorShape: Sendable {
       if let dimensions { rows = try rows.prefix(columns: dimensions).normalized() }
       return rows
     } catch {
-      throw Problem(500, "the encoder gave a vector without a direction for input \(error.row)")
+      throw encoder.hasTransformer
+        ? Problem(500, "the encoder gave a vector without a direction for input \(error.row)")
+        : Problem(
+          422, "input \(error.row) has no tokens, and its vector no direction that could be normalised",
+          param: "inputs[\(error.row)]")
     }
   }
 }
@@ -24,42 +28,47 @@ struct VectorShape: Sendable {
 /// Texts in, vectors out: tokenization here, batches by the batcher.
 final class TextEncoder: Sendable {
   let encoder: SentenceEncoder
+  /// What requests call it.
+  let name: String
+  let prompts: StandingPrompts
   /// nil where vectors are not kept.
   let cache: EmbeddingCache?
   let lanes: WorkLanes
-  private let short: Batcher<TokenSequence>
-  private let long: Batcher<TokenSequence>
+  private let batchers: LaneBatchers
 
   /// - Parameters:
+  ///   - defaultPrompt: the name of the prompt that is used where a request asks for none, if the model has it; nil for
+  ///     what the model's folder says.
+  ///   - crew: shares a lone batch.
   ///   - cacheBytes: what vectors of texts that may come again may take; 0 keeps none.
   ///   - record: called with every batch that has run.
   init(
-    encoder: SentenceEncoder, lanes: WorkLanes, cacheBytes: Int = 0,
-    record: @escaping @Sendable (EncodedBatch) -> Void
+    encoder: SentenceEncoder, named name: String, defaultPrompt: String? = nil, lanes: WorkLanes, crew: Crew,
+    cacheBytes: Int = 0, record: @escaping @Sendable (EncodedBatch) -> Void
   ) {
     self.encoder = encoder
+    self.name = name
+    prompts = StandingPrompts(encoder, standard: defaultPrompt)
     cache =
       cacheBytes > 0
       ? EmbeddingCache(bytes: cacheBytes, dimension: encoder.dimension, fingerprint: encoder.fingerprint) : nil
     self.lanes = lanes
-    let crew = Crew(threads: lanes.short.count)
-    short = Batcher(encoder: encoder, queues: lanes.short, crew: crew, record: record)
-    long = Batcher(encoder: encoder, queues: lanes.long, crew: crew, record: record)
+    batchers = LaneBatchers(encoder: encoder, lanes: lanes, crew: crew, record: record)
   }
 
   /// Texts that wait for a batch, in each lane.
-  var waiting: [(lane: String, texts: Int)] { [("short", short.waiting), ("long", long.waiting)] }
+  var waiting: [(lane: String, texts: Int)] { batchers.waiting }
 
   /// Seconds until what is there now is encoded.
   ///
   /// - Parameter isShort: for what goes into the short lane.
-  func backlog(isShort: Bool) -> Double { (isShort ? short : long).meter.backlog }
+  func backlog(isShort: Bool) -> Double { batchers.backlog(isShort: isShort) }
 
   /// The token ids of each text, special tokens included.
   ///
   /// - Throws: ``Problem`` naming `field[i]` for a text that is too long and may not be cut.
   func sequences(
-    of texts: [String], _ options: TextOptions = TextOptions(), field: String, for call: Call
+    of texts: [String], _ options: TextOptions, field: String, for call: Call
   ) throws(Problem) -> [TokenSequence] {
     let began = SystemClock.monotonic
     defer { call.add(.tokenize, since: began) }
@@ -75,6 +84,15 @@ final class TextEncoder: Sendable {
     return sequences
   }
 
+  /// The token ids of texts that are cut where they are too long, behind a prompt.
+  func sequences(
+    of texts: [String], prompt: String, field: String, for call: Call
+  ) throws(Problem) -> [TokenSequence] {
+    var options = TextOptions()
+    options.prompt = prompt
+    return try sequences(of: texts, options, field: field, for: call)
+  }
+
   /// The vectors of sequences, shaped as wanted.
   ///
   /// - Parameter finish: gets a row for each sequence, on a work queue; what it throws becomes the call's answer.
@@ -84,10 +102,8 @@ final class TextEncoder: Sendable {
     finish: @escaping @Sendable (Matrix) throws -> Void
   ) throws(Problem) {
     let plan = SequencePlan(sequences, cache: cache)
-    let tokens = encoder.costs(of: plan.missing).reduce(0, +)
-    let batcher = tokens > WorkLanes.shortTokens ? long : short
-    try lanes.refuse(backlog: batcher.meter.backlog, own: batcher.meter.seconds(Double(tokens)), for: call)
-    encode(plan, of: sequences, shape, batcher, for: call) { rows in
+    try batchers.admit(tokens: batchers.tokens(of: plan.missing), for: call)
+    encode(plan, of: sequences, shape, isLong: false, for: call) { rows in
       call.perform { try finish(try rows.get()) }
     }
   }
@@ -99,48 +115,40 @@ final class TextEncoder: Sendable {
     _ sequences: [TokenSequence], _ shape: VectorShape, for call: Call,
     done: @escaping @Sendable (Result<Matrix, any Error>) -> Void
   ) {
-    encode(SequencePlan(sequences, cache: cache), of: sequences, shape, long, for: call, done)
+    encode(SequencePlan(sequences, cache: cache), of: sequences, shape, isLong: true, for: call, done)
   }
 
   /// Lets in a call that will encode so many tokens by parts.
   ///
   /// - Throws: ``Problem`` when it would take too long.
   func admit(tokens: Int, for call: Call) throws(Problem) {
-    try lanes.refuse(backlog: long.meter.backlog, own: long.meter.seconds(Double(tokens)), for: call)
+    try batchers.admit(tokens: tokens, isLong: true, for: call)
   }
 
   private func encode(
-    _ plan: SequencePlan, of sequences: [TokenSequence], _ shape: VectorShape, _ batcher: Batcher<TokenSequence>,
-    for call: Call,
+    _ plan: SequencePlan, of sequences: [TokenSequence], _ shape: VectorShape, isLong: Bool, for call: Call,
     _ done: @escaping @Sendable (Result<Matrix, any Error>) -> Void
   ) {
-    let began = SystemClock.monotonic
     @Sendable func finished(_ encoded: Matrix?) -> Result<Matrix, any Error> {
       call.markBegun()
       // A request's tokens are those of all its texts, whatever became of these.
-      call.encoded(tokens: encoder.costs(of: sequences).reduce(0, +))
+      call.encoded(tokens: batchers.tokens(of: sequences))
       return Result { try shape.applied(to: plan.rows(encoded, dimension: encoder.dimension), encoder) }
     }
     guard !plan.missing.isEmpty || sequences.isEmpty else { return done(finished(nil)) }
-    batcher.encode(
-      plan.missing, deadline: call.deadline, isAbandoned: { call.isAbandoned },
-      finish: { result in
-        call.add(.encode, since: began)
-        switch result {
-        case .success(let encoded): done(finished(encoded))
-        case .failure(BatchFailure.dropped(let hasBegun)):
-          if hasBegun { call.markBegun() }
-          done(.failure(call.dropped))
-        case .failure(let error): done(.failure(error))
-        }
-      })
+    batchers.encode(plan.missing, isLong: isLong, for: call) { result in
+      switch result {
+      case .success(let encoded): done(finished(encoded))
+      case .failure(let error): done(.failure(error))
+      }
+    }
   }
 }
 
 extension Prompts {
   /// The text that the model's folder keeps under a name, to be put before inputs.
   func named(_ name: String) throws(UnknownPrompt) -> String {
-    guard let prompt = byName[name] else { throw UnknownPrompt(name: name, known: byName.keys.sorted()) }
+    guard let prompt = byName[name] else { throw UnknownPrompt(name, self) }
     return prompt
   }
 }
@@ -149,6 +157,11 @@ extension Prompts {
 struct UnknownPrompt: Error, CustomStringConvertible {
   let name: String
   let known: [String]
+
+  init(_ name: String, _ prompts: Prompts) {
+    self.name = name
+    known = prompts.byName.keys.sorted()
+  }
 
   var description: String {
     known.isEmpty

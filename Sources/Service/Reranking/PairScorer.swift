@@ -1,0 +1,72 @@
+import Encoder
+import Platform
+import SimilarityCore
+
+/// Texts, or pairs of texts, in; a value for each label of a cross-encoder out.
+final class PairScorer: Sendable {
+  let encoder: CrossEncoder
+  private let batchers: LaneBatchers
+
+  init(
+    encoder: CrossEncoder, lanes: WorkLanes, crew: Crew, record: @escaping @Sendable (EncodedBatch) -> Void
+  ) {
+    self.encoder = encoder
+    batchers = LaneBatchers(encoder: encoder, lanes: lanes, crew: crew, record: record)
+  }
+
+  /// Texts that wait for a batch, in each lane.
+  var waiting: [(lane: String, texts: Int)] { batchers.waiting }
+
+  /// Seconds until what is there now is scored.
+  func backlog(isShort: Bool) -> Double { batchers.backlog(isShort: isShort) }
+
+  /// The tokens of a query with each of the documents.
+  ///
+  /// - Throws: ``Problem`` naming `field[i]` for a pair that is too long and may not be cut.
+  func sequences(
+    of query: String, with documents: [String], truncate: Bool, field: String, for call: Call
+  ) throws(Problem) -> [TokenSequence] {
+    let began = SystemClock.monotonic
+    defer { call.add(.tokenize, since: began) }
+    var sequences: [TokenSequence] = []
+    sequences.reserveCapacity(documents.count)
+    for (index, document) in documents.enumerated() {
+      guard let sequence = encoder.sequence(of: query, document, truncate: truncate) else {
+        throw tooLong("\(field)[\(index)]")
+      }
+      sequences.append(sequence)
+    }
+    return sequences
+  }
+
+  func tooLong(_ field: String) -> Problem {
+    .invalid(field, "has more tokens than max_seq_length, which is \(encoder.maxSequenceLength)")
+  }
+
+  /// The values of each label, as the model gives them.
+  ///
+  /// - Parameter finish: gets a row for each sequence, on a work queue; what it throws becomes the call's answer.
+  /// - Throws: ``Problem`` when it would take too long.
+  func score(
+    _ sequences: [TokenSequence], for call: Call, finish: @escaping @Sendable (Matrix) throws -> Void
+  ) throws(Problem) {
+    guard !sequences.isEmpty else {
+      let none = Matrix(rows: 0, columns: encoder.dimension) { _ in }
+      return call.perform { try finish(none) }
+    }
+    // A pair that occurs several times is read once.
+    let plan = SequencePlan(sequences, cache: nil)
+    let dimension = encoder.dimension
+    try batchers.admit(tokens: batchers.tokens(of: plan.missing), for: call)
+    call.encoded(tokens: batchers.tokens(of: sequences))
+    batchers.encode(plan.missing, for: call) { result in
+      call.perform { try finish(plan.rows(try result.get(), dimension: dimension)) }
+    }
+  }
+
+  /// e to the power of x.
+  static func exponential(_ value: Float) -> Double { exp(Double(value)) }
+
+  /// σ(x), which makes a score between 0 and 1 of a reranker's only value.
+  static func sigmoid(_ value: Float) -> Float { Float(1 / (1 + exp(-Double(value)))) }
+}

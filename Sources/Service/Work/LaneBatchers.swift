@@ -1,0 +1,72 @@
+import Encoder
+import Platform
+import SimilarityCore
+
+/// The batches of one model, in the short lane and in the long one.
+struct LaneBatchers: Sendable {
+  private let encoder: any BatchEncoder<TokenSequence>
+  private let lanes: WorkLanes
+  private let short: Batcher<TokenSequence>
+  private let long: Batcher<TokenSequence>
+
+  /// - Parameters:
+  ///   - crew: shares a lone batch.
+  ///   - record: called with every batch that has run.
+  init(
+    encoder: any BatchEncoder<TokenSequence>, lanes: WorkLanes, crew: Crew,
+    record: @escaping @Sendable (EncodedBatch) -> Void
+  ) {
+    self.encoder = encoder
+    self.lanes = lanes
+    short = Batcher(encoder: encoder, queues: lanes.short, crew: crew, record: record)
+    long = Batcher(encoder: encoder, queues: lanes.long, crew: crew, record: record)
+  }
+
+  /// Texts that wait for a batch, in each lane.
+  var waiting: [(lane: String, texts: Int)] { [("short", short.waiting), ("long", long.waiting)] }
+
+  /// Seconds until what is there now is encoded.
+  ///
+  /// - Parameter isShort: for what goes into the short lane.
+  func backlog(isShort: Bool) -> Double { (isShort ? short : long).meter.backlog }
+
+  /// The number of tokens of sequences.
+  func tokens(of sequences: [TokenSequence]) -> Int { encoder.costs(of: sequences).reduce(0, +) }
+
+  /// Lets in a call that will encode so many tokens.
+  ///
+  /// - Parameter isLong: whether it uses the long lane however few they are.
+  /// - Throws: ``Problem`` when it would take too long.
+  func admit(tokens: Int, isLong: Bool = false, for call: Call) throws(Problem) {
+    let meter = batcher(tokens: tokens, isLong).meter
+    try lanes.refuse(backlog: meter.backlog, own: meter.seconds(Double(tokens)), for: call)
+  }
+
+  /// Encodes the sequences of a call that has been let in.
+  ///
+  /// - Parameter done: gets a row for each sequence, or why there are none, on a work queue.
+  func encode(
+    _ sequences: [TokenSequence], isLong: Bool = false, for call: Call,
+    _ done: @escaping @Sendable (Result<Matrix, any Error>) -> Void
+  ) {
+    let began = SystemClock.monotonic
+    batcher(tokens: tokens(of: sequences), isLong).encode(
+      sequences, deadline: call.deadline, isAbandoned: { call.isAbandoned },
+      finish: { result in
+        call.add(.encode, since: began)
+        switch result {
+        case .success(let encoded):
+          call.markBegun()
+          done(.success(encoded))
+        case .failure(BatchFailure.dropped(let hasBegun)):
+          if hasBegun { call.markBegun() }
+          done(.failure(call.dropped))
+        case .failure(let error): done(.failure(error))
+        }
+      })
+  }
+
+  private func batcher(tokens: Int, _ isLong: Bool) -> Batcher<TokenSequence> {
+    isLong || tokens > WorkLanes.shortTokens ? long : short
+  }
+}
