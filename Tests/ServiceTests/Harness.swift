@@ -51,7 +51,8 @@ struct Harness {
     if let clock { configuration.clock = clock }
     if let longestExportHeader { configuration.longestExportHeader = longestExportHeader }
     service = try Service(
-      model: ModelFolder.path, store: store ?? CollectionStore(), configuration: configuration)
+      LoadedModels([LoadedModels.Source(folder: ModelFolder.path)], configuration), store: store ?? CollectionStore(),
+      configuration: configuration)
   }
 
   /// Passes a request to the service as the event loop would.

@@ -90,7 +90,7 @@ def test_help_of_a_command_shows_its_flags_alone(command):
         assert (again.returncode, again.stdout, again.stderr) == (0, done.stdout, b"")
     assert FLAGS[command].keys() == {
         "serve": {
-            "--host", "--port", "--admin-port", "--model", "--data", "--low-memory", "--precision", "--threads", "--loops", "--log-format",
+            "--host", "--port", "--admin-port", "--model", "--reranker", "--max-seq-length", "--default-prompt", "--data", "--low-memory", "--precision", "--threads", "--loops", "--log-format",
             "--compression", "--access-log", "--api-key-file", "--cors-origin",
             "--tls-cert", "--tls-key", "--tls-client-ca", "--tls-client-auth",
             "--max-connections-per-client", "--max-requests-per-client", "--max-requests-per-key", "--max-memory-in-flight", "--embedding-cache-mb", "--proxy-protocol", "--trusted-proxy",
@@ -98,7 +98,7 @@ def test_help_of_a_command_shows_its_flags_alone(command):
             "--max-input-chars", "--max-dim", "--max-k", "--max-json-depth", "--max-head-bytes", "--max-fields",
         },
         "embed": {
-            "--input", "--output", "--text-field", "--model", "--normalize", "--dimensions", "--prompt-name", "--truncate", "--precision", "--threads",
+            "--input", "--output", "--text-field", "--model", "--max-seq-length", "--normalize", "--dimensions", "--prompt-name", "--input-type", "--truncate", "--precision", "--threads",
         },
         "loss": {
             "--queries", "--keys", "--negatives", "--positives", "--labels", "--queue", "--objective", "--temperature",
