@@ -70,7 +70,8 @@ import Testing
       try refusal(pooling, "pooling_mode_mean_tokens", "pooling_mode_median")
         == "1_Pooling/config.json: pooling_mode_median")
     #expect(
-      try refusal(pooling, "\"pooling_mode_mean_tokens\": true", "\"include_prompt\": 0")
+      try refusal(
+        pooling, "\"pooling_mode_mean_tokens\": true", "\"pooling_mode_mean_tokens\": true, \"include_prompt\": 0")
         == "1_Pooling/config.json: include_prompt")
     #expect(
       try refusal(pooling, "\"pooling_mode_mean_tokens\": true", "\"pooling_mode\": [\"mean\", \"median\"]")
