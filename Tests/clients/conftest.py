@@ -2,13 +2,14 @@
 
 import zlib
 
+import families
 import pytest
 from process import Server
 
 
 @pytest.fixture(scope="session")
 def server():
-    with Server() as running:
+    with Server("--reranker", families.path("rerank-bert")) as running:
         yield running
 
 

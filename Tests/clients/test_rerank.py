@@ -14,9 +14,9 @@ def sigmoid(value):
 
 
 @pytest.fixture(scope="module")
-def reranking():
-    with Server("--reranker", families.path("rerank-bert")) as running:
-        yield running
+def reranking(server):
+    """The shared server has rerank-bert."""
+    return server
 
 
 @pytest.mark.parametrize("name", RERANKERS)
@@ -104,32 +104,35 @@ def test_bad_requests_name_the_field(reranking):
     assert answer.status_code == 400 and answer.json()["error"]["param"] == "documents"
 
 
-def test_without_a_reranker_the_cure_is_named(server):
-    for path, body in [
-        ("/rerank", {"query": "a", "texts": ["b"]}),
-        ("/predict", {"inputs": "a"}),
-        ("/neighbors", {"inputs": "a", "rerank": {"top": 5}}),
-    ]:
-        assert "--reranker DIR" in problem(server.post(path, body), 422)["detail"]
+def test_without_a_reranker_the_cure_is_named():
+    with Server() as own:
+        assert own.get("/info").json()["reranker"] is None
+        for path, body in [
+            ("/rerank", {"query": "a", "texts": ["b"]}),
+            ("/predict", {"inputs": "a"}),
+            ("/neighbors", {"inputs": "a", "rerank": {"top": 5}}),
+        ]:
+            assert "--reranker DIR" in problem(own.post(path, body), 422)["detail"]
 
 
-def test_neighbors_are_sorted_anew(reranking):
+def test_neighbors_are_sorted_anew(reranking, name):
+    assert reranking.put(f"/collections/{name}", {"dim": 384}).status_code == 201
     texts = {f"p{index}": text for index, text in enumerate(["A ticket costs two coins.", *TEXTS[:2], TEXTS[4]])}
     points = [{"id": id, "text": text} for id, text in texts.items()]
     points.append({"id": "bare", "vector": reranking.ask("/embed", {"inputs": QUERY})[0]})
-    assert reranking.put("/collections/default/points", {"points": points}).status_code == 200
+    assert reranking.put(f"/collections/{name}/points", {"points": points}).status_code == 200
     expected = dict(zip(texts, scores(reranking, QUERY, list(texts.values())), strict=True))
-    (hits,) = reranking.ask("/neighbors", {"inputs": [QUERY], "k": 5, "rerank": {"top": 5}, "include": ["text"]})["results"]
+    (hits,) = reranking.ask("/neighbors", {"collection": name, "inputs": [QUERY], "k": 5, "rerank": {"top": 5}, "include": ["text"]})["results"]
     order = sorted(texts, key=lambda id: -expected[id])
     # A point without a text cannot be read, and stands behind the others although it is nearest.
     assert [hit["id"] for hit in hits] == [*order, "bare"]
     assert [hit.get("rerank_score") for hit in hits] == [*(expected[id] for id in order), None]
-    plain = reranking.ask("/neighbors", {"inputs": [QUERY], "k": 5})["results"][0]
+    plain = reranking.ask("/neighbors", {"collection": name, "inputs": [QUERY], "k": 5})["results"][0]
     assert plain[0]["id"] == "bare"
     assert {hit["id"]: hit["score"] for hit in plain} == {hit["id"]: hit["score"] for hit in hits}
     # Fewer are answered than are read.
-    (few,) = reranking.ask("/neighbors", {"inputs": QUERY, "k": 2, "rerank": {}})["results"]
+    (few,) = reranking.ask("/neighbors", {"collection": name, "inputs": QUERY, "k": 2, "rerank": {}})["results"]
     assert [hit["id"] for hit in few] == order[:2]
-    problem(reranking.post("/neighbors", {"ids": ["p0"], "rerank": {"top": 5}}), 422, "rerank")
+    problem(reranking.post("/neighbors", {"collection": name, "ids": ["p0"], "rerank": {"top": 5}}), 422, "rerank")
     problem(reranking.post("/neighbors", {"inputs": "a", "rerank": {"top": 0}}), 422, "rerank.top")
     problem(reranking.post("/neighbors", {"inputs": "a", "rerank": {"most": 1}}), 422, "rerank.most")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 
+import families
 import pytest
 from process import ROOT, Server
 
@@ -29,7 +30,7 @@ def test_every_request_made_of_the_specification_is_answered_as_it_states(key, t
 
     key: the name of the API key that is sent, or "missing" when none is; None for a service without keys.
     """
-    flags = ["--max-body-bytes", "4000000"]
+    flags = ["--max-body-bytes", "4000000", "--reranker", families.path("rerank-bert")]
     if key is not None:
         file = tmp_path / "keys"
         file.write_text(f"full:{KEYS['full']}\nreader:{KEYS['reader']} read\n")
