@@ -57,7 +57,9 @@ public final class Service: RequestHandler {
     metrics = MetricsEndpoint(metrics: counters, lanes: lanes, texts: texts, store: store, queues: negatives)
     let endpoints = Endpoints(
       embed: EmbedEndpoint(texts: texts, limits: limits),
-      openAI: OpenAIEndpoint(texts: texts, limits: limits, loadedAt: ProcessMetrics.startTime),
+      openAI: OpenAIEndpoint(
+        texts: texts, limits: limits, loadedAt: ProcessMetrics.startTime, acceptsTokenIds: configuration.acceptsTokenIds
+      ),
       tokenize: TokenizeEndpoint(texts: texts, limits: limits),
       similarity: SimilarityEndpoint(texts: texts, limits: limits),
       loss: LossEndpoint(texts: texts, queues: negatives, lanes: lanes, limits: limits, threads: configuration.threads),

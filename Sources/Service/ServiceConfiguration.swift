@@ -8,6 +8,8 @@ public struct ServiceConfiguration: Sendable {
   public var limits: Limits
   /// The precision of the encoder, one of auto, f32, bf16 and int8.
   public var precision = "auto"
+  /// OpenAI's `/v1/embeddings` takes token ids that may be of another model's vocabulary.
+  public var acceptsTokenIds = false
   /// `/metrics` and `/info` are served by ``Service/admin`` alone.
   public var hasAdminPort = false
   /// Event loops that hand over requests; each has its jobs collected apart.

@@ -7,6 +7,7 @@ import numpy as np
 import openai
 import pytest
 from golden import BY_TEXT, CASES, TEXTS, assert_vectors
+from process import Server
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +52,53 @@ def test_token_ids(client):
     assert answer.usage.prompt_tokens == len(case["ids"])
 
 
-def test_token_ids_without_special_tokens_get_them(client):
+@pytest.mark.parametrize(
+    "tokens, place",
+    [
+        ([5983, 2003], "input"),
+        ([[101, 7592, 102], [5983, 2003]], "input[1]"),
+        ([[101, 7592]], "input[0]"),
+        ([[7592, 102]], "input[0]"),
+        ([[101]], "input[0]"),
+        # Larger than any id of this model, as many of OpenAI's are.
+        ([[101, 91_234, 102]], "input[0][1]"),
+    ],
+)
+def test_token_ids_of_another_model_are_refused_with_the_cure(client, tokens, place):
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.embeddings.create(model="m", input=tokens)
+    assert caught.value.param == place
+    for named in (place, "check_embedding_ctx_length=False", "--accept-token-ids"):
+        assert named in caught.value.message
+
+
+def test_the_error_names_the_special_tokens(client):
+    with pytest.raises(openai.BadRequestError, match=r"begin with \[CLS\] and end with \[SEP\]"):
+        client.embeddings.create(model="m", input=[7592])
+
+
+@pytest.mark.parametrize("how", [("--accept-token-ids",), {"NEARFAR_ACCEPT_TOKEN_IDS": "true"}])
+def test_all_token_ids_are_taken_where_the_operator_says_so(server, how):
+    """Those without special tokens get them, so that ids of the model's tokenizer alone give the vector of their text."""
     case = next(case for case in CASES if case["text"] == "The cat sits on the mat.")
-    answer = client.embeddings.create(model="m", input=case["ids"][1:-1])
-    assert_vectors(answer.data[0].embedding, BY_TEXT[case["text"]])
+    flags, environment = (how, None) if isinstance(how, tuple) else ((), how)
+    assert server.get("/info").json()["accept_token_ids"] is False
+    with Server(*flags, environment=environment) as open_to_all:
+        assert open_to_all.get("/info").json()["accept_token_ids"] is True
+        with openai.OpenAI(api_key="unused", base_url=open_to_all.url + "/v1", max_retries=0) as client:
+            answer = client.embeddings.create(model="m", input=[case["ids"][1:-1], case["ids"]])
+            assert_vectors([item.embedding for item in answer.data], np.stack([BY_TEXT[case["text"]]] * 2))
+            with pytest.raises(openai.BadRequestError, match="must be a token id from 0 to"):
+                client.embeddings.create(model="m", input=[91_234])
+
+
+def test_token_ids_that_are_too_long_keep_their_special_tokens(client, server):
+    """As with a long text, what is cut off is text."""
+    ids = [101, *range(2000, 2000 + golden.LIMIT), 102]
+    answer = client.embeddings.create(model="m", input=ids)
+    assert answer.usage.prompt_tokens == golden.LIMIT
+    cut = [*ids[: golden.LIMIT - 1], 102]
+    assert_vectors(answer.data[0].embedding, server.ask("/embed", {"inputs": [cut]})[0])
 
 
 def test_lists_of_token_ids(client):

@@ -6,6 +6,8 @@ struct OpenAIEndpoint: Sendable {
   let limits: Limits
   /// Seconds since 1970 when the model was loaded.
   let loadedAt: Int
+  /// Whether token ids are taken that may be another model's.
+  let acceptsTokenIds: Bool
 
   func embeddings(_ call: Call) throws {
     var fields = try Fields(try call.json(limits))
@@ -15,9 +17,10 @@ struct OpenAIEndpoint: Sendable {
     var options = EmbeddingOptions()
     try options.readShape(&fields, texts.encoder)
 
-    let sequences = try EmbeddingInput(
-      input, field: "input", vocabularySize: texts.encoder.tokenizer.vocabularySize, limits
-    ).sequences(texts, addsSpecialTokens: true, for: call)
+    let tokenizer = texts.encoder.tokenizer
+    let entries = try EmbeddingInput(input, field: "input", vocabularySize: tokenizer.vocabularySize, limits)
+    if !acceptsTokenIds { try entries.requireOwnTokens(TokenFraming(tokenizer)) }
+    let sequences = try entries.sequences(texts, addsSpecialTokens: true, for: call)
     let tokens = sequences.reduce(0) { $0 + $1.count }
     try texts.encode(sequences, options.shape, for: call) { [options] rows in
       call.answer(reserving: rows.values.count * 13 + 256) { writer in
