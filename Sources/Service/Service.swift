@@ -60,6 +60,8 @@ public final class Service: RequestHandler {
       openAI: OpenAIEndpoint(
         texts: texts, limits: limits, loadedAt: ProcessMetrics.startTime, acceptsTokenIds: configuration.acceptsTokenIds
       ),
+      ollama: OllamaEndpoint(texts: texts, limits: limits, loadedAt: ProcessMetrics.startTime),
+      cohere: CohereEndpoint(texts: texts, limits: limits),
       tokenize: TokenizeEndpoint(texts: texts, limits: limits),
       similarity: SimilarityEndpoint(texts: texts, limits: limits),
       loss: LossEndpoint(texts: texts, queues: negatives, lanes: lanes, limits: limits, threads: configuration.threads),

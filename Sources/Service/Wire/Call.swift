@@ -57,6 +57,9 @@ final class Call: Sendable {
     observation.began(request.head)
   }
 
+  /// The name under which the request can be found in the log.
+  var requestID: String { exchange.requestID.text }
+
   /// Whose API key the request has.
   var caller: Caller { exchange.caller }
 
