@@ -27,6 +27,7 @@ struct CohereRequest: Sendable {
   /// - Throws: ``Problem`` naming the field.
   init(_ value: JSONValue, _ encoder: SentenceEncoder, _ limits: Limits) throws(Problem) {
     var fields = try Fields(value)
+    _ = try fields.string("model")
     guard fields.take("images") == nil else {
       throw .invalid("images", "are not embedded here: the model is one for texts")
     }

@@ -1,6 +1,7 @@
 import Encoder
 import JSON
 import Platform
+import SimilarityCore
 
 /// Ollama's routes for embeddings, as its clients call them: `POST /api/embed`, and `POST /api/embeddings`, which came before it.
 /// Unknown fields are ignored, as they are there; so are `options` and `keep_alive`, since the model is always loaded and has one length.
@@ -23,14 +24,13 @@ struct OllamaEndpoint: Sendable {
     let dimensions = try fields.integer("dimensions", in: 0...texts.encoder.dimension)
     shape.dimensions = dimensions == 0 ? nil : dimensions
 
-    let sequences = try texts.sequences(of: inputs, options, field: "input", for: call)
-    let tokens = sequences.reduce(0) { $0 + $1.count }
-    try texts.encode(sequences, shape, for: call) { rows in
-      call.answer(reserving: rows.values.count * 13 + 256) { writer in
+    @Sendable func answer(_ rows: Matrix?, tokens: Int) {
+      call.answer(reserving: (rows?.values.count ?? 0) * 13 + 256) { writer in
         writer.object { writer in
           writer.member("model", model)
           writer.key("embeddings")
           writer.array { writer in
+            guard let rows else { return }
             for index in 0..<rows.rows { writer.row(index, of: rows, .float) }
           }
           writer.member("total_duration", Int(clamping: SystemClock.monotonic &- began))
@@ -40,6 +40,10 @@ struct OllamaEndpoint: Sendable {
         }
       }
     }
+    guard !inputs.isEmpty else { return answer(nil, tokens: 0) }
+    let sequences = try texts.sequences(of: inputs, options, field: "input", for: call)
+    let tokens = sequences.reduce(0) { $0 + $1.count }
+    try texts.encode(sequences, shape, for: call) { answer($0, tokens: tokens) }
   }
 
   /// `input`: a text or a list of texts. Ollama takes an empty text that stands alone, and none, for a wish to load the model.
@@ -53,6 +57,7 @@ struct OllamaEndpoint: Sendable {
   /// One text. Ollama gives its vector as the model makes it, so it has length 1 only where the model's folder says so.
   func embeddings(_ call: Call) throws {
     var fields = try Fields(try call.json(limits))
+    _ = try fields.string("model")
     guard let value = fields.take("prompt") else {
       // A client of another interface may have been given a base URL that ends in /api.
       guard fields.take("input") == nil else {

@@ -31,8 +31,8 @@ extension OllamaEndpoint {
   /// `POST /api/show`: the model. Any name is taken, as it is where texts are embedded.
   func show(_ call: Call) throws {
     var fields = try Fields(try call.json(limits))
-    let model = try fields.string("model")
-    guard try model ?? fields.string("name") != nil else { throw Problem.invalid("model", "is required") }
+    let names = (try fields.string("model"), older: try fields.string("name"))
+    guard names.0 ?? names.older != nil else { throw Problem.invalid("model", "is required") }
     call.answer(reserving: 512) { writer in
       writer.object { writer in
         for name in ["modelfile", "parameters", "template"] { writer.member(name, "") }

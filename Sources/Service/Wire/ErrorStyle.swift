@@ -20,10 +20,10 @@ enum ErrorStyle: Sendable {
     let segments = path.split(separator: "/")
     let (last, folder) = (segments.last, segments.dropLast().last)
     let isBelowV1 = segments.contains("v1")
-    if segments.first == "v2" || last == "embed" && (isBelowV1 || segments.contains("v2")) {
-      self = .cohere
-    } else if segments.first != "collections", segments.first == "api" && !isBelowV1 || folder == "api" {
+    if segments.first != "collections", segments.first == "api" && !isBelowV1 || folder == "api" {
       self = .ollama
+    } else if segments.first == "v2" || last == "embed" && (isBelowV1 || segments.contains("v2")) {
+      self = .cohere
     } else if isBelowV1 || folder == "models" || last.map({ Self.openAINames.contains(String($0)) }) ?? false {
       self = .openAI
     } else {
