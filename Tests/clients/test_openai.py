@@ -1,13 +1,15 @@
 """The openai client for Python, using /v1."""
 
 import base64
+import json
+from pathlib import Path
 
 import golden
 import numpy as np
 import openai
 import pytest
 from golden import BY_TEXT, CASES, TEXTS, assert_vectors
-from process import Server
+from process import MODEL, Server
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +92,47 @@ def test_all_token_ids_are_taken_where_the_operator_says_so(server, how):
             assert_vectors([item.embedding for item in answer.data], np.stack([BY_TEXT[case["text"]]] * 2))
             with pytest.raises(openai.BadRequestError, match="must be a token id from 0 to"):
                 client.embeddings.create(model="m", input=[91_234])
+
+
+def made_model(folder, name, content):
+    """A copy of the model with another file; the rest are links."""
+    for file in Path(MODEL).iterdir():
+        if file.name != name:
+            (folder / file.name).symlink_to(file.resolve())
+    (folder / name).write_text(json.dumps(content))
+    return str(folder)
+
+
+def test_ids_of_a_tokenizer_that_puts_nothing_around_a_text(tmp_path):
+    """Nothing shows whose they are, so that they are taken only where the operator says so."""
+    tokenizer = json.loads((Path(MODEL) / "tokenizer.json").read_text())
+    model = made_model(tmp_path, "tokenizer.json", {**tokenizer, "post_processor": None})
+    for flags in ([], ["--accept-token-ids"]):
+        with Server(*flags, model=model) as own:
+            response = own.post("/v1/embeddings", {"input": [7592, 2088]})
+            if flags:
+                expected = own.ask("/embed", {"inputs": "hello world"})
+                assert_vectors([response.json()["data"][0]["embedding"]], expected)
+            else:
+                assert response.status_code == 400
+                message = response.json()["error"]["message"]
+                assert "this model has no special tokens around a text" in message and "--accept-token-ids" in message
+
+
+def test_ids_of_a_tokenizer_that_only_ends_a_text(tmp_path):
+    tokenizer = json.loads((Path(MODEL) / "tokenizer.json").read_text())
+    processor = tokenizer["post_processor"]
+    processor = {**processor, "single": processor["single"][1:]}
+    with Server(model=made_model(tmp_path, "tokenizer.json", {**tokenizer, "post_processor": processor})) as own:
+        answer = own.ask("/v1/embeddings", {"input": [7592, 2088, 102]})
+        assert_vectors([answer["data"][0]["embedding"]], own.ask("/embed", {"inputs": "hello world"}))
+        response = own.post("/v1/embeddings", {"input": [101, 7592, 2088]})
+        assert response.status_code == 400 and "this model's end with [SEP]." in response.json()["error"]["message"]
+        ids = [*range(2000, 2000 + golden.LIMIT), 102]
+        answer = own.ask("/v1/embeddings", {"input": ids})
+        assert answer["usage"]["prompt_tokens"] == golden.LIMIT
+        cut = own.ask("/embed", {"inputs": [[*ids[: golden.LIMIT - 1], 102]]})
+        assert_vectors([answer["data"][0]["embedding"]], cut)
 
 
 def test_token_ids_that_are_too_long_keep_their_special_tokens(client, server):

@@ -4,14 +4,16 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import cohere
 import numpy as np
 import pytest
 from conftest import TEXTS
 from golden import assert_vectors, decode, reduced
+from process import MODEL, Server
 
-MODEL = "embed-v4.0"
+MODEL_NAME = "embed-v4.0"
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +24,7 @@ def client(server):
 @pytest.mark.parametrize("input_type", ["search_document", "search_query", "classification", "clustering"])
 def test_embed(client, vectors, input_type):
     """The model has no prompts, so that the type of input makes no difference."""
-    answer = client.embed(model=MODEL, texts=TEXTS, input_type=input_type, embedding_types=["float"])
+    answer = client.embed(model=MODEL_NAME, texts=TEXTS, input_type=input_type, embedding_types=["float"])
     assert_vectors(answer.embeddings.float_, vectors)
     assert answer.response_type == "embeddings_by_type"
     assert answer.texts == TEXTS
@@ -31,9 +33,24 @@ def test_embed(client, vectors, input_type):
     assert answer.id
 
 
+def test_the_type_of_input_chooses_the_models_prompt(tmp_path):
+    """Where a model's folder has prompts for queries and for what is searched."""
+    for file in Path(MODEL).iterdir():
+        if file.name != "config_sentence_transformers.json":
+            (tmp_path / file.name).symlink_to(file.resolve())
+    prompts = {"query": "query: ", "passage": "passage: "}
+    (tmp_path / "config_sentence_transformers.json").write_text(json.dumps({"prompts": prompts}))
+    with Server(model=str(tmp_path)) as own:
+        client = cohere.ClientV2(api_key="unused", base_url=own.url)
+        for input_type, prompt in [("search_query", "query: "), ("search_document", "passage: "), ("clustering", "")]:
+            answer = client.embed(model=MODEL_NAME, texts=TEXTS, input_type=input_type, embedding_types=["float"])
+            assert_vectors(answer.embeddings.float_, own.ask("/embed", {"inputs": [prompt + text for text in TEXTS]}))
+            assert answer.texts == TEXTS
+
+
 def test_all_types(client, vectors):
     answer = client.embed(
-        model=MODEL, texts=TEXTS, input_type="search_document", embedding_types=["float", "base64", "binary", "ubinary"]
+        model=MODEL_NAME, texts=TEXTS, input_type="search_document", embedding_types=["float", "base64", "binary", "ubinary"]
     ).embeddings
     assert_vectors(answer.float_, vectors)
     rows = np.array(answer.float_, "f4")
@@ -46,20 +63,20 @@ def test_all_types(client, vectors):
 
 def test_bits_of_a_length_that_is_no_multiple_of_eight(client, vectors):
     answer = client.embed(
-        model=MODEL, texts=TEXTS, input_type="clustering", embedding_types=["ubinary", "float"], output_dimension=13
+        model=MODEL_NAME, texts=TEXTS, input_type="clustering", embedding_types=["ubinary", "float"], output_dimension=13
     ).embeddings
     assert_vectors(answer.float_, reduced(vectors, 13))
     assert np.array_equal(answer.ubinary, np.packbits(np.array(answer.float_) > 0, axis=1))
 
 
 def test_without_types_there_are_floats(client, vectors):
-    answer = client.embed(model=MODEL, texts=TEXTS, input_type="search_document")
+    answer = client.embed(model=MODEL_NAME, texts=TEXTS, input_type="search_document")
     assert_vectors(answer.embeddings.float_, vectors)
 
 
 def test_inputs(client, vectors):
     inputs = [{"content": [{"type": "text", "text": text}]} for text in TEXTS]
-    answer = client.embed(model=MODEL, inputs=inputs, input_type="search_document", embedding_types=["float"])
+    answer = client.embed(model=MODEL_NAME, inputs=inputs, input_type="search_document", embedding_types=["float"])
     assert_vectors(answer.embeddings.float_, vectors)
     assert answer.texts == TEXTS
 
@@ -67,10 +84,10 @@ def test_inputs(client, vectors):
 def test_truncation(client, server):
     long = " ".join(f"word{index}" for index in range(400))
     for name, direction in [("END", "right"), ("START", "left")]:
-        answer = client.embed(model=MODEL, texts=[long], input_type="clustering", embedding_types=["float"], truncate=name)
+        answer = client.embed(model=MODEL_NAME, texts=[long], input_type="clustering", embedding_types=["float"], truncate=name)
         assert_vectors(answer.embeddings.float_, server.ask("/embed", {"inputs": [long], "truncation_direction": direction}))
     with pytest.raises(cohere.BadRequestError) as caught:
-        client.embed(model=MODEL, texts=["a", long], input_type="clustering", embedding_types=["float"], truncate="NONE")
+        client.embed(model=MODEL_NAME, texts=["a", long], input_type="clustering", embedding_types=["float"], truncate="NONE")
     assert caught.value.body["message"].startswith("Invalid 'texts[1]': has more tokens than max_seq_length")
 
 
@@ -96,7 +113,7 @@ def test_truncation(client, server):
     ],
 )
 def test_errors_have_coheres_shape(server, wrong, named):
-    body = {"model": MODEL, "texts": ["a"], "input_type": "search_query", **wrong}
+    body = {"model": MODEL_NAME, "texts": ["a"], "input_type": "search_query", **wrong}
     response = server.post("/v2/embed", {name: value for name, value in body.items() if value is not None})
     assert response.status_code == 400
     assert set(response.json()) == {"message"} and named in response.json()["message"]
@@ -105,10 +122,10 @@ def test_errors_have_coheres_shape(server, wrong, named):
 def test_the_client_before(server, vectors):
     """It sends at most 96 texts at once, and puts the answers together."""
     before = cohere.Client(api_key="unused", base_url=server.url)
-    answer = before.embed(model=MODEL, texts=TEXTS * 25, input_type="search_document")
+    answer = before.embed(model=MODEL_NAME, texts=TEXTS * 25, input_type="search_document")
     assert answer.response_type == "embeddings_floats"
     assert_vectors(answer.embeddings, vectors * 25)
-    typed = before.embed(model=MODEL, texts=TEXTS, input_type="search_query", embedding_types=["float", "ubinary"])
+    typed = before.embed(model=MODEL_NAME, texts=TEXTS, input_type="search_query", embedding_types=["float", "ubinary"])
     assert typed.response_type == "embeddings_by_type"
     assert_vectors(typed.embeddings.float_, vectors)
 
@@ -139,6 +156,6 @@ def test_litellm(server, vectors):
     import litellm
 
     answer = litellm.embedding(
-        model=f"cohere/{MODEL}", input=TEXTS, api_base=f"{server.url}/v2/embed", api_key="unused", input_type="search_document"
+        model=f"cohere/{MODEL_NAME}", input=TEXTS, api_base=f"{server.url}/v2/embed", api_key="unused", input_type="search_document"
     )
     assert_vectors([each["embedding"] for each in answer.data], vectors)
