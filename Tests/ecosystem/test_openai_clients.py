@@ -1,11 +1,12 @@
 """Clients of OpenAI's interface, with their own defaults: the address and a key are all that they are given."""
 
 import warnings
+from pathlib import Path
 
 import openai
 import pytest
 from conftest import TEXTS
-from golden import assert_vectors
+from golden import assert_vectors, decode, reduced
 
 
 def test_openai(server, vectors):
@@ -19,9 +20,8 @@ def test_openai(server, vectors):
 def openai_vocabulary(monkeypatch):
     """tiktoken finds the vocabulary of OpenAI's embedding models in the copy that llama-index-core brings, without a network."""
     import llama_index.core
-    import pathlib
 
-    folder = pathlib.Path(llama_index.core.__file__).parent / "_static" / "tiktoken_cache"
+    folder = Path(llama_index.core.__file__).parent / "_static" / "tiktoken_cache"
     assert folder.is_dir()
     monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(folder))
 
@@ -97,9 +97,12 @@ def test_chromadb_openai(server, vectors):
 
 # What clients of these services send to a path that OpenAI's clients use as well. Fields that OpenAI does not have are ignored.
 SHAPES = {
-    "voyage": {"input": TEXTS, "model": "voyage-3.5", "input_type": None, "truncation": True, "output_dimension": None},
-    "jina": {"input": TEXTS, "model": "jina-embeddings-v3", "late_chunking": False, "embedding_type": "float", "normalized": True},
-}
+    "voyage": {"input": TEXTS, "model": "voyage-3.5", "input_type": "query", "truncation": True, "output_dimension": 256},
+    "jina": {
+        "input": TEXTS, "model": "jina-embeddings-v3", "task": "retrieval.query", "late_chunking": False, "normalized": True,
+        "embedding_type": "base64",
+    },
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -108,8 +111,13 @@ def test_requests_of_voyage_and_jina(server, vectors, name):
     assert_vectors([each["embedding"] for each in answer["data"]], vectors)
 
 
-def test_voyages_base64(server, vectors):
-    from golden import decode
+def test_jinas_dimensions_and_objects(server, vectors):
+    answer = server.ask("/v1/embeddings", {**SHAPES["jina"], "dimensions": 64})
+    assert_vectors([each["embedding"] for each in answer["data"]], reduced(vectors, 64))
+    response = server.post("/v1/embeddings", {**SHAPES["jina"], "input": [{"text": "a"}]})
+    assert response.status_code == 400 and response.json()["error"]["param"] == "input[0]"
 
+
+def test_voyages_base64(server, vectors):
     answer = server.ask("/v1/embeddings", {"input": TEXTS, "model": "voyage-3.5", "encoding_format": "base64"})
     assert_vectors([decode(each["embedding"]) for each in answer["data"]], vectors)
