@@ -2,7 +2,8 @@ import Encoder
 import JSON
 import SimilarityCore
 
-/// Cohere's `POST /v2/embed`, and `POST /v1/embed`, which came before it and which its Python client still calls by default.
+/// Cohere's `POST /v2/embed`, and `POST /v1/embed`, which came before it and which its Python client still calls by
+/// default.
 struct CohereEndpoint: Sendable {
   let texts: TextEncoder
   let limits: Limits
@@ -69,7 +70,8 @@ struct CohereEndpoint: Sendable {
     }
   }
 
-  /// One bit for each value, set where it is above 0; eight in a byte, the first in the highest bit, and zeros behind the last.
+  /// One bit for each value, set where it is above 0; eight in a byte, the first in the highest bit, and zeros behind
+  /// the last.
   ///
   /// - Parameter less: taken from each byte: 128 makes it a signed one.
   private static func writeSigns(of rows: Matrix, _ index: Int, less: Int, to writer: inout JSONWriter) {

@@ -3,8 +3,9 @@ import JSON
 import Platform
 import SimilarityCore
 
-/// Ollama's routes for embeddings, as its clients call them: `POST /api/embed`, and `POST /api/embeddings`, which came before it.
-/// Unknown fields are ignored, as they are there; so are `options` and `keep_alive`, since the model is always loaded and has one length.
+/// Ollama's routes for embeddings, as its clients call them: `POST /api/embed`, and `POST /api/embeddings`, which came
+/// before it. Unknown fields are ignored, as they are there; so are `options` and `keep_alive`, since the model is
+/// always loaded and has one length.
 struct OllamaEndpoint: Sendable {
   let texts: TextEncoder
   let limits: Limits
@@ -46,7 +47,8 @@ struct OllamaEndpoint: Sendable {
     try texts.encode(sequences, shape, for: call) { answer($0, tokens: tokens) }
   }
 
-  /// `input`: a text or a list of texts. Ollama takes an empty text that stands alone, and none, for a wish to load the model.
+  /// `input`: a text or a list of texts. Ollama takes an empty text that stands alone, and none, for a wish to load the
+  /// model.
   private func inputs(_ fields: inout Fields) throws(Problem) -> [String] {
     guard let value = fields.take("input"), value.string != "", value.kind != .array || value.count > 0 else {
       return []

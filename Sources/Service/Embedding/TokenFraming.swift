@@ -2,8 +2,9 @@ import Tokenization
 
 /// The special tokens that a tokenizer puts around a text, and what they tell of token ids that a client sends.
 ///
-/// Ids say nothing of the vocabulary that they are from, and those of another model give a vector that looks like any other.
-/// The special tokens are what tells them apart: nobody's ids begin and end with those of this model by accident.
+/// Ids say nothing of the vocabulary that they are from, and those of another model give a vector that looks like any
+/// other. The special tokens are what tells them apart: nobody's ids begin and end with those of this model by
+/// accident.
 struct TokenFraming: Sendable {
   private let before: [Int32]
   private let after: [Int32]
@@ -26,7 +27,8 @@ struct TokenFraming: Sendable {
   /// The ids with the special tokens around them, where they lack them.
   func around(_ ids: [Int32]) -> [Int32] { encloses(ids) ? ids : before + ids + after }
 
-  /// Ids that are not longer than the model allows. Special tokens at their ends stay; other ids have nothing to keep there.
+  /// Ids that are not longer than the model allows. Special tokens at their ends stay; other ids have nothing to keep
+  /// there.
   func cut(_ ids: [Int32], to longest: Int, _ side: TextOptions.Side) -> [Int32] {
     guard ids.count > longest else { return ids }
     let room = longest - before.count - after.count

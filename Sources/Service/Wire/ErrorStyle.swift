@@ -15,7 +15,8 @@ enum ErrorStyle: Sendable {
     "assistants",
   ]
 
-  /// Paths that clients append to a base URL are known wherever they stand: a client whose base URL is wrong can then show the error.
+  /// Paths that clients append to a base URL are known wherever they stand: a client whose base URL is wrong can then
+  /// show the error.
   init(path: String) {
     let segments = path.split(separator: "/")
     let (last, folder) = (segments.last, segments.dropLast().last)
