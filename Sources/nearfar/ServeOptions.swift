@@ -59,8 +59,8 @@ struct ServeOptions {
   )
   private static let acceptTokenIds = Flag(
     "accept-token-ids", .standingAlone, .defaults(to: false), isVariable: true,
-    "/v1/embeddings takes all token ids, also those that do not begin and end with this model's special tokens and so may be "
-      + "another model's.")
+    "/v1/embeddings takes all token ids, also those that do not begin and end with this model's special tokens and so "
+      + "may be another model's.")
   private static let compression = Flag(
     "compression", .choice(["on", "off", "all"]), .defaults(to: "on"), isVariable: true,
     "Whether answers from 1 KiB on are sent as gzip to clients that accept it; with on, those that are mostly vectors are not, "

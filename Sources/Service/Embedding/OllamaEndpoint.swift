@@ -65,7 +65,8 @@ struct OllamaEndpoint: Sendable {
       guard fields.take("input") == nil else {
         throw Problem.invalid(
           "prompt",
-          "is required: this is Ollama's older route. Send 'input' to /api/embed, or to /v1/embeddings as OpenAI's clients do"
+          "is required: this is Ollama's older route. Send 'input' to /api/embed, "
+            + "or to /v1/embeddings as OpenAI's clients do"
         )
       }
       return answer(call, vector: nil)

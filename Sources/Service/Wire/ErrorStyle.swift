@@ -47,12 +47,13 @@ extension Problem {
     case .ollama:
       return Problem(
         404,
-        "\(missing); of Ollama's, this service has /api/embed, /api/embeddings, /api/tags, /api/show, /api/ps and /api/version: "
-          + "the host of Ollama's clients has no path")
+        "\(missing); of Ollama's, this service has /api/embed, /api/embeddings, /api/tags, /api/show, /api/ps and "
+          + "/api/version: the host of Ollama's clients has no path")
     case .cohere:
       return Problem(
         404,
-        "\(missing); of Cohere's, this service has /v2/embed and /v1/embed: the base URL of Cohere's clients has no path"
+        "\(missing); of Cohere's, this service has /v2/embed and /v1/embed: "
+          + "the base URL of Cohere's clients has no path"
       )
     }
   }
