@@ -34,9 +34,12 @@ model: deps ## fetch and verify the encoder MODEL: a name in scripts/models/ (al
 	  { echo "MODEL: '$(MODEL)' is no folder with a config.json, and none of the names $(KNOWN_MODELS)" >&2; exit 2; })
 
 # What the tests need, whatever MODEL says.
-.PHONY: default-model
+.PHONY: default-model test-models
 default-model: deps
 	@scripts/model.sh --model $(DEFAULT_MODEL)
+
+test-models: default-model
+	@scripts/model.sh --model multilingual-e5-small
 
 build: deps ## build .build/release/nearfar and http-echo
 	@echo "==> build: swift build -c release"
@@ -50,7 +53,7 @@ run: deps model build ## set up what is missing, then serve on HOST:PORT
 	@echo "==> serve: http://$(HOST):$(PORT) (Ctrl-C stops it)"
 	@exec $(BINARY) serve --host $(HOST) --port $(PORT) --model '$(MODEL_FOLDER)' $(ARGS)
 
-test: deps default-model ## set up what is missing, then run every test
+test: deps test-models ## set up what is missing, then run every test
 	@scripts/deps.sh page shells metrics
 	@scripts/test.sh
 

@@ -243,6 +243,19 @@ def service():
     yield request("GET /playground/playground.js") + DIVIDER + request("OPTIONS /embed") + DIVIDER + request("BREW /pot")
     yield request("POST /embed", '{"inputs": "a", "inputs": "b"}')
     yield request("POST /embed", b'\xef\xbb\xbf{"inputs": 1e999}')
+    yield request("POST /api/embed", {"model": "m", "input": ["a", "b"], "dimensions": 3, "truncate": False, "options": {}})
+    yield parts(
+        request("POST /api/embeddings", {"model": "m", "prompt": "a"}), request("POST /api/show", {"name": "m"}), request("GET /api/tags"),
+        request("GET /api/ps"), request("GET /api/version"),
+    )
+    yield request("POST /v1/embed", {"texts": ["a", "b c"], "truncate": "START", "output_dimension": 3})
+    yield request(
+        "POST /v2/embed",
+        {
+            "inputs": [{"content": [{"type": "text", "text": "a"}]}], "input_type": "search_query", "max_tokens": 512,
+            "embedding_types": ["float", "base64", "binary", "ubinary"],
+        },
+    )
 
 
 def tokenizer():
@@ -430,6 +443,8 @@ TENSOR_WORDS = [
 ]
 SERVICE_WORDS = [
     "GET ", "POST ", "PUT ", "PATCH ", "DELETE ", " s\n", " a\n", " k\n", "/embed", "/similarity", "/tokenize", "/v1/embeddings", "/embeddings", "/v1/models",
+    "/api/embed", "/api/embeddings", "/api/show", "/v1/embed", "/v2/embed", "\"prompt\"", "\"input_type\"", "\"search_query\"", "\"embedding_types\"",
+    "\"ubinary\"", "\"output_dimension\"", "\"content\"",
     "/loss", "/queues", "/queues/q", "/neighbors", "/collections", "/collections/c", "/collections/c/points", "/points/list", "/points/count", "/points/delete",
     "/export", "/collections/default/points", "/metrics", "/info", "?limit=", "&after=", "?part=", "&snapshot=", "&include=", "\"inputs\"", "\"input\"",
     "\"queries\"", "\"keys\"", "\"negatives\"", "\"positives\"", "\"labels\"", "\"objective\"", "\"temperature\"", "\"bias\"", "\"return\"", "\"gradients\"",

@@ -62,7 +62,8 @@ public struct LoadedModels: Sendable {
       throw Failure(description: "--reranker \(reranker ?? ""): \(error)")
     }
     self.encoders = encoders
-    let longest = (encoders.map(\.encoder.maxSequenceLength) + (self.reranker.map { [$0.maxSequenceLength] } ?? [])).max()
+    let lengths = encoders.map(\.encoder.maxSequenceLength) + [self.reranker?.maxSequenceLength].compactMap { $0 }
+    let longest = lengths.max()
     if let longest, let wanted = configuration.maxSequenceLength, wanted > longest {
       throw Failure(description: "--max-seq-length: \(wanted) is more than the model takes, which is \(longest)")
     }

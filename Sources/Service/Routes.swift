@@ -2,6 +2,8 @@
 struct Endpoints: Sendable {
   let embed: EmbedEndpoint
   let openAI: OpenAIEndpoint
+  let ollama: OllamaEndpoint
+  let cohere: CohereEndpoint
   let tokenize: TokenizeEndpoint
   let similarity: SimilarityEndpoint
   let rerank: RerankEndpoint
@@ -54,6 +56,15 @@ struct Endpoints: Sendable {
       Route("/predict", .queued(.post, work: .encode, predict.run)),
       Route("/v1/models", .immediate(.get, needs: .right(.read), openAI.models)),
       Route("/v1/models/{model}", .immediate(.get, needs: .right(.read), openAI.model)),
+
+      Route("/api/embed", .queued(.post, work: .encode, ollama.embed)),
+      Route("/api/embeddings", .queued(.post, work: .encode, ollama.embeddings)),
+      Route("/api/show", .queued(.post, ollama.show)),
+      Route("/api/tags", .immediate(.get, needs: .right(.read), ollama.tags)),
+      Route("/api/ps", .immediate(.get, needs: .right(.read), ollama.loaded)),
+      Route("/api/version", .immediate(.get, needs: .key, ollama.version)),
+      Route("/v2/embed", .queued(.post, work: .encode, cohere.embed)),
+      Route("/v1/embed", .queued(.post, work: .encode, cohere.embedAsBefore)),
 
       // Appending to a queue needs another right, which is asked for when the body has been read.
       Route("/loss", takes: both, gives: both, .queued(.post, work: .wide, idempotency.once(loss.run))),

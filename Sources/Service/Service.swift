@@ -65,7 +65,11 @@ public final class Service: RequestHandler {
       metrics: counters, lanes: lanes, models: models, scorer: scorer, store: store, queues: negatives)
     let endpoints = Endpoints(
       embed: EmbedEndpoint(models: models, limits: limits),
-      openAI: OpenAIEndpoint(models: models, limits: limits, loadedAt: ProcessMetrics.startTime),
+      openAI: OpenAIEndpoint(
+        models: models, limits: limits, loadedAt: ProcessMetrics.startTime,
+        acceptsTokenIds: configuration.acceptsTokenIds),
+      ollama: OllamaEndpoint(models: models, limits: limits, loadedAt: ProcessMetrics.startTime),
+      cohere: CohereEndpoint(models: models, limits: limits),
       tokenize: TokenizeEndpoint(models: models, limits: limits),
       similarity: SimilarityEndpoint(models: models, limits: limits),
       rerank: RerankEndpoint(scorer: scorer, limits: limits), predict: PredictEndpoint(scorer: scorer, limits: limits),

@@ -13,6 +13,8 @@ public struct ServiceConfiguration: Sendable {
   /// The name of the prompt that is used where a request asks for none, in the models that have it; nil for what each
   /// model's folder says.
   public var defaultPrompt: String?
+  /// OpenAI's `/v1/embeddings` takes token ids that may be of another model's vocabulary.
+  public var acceptsTokenIds = false
   /// `/metrics` and `/info` are served by ``Service/admin`` alone.
   public var hasAdminPort = false
   /// Event loops that hand over requests; each has its jobs collected apart.

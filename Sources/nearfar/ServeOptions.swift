@@ -78,6 +78,10 @@ struct ServeOptions {
     "loops", .integer(1...64), .defaults(to: ServerConfiguration().loops), isVariable: true,
     "Event loops, each a thread that reads requests and sends answers. One is enough unless it keeps a whole core busy."
   )
+  private static let acceptTokenIds = Flag(
+    "accept-token-ids", .standingAlone, .defaults(to: false), isVariable: true,
+    "/v1/embeddings takes all token ids, also those that do not begin and end with this model's special tokens and so "
+      + "may be another model's.")
   private static let compression = Flag(
     "compression", .choice(["on", "off", "all"]), .defaults(to: "on"), isVariable: true,
     "Whether answers from 1 KiB on are sent as gzip to clients that accept it; with on, those that are mostly vectors are not, "
@@ -207,8 +211,7 @@ struct ServeOptions {
   static let flags: [any CommandFlag] =
     [
       host, port, adminPort, modelFolders, rerankerFolder, maxSequenceLength, defaultPrompt, dataFolder, isLowMemory,
-      precision, threads, loops, logFormat, accessLogging,
-      compression,
+      precision, threads, loops, logFormat, accessLogging, compression, acceptTokenIds,
       maxConnections, maxConnectionsPerClient, maxRequestsPerClient, maxRequestsPerKey, maxMemoryInFlight,
       embeddingCache,
       proxyProtocol, trustedProxies,
@@ -241,6 +244,7 @@ struct ServeOptions {
     service.precision = try arguments.value(Self.precision)
     service.maxSequenceLength = try arguments.given(Self.maxSequenceLength)
     service.defaultPrompt = try arguments.given(Self.defaultPrompt)
+    service.acceptsTokenIds = try arguments.value(Self.acceptTokenIds)
     service.queueTimeout = try arguments.value(Self.queueTimeout)
     service.requestTimeout = try arguments.given(Self.requestTimeout).map(SystemClock.nanoseconds)
     service.trustedProxies = try arguments.value(Self.trustedProxies)

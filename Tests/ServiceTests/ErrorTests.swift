@@ -93,6 +93,72 @@ import Testing
     #expect(try harness.send(.get, "/v1/models/unknown").status == 404)
   }
 
+  /// Ollama's clients show the member `error`, Cohere's the member `message`; both name the field.
+  @Test(arguments: [
+    ("/api/embed", "{\"input\": [1]}", "error", "Invalid 'input[0]'"),
+    ("/api/embed", "{\"input\": {}}", "error", "Invalid 'input'"),
+    ("/api/embed", "{\"input\": \"a\", \"dimensions\": 385}", "error", "Invalid 'dimensions'"),
+    ("/api/embed", "{\"input\": \"a\", \"dimensions\": -1}", "error", "Invalid 'dimensions'"),
+    ("/api/embed", "{\"input\": \"a\", \"truncate\": 1}", "error", "Invalid 'truncate'"),
+    ("/api/embed", "{", "error", "not valid JSON"),
+    ("/api/embeddings", "{\"prompt\": [\"a\"]}", "error", "Invalid 'prompt'"),
+    ("/api/embeddings", "{\"input\": \"a\"}", "error", "/v1/embeddings"),
+    ("/api/show", "{}", "error", "Invalid 'model'"),
+    ("/api/show", "[]", "error", "JSON object"),
+    ("/v2/embed", "{}", "message", "Invalid 'texts'"),
+    ("/v2/embed", "{\"texts\": \"a\"}", "message", "Invalid 'texts'"),
+    ("/v2/embed", "{\"texts\": [\"a\", 1]}", "message", "Invalid 'texts[1]'"),
+    ("/v2/embed", "{\"texts\": [\"a\"], \"inputs\": []}", "message", "Invalid 'inputs'"),
+    ("/v2/embed", "{\"inputs\": [1]}", "message", "Invalid 'inputs[0]'"),
+    ("/v2/embed", "{\"inputs\": [{\"content\": [1]}]}", "message", "Invalid 'inputs[0].content[0]'"),
+    ("/v2/embed", "{\"texts\": [\"a\"], \"embedding_types\": \"float\"}", "message", "Invalid 'embedding_types'"),
+    (
+      "/v2/embed", "{\"texts\": [\"a\"], \"embedding_types\": [\"int8\"]}", "message",
+      "float, base64, binary and ubinary"
+    ),
+    ("/v2/embed", "{\"texts\": [\"a\"], \"max_tokens\": 0}", "message", "Invalid 'max_tokens'"),
+    ("/v1/embed", "{\"texts\": []}", "message", "Invalid 'texts'"),
+    ("/v1/embed", "{\"texts\": [\"a\"], \"images\": [\"b\"]}", "message", "Invalid 'images'"),
+  ])
+  func otherRoutesUseTheirShapes(path: String, body: String, member: String, named: String) throws {
+    let answer = try Self.harness.get().post(path, body)
+    #expect(answer.status == 400)
+    #expect(Array(answer.object.keys) == [member])
+    #expect((answer.object[member] as? String)?.contains(named) == true, "\(answer.text)")
+  }
+
+  @Test(arguments: [
+    ("/api/chat", "error", "/api/embed"), ("/v1/api/embed", "error", "no path"), ("/v2/rerank", "message", "/v2/embed"),
+    ("/v1/v2/embed", "message", "no path"), ("/collections/api/nothing", "detail", "there is no route"),
+  ])
+  func unknownPathsUseTheShapeOfWhoeverAsks(path: String, member: String, named: String) throws {
+    let answer = try Self.harness.get().post(path, "{}")
+    #expect(answer.status == 404)
+    #expect((answer.object[member] as? String)?.contains(named) == true, "\(answer.text)")
+  }
+
+  @Test(arguments: [
+    ("/v1/embeddings", "{\"input\": [[101, 7592, 102], [7592]]}", "input[1]"),
+    ("/v1/embeddings", "{\"input\": [7592]}", "input"), ("/embeddings", "{\"input\": [[102, 101]]}", "input[0]"),
+    ("/v1/embeddings", "{\"input\": [[30522]]}", "input[0][0]"),
+  ])
+  func tokenIdsOfAnotherModelAreRefusedWithTheCure(path: String, body: String, param: String) throws {
+    let answer = try Self.harness.get().post(path, body)
+    #expect(answer.status == 400)
+    let error = answer.object["error"] as? [String: Any]
+    #expect(error?["param"] as? String == param)
+    #expect((error?["message"] as? String)?.contains("check_embedding_ctx_length=False") == true)
+  }
+
+  @Test func bodiesForOllamaNeedNoContentType() throws {
+    let harness = try Self.harness.get()
+    for type in ["application/x-www-form-urlencoded", "text/plain"] {
+      let fields = [("Content-Type", type)]
+      #expect(try harness.send(.post, "/api/embed", "{\"input\": \"a\"}", fields: fields).status == 200)
+      #expect(try harness.send(.post, "/v2/embed", "{\"texts\": [\"a\"]}", fields: fields).status == 415)
+    }
+  }
+
   @Test func methodsAndTypes() throws {
     let harness = try Self.harness.get()
     let wrongMethod = try harness.send(.get, "/embed")

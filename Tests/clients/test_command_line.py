@@ -91,7 +91,7 @@ def test_help_of_a_command_shows_its_flags_alone(command):
     assert FLAGS[command].keys() == {
         "serve": {
             "--host", "--port", "--admin-port", "--model", "--reranker", "--max-seq-length", "--default-prompt", "--data", "--low-memory", "--precision", "--threads", "--loops", "--log-format",
-            "--compression", "--access-log", "--api-key-file", "--cors-origin",
+            "--compression", "--accept-token-ids", "--access-log", "--api-key-file", "--cors-origin",
             "--tls-cert", "--tls-key", "--tls-client-ca", "--tls-client-auth",
             "--max-connections-per-client", "--max-requests-per-client", "--max-requests-per-key", "--max-memory-in-flight", "--embedding-cache-mb", "--proxy-protocol", "--trusted-proxy",
             "--max-connections", "--idle-timeout", "--drain-timeout", "--shutdown-delay", "--queue-timeout", "--request-timeout", "--max-body-bytes", "--max-inputs",

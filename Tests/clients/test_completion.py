@@ -58,6 +58,8 @@ def folder(tmp_path):
         (["serve", "--log-format", "="], ["text", "json"]),
         (["serve", "--port", ""], []),
         (["serve", "--low-memory", "--port"], ["--port"]),
+        (["serve", "--acc"], ["--accept-token-ids", "--access-log"]),
+        (["serve", "--accept-token-ids", "--port"], ["--port"]),
         (["serve", "--data", "d"], ["data", "data of old"]),
         (["loss", "--normalize", "f"], ["false"]),
         (["loss", "--objective", "s"], ["symmetric", "supcon", "sigmoid", "simsiam"]),

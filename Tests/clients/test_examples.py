@@ -46,6 +46,8 @@ PRODUCED = {
     ),
     "Invalid": lambda server: server.post("/loss", ROWS),
     "OpenAIInvalid": lambda server: server.post("/v1/embeddings", {"input": []}),
+    "OllamaInvalid": lambda server: server.post("/api/embed", {"input": [3]}),
+    "CohereInvalid": lambda server: server.post("/v2/embed", {"texts": []}),
 }
 
 
@@ -54,13 +56,15 @@ def test_errors_are_those_of_the_examples(server, name):
     response = PRODUCED[name](server)
     status, body = response if isinstance(response, tuple) else (response.status_code, response.json())
     assert body == example(name)
-    assert status == body.get("status", status) or name in ("Status", "OpenAIInvalid")
+    assert status == body.get("status", status) or name in ("Status", "OpenAIInvalid", "OllamaInvalid", "CohereInvalid")
 
 
 KEYED = {
     "Unauthorized": lambda server: server.get("/info"),
     "Forbidden": lambda server: server.put("/collections/notes", {"dim": 2}, headers={"X-Api-Key": "read-0123456789abcdef"}),
     "OpenAIUnauthorized": lambda server: server.get("/v1/models", headers={"Authorization": "Bearer wrong"}),
+    "OllamaUnauthorized": lambda server: server.get("/api/tags", headers={"Authorization": "Bearer wrong"}),
+    "CohereUnauthorized": lambda server: server.post("/v2/embed", {"texts": ["a"]}, headers={"Authorization": "Bearer wrong"}),
 }
 
 

@@ -1,12 +1,15 @@
 """The openai client for Python, using /v1."""
 
 import base64
+import json
+from pathlib import Path
 
 import golden
 import numpy as np
 import openai
 import pytest
 from golden import BY_TEXT, CASES, TEXTS, assert_vectors
+from process import MODEL, Server
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +54,94 @@ def test_token_ids(client):
     assert answer.usage.prompt_tokens == len(case["ids"])
 
 
-def test_token_ids_without_special_tokens_get_them(client):
+@pytest.mark.parametrize(
+    "tokens, place",
+    [
+        ([5983, 2003], "input"),
+        ([[101, 7592, 102], [5983, 2003]], "input[1]"),
+        ([[101, 7592]], "input[0]"),
+        ([[7592, 102]], "input[0]"),
+        ([[101]], "input[0]"),
+        # Larger than any id of this model, as many of OpenAI's are.
+        ([[101, 91_234, 102]], "input[0][1]"),
+    ],
+)
+def test_token_ids_of_another_model_are_refused_with_the_cure(client, tokens, place):
+    with pytest.raises(openai.BadRequestError) as caught:
+        client.embeddings.create(model="m", input=tokens)
+    assert caught.value.param == place
+    for named in (place, "check_embedding_ctx_length=False", "--accept-token-ids"):
+        assert named in caught.value.message
+
+
+def test_the_error_names_the_special_tokens(client):
+    with pytest.raises(openai.BadRequestError, match=r"begin with \[CLS\] and end with \[SEP\]"):
+        client.embeddings.create(model="m", input=[7592])
+
+
+@pytest.mark.parametrize("how", [("--accept-token-ids",), {"NEARFAR_ACCEPT_TOKEN_IDS": "true"}])
+def test_all_token_ids_are_taken_where_the_operator_says_so(server, how):
+    """Those without special tokens get them, so that ids of the model's tokenizer alone give the vector of their text."""
     case = next(case for case in CASES if case["text"] == "The cat sits on the mat.")
-    answer = client.embeddings.create(model="m", input=case["ids"][1:-1])
-    assert_vectors(answer.data[0].embedding, BY_TEXT[case["text"]])
+    flags, environment = (how, None) if isinstance(how, tuple) else ((), how)
+    assert server.get("/info").json()["accept_token_ids"] is False
+    with Server(*flags, environment=environment) as open_to_all:
+        assert open_to_all.get("/info").json()["accept_token_ids"] is True
+        with openai.OpenAI(api_key="unused", base_url=open_to_all.url + "/v1", max_retries=0) as client:
+            answer = client.embeddings.create(model="m", input=[case["ids"][1:-1], case["ids"]])
+            assert_vectors([item.embedding for item in answer.data], np.stack([BY_TEXT[case["text"]]] * 2))
+            with pytest.raises(openai.BadRequestError, match="must be a token id from 0 to"):
+                client.embeddings.create(model="m", input=[91_234])
+
+
+def made_model(folder, name, content):
+    """A copy of the model with another file; the rest are links."""
+    for file in Path(MODEL).iterdir():
+        if file.name != name:
+            (folder / file.name).symlink_to(file.resolve())
+    (folder / name).write_text(json.dumps(content))
+    return str(folder)
+
+
+def test_ids_of_a_tokenizer_that_puts_nothing_around_a_text(tmp_path):
+    """Nothing shows whose they are, so that they are taken only where the operator says so."""
+    tokenizer = json.loads((Path(MODEL) / "tokenizer.json").read_text())
+    model = made_model(tmp_path, "tokenizer.json", {**tokenizer, "post_processor": None})
+    for flags in ([], ["--accept-token-ids"]):
+        with Server(*flags, model=model) as own:
+            response = own.post("/v1/embeddings", {"input": [7592, 2088]})
+            if flags:
+                expected = own.ask("/embed", {"inputs": "hello world"})
+                assert_vectors([response.json()["data"][0]["embedding"]], expected)
+            else:
+                assert response.status_code == 400
+                message = response.json()["error"]["message"]
+                assert "this model has no special tokens around a text" in message and "--accept-token-ids" in message
+
+
+def test_ids_of_a_tokenizer_that_only_ends_a_text(tmp_path):
+    tokenizer = json.loads((Path(MODEL) / "tokenizer.json").read_text())
+    processor = tokenizer["post_processor"]
+    processor = {**processor, "single": processor["single"][1:]}
+    with Server(model=made_model(tmp_path, "tokenizer.json", {**tokenizer, "post_processor": processor})) as own:
+        answer = own.ask("/v1/embeddings", {"input": [7592, 2088, 102]})
+        assert_vectors([answer["data"][0]["embedding"]], own.ask("/embed", {"inputs": "hello world"}))
+        response = own.post("/v1/embeddings", {"input": [101, 7592, 2088]})
+        assert response.status_code == 400 and "this model's end with [SEP]." in response.json()["error"]["message"]
+        ids = [*range(2000, 2000 + golden.LIMIT), 102]
+        answer = own.ask("/v1/embeddings", {"input": ids})
+        assert answer["usage"]["prompt_tokens"] == golden.LIMIT
+        cut = own.ask("/embed", {"inputs": [[*ids[: golden.LIMIT - 1], 102]]})
+        assert_vectors([answer["data"][0]["embedding"]], cut)
+
+
+def test_token_ids_that_are_too_long_keep_their_special_tokens(client, server):
+    """As with a long text, what is cut off is text."""
+    ids = [101, *range(2000, 2000 + golden.LIMIT), 102]
+    answer = client.embeddings.create(model="m", input=ids)
+    assert answer.usage.prompt_tokens == golden.LIMIT
+    cut = [*ids[: golden.LIMIT - 1], 102]
+    assert_vectors(answer.data[0].embedding, server.ask("/embed", {"inputs": [cut]})[0])
 
 
 def test_lists_of_token_ids(client):

@@ -88,11 +88,24 @@ struct EmbeddingInput: Sendable {
     ids.reserveCapacity(entries.count)
     for (index, entry) in entries.enumerated() {
       guard let id = entry.integer, id >= 0, id < vocabularySize else {
-        throw .invalid("\(field)[\(index)]", "must be a token id from 0 to \(vocabularySize - 1)")
+        let range = "must be a token id from 0 to \(vocabularySize - 1)"
+        // What is beyond them is most likely of a larger vocabulary.
+        let isBeyond = entry.integer.map { $0 >= vocabularySize } ?? false
+        throw .invalid("\(field)[\(index)]", isBeyond ? "\(range). \(TokenFraming.cure)" : range)
       }
       ids.append(Int32(id))
     }
     return ids
+  }
+
+  /// Makes sure that token ids are the model's own, as far as its special tokens tell.
+  ///
+  /// - Throws: ``Problem`` naming the first entry that does not have them.
+  func requireOwnTokens(_ framing: TokenFraming) throws(Problem) {
+    guard case .ids(let sequences) = content else { return }
+    for (index, ids) in sequences.enumerated() {
+      if let refusal = framing.refusal(ids) { throw .invalid(name(of: index), refusal) }
+    }
   }
 
   /// The sequences that the encoder takes, in the order of the entries and not longer than the model allows.
@@ -105,15 +118,13 @@ struct EmbeddingInput: Sendable {
     switch content {
     case .texts(let all): return try texts.sequences(of: all, options, field: field, for: call)
     case .ids(let sequences):
-      // What the tokenizer puts around an empty text is what it puts around any.
-      let special = texts.encoder.tokenizer.encode("", maxLength: .max).ids
+      let framing = TokenFraming(texts.encoder.tokenizer)
       let longest = texts.encoder.maxSequenceLength
       var cut: [TokenSequence] = []
       for (index, ids) in sequences.enumerated() {
-        let whole = addsSpecialTokens ? Self.framed(ids, by: special) : ids
+        let whole = addsSpecialTokens && texts.encoder.hasTransformer ? framing.around(ids) : ids
         guard whole.count <= longest || options.truncate else {
-          throw .invalid(
-            isOneSequence ? field : "\(field)[\(index)]", "has more tokens than max_seq_length, which is \(longest)")
+          throw .invalid(name(of: index), "has more tokens than max_seq_length, which is \(longest)")
         }
         cut.append(texts.encoder.cut(whole, options.side))
       }
@@ -121,12 +132,6 @@ struct EmbeddingInput: Sendable {
     }
   }
 
-  private static func isFramed(_ ids: [Int32], by special: [Int32]) -> Bool {
-    ids.count >= 2 && special.count == 2 && ids.first == special.first && ids.last == special.last
-  }
-
-  private static func framed(_ ids: [Int32], by special: [Int32]) -> [Int32] {
-    guard special.count == 2, !isFramed(ids, by: special) else { return ids }
-    return [special[0]] + ids + [special[1]]
-  }
+  /// What an error calls an entry of ids.
+  private func name(of index: Int) -> String { isOneSequence ? field : "\(field)[\(index)]" }
 }

@@ -6,6 +6,8 @@ struct OpenAIEndpoint: Sendable {
   let limits: Limits
   /// Seconds since 1970 when the model was loaded.
   let loadedAt: Int
+  /// Whether token ids are taken that may be another model's.
+  let acceptsTokenIds: Bool
 
   func embeddings(_ call: Call) throws {
     var fields = try Fields(try call.json(limits))
@@ -19,9 +21,10 @@ struct OpenAIEndpoint: Sendable {
     let choice = try PromptChoice(&fields)
     options.text.prompt = try choice.text(texts.encoder, standing: texts.prompts.standard)
 
-    let entries = try EmbeddingInput(
-      input, field: "input", vocabularySize: texts.encoder.tokenizer.vocabularySize, limits)
+    let tokenizer = texts.encoder.tokenizer
+    let entries = try EmbeddingInput(input, field: "input", vocabularySize: tokenizer.vocabularySize, limits)
     try entries.check(choice)
+    if !acceptsTokenIds { try entries.requireOwnTokens(TokenFraming(tokenizer)) }
     let sequences = try entries.sequences(texts, options.text, addsSpecialTokens: true, for: call)
     let tokens = sequences.reduce(0) { $0 + $1.count }
     try texts.encode(sequences, options.shape, for: call) { [options] rows in

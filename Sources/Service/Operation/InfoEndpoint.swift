@@ -51,6 +51,7 @@ struct InfoEndpoint: Sendable {
         }
         writer.member("data", store.location.description)
         writer.member("read_only", store.isReadOnly)
+        writer.member("accept_token_ids", configuration.acceptsTokenIds)
         let collections = store.all
         writer.key("collections")
         writer.object { writer in

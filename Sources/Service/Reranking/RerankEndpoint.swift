@@ -26,7 +26,7 @@ struct RerankEndpoint: Sendable {
         switch form {
         case .textEmbeddingsInference: writer.array { write(ranked, request, to: &$0) }
         case .jina: jina(ranked, request, tokens, scorer.encoder.name, to: &writer)
-        case .cohere: cohere(ranked, request, call.id, to: &writer)
+        case .cohere: cohere(ranked, request, call.requestID, to: &writer)
         }
       }
     }

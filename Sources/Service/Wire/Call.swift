@@ -57,10 +57,11 @@ final class Call: Sendable {
     observation.began(request.head)
   }
 
+  /// The name under which the request can be found in the log.
+  var requestID: String { exchange.requestID.text }
+
   /// Whose API key the request has.
   var caller: Caller { exchange.caller }
-  /// The id of the request, which its answer bears as `X-Request-Id`.
-  var id: String { exchange.requestID.text }
 
   /// Asks for a right that only the body shows to be needed.
   ///

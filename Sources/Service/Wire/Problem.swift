@@ -42,30 +42,6 @@ struct Problem: Error, Sendable, Equatable {
   static let internalError = Problem(500, "an internal operation failed")
 }
 
-/// Whose conventions an error follows.
-enum ErrorStyle: Sendable {
-  /// RFC 9457 problem documents.
-  case native
-  /// OpenAI's error object, and 400 where a native endpoint says 422.
-  case openAI
-
-  /// Names of OpenAI's interface, which its clients append to the base URL that they were given.
-  private static let names = [
-    "embeddings", "models", "completions", "responses", "moderations", "files", "batches", "images", "audio",
-    "assistants",
-  ]
-
-  /// OpenAI's for every path below `/v1`, wherever that stands, and for one that lacks it but ends as OpenAI's paths do: a client
-  /// whose base URL is wrong can then show the error.
-  init(path: String) {
-    let segments = path.split(separator: "/")
-    let isOpenAI =
-      segments.contains("v1") || segments.last.map { Self.names.contains(String($0)) } ?? false
-      || segments.dropLast().last == "models"
-    self = isOpenAI ? .openAI : .native
-  }
-}
-
 extension Problem {
   func response(_ style: ErrorStyle) -> Response {
     var writer = JSONWriter(reserving: 192)
@@ -89,22 +65,18 @@ extension Problem {
       writer.endObject()
       writer.endObject()
       return Response(status: status, fields: fields(status, "application/json"), body: writer.bytes)
+    case .ollama, .cohere:
+      let status = self.status == 422 ? 400 : self.status
+      writer.member(style == .ollama ? "error" : "message", message(status))
+      writer.endObject()
+      return Response(status: status, fields: fields(status, "application/json"), body: writer.bytes)
     }
   }
 
-  /// OpenAI's clients print the message alone, so it names the parameter.
+  /// Clients print the message alone, so it names the parameter.
   private func message(_ status: Int) -> String {
     guard let param, status == 400 || status == 413 else { return detail }
     return "Invalid '\(param)': \(detail)"
-  }
-
-  /// There is no such route; what may have been meant is named.
-  static func noRoute(_ path: String) -> Problem {
-    let missing = "there is no route \(path)"
-    guard case .openAI = ErrorStyle(path: path) else { return Problem(404, missing) }
-    let last = path.split(separator: "/").last
-    let known = last == "embeddings" || last == "models" ? "/v1/\(last ?? "")" : "/v1/embeddings and /v1/models"
-    return Problem(404, "\(missing); this service has \(known): the base URL of OpenAI's clients ends in /v1")
   }
 
   private func fields(_ status: Int, _ type: String) -> HTTPFields {
