@@ -15,7 +15,7 @@ import Testing
     struct Text: Decodable, Sendable {
       let text: String
       let prompt: String?
-      let prompt_tokens: Int
+      let promptTokens: Int
       let ids: [Int32]
       let vector: String
     }
@@ -58,10 +58,12 @@ import Testing
   static let folder = "\(ModelFolder.repository)/Tests/EncoderTests/Families/sentence-transformers"
 
   private static let all: [Golden] = {
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
     let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
     return names.sorted().compactMap { name in
       guard let bytes = FileManager.default.contents(atPath: "\(folder)/\(name)/golden.json"),
-        var golden = try? JSONDecoder().decode(Golden.self, from: bytes)
+        var golden = try? decoder.decode(Golden.self, from: bytes)
       else { return nil }
       golden.name = name
       return golden
@@ -87,7 +89,7 @@ import Testing
         options.prompt = text.prompt ?? ""
         let sequence = try #require(encoder.sequence(of: text.text, options))
         #expect(sequence.ids == text.ids, "\(text.text.debugDescription)")
-        #expect(sequence.unpooled == (encoder.poolsPrompt || text.prompt == nil ? 0 : text.prompt_tokens))
+        #expect(sequence.unpooled == (encoder.poolsPrompt || text.prompt == nil ? 0 : text.promptTokens))
         sequences.append(sequence)
         expected.append(floats(text.vector))
       }

@@ -21,6 +21,7 @@ for name in [name for name in os.environ if name.lower() in ("http_proxy", "http
     del os.environ[name]
 
 import pytest  # noqa: E402
+import families  # noqa: E402
 from process import Server  # noqa: E402
 
 # Vectors are compared with those of /embed. Among the texts are an empty one's neighbour (a space), other scripts, and one that is
@@ -30,7 +31,7 @@ TEXTS = ["The cat sits on the mat.", "Ünïcödé façade, déjà vu", "東京�
 
 @pytest.fixture(scope="session")
 def server():
-    with Server() as running:
+    with Server("--reranker", families.path("rerank-bert")) as running:
         yield running
 
 

@@ -130,9 +130,21 @@ def test_the_client_before(server, vectors):
     assert_vectors(typed.embeddings.float_, vectors)
 
 
+def test_rerank(server):
+    """The client's first interface calls /v1/rerank, which is Jina's here; both answer in the fields that it reads."""
+    query, documents = "When does the first train leave?", ["It is closed.", "The first train to the coast leaves at six."]
+    expected = [(entry["index"], entry["score"]) for entry in server.ask("/rerank", {"query": query, "texts": documents})]
+    for kind in (cohere.ClientV2, cohere.Client):
+        client = kind(api_key="unused", base_url=server.url)
+        answer = client.rerank(model="rerank-v3.5", query=query, documents=documents)
+        assert [(entry.index, entry.relevance_score) for entry in answer.results] == expected
+        (best,) = client.rerank(model="rerank-v3.5", query=query, documents=documents, top_n=1).results
+        assert (best.index, best.relevance_score) == expected[0]
+
+
 def test_other_routes_say_what_there_is(client):
     with pytest.raises(cohere.NotFoundError) as caught:
-        client.rerank(model="rerank-v3.5", query="a", documents=["b"])
+        client.v2.chat(model="command", messages=[{"role": "user", "content": "a"}])
     assert "/v2/embed" in caught.value.body["message"]
 
 

@@ -52,7 +52,7 @@ extension Problem {
     case .cohere:
       return Problem(
         404,
-        "\(missing); of Cohere's, this service has /v2/embed and /v1/embed: "
+        "\(missing); of Cohere's, this service has /v2/embed, /v1/embed and /v2/rerank: "
           + "the base URL of Cohere's clients has no path"
       )
     }
