@@ -62,6 +62,8 @@ struct RegexParser {
   private let scalars: [UInt32]
   private var at = 0
   private var depth = 0
+  /// The number of sets that have been read, each of which may have hundreds of ranges.
+  private var sets = 0
   /// Whether letters match in either case.
   private var foldsCase = false
   /// Whether `.` matches a line feed.
@@ -72,7 +74,7 @@ struct RegexParser {
   }
 
   static func parse(_ pattern: String) throws(RegexError) -> RegexNode {
-    guard pattern.utf8.count <= 20_000 else { throw RegexError(message: "is longer than 20000 bytes") }
+    guard pattern.utf8.count <= 200_000 else { throw RegexError(message: "is longer than 200000 bytes") }
     var parser = RegexParser(pattern)
     let node = try parser.alternatives()
     if parser.at < parser.scalars.count { throw parser.error("an unmatched )") }
@@ -357,10 +359,16 @@ struct RegexParser {
       }
       if !take("}") { throw error("a property without an end") }
       if foldsCase, ["lu", "ll", "lt"].contains(name.lowercased()) { throw error("a case in either case") }
+      try countSet()
       guard let set = ScalarSet.property(name) else { throw error("the property \(name)") }
       return isInverted ? set.inverted : set
     default: return nil
     }
+  }
+
+  private mutating func countSet() throws(RegexError) {
+    sets += 1
+    guard sets <= 1000 else { throw error("more than 1000 sets") }
   }
 
   /// The character of an escape whose first character has been read.
@@ -410,6 +418,7 @@ struct RegexParser {
     depth += 1
     defer { depth -= 1 }
     guard depth <= 40 else { throw error("sets nested more than 40 deep") }
+    try countSet()
     let isInverted = take("^")
     var whole: ScalarSet?
     var ranges: [ClosedRange<UInt32>] = []
