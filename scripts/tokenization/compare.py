@@ -54,7 +54,7 @@ def answers(binary: str, folder: Path, questions: list[Question]) -> list[list[i
 
 class Tally:
     def __init__(self):
-        self.texts = self.differences = self.panics = 0
+        self.texts = self.differences = self.other_ids = self.panics = 0
 
 
 def compare(binary: str, folder: Path, samples: list[str], pairs: list[tuple[str, str]], shown: int) -> Tally:
@@ -73,9 +73,13 @@ def compare(binary: str, folder: Path, samples: list[str], pairs: list[tuple[str
                 found = found[1:]
             if found != wanted:
                 tally.differences += 1
+                tally.other_ids += length is not None or found[::3] != wanted[::3]
                 if shown > 0:
                     shown -= 1
-                    print(f"  {name} {ascii(question.parts)[:300]}\n    reference {wanted[:60]}\n    ours      {found[:60]}")
+                    at = next((i for i, pair in enumerate(zip(found, wanted)) if pair[0] != pair[1]), min(len(found), len(wanted)))
+                    start = max(0, at // 3 * 3 - 6)
+                    print(f"  {name} {ascii(question.parts)[:300]}\n    at {at}: reference {wanted[start:start + 24]}\n"
+                          f"    {' ' * len(str(at))}       ours {found[start:start + 24]}")
 
     tokenizer = Tokenizer.from_str(file)
     tokenizer.no_truncation()
@@ -137,7 +141,8 @@ def main() -> int:
             print(f"{folder.name}: {error}", flush=True)
             refused += 1
             continue
-        print(f"{folder.name}: {tally.differences} differences in {tally.texts} answers, the reference panics in {tally.panics}", flush=True)
+        print(f"{folder.name}: {tally.differences} differences in {tally.texts} answers, {tally.other_ids} of them in ids, "
+              f"the reference panics in {tally.panics}", flush=True)
         total.texts += tally.texts
         total.differences += tally.differences
         total.panics += tally.panics

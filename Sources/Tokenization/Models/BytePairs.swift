@@ -42,15 +42,15 @@ struct BytePairs: WordModel {
     self.options = options
     self.byteTokens = byteTokens
     var table = PairTable(capacity: merges.count)
-    var joints = ScalarPairs()
+    var joints = Set<UInt64>()
     firstScalars = vocabulary.texts.map { $0.unicodeScalars.first?.value ?? 0 }
     lastScalars = vocabulary.texts.map { $0.unicodeScalars.last?.value ?? 0 }
     for (rank, merge) in merges.enumerated() {
       table.insert(merge.first, merge.second, rank: UInt32(truncatingIfNeeded: rank), id: merge.whole)
-      joints.insert(lastScalars[Int(merge.first)], firstScalars[Int(merge.second)])
+      joints.insert(ScalarPairs.pair(lastScalars[Int(merge.first)], firstScalars[Int(merge.second)]))
     }
     self.merges = table
-    self.joints = joints
+    self.joints = ScalarPairs(joints)
     asciiTokens = (0..<128).map { vocabulary.id(of: [UInt8($0)]) ?? -1 }
   }
 
@@ -111,11 +111,26 @@ struct BytePairs: WordModel {
     scratch.pairs.clear()
     var start = 0
     if rawTokens.isEmpty {
-      readCharacters(word, &scratch.pairs, &start, &sink)
+      readCharacters(word, &scratch, &start, &sink)
     } else {
       for byte in word { scratch.pairs.append(rawTokens[Int(byte)], 1) }
     }
     finish(&scratch.pairs, &start, &sink)
+  }
+
+  /// Appends the tokens of a part of a word with which nothing else is merged. Where a text is not split into words, these
+  /// parts are its words, and are looked up as words are.
+  private func finish(
+    _ part: UnsafeBufferPointer<UInt8>, _ scratch: inout ModelScratch, _ start: inout Int, _ sink: inout TokenSink
+  ) {
+    guard scratch.pairs.ids.count > 1, !options.ignoresMerges, scratch.cache != nil, let key = WordCache.Key(part)
+    else {
+      return finish(&scratch.pairs, &start, &sink)
+    }
+    if scratch.cache?.append(key, to: &sink) == true { return scratch.pairs.clear() }
+    let before = sink.tokens.ids.count
+    finish(&scratch.pairs, &start, &sink)
+    scratch.cache?.insert(key, sink.tokens.ids[before...])
   }
 
   /// Merges the tokens that have been read, and appends them.
@@ -131,13 +146,16 @@ struct BytePairs: WordModel {
   }
 
   private func readCharacters(
-    _ word: UnsafeBufferPointer<UInt8>, _ scratch: inout Scratch, _ start: inout Int, _ sink: inout TokenSink
+    _ word: UnsafeBufferPointer<UInt8>, _ scratch: inout ModelScratch, _ start: inout Int, _ sink: inout TokenSink
   ) {
     let isPlain = options.prefix.isEmpty && options.suffix.isEmpty
     var unknownLength = 0
     var hasUnknown = false
+    // Where the part of the word begins that is being read, and whether all its characters have tokens.
+    var partStart = 0
+    var isKnown = true
     func endUnknown() {
-      if hasUnknown, let unknown = options.unknown { scratch.append(unknown, unknownLength) }
+      if hasUnknown, let unknown = options.unknown { scratch.pairs.append(unknown, unknownLength) }
       hasUnknown = false
     }
     var position = 0
@@ -156,12 +174,19 @@ struct BytePairs: WordModel {
       }
       if id >= 0 {
         endUnknown()
-        if isPlain, let last = scratch.ids.last, !joints.contains(lastScalars[Int(last)], firstScalars[Int(id)]) {
-          finish(&scratch, &start, &sink)
+        if isPlain, let last = scratch.pairs.ids.last, !joins(last, id) {
+          if isKnown {
+            finish(UnsafeBufferPointer(rebasing: word[partStart..<position]), &scratch, &start, &sink)
+          } else {
+            finish(&scratch.pairs, &start, &sink)
+          }
           if sink.isFull { return }
+          partStart = position
+          isKnown = true
         }
-        scratch.append(id, length)
-      } else if !appendBytes(isPlain ? Array(word[position..<next]) : spelled, &scratch) {
+        scratch.pairs.append(id, length)
+      } else if !appendBytes(isPlain ? Array(word[position..<next]) : spelled, &scratch.pairs) {
+        isKnown = false
         if options.unknown != nil {
           if hasUnknown && !options.fusesUnknown { endUnknown() }
           unknownLength = hasUnknown ? unknownLength + length : length
@@ -171,6 +196,12 @@ struct BytePairs: WordModel {
       position = next
     }
     endUnknown()
+  }
+
+  /// Whether some merge could join a token that ends as `first` does to one that begins as `second` does.
+  @inline(__always)
+  private func joins(_ first: Int32, _ second: Int32) -> Bool {
+    joints.contains(lastScalars[Int(first)], firstScalars[Int(second)])
   }
 
   /// Appends the tokens of the bytes of a character; returns false when some have none.
@@ -282,24 +313,42 @@ private struct MergeQueue {
 
 /// A set of pairs of scalars.
 private struct ScalarPairs: Sendable {
-  private var pairs = Set<UInt64>()
+  /// The pairs as numbers in a table with open addressing, at most half full; all bits are set where a place is free.
+  private var pairs: [UInt64]
+  private let shift: UInt64
   /// Whether pairs of ASCII characters are in the set, one bit each.
   private var ascii = [UInt64](repeating: 0, count: 256)
 
-  mutating func insert(_ first: UInt32, _ second: UInt32) {
-    pairs.insert(UInt64(first) << 32 | UInt64(second))
-    if first < 128 && second < 128 {
-      let index = Int(first << 7 | second)
-      ascii[index >> 6] |= 1 << UInt64(index & 63)
+  /// A pair as a number.
+  static func pair(_ first: UInt32, _ second: UInt32) -> UInt64 { UInt64(first) << 32 | UInt64(second) }
+
+  init(_ set: Set<UInt64>) {
+    var bits: UInt64 = 4
+    while 1 << bits < set.count * 2 + 2 { bits += 1 }
+    pairs = [UInt64](repeating: .max, count: 1 << bits)
+    shift = 64 - bits
+    for pair in set {
+      var slot = slot(pair)
+      while pairs[slot] != .max { slot = (slot + 1) & (pairs.count - 1) }
+      pairs[slot] = pair
+      let (first, second) = (pair >> 32, pair & 0xFFFF_FFFF)
+      if first < 128 && second < 128 { ascii[Int(first << 1 | second >> 6)] |= 1 << (second & 63) }
     }
   }
 
   @inline(__always)
+  private func slot(_ pair: UInt64) -> Int { Int(truncatingIfNeeded: (pair &* 0x9E37_79B9_7F4A_7C15) &>> shift) }
+
+  @inline(__always)
   func contains(_ first: UInt32, _ second: UInt32) -> Bool {
-    if first < 128 && second < 128 {
-      let index = Int(first << 7 | second)
-      return ascii[index >> 6] >> UInt64(index & 63) & 1 == 1
+    if first < 128 && second < 128 { return ascii[Int(first << 1 | second >> 6)] >> UInt64(second & 63) & 1 == 1 }
+    let pair = Self.pair(first, second)
+    var slot = slot(pair)
+    while true {
+      let found = pairs[slot]
+      if found == pair { return true }
+      if found == .max { return false }
+      slot = (slot &+ 1) & (pairs.count &- 1)
     }
-    return pairs.contains(UInt64(first) << 32 | UInt64(second))
   }
 }

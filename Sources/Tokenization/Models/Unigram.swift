@@ -113,7 +113,7 @@ struct Unigram: WordModel {
     if let byteTokens, bytes.allSatisfy({ byteTokens[Int($0)] != nil }) {
       for byte in bytes { sink.append(byteTokens[Int(byte)] ?? unknown, start, stop) }
     } else {
-      sink.append(unknown, start, stop)
+      sink.append(unknown, spelledBy: word, start, stop)
     }
   }
 }

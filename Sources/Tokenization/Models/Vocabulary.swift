@@ -36,7 +36,7 @@ struct Vocabulary: Sendable {
       node = trie.step(node, byte)
       if node == ByteTrie.none { return nil }
     }
-    let value = trie.values[Int(node)]
+    let value = trie.value(at: node)
     return value >= 0 ? value : nil
   }
 
@@ -51,7 +51,7 @@ struct Vocabulary: Sendable {
       node = trie.step(node, word[at])
       if node == ByteTrie.none { return }
       at &+= 1
-      let value = trie.values[Int(node)]
+      let value = trie.value(at: node)
       if value >= 0 { body(value, at) }
     }
   }

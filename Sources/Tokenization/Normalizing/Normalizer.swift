@@ -25,13 +25,14 @@ struct Normalizer: Sendable {
   /// - Parameters:
   ///   - isFirst: whether the piece is the first of its segment.
   ///   - isLast: whether it is the last.
-  func apply(to text: AlignedText, isFirst: Bool = true, isLast: Bool = true) -> AlignedText {
-    var text = text
-    for step in steps { text = Self.apply(step, text, isFirst, isLast) }
+  func apply(to text: consuming AlignedText, isFirst: Bool = true, isLast: Bool = true) -> AlignedText {
+    for step in steps { text = Self.apply(step, consume text, isFirst, isLast) }
     return text
   }
 
-  private static func apply(_ step: Step, _ text: AlignedText, _ isFirst: Bool, _ isLast: Bool) -> AlignedText {
+  private static func apply(
+    _ step: Step, _ text: consuming AlignedText, _ isFirst: Bool, _ isLast: Bool
+  ) -> AlignedText {
     switch step {
     case .bert(let normalizer): return normalizer.apply(to: text)
     case .form(let form): return form.apply(to: text)
@@ -39,7 +40,7 @@ struct Normalizer: Sendable {
     case .stripAccents:
       if text.isASCII { return text }
       let forms = UnicodeForms.shared
-      return text.mapping { forms.flags(of: $0).contains(.accent) ? [] : nil }
+      return text.mapping { forms.flags(of: $0).contains(.accent) ? .removed : .kept }
     case .strip(let left, let right): return strip(text, left: left && isFirst, right: right && isLast)
     case .replace(let replacement): return replacement.apply(to: text)
     case .prepend(let bytes):
@@ -54,18 +55,18 @@ struct Normalizer: Sendable {
     }
   }
 
-  static func lowercase(_ text: AlignedText) -> AlignedText {
-    var text = text
+  static func lowercase(_ text: consuming AlignedText) -> AlignedText {
     text.lowercaseASCII()
     if text.isASCII { return text }
     let unicode = UnicodeTables.shared
     return text.mapping { scalar in
-      scalar < 0x80 ? nil : unicode.properties(of: scalar).contains(.lowers) ? unicode.lowercase(scalar) : nil
+      if scalar < 0x80 { return .kept }
+      let lowercase = unicode.storedLowercase(scalar)
+      return lowercase.isEmpty ? .kept : .scalars(lowercase)
     }
   }
 
-  private static func strip(_ text: AlignedText, left: Bool, right: Bool) -> AlignedText {
-    var text = text
+  private static func strip(_ text: consuming AlignedText, left: Bool, right: Bool) -> AlignedText {
     let kept = text.bytes.withUnsafeBufferPointer { bytes in
       let unicode = UnicodeTables.shared
       var start = 0
@@ -86,11 +87,11 @@ struct Normalizer: Sendable {
   }
 
   /// What SentencePiece's `nmt` rule removes or makes a space.
-  private static func nmt(_ scalar: UInt32) -> [UInt32]? {
+  private static func nmt(_ scalar: UInt32) -> AlignedText.Change {
     switch scalar {
-    case 0x01...0x08, 0x0B, 0x0E...0x1F, 0x7F, 0x8F, 0x9F: []
-    case 0x09, 0x0A, 0x0C, 0x0D, 0x1680, 0x200B...0x200F, 0x2028, 0x2029, 0x2581, 0xFEFF, 0xFFFD: [0x20]
-    default: nil
+    case 0x01...0x08, 0x0B, 0x0E...0x1F, 0x7F, 0x8F, 0x9F: .removed
+    case 0x09, 0x0A, 0x0C, 0x0D, 0x1680, 0x200B...0x200F, 0x2028, 0x2029, 0x2581, 0xFEFF, 0xFFFD: .scalar(0x20)
+    default: .kept
     }
   }
 
@@ -134,22 +135,23 @@ enum Cut {
 
 extension BertNormalizer {
   /// Changes a text whose words are split by other means than ``Scan``.
-  func apply(to text: AlignedText) -> AlignedText {
+  func apply(to text: consuming AlignedText) -> AlignedText {
     let unicode = UnicodeTables.shared
-    var text = text
     if cleansText || splitsChinese {
       text = text.mapping { scalar in
         let properties = unicode.properties(of: scalar)
-        if properties.isEmpty || scalar == 0x20 { return nil }
+        if properties.isEmpty || scalar == 0x20 { return .kept }
         if cleansText {
-          if properties.contains(.removed) { return [] }
-          if properties.contains(.space) { return [0x20] }
+          if properties.contains(.removed) { return .removed }
+          if properties.contains(.space) { return .scalar(0x20) }
         }
-        return splitsChinese && properties.contains(.chinese) ? [0x20, scalar, 0x20] : nil
+        return splitsChinese && properties.contains(.chinese) ? .setApart : .kept
       }
     }
     if stripsAccents, !text.isASCII {
-      text = NormalizationForm.nfd.apply(to: text).mapping { unicode.properties(of: $0).contains(.mark) ? [] : nil }
+      text = NormalizationForm.nfd.apply(to: text).mapping {
+        unicode.properties(of: $0).contains(.mark) ? .removed : .kept
+      }
     }
     return lowercases ? Normalizer.lowercase(text) : text
   }

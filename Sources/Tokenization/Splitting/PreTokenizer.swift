@@ -29,7 +29,7 @@ struct PreTokenizer: Sendable {
     return false
   }
 
-  /// Whether a stage needs to know where the text comes from.
+  /// Whether a stage needs to know which piece comes from the start of the text.
   var needsPlaces: Bool {
     stages.contains { if case .metaspace(let stage) = $0 { stage.prepend == .first } else { false } }
   }
