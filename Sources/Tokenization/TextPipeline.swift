@@ -50,13 +50,9 @@ final class TextPipeline: Sendable {
       self.model = model
       hasRawModel = false
     }
-    if !preTokenizer.splitsAtCuts {
-      isCuttable =
-        isCuttable
-        && [0x20, 0x2581].allSatisfy { space in
-          // Whether the space becomes the other is not known here, so that neither may be joined to a letter.
-          pairs?.keepsCuts(space: space) == true
-        }
+    if isCuttable, !preTokenizer.splitsAtCuts(normalizer.cutSpaces) {
+      // Neither space may be joined to a letter.
+      isCuttable = Cut.spaces.allSatisfy { space in pairs?.keepsCuts(space: space) == true }
     }
     self.isCuttable = isCuttable
     rawTokens = raw

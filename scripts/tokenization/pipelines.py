@@ -109,7 +109,7 @@ def write(folder: Path, count: int, seed: int):
         return source.choice([
             Regex(r"\s+"), Regex(r"\p{L}+"), Regex(r"[aeiou]{1,2}"), Regex(r"\w+|[^\w\s]+"), Regex(r"(?i:the|and)\b"), Regex(r"\p{Lu}"),
             Regex(r"(?<!\d)\d{1,3}(?=(?:\d{3})*\b)"), Regex(r"\p{Han}|\p{Hiragana}+|\p{Katakana}+"), Regex(r"^.|.$"), Regex("▁"), Regex(r"\n+?"),
-            Regex(r"[\p{P}\p{S}&&[^'▁]]"), Regex(r" ?[^\s]+|\s+(?!\S)"), Regex(r"x*"), " ", "▁", "a", "e ", "日", "Ġ", "\n", Regex(GPT2), Regex(O200K)])
+            Regex(r"[\p{P}\p{S}&&[^'▁]]"), Regex(r" ?[^\s]+|\s+(?!\S)"), " ", "▁", "a", "e ", "日", "Ġ", "\n", Regex(GPT2), Regex(O200K)])
 
     def normalizer():
         return source.choice([

@@ -109,8 +109,9 @@ def changed(text: str, other: str, way: int, source: random.Random) -> str:
         words = (text + " " + other).split()
         source.shuffle(words)
         text = source.choice(["", " ", "  "]).join(words)
-        if source.random() < 0.05:
-            text = source.choice([" ", "\n", ""]).join([text] * 40)
+        if source.random() < 0.2:
+            # Long texts are read in pieces.
+            text = source.choice([" ", "\n", ""]).join([text] * 8)
     return text
 
 

@@ -110,10 +110,30 @@ struct Normalizer: Sendable {
   }
 }
 
+extension Normalizer {
+  /// What the space of a cut may have become at the end, where ``keepsCuts`` holds.
+  var cutSpaces: Set<UInt32> {
+    var spaces: Set<UInt32> = [0x20]
+    for step in steps {
+      switch step {
+      case .replace(let replacement):
+        guard let content = replacement.spaceContent else { break }
+        if replacement.replacesEverySpace { spaces.remove(0x20) }
+        spaces.insert(content)
+      case .precompiled, .nmt: spaces.insert(0x20)
+      default: break
+      }
+    }
+    return spaces
+  }
+}
+
 /// Where a long text may be cut into pieces: before a space between two ASCII letters or digits.
 enum Cut {
   static let letters: [UInt8] = Array("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ".utf8)
   static let characters: [UInt8] = letters + [0x20]
+  /// What the space of a cut may become.
+  static let spaces: Set<UInt32> = [0x20, 0x2581]
 
   static func isLetter(_ byte: UInt8) -> Bool {
     switch byte {
@@ -164,6 +184,10 @@ struct Replacement: Sendable {
   private let byte: UInt8?
   private let content: [UInt8]
   let keepsCuts: Bool
+  /// What it makes of the space of a cut, where it may match one.
+  let spaceContent: UInt32?
+  /// Whether it leaves no space.
+  let replacesEverySpace: Bool
   /// How many times longer a text may become. An empty match may stand before each byte.
   var growth: Int { byte == nil ? content.count + 1 : content.count }
 
@@ -174,6 +198,8 @@ struct Replacement: Sendable {
     content = Array(text.utf8)
     let literal = pattern.literal.map { Array($0.utf8) }
     byte = literal.flatMap { $0.count == 1 && $0[0] < 0x80 ? $0[0] : nil }
+    spaceContent = pattern.matchesSpace ? text.unicodeScalars.first?.value : nil
+    replacesEverySpace = pattern.literal == " "
     keepsCuts = pattern.keepsCuts && (!pattern.matchesSpace || text == " " || text == "▁")
   }
 
