@@ -14,7 +14,7 @@ struct BytePairs: WordModel {
   }
 
   private let vocabulary: Vocabulary
-  private let merges: PairTable
+  let merges: PairTable
   private let options: Options
   /// The token of each byte, where characters without an entry are spelled by them.
   private let byteTokens: [Int32?]?
@@ -86,19 +86,19 @@ struct BytePairs: WordModel {
 
   /// The tokens of the word as far as it has been read, those without a merge across them being final.
   struct Scratch {
-    fileprivate var ids: [Int32] = []
+    var ids: [Int32] = []
     /// The number of bytes of each token; 0 for one that has become a part of the one before.
-    fileprivate var lengths: [Int] = []
-    fileprivate var ranks: [UInt64] = []
-    fileprivate var before: [Int] = []
-    fileprivate var after: [Int] = []
-    fileprivate var queue = MergeQueue()
+    var lengths: [Int] = []
+    var ranks: [UInt64] = []
+    var before: [Int] = []
+    var after: [Int] = []
+    var queue = MergeQueue()
 
-    fileprivate mutating func append(_ id: Int32, _ length: Int) {
+    mutating func append(_ id: Int32, _ length: Int) {
       ids.append(id)
       lengths.append(length)
     }
-    fileprivate mutating func clear() {
+    mutating func clear() {
       ids.removeAll(keepingCapacity: true)
       lengths.removeAll(keepingCapacity: true)
     }
@@ -209,146 +209,5 @@ struct BytePairs: WordModel {
     guard let byteTokens, bytes.allSatisfy({ byteTokens[Int($0)] != nil }) else { return false }
     for byte in bytes { scratch.append(byteTokens[Int(byte)] ?? 0, 1) }
     return true
-  }
-
-  // MARK: Merging
-
-  /// Merges few tokens: each time all neighbours are compared.
-  private func mergeFew(_ scratch: inout Scratch) {
-    var count = scratch.ids.count
-    withUnsafeTemporaryAllocation(of: UInt64.self, capacity: count) { ranks in
-      scratch.ids.withUnsafeMutableBufferPointer { ids in
-        scratch.lengths.withUnsafeMutableBufferPointer { lengths in
-          // SAFETY: every index is less than `count`, which never grows.
-          for index in 0..<count - 1 { ranks[index] = merges.merge(ids[index], ids[index + 1]) }
-          while count > 1 {
-            var best = PairTable.none
-            var place = 0
-            for index in 0..<count &- 1 where ranks[index] >> 32 < best >> 32 {
-              best = ranks[index]
-              place = index
-            }
-            if best == PairTable.none { break }
-            ids[place] = Int32(truncatingIfNeeded: best & 0xFFFF_FFFF)
-            lengths[place] &+= lengths[place &+ 1]
-            count &-= 1
-            for index in place &+ 1..<max(place &+ 1, count) {
-              ids[index] = ids[index &+ 1]
-              lengths[index] = lengths[index &+ 1]
-            }
-            for index in place &+ 1..<max(place &+ 1, count &- 1) { ranks[index] = ranks[index &+ 1] }
-            if place > 0 { ranks[place &- 1] = merges.merge(ids[place &- 1], ids[place]) }
-            if place &+ 1 < count { ranks[place] = merges.merge(ids[place], ids[place &+ 1]) }
-          }
-        }
-      }
-    }
-    scratch.ids.removeSubrange(count...)
-    scratch.lengths.removeSubrange(count...)
-  }
-
-  /// Merges many tokens with a queue of the neighbours that can be merged.
-  private func mergeMany(_ scratch: inout Scratch) {
-    let count = scratch.ids.count
-    scratch.before = (0..<count).map { $0 - 1 }
-    scratch.after = (0..<count).map { $0 + 1 < count ? $0 + 1 : -1 }
-    scratch.queue.clear()
-    for place in 0..<count - 1 {
-      scratch.queue.push(merges.merge(scratch.ids[place], scratch.ids[place + 1]), place)
-    }
-    while let (merge, place) = scratch.queue.pop() {
-      let next = scratch.after[place]
-      if scratch.lengths[place] == 0 || next < 0 { continue }
-      // The neighbours may have become others since they were queued.
-      if merges.merge(scratch.ids[place], scratch.ids[next]) != merge { continue }
-      scratch.ids[place] = Int32(truncatingIfNeeded: merge & 0xFFFF_FFFF)
-      scratch.lengths[place] += scratch.lengths[next]
-      scratch.lengths[next] = 0
-      let behind = scratch.after[next]
-      scratch.after[place] = behind
-      if behind >= 0 {
-        scratch.before[behind] = place
-        scratch.queue.push(merges.merge(scratch.ids[place], scratch.ids[behind]), place)
-      }
-      let ahead = scratch.before[place]
-      if ahead >= 0 { scratch.queue.push(merges.merge(scratch.ids[ahead], scratch.ids[place]), ahead) }
-    }
-  }
-}
-
-/// The merges that can be made, the one of the lowest rank first, and of those of one rank the one furthest to the left.
-private struct MergeQueue {
-  private var items: [(merge: UInt64, place: Int)] = []
-
-  mutating func clear() { items.removeAll(keepingCapacity: true) }
-
-  mutating func push(_ merge: UInt64, _ place: Int) {
-    if merge == PairTable.none { return }
-    items.append((merge, place))
-    var index = items.count - 1
-    while index > 0, isBefore(index, (index - 1) / 2) {
-      items.swapAt(index, (index - 1) / 2)
-      index = (index - 1) / 2
-    }
-  }
-
-  mutating func pop() -> (merge: UInt64, place: Int)? {
-    guard let first = items.first, let last = items.popLast() else { return nil }
-    if items.isEmpty { return first }
-    items[0] = last
-    var index = 0
-    while true {
-      var least = index
-      for child in [2 * index + 1, 2 * index + 2] where child < items.count && isBefore(child, least) { least = child }
-      if least == index { return first }
-      items.swapAt(index, least)
-      index = least
-    }
-  }
-
-  private func isBefore(_ first: Int, _ second: Int) -> Bool {
-    (items[first].merge >> 32, items[first].place) < (items[second].merge >> 32, items[second].place)
-  }
-}
-
-/// A set of pairs of scalars.
-private struct ScalarPairs: Sendable {
-  /// The pairs as numbers in a table with open addressing, at most half full; all bits are set where a place is free.
-  private var pairs: [UInt64]
-  private let shift: UInt64
-  /// Whether pairs of ASCII characters are in the set, one bit each.
-  private var ascii = [UInt64](repeating: 0, count: 256)
-
-  /// A pair as a number.
-  static func pair(_ first: UInt32, _ second: UInt32) -> UInt64 { UInt64(first) << 32 | UInt64(second) }
-
-  init(_ set: Set<UInt64>) {
-    var bits: UInt64 = 4
-    while 1 << bits < set.count * 2 + 2 { bits += 1 }
-    pairs = [UInt64](repeating: .max, count: 1 << bits)
-    shift = 64 - bits
-    for pair in set {
-      var slot = slot(pair)
-      while pairs[slot] != .max { slot = (slot + 1) & (pairs.count - 1) }
-      pairs[slot] = pair
-      let (first, second) = (pair >> 32, pair & 0xFFFF_FFFF)
-      if first < 128 && second < 128 { ascii[Int(first << 1 | second >> 6)] |= 1 << (second & 63) }
-    }
-  }
-
-  @inline(__always)
-  private func slot(_ pair: UInt64) -> Int { Int(truncatingIfNeeded: (pair &* 0x9E37_79B9_7F4A_7C15) &>> shift) }
-
-  @inline(__always)
-  func contains(_ first: UInt32, _ second: UInt32) -> Bool {
-    if first < 128 && second < 128 { return ascii[Int(first << 1 | second >> 6)] >> UInt64(second & 63) & 1 == 1 }
-    let pair = Self.pair(first, second)
-    var slot = slot(pair)
-    while true {
-      let found = pairs[slot]
-      if found == pair { return true }
-      if found == .max { return false }
-      slot = (slot &+ 1) & (pairs.count &- 1)
-    }
   }
 }

@@ -30,9 +30,16 @@ struct Vocabulary: Sendable {
     return result
   }
 
-  func id(of bytes: some Collection<UInt8>) -> Int32? {
+  func id(of bytes: some Collection<UInt8>) -> Int32? { id(of: bytes, and: EmptyCollection()) }
+
+  /// The id of the entry that two strings make together.
+  func id(of bytes: some Collection<UInt8>, and more: some Collection<UInt8>) -> Int32? {
     var node = root
     for byte in bytes {
+      node = trie.step(node, byte)
+      if node == ByteTrie.none { return nil }
+    }
+    for byte in more {
       node = trie.step(node, byte)
       if node == ByteTrie.none { return nil }
     }
