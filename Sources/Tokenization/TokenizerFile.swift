@@ -100,12 +100,6 @@ struct TokenizerParts: Sendable {
   /// Whether what is too long loses its beginning instead of its end.
   let truncatesLeft: Bool
 
-  init(engine: Engine, postProcessor: PostProcessor, truncatesLeft: Bool) {
-    self.engine = engine
-    self.postProcessor = postProcessor
-    self.truncatesLeft = truncatesLeft
-  }
-
   /// The ids of a text, as many as there is room for, and whether there were more.
   func ids(of text: String, room: Int) -> (ids: ArraySlice<Int32>, isCut: Bool) {
     let found = engine.scan(text, limit: truncatesLeft ? .max - 1 : room, isTraced: false).ids
