@@ -5,6 +5,11 @@ import Tokenization
 //
 // How fast one core turns text into token ids with the tokenizer of the folder MODEL, and vectors into the bytes of an
 // answer. Exits with 1 when a rate is below the one that is asked.
+//
+// text-bench ids MODEL, text-bench rate MODEL [REPETITIONS]
+//
+// The ids of texts from standard input (Ids), and how fast they are made (Rate). Exits with 3 when the tokenizer cannot
+// be loaded.
 
 /// The work of one measurement, repeated: what it makes, in the unit of the rate.
 struct Measurement {
@@ -26,12 +31,13 @@ struct Measurement {
     }
     return best
   }
+}
 
-  private func processorSeconds() -> Double {
-    var now = timespec()
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now)
-    return Double(now.tv_sec) + Double(now.tv_nsec) * 1e-9
-  }
+/// The processor time of this thread so far.
+func processorSeconds() -> Double {
+  var now = timespec()
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now)
+  return Double(now.tv_sec) + Double(now.tv_nsec) * 1e-9
 }
 
 /// Why nothing can be measured.
@@ -52,9 +58,28 @@ func decimal(_ value: Double) -> String {
   return "\(hundredths / 100).\(hundredths % 100 / 10)\(hundredths % 10)"
 }
 
+/// The tokenizer of a folder. Where it is refused, the reason is printed and the program ends.
+func loaded(_ folder: String) -> Tokenizer {
+  do {
+    return try Tokenizer(ModelFolder(path: folder))
+  } catch {
+    print("text-bench: \(error)")
+    exit(3)
+  }
+}
+
 do {
-  guard CommandLine.arguments.count == 2 else { throw Usage(description: "the argument is the folder of a model") }
-  let tokenizer = try Tokenizer(ModelFolder(path: CommandLine.arguments[1]))
+  let arguments = CommandLine.arguments
+  if arguments.count == 3, arguments[1] == "ids" {
+    try Ids.answer(loaded(arguments[2]))
+    exit(0)
+  }
+  if arguments.count >= 3, arguments[1] == "rate" {
+    try Rate.print(loaded(arguments[2]), repetitions: arguments.count > 3 ? Int(arguments[3]) ?? 1 : 20)
+    exit(0)
+  }
+  guard arguments.count == 2 else { throw Usage(description: "the argument is the folder of a model") }
+  let tokenizer = loaded(arguments[1])
   var reached = true
   line("one core", "best of 40", "", "asked")
   for measurement in try Texts.measurements(tokenizer) + Vectors.measurements() {

@@ -35,6 +35,9 @@ struct AddedMatch {
   var stop: Int
   /// One past the last byte of the token itself, without white space.
   var contentStop: Int
+
+  /// Whether all of it is white space that belongs to the match before it. It is no token then.
+  var isEmpty: Bool { start >= stop }
 }
 
 /// A set of added tokens. Of those that start at one place, the longest is matched.
@@ -82,7 +85,7 @@ struct AddedTokens: Sendable {
       node = trie.step(node, text[at])
       if node == ByteTrie.none { break }
       at += 1
-      let value = trie.values[Int(node)]
+      let value = trie.value(at: node)
       if value >= 0 { best = (value, at) }
     }
     guard let best else { return .none }
@@ -97,6 +100,7 @@ struct AddedTokens: Sendable {
       while match.start > floor, let space = UTF8Scalars.scalar(in: text, before: match.start), isSpace(space.value) {
         match.start -= space.length
       }
+      match.start = max(match.start, floor)
     }
     if token.stripsRight {
       while match.stop < text.count {

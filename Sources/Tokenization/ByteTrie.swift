@@ -6,14 +6,17 @@ struct ByteTrie: Sendable {
   /// Node 0 has no edges, and stands for a walk that has left the set.
   static let none: UInt32 = 0
 
-  /// An edge has node << 8 | byte in its upper half and the next node in its lower half; 0 is a free place. Nodes have
-  /// 24 bits.
+  /// Marks a node at which a string ends or that is a root. Of most nodes, ``values`` need not be looked at then. It is
+  /// above the 24 bits of a node's number, and is lost where a byte is put behind them.
+  private static let mayEnd: UInt32 = 1 << 31
+
+  /// An edge has node << 8 | byte in its upper half and the next node in its lower half; 0 is a free place.
   private var edges: [UInt64]
   /// The shift that leaves as many bits of a hash as the table has address bits.
   private var shift: UInt64
   private var used = 0
   /// The value of the string that ends at each node; -1 where none does.
-  private(set) var values: [Int32] = [-1]
+  private var values: [Int32] = [-1]
 
   /// The most bytes of all strings of a trie: each may need two nodes, one in either set of a vocabulary.
   static let mostBytes = (1 << 23) - 3
@@ -24,7 +27,9 @@ struct ByteTrie: Sendable {
   }
 
   /// Adds a node to which no edge leads: the root of a new set.
-  mutating func addRoot() -> UInt32 {
+  mutating func addRoot() -> UInt32 { addNode() | Self.mayEnd }
+
+  private mutating func addNode() -> UInt32 {
     values.append(-1)
     return UInt32(truncatingIfNeeded: values.count - 1)
   }
@@ -32,28 +37,43 @@ struct ByteTrie: Sendable {
   /// Adds a string to the set of `root`. A later value for the same string replaces the earlier one.
   mutating func insert(_ bytes: some Collection<UInt8>, root: UInt32, value: Int32) {
     var node = root
+    var last: UInt32?
     for byte in bytes {
+      let key = node << 8 | UInt32(byte)
       var next = step(node, byte)
       if next == Self.none {
-        next = addRoot()
-        put(UInt64(node << 8 | UInt32(byte)) << 32 | UInt64(next))
+        next = addNode()
+        put(UInt64(key) << 32 | UInt64(next))
       }
       node = next
+      last = key
     }
-    values[Int(node)] = value
+    if let last { edges[find(last)] |= UInt64(Self.mayEnd) }
+    values[Int(node & ~Self.mayEnd)] = value
   }
+
+  /// The value of the string that ends at a node; -1 where none does.
+  @inline(__always)
+  func value(at node: UInt32) -> Int32 { node & Self.mayEnd == 0 ? -1 : values[Int(node & ~Self.mayEnd)] }
 
   /// The node that the edge leads to; ``none`` when there is no such edge.
   @inline(__always)
   func step(_ node: UInt32, _ byte: UInt8) -> UInt32 {
-    let key = node << 8 | UInt32(byte)
+    UInt32(truncatingIfNeeded: edges[find(node << 8 | UInt32(byte))])
+  }
+
+  /// The place of the edge with a key in its upper half, or the free place where it would be.
+  @inline(__always)
+  private func find(_ key: UInt32) -> Int {
     var slot = Self.slot(key, shift)
     let mask = edges.count &- 1
-    while true {
-      let edge = edges[slot]
-      if UInt32(truncatingIfNeeded: edge >> 32) == key { return UInt32(truncatingIfNeeded: edge) }
-      if edge == 0 { return Self.none }
-      slot = (slot &+ 1) & mask
+    return edges.withUnsafeBufferPointer { edges in
+      // SAFETY: the mask keeps every slot within the table.
+      while true {
+        let edge = edges[slot]
+        if UInt32(truncatingIfNeeded: edge >> 32) == key || edge == 0 { return slot }
+        slot = (slot &+ 1) & mask
+      }
     }
   }
 

@@ -8,7 +8,7 @@ struct NormalizedText {
 
   enum Piece {
     case scalar(UInt32, Span)
-    case token(Int32, Span)
+    case token(Int32, spelling: Slice<UnsafeBufferPointer<UInt8>>, Span)
   }
 
   /// Appends a scalar that comes from `span`.
@@ -51,7 +51,10 @@ struct NormalizedText {
           case .refused(let stop): searchFrom = stop
           case .match(let match):
             release(before: match.start)
-            body(.token(match.id, (spans[match.start].start, spans[match.stop - 1].stop)))
+            if !match.isEmpty {
+              let span = (spans[match.start].start, spans[match.stop - 1].stop)
+              body(.token(match.id, spelling: text[match.start..<match.stop], span))
+            }
             // The next token may start in the white space of this match: a normalised token can begin with a space.
             position = match.contentStop
             taken = match.stop

@@ -86,18 +86,16 @@ struct PostProcessor: Sendable {
     pair = Template(parts: single.parts + [.text(1, type: 1), .special(after, type: 1)])
   }
 
-  /// Trims the places of the tokens of a text. Those of the ids `padded` are spelled as in the text, with the white space
-  /// around them, and others as in the vocabulary.
-  func trim(_ tokens: inout [Token], _ text: String, padded: Set<Int32>) {
+  /// Trims the places of the tokens of a text.
+  ///
+  /// - Parameter spellings: the texts of tokens, by their index, that are not those of the vocabulary.
+  func trim(_ tokens: inout [Token], _ text: String, spellings: [Int: String]) {
     if trims.isEmpty { return }
     var text = text
     text.withUTF8 { bytes in
       for trim in trims {
         for index in tokens.indices {
-          var spelling = tokens[index].text
-          if let start = tokens[index].start, let stop = tokens[index].stop, padded.contains(tokens[index].id) {
-            spelling = String(decoding: bytes[min(start, stop)..<stop], as: UTF8.self)
-          }
+          let spelling = spellings[index] ?? tokens[index].text
           Self.trim(&tokens[index], spelling, isFirst: index == 0, trim, bytes)
         }
       }

@@ -191,7 +191,10 @@ struct Scan<Model: SubwordModel> {
     case .match(let match):
       normalized?.cut(from: match.start)
       endSegment()
-      found.append(match.id, (match.start, match.stop))
+      if !match.isEmpty {
+        let text = text
+        found.append(match.id, spelling: text[match.start..<match.stop], (match.start, match.stop))
+      }
       position = match.contentStop
       addedFloor = match.contentStop
       segmentStart = match.stop
@@ -215,9 +218,9 @@ struct Scan<Model: SubwordModel> {
     normalized = nil
     segment.split(by: pipeline.normalizedTokens) { piece in
       switch piece {
-      case .token(let id, let span):
+      case .token(let id, let spelling, let span):
         endWord()
-        found.append(id, span)
+        found.append(id, spelling: spelling, span)
       case .scalar(let scalar, let span): put(Fold(normalized: scalar, .shared), scalar, span)
       }
     }

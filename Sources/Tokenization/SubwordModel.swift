@@ -32,6 +32,9 @@ struct TokenList {
   private(set) var ids: [Int32] = []
   /// The place of each token in the text, in bytes; empty when places are not needed.
   private(set) var spans: [WordBuffer.Span] = []
+  /// The texts of tokens that are not those of their ids, by their index: added tokens as they were found, with white
+  /// space around them, and unknown words. Kept where places are.
+  private(set) var spellings: [Int: String] = [:]
   private let keepsSpans: Bool
 
   init(capacity: Int, keepsSpans: Bool) {
@@ -43,6 +46,15 @@ struct TokenList {
   mutating func append(_ id: Int32, _ span: @autoclosure () -> WordBuffer.Span) {
     ids.append(id)
     if keepsSpans { spans.append(span()) }
+  }
+
+  /// Appends a token whose text is `spelling`.
+  mutating func append(
+    _ id: Int32, spelling: @autoclosure () -> Slice<UnsafeBufferPointer<UInt8>>,
+    _ span: @autoclosure () -> WordBuffer.Span
+  ) {
+    if keepsSpans { spellings[ids.count] = String(decoding: spelling(), as: UTF8.self) }
+    append(id, span())
   }
 
   /// Removes the tokens from index `count` on.

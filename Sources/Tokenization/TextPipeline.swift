@@ -1,6 +1,6 @@
 /// All that tokenizer.json says about how texts become ids, by its sections: added tokens, normaliser, pre-tokeniser and
 /// model, in any combination. ``Pipeline`` does the same for BERT's combination alone, and faster.
-struct TextPipeline: Sendable {
+final class TextPipeline: Sendable {
   let normalizer: Normalizer
   let preTokenizer: PreTokenizer
   let model: any WordModel
@@ -50,13 +50,9 @@ struct TextPipeline: Sendable {
       self.model = model
       hasRawModel = false
     }
-    if !preTokenizer.splitsAtCuts {
-      isCuttable =
-        isCuttable
-        && [0x20, 0x2581].allSatisfy { space in
-          // Whether the space becomes the other is not known here, so that neither may be joined to a letter.
-          pairs?.keepsCuts(space: space) == true
-        }
+    if isCuttable, !preTokenizer.splitsAtCuts(normalizer.cutSpaces) {
+      // Neither space may be joined to a letter.
+      isCuttable = Cut.spaces.allSatisfy { space in pairs?.keepsCuts(space: space) == true }
     }
     self.isCuttable = isCuttable
     rawTokens = raw
@@ -100,15 +96,14 @@ struct TextReader {
   private let isTraced: Bool
   var sink: TokenSink
   var scratch = ModelScratch()
-  private var cache: WordCache?
 
   init(_ pipeline: TextPipeline, _ text: UnsafeBufferPointer<UInt8>, limit: Int, isTraced: Bool) {
     self.pipeline = pipeline
     self.text = text
-    self.isTraced = isTraced || pipeline.preTokenizer.needsPlaces
+    self.isTraced = isTraced
     sink = TokenSink(limit: limit, capacity: text.count, isTraced: isTraced)
     // A cache has no places.
-    cache = isTraced ? nil : pipeline.caches.take()
+    if !isTraced { scratch.cache = pipeline.caches.take() }
   }
 
   /// The least length of a piece of a long text.
@@ -117,7 +112,7 @@ struct TextReader {
   /// Reads the text, and returns its tokens.
   mutating func run() -> TokenList {
     read()
-    if let cache = cache.take() { pipeline.caches.put(cache) }
+    if let cache = scratch.cache.take() { pipeline.caches.put(cache) }
     return sink.tokens
   }
 
@@ -126,14 +121,17 @@ struct TextReader {
     var isFirst = true
     var position = 0
     var searchFrom = 0
+    // To keep places takes longer, and where only the start of the text needs them, that piece is short.
+    var leastLength = pipeline.preTokenizer.needsPlaces && !isTraced ? 2 : Self.pieceLength
     let tokens = pipeline.rawTokens
     while position < text.count {
-      if pipeline.isCuttable, position - start >= Self.pieceLength, isCut(at: position - 2) {
+      if pipeline.isCuttable, position - start >= leastLength, isCut(at: position - 2) {
         // No added token begins at the space or at the character behind it.
         read(start..<position - 2, isFirst: isFirst, isLast: false)
         if sink.isFull { return }
         start = position - 2
         isFirst = false
+        leastLength = Self.pieceLength
       }
       guard position >= searchFrom, tokens.mayStart(with: text[position]) else {
         position &+= 1
@@ -165,20 +163,34 @@ struct TextReader {
 
   /// Appends an added token that was found in the original text.
   private mutating func append(_ match: AddedMatch) {
-    let span = [(start: match.start, stop: match.stop)]
-    span.withUnsafeBufferPointer { spans in
+    if match.isEmpty { return }
+    let spans = [Span](repeating: (match.start, match.stop), count: isTraced ? match.stop - match.start : 0)
+    spans.withUnsafeBufferPointer { spans in
       sink.spans = spans
-      sink.append(match.id, 0, 1)
+      sink.append(match.id, spelledBy: UnsafeBufferPointer(rebasing: text[match.start..<match.stop]), 0, spans.count)
     }
   }
 
   /// Reads a piece of the original text.
   private mutating func read(_ range: Range<Int>, isFirst: Bool, isLast: Bool) {
-    let original = AlignedText(text, range, isTraced: isTraced)
+    let needsPlaces = isTraced || range.lowerBound == 0 && pipeline.preTokenizer.needsPlaces
+    let original = AlignedText(text, range, isTraced: needsPlaces)
     let normalized = pipeline.normalizer.apply(to: original, isFirst: isFirst, isLast: isLast)
     withPiece(normalized.bytes, normalized.spans, isCut: !isFirst) { reader, piece in
       if reader.pipeline.normalizedTokens.isEmpty { return reader.split(piece, at: 0) }
       reader.extract(piece)
+    }
+  }
+
+  /// Calls `body` with the first bytes of a buffer, as many as `fill` writes into it and returns; there is room for
+  /// `capacity`. Places are not needed.
+  mutating func withPiece(
+    capacity: Int, isCut: Bool, _ fill: (UnsafeMutableBufferPointer<UInt8>) -> Int,
+    then body: (inout TextReader, Piece) -> Void
+  ) {
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: capacity) { room in
+      let bytes = UnsafeBufferPointer(rebasing: room[..<fill(room)])
+      body(&self, Piece(bytes: bytes, spans: UnsafeBufferPointer(start: nil, count: 0), isCut: isCut))
     }
   }
 
@@ -213,8 +225,10 @@ struct TextReader {
       case .match(let match):
         if match.start > start { split(piece.part(start..<match.start), at: 0) }
         if sink.isFull { return }
-        sink.spans = piece.spans
-        sink.append(match.id, match.start, match.stop)
+        if !match.isEmpty {
+          sink.spans = piece.spans
+          sink.append(match.id, spelledBy: piece.bytes, match.start, match.stop)
+        }
         position = match.contentStop
         searchFrom = match.contentStop
         start = match.stop
@@ -225,12 +239,12 @@ struct TextReader {
 
   /// Runs the model on a word.
   mutating func encode(_ word: Piece) {
-    if cache != nil, let key = WordCache.Key(word.bytes) {
-      if cache?.append(key, to: &sink) == true { return }
+    if scratch.cache != nil, let key = WordCache.Key(word.bytes) {
+      if scratch.cache?.append(key, to: &sink) == true { return }
       let before = sink.tokens.ids.count
       pipeline.model.encode(word.bytes, &scratch, into: &sink)
       // A model may stop before the end of a word when there are enough tokens.
-      if !sink.isFull { cache?.insert(key, sink.tokens.ids[before...]) }
+      if !sink.isFull { scratch.cache?.insert(key, sink.tokens.ids[before...]) }
       return
     }
     sink.spans = word.spans

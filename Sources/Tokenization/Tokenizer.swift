@@ -118,7 +118,7 @@ public final class Tokenizer: Sendable {
     for (id, span) in zip(found.ids, found.spans) {
       tokens.append(Token(id: id, text: texts[Int(id)], special: false, start: span.start, stop: span.stop))
     }
-    parts.postProcessor.trim(&tokens, text, padded: parts.padded)
+    parts.postProcessor.trim(&tokens, text, spellings: found.spellings)
     return addSpecialTokens ? frame.before + tokens + frame.after : tokens
   }
 }

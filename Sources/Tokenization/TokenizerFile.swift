@@ -28,8 +28,7 @@ struct TokenizerFile {
     let stated = try truncatesLeft()
     let postProcessor = try PostProcessor(root.optional("post_processor"), vocabularySize: engine.texts.count)
     return TokenizerParts(
-      engine: engine, postProcessor: postProcessor, added: added,
-      truncatesLeft: settings.truncatesLeft ?? stated)
+      engine: engine, postProcessor: postProcessor, truncatesLeft: settings.truncatesLeft ?? stated)
   }
 
   private func type(of name: String) -> String? { root.optional(name)?.optional("type")?.value.string }
@@ -98,17 +97,8 @@ struct TokenizerParts: Sendable {
 
   let engine: Engine
   let postProcessor: PostProcessor
-  /// The added tokens whose matches may have white space around them.
-  let padded: Set<Int32>
   /// Whether what is too long loses its beginning instead of its end.
   let truncatesLeft: Bool
-
-  init(engine: Engine, postProcessor: PostProcessor, added: [AddedToken], truncatesLeft: Bool) {
-    self.engine = engine
-    self.postProcessor = postProcessor
-    padded = Set(added.filter { $0.stripsLeft || $0.stripsRight }.map(\.id))
-    self.truncatesLeft = truncatesLeft
-  }
 
   /// The ids of a text, as many as there is room for, and whether there were more.
   func ids(of text: String, room: Int) -> (ids: ArraySlice<Int32>, isCut: Bool) {

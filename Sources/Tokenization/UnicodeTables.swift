@@ -28,9 +28,9 @@ struct UnicodeTables: Sendable {
   static let codePoints = 0x110000
 
   private let properties: [UInt8]
-  private let classes: [UInt32: UInt8]
-  private let decompositions: [UInt32: [UInt32]]
-  private let lowercase: [UInt32: [UInt32]]
+  private let classes: ScalarTable<UInt8>
+  private let decompositions: ScalarMap
+  private let lowercase: ScalarMap
 
   private init() {
     var properties = [UInt8](repeating: 0, count: Self.codePoints)
@@ -43,7 +43,7 @@ struct UnicodeTables: Sendable {
     mark(UnicodeData.chinese, .chinese)
     mark(UnicodeData.punctuation, .punctuation)
     mark(UnicodeData.marks, .mark)
-    var classes: [UInt32: UInt8] = [:]
+    var classes = ScalarTable<UInt8>(0)
     var reader = UnicodeReader(UnicodeData.combiningClasses)
     reader.ranges { range, reader in
       let value = UInt8(truncatingIfNeeded: reader.number())
@@ -52,12 +52,12 @@ struct UnicodeTables: Sendable {
         classes[UInt32(code)] = value
       }
     }
-    func mappings(_ text: StaticString, _ property: Properties) -> [UInt32: [UInt32]] {
-      var table: [UInt32: [UInt32]] = [:]
+    func mappings(_ text: StaticString, _ property: Properties) -> ScalarMap {
+      var table = ScalarMap()
       var reader = UnicodeReader(text)
       reader.mappings { code, result in
         properties[code] |= property.rawValue
-        table[UInt32(code)] = result
+        table[UInt32(code)] = result[...]
       }
       return table
     }
@@ -73,20 +73,30 @@ struct UnicodeTables: Sendable {
 
   /// The canonical combining class; 0 for a starter.
   func combiningClass(of scalar: UInt32) -> UInt8 {
-    properties(of: scalar).contains(.combining) ? classes[scalar] ?? 0 : 0
+    properties(of: scalar).contains(.combining) ? classes[scalar] : 0
   }
 
   /// The full canonical decomposition, before canonical ordering.
   func decomposition(of scalar: UInt32) -> [UInt32] {
     if Self.hangul.contains(scalar) { return Self.jamo(of: scalar) }
     guard properties(of: scalar).contains(.decomposes) else { return [scalar] }
-    return decompositions[scalar] ?? [scalar]
+    return Array(decompositions[scalar])
   }
 
   /// The lowercase mapping of a scalar; the scalar itself when it has none.
   func lowercase(_ scalar: UInt32) -> [UInt32] {
     guard properties(of: scalar).contains(.lowers) else { return [scalar] }
-    return lowercase[scalar] ?? [scalar]
+    return Array(lowercase[scalar])
+  }
+
+  /// As ``decomposition(of:)``; empty for a scalar without one, and for Hangul syllables.
+  func storedDecomposition(of scalar: UInt32) -> ArraySlice<UInt32> {
+    properties(of: scalar).contains(.decomposes) ? decompositions[scalar] : []
+  }
+
+  /// As ``lowercase(_:)``; empty for a scalar without a mapping.
+  func storedLowercase(_ scalar: UInt32) -> ArraySlice<UInt32> {
+    properties(of: scalar).contains(.lowers) ? lowercase[scalar] : []
   }
 
   /// The canonical decomposition of a Hangul syllable: leading consonant, vowel and, where there is one, trailing

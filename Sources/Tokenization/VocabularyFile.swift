@@ -37,7 +37,7 @@ struct VocabularyFile {
     }
     return TokenizerParts(
       engine: .bert(Pipeline(normalizer: normalizer, model: model, added: added)),
-      postProcessor: PostProcessor(before: token(cls), after: token(sep)), added: added,
+      postProcessor: PostProcessor(before: token(cls), after: token(sep)),
       truncatesLeft: settings.truncatesLeft ?? false)
   }
 

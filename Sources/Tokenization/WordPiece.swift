@@ -47,7 +47,7 @@ struct WordPiece: SubwordModel {
       node = trie.step(node, byte)
       if node == ByteTrie.none { return nil }
     }
-    let value = trie.values[Int(node)]
+    let value = trie.value(at: node)
     return value >= 0 ? value : nil
   }
 
@@ -78,7 +78,7 @@ struct WordPiece: SubwordModel {
       node = trie.step(node, word[at])
       if node == ByteTrie.none { break }
       at &+= 1
-      let value = trie.values[Int(node)]
+      let value = trie.value(at: node)
       if value >= 0 { best = (value, at) }
     }
     return best

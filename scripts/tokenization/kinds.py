@@ -10,6 +10,7 @@ import base64
 import io
 import json
 import random
+import re
 import sys
 
 import sentencepiece
@@ -373,6 +374,18 @@ def kinds(size=600):
     found["pieces"] = word_level(n.Sequence([n.Prepend("xy"), n.Strip(), n.StripAccents()]), p.FixedLength(length=3))
     found["looks"] = word_level(n.Replace(Regex(r"(?<=\p{L})\d"), "#"), p.Split(Regex(r"(?<![a-z])[a-z]|\B-\b|^\s|x{2,3}?|(?>ab|a)b$"), "isolated"))
     found["none"] = word_level(None, None)
+    # Files made of SentencePiece models split at all symbols that the user defined.
+    symbols = [f"<unused{number}>" for number in range(40)] + ["a", "ab", "abc", "b", "é", "日本", "日", "word", "wo", "\n\n", "x{2}"]
+    found["symbols"] = word_level(
+        n.Sequence([n.Replace(Regex(r"\A +| +\z"), ""), n.Replace(Regex(r"\Aa"), "aa")]),
+        p.Split(Regex("|".join(re.escape(symbol) for symbol in sorted(symbols, key=len, reverse=True))), "isolated"))
+    # The space that white space is split at is no longer there.
+    found["no-spaces"] = word_level(n.Replace(" ", "▁"), p.WhitespaceSplit())
+    # White space that belongs to a match may hold another added token.
+    found["overlaps"] = word_level(n.NFKC(), p.Whitespace())
+    found["overlaps"].add_tokens([AddedToken("  ", lstrip=True, rstrip=True, normalized=False), AddedToken("\n", rstrip=True)])
+    found["overlaps"].add_tokens([AddedToken("\t", normalized=False), AddedToken("word", lstrip=True, normalized=True)])
+    found["overlaps"].post_processor = processors.ByteLevel(trim_offsets=True, add_prefix_space=True)
     return found, charsmap
 
 

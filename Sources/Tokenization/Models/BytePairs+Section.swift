@@ -39,19 +39,23 @@ extension BytePairs {
     result.reserveCapacity(elements.count)
     for (index, element) in elements.enumerated() {
       func refused(_ message: String) -> FieldError { FieldError(key: "\(field.key)[\(index)]", message: message) }
-      var parts: [[UInt8]] = []
+      func add(_ left: some Collection<UInt8>, _ right: some Collection<UInt8>) throws(FieldError) {
+        guard let first = vocabulary.id(of: left), let second = vocabulary.id(of: right), right.count >= prefix,
+          let whole = vocabulary.id(of: left, and: right.dropFirst(prefix))
+        else { throw refused("has a text that is not in the vocabulary, or makes one") }
+        result.append((first, second, whole))
+      }
       if let line = element.string {
         // The first line of a file of merges says its version.
         if line.hasPrefix("#version") { continue }
-        parts = line.utf8.split(separator: 0x20, omittingEmptySubsequences: false).map { Array($0) }
+        let parts = line.utf8.split(separator: 0x20, omittingEmptySubsequences: false)
+        guard parts.count == 2 else { throw refused("must be two texts") }
+        try add(parts[0], parts[1])
       } else {
-        for part in element.elements ?? [] { if let text = part.string { parts.append(Array(text.utf8)) } }
+        guard let parts = element.elements, parts.count == 2, let left = parts[0].string, let right = parts[1].string
+        else { throw refused("must be two texts") }
+        try add(left.utf8, right.utf8)
       }
-      guard parts.count == 2 else { throw refused("must be two texts") }
-      guard let first = vocabulary.id(of: parts[0]), let second = vocabulary.id(of: parts[1]), parts[1].count >= prefix,
-        let whole = vocabulary.id(of: parts[0] + parts[1].dropFirst(prefix))
-      else { throw refused("has a text that is not in the vocabulary, or makes one") }
-      result.append((first, second, whole))
     }
     return result
   }

@@ -14,7 +14,7 @@ struct BytePairs: WordModel {
   }
 
   private let vocabulary: Vocabulary
-  private let merges: PairTable
+  let merges: PairTable
   private let options: Options
   /// The token of each byte, where characters without an entry are spelled by them.
   private let byteTokens: [Int32?]?
@@ -42,15 +42,15 @@ struct BytePairs: WordModel {
     self.options = options
     self.byteTokens = byteTokens
     var table = PairTable(capacity: merges.count)
-    var joints = ScalarPairs()
+    var joints = Set<UInt64>()
     firstScalars = vocabulary.texts.map { $0.unicodeScalars.first?.value ?? 0 }
     lastScalars = vocabulary.texts.map { $0.unicodeScalars.last?.value ?? 0 }
     for (rank, merge) in merges.enumerated() {
       table.insert(merge.first, merge.second, rank: UInt32(truncatingIfNeeded: rank), id: merge.whole)
-      joints.insert(lastScalars[Int(merge.first)], firstScalars[Int(merge.second)])
+      joints.insert(ScalarPairs.pair(lastScalars[Int(merge.first)], firstScalars[Int(merge.second)]))
     }
     self.merges = table
-    self.joints = joints
+    self.joints = ScalarPairs(joints)
     asciiTokens = (0..<128).map { vocabulary.id(of: [UInt8($0)]) ?? -1 }
   }
 
@@ -86,19 +86,19 @@ struct BytePairs: WordModel {
 
   /// The tokens of the word as far as it has been read, those without a merge across them being final.
   struct Scratch {
-    fileprivate var ids: [Int32] = []
+    var ids: [Int32] = []
     /// The number of bytes of each token; 0 for one that has become a part of the one before.
-    fileprivate var lengths: [Int] = []
-    fileprivate var ranks: [UInt64] = []
-    fileprivate var before: [Int] = []
-    fileprivate var after: [Int] = []
-    fileprivate var queue = MergeQueue()
+    var lengths: [Int] = []
+    var ranks: [UInt64] = []
+    var before: [Int] = []
+    var after: [Int] = []
+    var queue = MergeQueue()
 
-    fileprivate mutating func append(_ id: Int32, _ length: Int) {
+    mutating func append(_ id: Int32, _ length: Int) {
       ids.append(id)
       lengths.append(length)
     }
-    fileprivate mutating func clear() {
+    mutating func clear() {
       ids.removeAll(keepingCapacity: true)
       lengths.removeAll(keepingCapacity: true)
     }
@@ -111,11 +111,26 @@ struct BytePairs: WordModel {
     scratch.pairs.clear()
     var start = 0
     if rawTokens.isEmpty {
-      readCharacters(word, &scratch.pairs, &start, &sink)
+      readCharacters(word, &scratch, &start, &sink)
     } else {
       for byte in word { scratch.pairs.append(rawTokens[Int(byte)], 1) }
     }
     finish(&scratch.pairs, &start, &sink)
+  }
+
+  /// Appends the tokens of a part of a word with which nothing else is merged. Where a text is not split into words, these
+  /// parts are its words, and are looked up as words are.
+  private func finish(
+    _ part: UnsafeBufferPointer<UInt8>, _ scratch: inout ModelScratch, _ start: inout Int, _ sink: inout TokenSink
+  ) {
+    guard scratch.pairs.ids.count > 1, !options.ignoresMerges, scratch.cache != nil, let key = WordCache.Key(part)
+    else {
+      return finish(&scratch.pairs, &start, &sink)
+    }
+    if scratch.cache?.append(key, to: &sink) == true { return scratch.pairs.clear() }
+    let before = sink.tokens.ids.count
+    finish(&scratch.pairs, &start, &sink)
+    scratch.cache?.insert(key, sink.tokens.ids[before...])
   }
 
   /// Merges the tokens that have been read, and appends them.
@@ -131,13 +146,16 @@ struct BytePairs: WordModel {
   }
 
   private func readCharacters(
-    _ word: UnsafeBufferPointer<UInt8>, _ scratch: inout Scratch, _ start: inout Int, _ sink: inout TokenSink
+    _ word: UnsafeBufferPointer<UInt8>, _ scratch: inout ModelScratch, _ start: inout Int, _ sink: inout TokenSink
   ) {
     let isPlain = options.prefix.isEmpty && options.suffix.isEmpty
     var unknownLength = 0
     var hasUnknown = false
+    // Where the part of the word begins that is being read, and whether all its characters have tokens.
+    var partStart = 0
+    var isKnown = true
     func endUnknown() {
-      if hasUnknown, let unknown = options.unknown { scratch.append(unknown, unknownLength) }
+      if hasUnknown, let unknown = options.unknown { scratch.pairs.append(unknown, unknownLength) }
       hasUnknown = false
     }
     var position = 0
@@ -156,12 +174,19 @@ struct BytePairs: WordModel {
       }
       if id >= 0 {
         endUnknown()
-        if isPlain, let last = scratch.ids.last, !joints.contains(lastScalars[Int(last)], firstScalars[Int(id)]) {
-          finish(&scratch, &start, &sink)
+        if isPlain, let last = scratch.pairs.ids.last, !joins(last, id) {
+          if isKnown {
+            finish(UnsafeBufferPointer(rebasing: word[partStart..<position]), &scratch, &start, &sink)
+          } else {
+            finish(&scratch.pairs, &start, &sink)
+          }
           if sink.isFull { return }
+          partStart = position
+          isKnown = true
         }
-        scratch.append(id, length)
-      } else if !appendBytes(isPlain ? Array(word[position..<next]) : spelled, &scratch) {
+        scratch.pairs.append(id, length)
+      } else if !appendBytes(isPlain ? Array(word[position..<next]) : spelled, &scratch.pairs) {
+        isKnown = false
         if options.unknown != nil {
           if hasUnknown && !options.fusesUnknown { endUnknown() }
           unknownLength = hasUnknown ? unknownLength + length : length
@@ -173,133 +198,16 @@ struct BytePairs: WordModel {
     endUnknown()
   }
 
+  /// Whether some merge could join a token that ends as `first` does to one that begins as `second` does.
+  @inline(__always)
+  private func joins(_ first: Int32, _ second: Int32) -> Bool {
+    joints.contains(lastScalars[Int(first)], firstScalars[Int(second)])
+  }
+
   /// Appends the tokens of the bytes of a character; returns false when some have none.
   private func appendBytes(_ bytes: [UInt8], _ scratch: inout Scratch) -> Bool {
     guard let byteTokens, bytes.allSatisfy({ byteTokens[Int($0)] != nil }) else { return false }
     for byte in bytes { scratch.append(byteTokens[Int(byte)] ?? 0, 1) }
     return true
-  }
-
-  // MARK: Merging
-
-  /// Merges few tokens: each time all neighbours are compared.
-  private func mergeFew(_ scratch: inout Scratch) {
-    var count = scratch.ids.count
-    withUnsafeTemporaryAllocation(of: UInt64.self, capacity: count) { ranks in
-      scratch.ids.withUnsafeMutableBufferPointer { ids in
-        scratch.lengths.withUnsafeMutableBufferPointer { lengths in
-          // SAFETY: every index is less than `count`, which never grows.
-          for index in 0..<count - 1 { ranks[index] = merges.merge(ids[index], ids[index + 1]) }
-          while count > 1 {
-            var best = PairTable.none
-            var place = 0
-            for index in 0..<count &- 1 where ranks[index] >> 32 < best >> 32 {
-              best = ranks[index]
-              place = index
-            }
-            if best == PairTable.none { break }
-            ids[place] = Int32(truncatingIfNeeded: best & 0xFFFF_FFFF)
-            lengths[place] &+= lengths[place &+ 1]
-            count &-= 1
-            for index in place &+ 1..<max(place &+ 1, count) {
-              ids[index] = ids[index &+ 1]
-              lengths[index] = lengths[index &+ 1]
-            }
-            for index in place &+ 1..<max(place &+ 1, count &- 1) { ranks[index] = ranks[index &+ 1] }
-            if place > 0 { ranks[place &- 1] = merges.merge(ids[place &- 1], ids[place]) }
-            if place &+ 1 < count { ranks[place] = merges.merge(ids[place], ids[place &+ 1]) }
-          }
-        }
-      }
-    }
-    scratch.ids.removeSubrange(count...)
-    scratch.lengths.removeSubrange(count...)
-  }
-
-  /// Merges many tokens with a queue of the neighbours that can be merged.
-  private func mergeMany(_ scratch: inout Scratch) {
-    let count = scratch.ids.count
-    scratch.before = (0..<count).map { $0 - 1 }
-    scratch.after = (0..<count).map { $0 + 1 < count ? $0 + 1 : -1 }
-    scratch.queue.clear()
-    for place in 0..<count - 1 {
-      scratch.queue.push(merges.merge(scratch.ids[place], scratch.ids[place + 1]), place)
-    }
-    while let (merge, place) = scratch.queue.pop() {
-      let next = scratch.after[place]
-      if scratch.lengths[place] == 0 || next < 0 { continue }
-      // The neighbours may have become others since they were queued.
-      if merges.merge(scratch.ids[place], scratch.ids[next]) != merge { continue }
-      scratch.ids[place] = Int32(truncatingIfNeeded: merge & 0xFFFF_FFFF)
-      scratch.lengths[place] += scratch.lengths[next]
-      scratch.lengths[next] = 0
-      let behind = scratch.after[next]
-      scratch.after[place] = behind
-      if behind >= 0 {
-        scratch.before[behind] = place
-        scratch.queue.push(merges.merge(scratch.ids[place], scratch.ids[behind]), place)
-      }
-      let ahead = scratch.before[place]
-      if ahead >= 0 { scratch.queue.push(merges.merge(scratch.ids[ahead], scratch.ids[place]), ahead) }
-    }
-  }
-}
-
-/// The merges that can be made, the one of the lowest rank first, and of those of one rank the one furthest to the left.
-private struct MergeQueue {
-  private var items: [(merge: UInt64, place: Int)] = []
-
-  mutating func clear() { items.removeAll(keepingCapacity: true) }
-
-  mutating func push(_ merge: UInt64, _ place: Int) {
-    if merge == PairTable.none { return }
-    items.append((merge, place))
-    var index = items.count - 1
-    while index > 0, isBefore(index, (index - 1) / 2) {
-      items.swapAt(index, (index - 1) / 2)
-      index = (index - 1) / 2
-    }
-  }
-
-  mutating func pop() -> (merge: UInt64, place: Int)? {
-    guard let first = items.first, let last = items.popLast() else { return nil }
-    if items.isEmpty { return first }
-    items[0] = last
-    var index = 0
-    while true {
-      var least = index
-      for child in [2 * index + 1, 2 * index + 2] where child < items.count && isBefore(child, least) { least = child }
-      if least == index { return first }
-      items.swapAt(index, least)
-      index = least
-    }
-  }
-
-  private func isBefore(_ first: Int, _ second: Int) -> Bool {
-    (items[first].merge >> 32, items[first].place) < (items[second].merge >> 32, items[second].place)
-  }
-}
-
-/// A set of pairs of scalars.
-private struct ScalarPairs: Sendable {
-  private var pairs = Set<UInt64>()
-  /// Whether pairs of ASCII characters are in the set, one bit each.
-  private var ascii = [UInt64](repeating: 0, count: 256)
-
-  mutating func insert(_ first: UInt32, _ second: UInt32) {
-    pairs.insert(UInt64(first) << 32 | UInt64(second))
-    if first < 128 && second < 128 {
-      let index = Int(first << 7 | second)
-      ascii[index >> 6] |= 1 << UInt64(index & 63)
-    }
-  }
-
-  @inline(__always)
-  func contains(_ first: UInt32, _ second: UInt32) -> Bool {
-    if first < 128 && second < 128 {
-      let index = Int(first << 7 | second)
-      return ascii[index >> 6] >> UInt64(index & 63) & 1 == 1
-    }
-    return pairs.contains(UInt64(first) << 32 | UInt64(second))
   }
 }

@@ -4,16 +4,21 @@ struct PairTable: Sendable {
   /// What stands for no merge; it comes after all ranks.
   static let none: UInt64 = .max
 
-  private var keys: [UInt64]
-  /// The rank in the upper half and the new id in the lower half.
-  private var values: [UInt64]
+  /// A key and its value are side by side, so that a merge is found with one access to memory.
+  private struct Entry {
+    /// The two ids; all bits are set where a place is free.
+    var key: UInt64
+    /// The rank in the upper half and the new id in the lower half.
+    var value: UInt64
+  }
+
+  private var entries: [Entry]
   private let shift: UInt64
 
   init(capacity: Int) {
     var bits: UInt64 = 4
     while 1 << bits < capacity * 2 + 2 { bits += 1 }
-    keys = [UInt64](repeating: .max, count: 1 << bits)
-    values = [UInt64](repeating: Self.none, count: 1 << bits)
+    entries = [Entry](repeating: Entry(key: .max, value: Self.none), count: 1 << bits)
     shift = 64 - bits
   }
 
@@ -29,9 +34,8 @@ struct PairTable: Sendable {
   mutating func insert(_ first: Int32, _ second: Int32, rank: UInt32, id: Int32) {
     let key = Self.key(first, second)
     var slot = slot(key)
-    while keys[slot] != .max && keys[slot] != key { slot = (slot + 1) & (keys.count - 1) }
-    keys[slot] = key
-    values[slot] = UInt64(rank) << 32 | UInt64(UInt32(bitPattern: id))
+    while entries[slot].key != .max && entries[slot].key != key { slot = (slot + 1) & (entries.count - 1) }
+    entries[slot] = Entry(key: key, value: UInt64(rank) << 32 | UInt64(UInt32(bitPattern: id)))
   }
 
   /// The rank in the upper half and the new id in the lower half; ``none`` when the two are not merged.
@@ -39,12 +43,15 @@ struct PairTable: Sendable {
   func merge(_ first: Int32, _ second: Int32) -> UInt64 {
     let key = Self.key(first, second)
     var slot = slot(key)
-    let mask = keys.count &- 1
-    while true {
-      let found = keys[slot]
-      if found == key { return values[slot] }
-      if found == .max { return Self.none }
-      slot = (slot &+ 1) & mask
+    let mask = entries.count &- 1
+    return entries.withUnsafeBufferPointer { entries in
+      // SAFETY: the mask keeps every slot within the table.
+      while true {
+        let entry = entries[slot]
+        if entry.key == key { return entry.value }
+        if entry.key == .max { return Self.none }
+        slot = (slot &+ 1) & mask
+      }
     }
   }
 }

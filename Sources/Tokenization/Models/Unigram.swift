@@ -113,7 +113,7 @@ struct Unigram: WordModel {
     if let byteTokens, bytes.allSatisfy({ byteTokens[Int($0)] != nil }) {
       for byte in bytes { sink.append(byteTokens[Int(byte)] ?? unknown, start, stop) }
     } else {
-      sink.append(unknown, start, stop)
+      sink.append(unknown, spelledBy: word, start, stop)
     }
   }
 }
@@ -133,10 +133,10 @@ extension Unigram {
       tokens.append((text, Int32(truncatingIfNeeded: index)))
       scores.append(score)
     }
+    guard !tokens.isEmpty else { throw field.refused("must not be empty") }
     try field.refuseBeyondTrie(tokens.map(\.text))
     // Without an unknown token, a text with a character that no entry has could not be read.
-    unknown = Int32(truncatingIfNeeded: try section.required("unk_id").integer(in: 0...max(0, tokens.count - 1)))
-    guard !tokens.isEmpty else { throw field.refused("must not be empty") }
+    unknown = Int32(truncatingIfNeeded: try section.required("unk_id").integer(in: 0...tokens.count - 1))
     vocabulary = Vocabulary(tokens)
     entries = tokens.count
     unknownScore = (scores.min() ?? 0) - 10

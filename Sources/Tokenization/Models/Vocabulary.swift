@@ -30,13 +30,20 @@ struct Vocabulary: Sendable {
     return result
   }
 
-  func id(of bytes: some Collection<UInt8>) -> Int32? {
+  func id(of bytes: some Collection<UInt8>) -> Int32? { id(of: bytes, and: EmptyCollection()) }
+
+  /// The id of the entry that two strings make together.
+  func id(of bytes: some Collection<UInt8>, and more: some Collection<UInt8>) -> Int32? {
     var node = root
     for byte in bytes {
       node = trie.step(node, byte)
       if node == ByteTrie.none { return nil }
     }
-    let value = trie.values[Int(node)]
+    for byte in more {
+      node = trie.step(node, byte)
+      if node == ByteTrie.none { return nil }
+    }
+    let value = trie.value(at: node)
     return value >= 0 ? value : nil
   }
 
@@ -51,7 +58,7 @@ struct Vocabulary: Sendable {
       node = trie.step(node, word[at])
       if node == ByteTrie.none { return }
       at &+= 1
-      let value = trie.values[Int(node)]
+      let value = trie.value(at: node)
       if value >= 0 { body(value, at) }
     }
   }

@@ -3,7 +3,7 @@ import Synchronization
 /// The ids of words that were read before. A few thousand words make up most of any text, and to look one up is faster
 /// than to run the model on it.
 ///
-/// Each word of at most 16 bytes has one place in the table, which the last such word with up to six tokens holds.
+/// Each word of at most 16 bytes has two places in the table, which the last two such words with up to six tokens hold.
 struct WordCache: Sendable {
   /// The bytes of a word, and how many they are.
   struct Key: Equatable, Sendable {
@@ -35,7 +35,7 @@ struct WordCache: Sendable {
     @inline(__always)
     fileprivate var slot: Int {
       let mixed = (low ^ (high &* 0x9E37_79B9_7F4A_7C15) ^ UInt64(length)) &* 0xD6E8_FEB8_6659_FD93
-      return Int(truncatingIfNeeded: mixed >> UInt64(64 - WordCache.bits))
+      return Int(truncatingIfNeeded: mixed >> UInt64(65 - WordCache.bits)) &* 2
     }
   }
 
@@ -46,17 +46,26 @@ struct WordCache: Sendable {
     /// 0 for a place that is free.
     var length: UInt8 = 0
     var count: UInt8 = 0
+
+    @inline(__always)
+    func holds(_ key: Key) -> Bool { low == key.low && high == key.high && Int(length) == key.length }
   }
 
-  private static let bits = 14
+  /// A third of a core's second-level cache would do for the words of one page; this is more, because to run the model
+  /// takes a hundred times as long as to fetch an entry from farther away.
+  private static let bits = 15
   private var entries = [Entry](repeating: Entry(), count: 1 << bits)
 
   /// Appends the ids of a word; returns false when they are not known.
   @inline(__always)
   func append(_ key: Key, to sink: inout TokenSink) -> Bool {
     entries.withUnsafeBufferPointer { entries in
-      let entry = entries[key.slot]
-      if entry.low != key.low || entry.high != key.high || Int(entry.length) != key.length { return false }
+      var slot = key.slot
+      if !entries[slot].holds(key) {
+        slot &+= 1
+        if !entries[slot].holds(key) { return false }
+      }
+      let entry = entries[slot]
       let ids = entry.ids
       let count = entry.count
       if count > 0 { sink.append(ids.0, 0, 0) }
@@ -83,6 +92,7 @@ struct WordCache: Sendable {
       default: entry.ids.5 = id
       }
     }
+    entries[key.slot + 1] = entries[key.slot]
     entries[key.slot] = entry
   }
 }

@@ -17,6 +17,8 @@ protocol WordModel: Sendable {
 struct ModelScratch {
   var pairs = BytePairs.Scratch()
   var lattice = Unigram.Scratch()
+  /// The words that were read before; nil where places are needed, which a cache does not have.
+  var cache: WordCache?
 }
 
 /// Takes the tokens of a text in its order, and finds their places in it.
@@ -43,6 +45,12 @@ struct TokenSink {
   mutating func append(_ id: Int32, _ start: Int, _ stop: Int) {
     let place = isTraced ? place(start, stop) : (0, 0)
     tokens.append(id, place)
+  }
+
+  /// Appends a token for the bytes from `start` to `stop` of `text`, which are what the token is spelled with.
+  mutating func append(_ id: Int32, spelledBy text: UnsafeBufferPointer<UInt8>, _ start: Int, _ stop: Int) {
+    let place = isTraced ? place(start, stop) : (0, 0)
+    tokens.append(id, spelling: text[start..<stop], place)
   }
 
   /// Removes the tokens from index `count` on.

@@ -26,9 +26,19 @@ struct AlignedText {
 
   /// A text with nothing in it, to be filled with what becomes of `other`.
   init(rewriting other: borrowing AlignedText) {
+    self.init(emptied: other)
+    reserve(other.bytes.count)
+  }
+
+  /// As ``init(rewriting:)``, without room for anything.
+  private init(emptied other: borrowing AlignedText) {
     isTraced = other.isTraced
     start = other.start
-    bytes.reserveCapacity(other.bytes.count + other.bytes.count / 8 + 16)
+  }
+
+  /// Makes room for a text of `count` bytes that may grow a little.
+  private mutating func reserve(_ count: Int) {
+    bytes.reserveCapacity(count + count / 8 + 16)
     if isTraced { spans.reserveCapacity(bytes.capacity) }
   }
 
@@ -93,21 +103,40 @@ struct AlignedText {
     }
   }
 
-  /// What becomes of each scalar when it has a replacement of its own; nil leaves it as it is. All scalars of a
-  /// replacement have the place of the one that they replace.
-  func mapping(_ replacement: (UInt32) -> [UInt32]?) -> AlignedText {
-    var result: AlignedText?
+  /// What becomes of one scalar.
+  enum Change {
+    case kept
+    case removed
+    case scalar(UInt32)
+    /// The scalar itself with a space on each side.
+    case setApart
+    case scalars(ArraySlice<UInt32>)
+  }
+
+  /// The text in which each scalar has become what `change` says. All that a scalar becomes has its place.
+  func mapping(_ change: (UInt32) -> Change) -> AlignedText {
+    var result = AlignedText(emptied: self)
+    var isChanged = false
     var copied = 0
     scalars { scalar, position, length in
-      guard let parts = replacement(scalar) else { return }
-      var changed = result.take() ?? AlignedText(rewriting: self)
-      changed.append(self, copied..<position)
-      for part in parts { changed.append(part, span(at: position)) }
-      result = changed
-      copied = position + length
+      let change = change(scalar)
+      if case .kept = change { return }
+      if !isChanged {
+        isChanged = true
+        result.reserve(bytes.count)
+      }
+      result.append(self, copied..<position)
+      copied = position &+ length
+      switch change {
+      case .kept, .removed: break
+      case .scalar(let other): result.append(other, span(at: position))
+      case .setApart: for part in [0x20, scalar, 0x20] { result.append(part, span(at: position)) }
+      case .scalars(let parts): for part in parts { result.append(part, span(at: position)) }
+      }
     }
-    result?.append(self, copied..<bytes.count)
-    return result ?? self
+    guard isChanged else { return self }
+    result.append(self, copied..<bytes.count)
+    return result
   }
 
   /// Makes ASCII letters lowercase.

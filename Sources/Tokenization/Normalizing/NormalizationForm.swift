@@ -23,6 +23,7 @@ struct NormalizationForm: Sendable, Equatable {
     var rewriter = TextRewriter(text)
     var copied = 0
     var isChanged = false
+    var parts: [Part] = []
     text.bytes.withUnsafeBufferPointer { bytes in
       var position = 0
       // The start of the last scalar that was safe.
@@ -50,7 +51,7 @@ struct NormalizationForm: Sendable, Equatable {
         }
         isChanged = true
         rewriter.copy(copied..<start)
-        rewrite(bytes, start..<stop, &rewriter)
+        rewrite(bytes, start..<stop, &parts, &rewriter)
         copied = stop
         position = stop
         base = stop
@@ -65,39 +66,42 @@ struct NormalizationForm: Sendable, Equatable {
     var combiningClass: UInt8
   }
 
-  private func rewrite(_ bytes: UnsafeBufferPointer<UInt8>, _ range: Range<Int>, _ rewriter: inout TextRewriter) {
+  /// Rewrites a stretch. `parts` is room that is kept from one to the next.
+  private func rewrite(
+    _ bytes: UnsafeBufferPointer<UInt8>, _ range: Range<Int>, _ parts: inout [Part], _ rewriter: inout TextRewriter
+  ) {
     let unicode = UnicodeTables.shared
     let forms = UnicodeForms.shared
-    var parts: [Part] = []
+    parts.removeAll(keepingCapacity: true)
     // The first part that canonical ordering may still move.
     var pending = 0
-    func order() {
-      if parts.count - pending > 1 {
-        let sorted = parts[pending...].enumerated().sorted {
-          ($0.element.combiningClass, $0.offset) < ($1.element.combiningClass, $1.offset)
-        }
-        parts.replaceSubrange(pending..., with: sorted.map(\.element))
-      }
-      pending = parts.count
-    }
     var position = range.lowerBound
     while position < range.upperBound {
       let (scalar, length) = UTF8Scalars.scalar(in: bytes, at: position)
-      let decomposition =
-        isCompatible ? forms.compatibilityDecomposition(of: scalar) : unicode.decomposition(of: scalar)
-      for (index, part) in decomposition.enumerated() {
+      forms.decompose(scalar, isCompatible: isCompatible) { part, isFirst in
         let value = unicode.combiningClass(of: part)
-        if value == 0 { order() }
-        parts.append(Part(item: TextChange(scalar: part, change: index == 0 ? 0 : 1), combiningClass: value))
+        if value == 0 { Self.order(&parts, from: &pending) }
+        parts.append(Part(item: TextChange(scalar: part, change: isFirst ? 0 : 1), combiningClass: value))
       }
       position += length
     }
-    order()
+    Self.order(&parts, from: &pending)
     if composes {
       Self.compose(parts) { rewriter.put($0) }
     } else {
       for part in parts { rewriter.put(part.item) }
     }
+  }
+
+  /// Puts the parts from `pending` on in canonical order, after which none of them moves.
+  private static func order(_ parts: inout [Part], from pending: inout Int) {
+    if parts.count - pending > 1 {
+      let sorted = parts[pending...].enumerated().sorted {
+        ($0.element.combiningClass, $0.offset) < ($1.element.combiningClass, $1.offset)
+      }
+      parts.replaceSubrange(pending..., with: sorted.map(\.element))
+    }
+    pending = parts.count
   }
 
   /// Canonical composition (Unicode Standard, section 3.11, D117).

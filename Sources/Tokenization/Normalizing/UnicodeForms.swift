@@ -26,7 +26,7 @@ struct UnicodeForms: Sendable {
   static let shared = UnicodeForms()
 
   private let flags: [UInt16]
-  private let compatibility: [UInt32: [UInt32]]
+  private let compatibility: ScalarMap
   /// Two scalars, the first in the upper half, and the scalar that they compose to.
   private let compositions: [UInt64: UInt32]
 
@@ -41,10 +41,10 @@ struct UnicodeForms: Sendable {
     mark(UnicodeData.extending, .extending)
     mark(UnicodeData.prepended, .prepended)
     mark(UnicodeData.controls, .control)
-    var compatibility: [UInt32: [UInt32]] = [:]
+    var compatibility = ScalarMap()
     var reader = UnicodeReader(UnicodeData.compatibility)
     reader.mappings { code, result in
-      compatibility[UInt32(truncatingIfNeeded: code)] = result
+      compatibility[UInt32(truncatingIfNeeded: code)] = result[...]
       flags[code] |= (Flags.compatible.union(.unsafeInNFKD).union(.unsafeInNFKC)).rawValue
     }
     var excluded: Set<Int> = []
@@ -87,10 +87,18 @@ struct UnicodeForms: Sendable {
     scalar < UnicodeTables.codePoints ? Flags(rawValue: flags[Int(scalar)]) : []
   }
 
-  /// The full compatibility decomposition, before canonical ordering.
-  func compatibilityDecomposition(of scalar: UInt32) -> [UInt32] {
-    if flags(of: scalar).contains(.compatible), let parts = compatibility[scalar] { return parts }
-    return UnicodeTables.shared.decomposition(of: scalar)
+  /// Calls `body` with each scalar of the full decomposition, before canonical ordering.
+  @inline(__always)
+  func decompose(_ scalar: UInt32, isCompatible: Bool, _ body: (_ part: UInt32, _ isFirst: Bool) -> Void) {
+    let unicode = UnicodeTables.shared
+    if UnicodeTables.hangul.contains(scalar) {
+      for (index, part) in UnicodeTables.jamo(of: scalar).enumerated() { body(part, index == 0) }
+      return
+    }
+    let isMapped = isCompatible && flags(of: scalar).contains(.compatible)
+    let parts = isMapped ? compatibility[scalar] : unicode.storedDecomposition(of: scalar)
+    if parts.isEmpty { return body(scalar, true) }
+    for index in parts.indices { body(parts[index], index == parts.startIndex) }
   }
 
   /// The scalar that two compose to; nil when they do not (Unicode Standard, sections 3.11 and 3.12).

@@ -26,7 +26,7 @@ struct RegexMatcher {
   init(_ program: RegexProgram, _ text: UnsafeBufferPointer<UInt8>) {
     self.program = program
     self.text = text
-    budget = 100_000 + 500 * min(text.count, 1 << 40)
+    budget = 100_000 + 200 * min(text.count, 1 << 40)
   }
 
   /// The next match; nil when there is none. An empty match right behind the last one is passed over.

@@ -68,10 +68,13 @@ private struct RegexCompiler {
   private(set) var choices: [Choice] = []
   private var known: [(ScalarSet, Int)] = []
 
+  /// As many alternatives are tried one after another even if all of them are texts.
+  private static let fewTexts = 8
+
   init() {}
 
   mutating func add(_ node: RegexNode) throws(RegexError) {
-    guard steps.count <= 20_000 else { throw RegexError(message: "is too large a regular expression") }
+    guard steps.count <= 50_000 else { throw RegexError(message: "is too large a regular expression") }
     switch node {
     case .empty: break
     case .set(let set): steps.append(.set(try number(of: set)))
@@ -79,7 +82,9 @@ private struct RegexCompiler {
       texts.append(bytes)
       steps.append(.text(texts.count - 1))
     case .sequence(let nodes): for node in nodes { try add(node) }
-    case .alternatives(let nodes): try choose(nodes)
+    case .alternatives(let nodes):
+      if nodes.count > Self.fewTexts, let tree = RegexNode.tree(nodes) { return try addTree(tree) }
+      try choose(nodes)
     case .repeated(let node, let min, let max, let greed): try repeated(node, min, max, greed)
     case .atomic(let node): try enclosed(node) { .atomic(end: $0) }
     case .look(let node, let ahead, let negated):
@@ -105,8 +110,23 @@ private struct RegexCompiler {
     steps[place] = step(steps.count)
   }
 
+  /// Adds a tree of texts, whose alternatives differ in their first bytes.
+  private mutating func addTree(_ node: RegexNode) throws(RegexError) {
+    switch node {
+    case .alternatives(let nodes): try choose(nodes)
+    default: try add(node)
+    }
+  }
+
   private mutating func choose(_ nodes: [RegexNode]) throws(RegexError) {
-    guard nodes.count <= 32 else { throw RegexError(message: "has more than 32 alternatives in one place") }
+    if nodes.count > 32 {
+      // A choice has 32 bits for its alternatives. More of them become a choice of choices.
+      let size = (nodes.count + 31) / 32
+      return try choose(
+        stride(from: 0, to: nodes.count, by: size).map { .alternatives(Array(nodes[$0..<min($0 + size, nodes.count)])) }
+      )
+    }
+    guard choices.count < 4000 else { throw RegexError(message: "has more than 4000 groups of alternatives") }
     var masks = [UInt32](repeating: 0, count: 257)
     for (index, node) in nodes.enumerated() {
       let first = Self.first(node)

@@ -18,10 +18,26 @@ struct PreTokenizer: Sendable {
   }
 
   var stages: [Stage] = []
-  /// Whether a text may be cut where ``Cut`` says because some stage splits there in any case.
-  private(set) var splitsAtCuts = false
+  /// For each stage, which of ``Cut/spaces`` it splits at wherever there is a cut.
+  private var splitSpaces: [Set<UInt32>] = []
   /// Whether no stage depends on what stands beyond a cut.
   private(set) var keepsCuts = true
+
+  /// Whether a text may be cut where ``Cut`` says because some stage splits there in any case.
+  ///
+  /// - Parameter spaces: what the space of a cut may be after the normaliser.
+  func splitsAtCuts(_ spaces: Set<UInt32>) -> Bool {
+    var spaces = spaces
+    for (stage, split) in zip(stages, splitSpaces) {
+      if spaces.isSubset(of: split) { return true }
+      switch stage {
+      case .metaspace: spaces = [0x2581]
+      case .byteLevel: return false
+      default: break
+      }
+    }
+    return false
+  }
 
   /// Whether the words are spelled with ``ByteAlphabet`` in the last stage.
   var endsInBytes: Bool {
@@ -29,7 +45,7 @@ struct PreTokenizer: Sendable {
     return false
   }
 
-  /// Whether a stage needs to know where the text comes from.
+  /// Whether a stage needs to know which piece comes from the start of the text.
   var needsPlaces: Bool {
     stages.contains { if case .metaspace(let stage) = $0 { stage.prepend == .first } else { false } }
   }
@@ -116,8 +132,8 @@ extension PreTokenizer {
   }
 
   private mutating func add(_ section: JSONField, depth: Int) throws(FieldError) {
-    // Known to split at every cut, known to split by what single characters are, or neither.
-    var splits = false
+    // The spaces that it is known to split at, and whether it is known to split by what single characters are.
+    var splits: Set<UInt32> = []
     var isLocal = true
     switch try section.required("type").string(oneOf: Self.types) {
     case "Sequence":
@@ -125,13 +141,13 @@ extension PreTokenizer {
       for stage in try section.required("pretokenizers").elements() { try add(stage, depth: depth + 1) }
     case "BertPreTokenizer":
       stages.append(.bert)
-      splits = true
+      splits = [0x20]
     case "Whitespace":
       stages.append(.words)
-      splits = true
+      splits = Cut.spaces
     case "WhitespaceSplit":
       stages.append(.whiteSpace)
-      splits = true
+      splits = [0x20]
     case "Punctuation":
       stages.append(.punctuation(try section.optional("behavior").map(SplitBehavior.init(_:)) ?? .isolated))
     case "Digits":
@@ -140,30 +156,31 @@ extension PreTokenizer {
     case "CharDelimiterSplit":
       let delimiter = try section.required("delimiter").scalar()
       stages.append(.delimiter(delimiter))
-      splits = delimiter == 0x20
+      splits = [delimiter]
     case "FixedLength":
       stages.append(.fixedLength(try section.optional("length")?.integer(in: 1...1_000_000) ?? 5))
       isLocal = false
     case "Metaspace":
       let stage = try Metaspace(section)
       stages.append(.metaspace(stage))
-      splits = stage.splits
       isLocal = stage.scalar == 0x2581
+      if stage.splits && isLocal { splits = Cut.spaces }
     case "ByteLevel":
       let stage = try ByteLevel(section)
       stages.append(.byteLevel(stage))
-      splits = stage.usesPattern
+      if stage.usesPattern { splits = Cut.spaces }
     default:
       let pattern = try PatternSection(section.required("pattern"))
       let behavior = try SplitBehavior(section.required("behavior"))
       let isInverted = try section.required("invert").bool()
       stages.append(.pattern(pattern.program, behavior, isInverted: isInverted))
       let takesAll = behavior == .isolated || behavior == .removed && isInverted
-      splits = takesAll && pattern.source.map(Self.knownPatterns.contains) == true
+      let isKnown = takesAll && pattern.source.map(Self.knownPatterns.contains) == true
+      if isKnown { splits = Cut.spaces }
       // A text that begins or ends with what is merged with a neighbour depends on that neighbour.
-      isLocal = splits || pattern.keepsCuts && !pattern.matchesSpace
+      isLocal = isKnown || pattern.keepsCuts && !pattern.matchesSpace
     }
-    splitsAtCuts = splitsAtCuts || splits
+    while splitSpaces.count < stages.count { splitSpaces.append(splits) }
     keepsCuts = keepsCuts && isLocal
     guard stages.count <= 64 else { throw section.refused("has more than 64 stages") }
   }

@@ -76,29 +76,61 @@ extension TextReader {
 
   /// The stage `Metaspace`.
   private mutating func replaceSpaces(of piece: Piece, _ metaspace: Metaspace, then stage: Int) {
-    var bytes: [UInt8] = []
-    var spans: [Span] = []
-    let isTraced = !piece.spans.isEmpty
-    bytes.reserveCapacity(piece.bytes.count * 2)
     let prepends =
       switch metaspace.prepend {
       case .never: false
       case .always: !piece.isCut
       case .first: !piece.isCut && piece.spans.first?.start == 0
       }
-    if prepends, piece.bytes.first != 0x20, !piece.bytes.starts(with: metaspace.replacement) {
-      bytes += metaspace.replacement
-      if isTraced { spans += bytes.map { _ in piece.spans[0] } }
-    }
-    for (position, byte) in piece.bytes.enumerated() {
-      if byte == 0x20 { bytes += metaspace.replacement } else { bytes.append(byte) }
-      if isTraced { while spans.count < bytes.count { spans.append(piece.spans[position]) } }
-    }
-    withPiece(bytes, spans, isCut: piece.isCut) { reader, whole in
+    let isPrefixed = prepends && piece.bytes.first != 0x20 && !piece.bytes.starts(with: metaspace.replacement)
+    func splitMarks(_ reader: inout TextReader, _ whole: Piece) {
       guard metaspace.splits else { return reader.split(whole, at: stage) }
       var marks = ScalarMatches(.scalar(metaspace.scalar), whole.bytes)
       reader.divide(whole, &marks, .mergedWithNext, isInverted: false) { $0.split($1, at: stage) }
     }
+    guard piece.spans.isEmpty else {
+      let (bytes, spans) = Self.replacingSpaces(of: piece, metaspace.replacement, isPrefixed)
+      return withPiece(bytes, spans, isCut: piece.isCut, splitMarks)
+    }
+    let length = metaspace.replacement.count
+    withPiece(capacity: (piece.bytes.count + 1) * length, isCut: piece.isCut) { room in
+      metaspace.replacement.withUnsafeBufferPointer { replacement in
+        // SAFETY: there is room for the replacement of each byte, which has at least one byte, and for one more.
+        var at = 0
+        func put() {
+          for index in 0..<length { room[at &+ index] = replacement[index] }
+          at &+= length
+        }
+        if isPrefixed { put() }
+        for byte in piece.bytes {
+          if byte == 0x20 {
+            put()
+          } else {
+            room[at] = byte
+            at &+= 1
+          }
+        }
+        return at
+      }
+    } then: {
+      splitMarks(&$0, $1)
+    }
+  }
+
+  private static func replacingSpaces(
+    of piece: Piece, _ replacement: [UInt8], _ isPrefixed: Bool
+  ) -> (bytes: [UInt8], spans: [Span]) {
+    var bytes: [UInt8] = []
+    var spans: [Span] = []
+    if isPrefixed {
+      bytes = replacement
+      spans += bytes.map { _ in piece.spans[0] }
+    }
+    for (byte, span) in zip(piece.bytes, piece.spans) {
+      if byte == 0x20 { bytes += replacement } else { bytes.append(byte) }
+      while spans.count < bytes.count { spans.append(span) }
+    }
+    return (bytes, spans)
   }
 
   /// The stage `ByteLevel`.
