@@ -8,7 +8,7 @@
 Each tokenizer is trained on the texts that are read: definitions of nouns in WordNet (ASCII) and the system's translations in all
 languages (mixed). Both sides read the same texts in turns, and the fastest of three readings by each counts: of the library the time
 of encode_batch, of this project the processor time of one thread. "Once" is the first reading, in which no word has been read before.
-Exits with 1 when a kind makes fewer tokens a second than are asked, or takes more than twice as long as BERT's own combination.
+Exits with 1 when a kind makes fewer than a million tokens a second of ASCII or 300,000 of mixed scripts, or fewer than the library.
 """
 
 import argparse
@@ -31,6 +31,7 @@ from text_table import print_table  # noqa: E402
 
 # One for each way through the code; the first is the measure of the others.
 KINDS = ["mpnet", "wordpiece", "xlm-roberta", "t5", "albert", "camembert", "ruri", "gpt2", "qwen", "llama3", "o200k", "modernbert", "clip", "gemma", "llama2"]
+# Million tokens a second.
 ASKED = {"ascii": 1.0, "mixed": 0.3}
 
 
@@ -79,7 +80,7 @@ def main() -> int:
                 best, first = min(best, again[1]), min(first, again[2])
             base.setdefault(kind, best)
             million = tokens / best * 1e-6
-            failed = failed or million < ASKED[kind] or best > 2 * base[kind]
+            failed = failed or million < ASKED[kind] or best > theirs
             rows.append([f"{name}, {kind}", f"{million:.2f}", f"{tokens / first * 1e-6:.2f}", f"{best / base[kind]:.2f}", f"{theirs / best:.1f}"])
     print_table(["tokenizer, texts", "million tokens/s", "once", "time / BERT's", "library's time / ours"], rows)
     return 1 if failed else 0

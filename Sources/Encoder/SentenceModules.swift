@@ -64,6 +64,7 @@ struct SentenceModules {
   }
 
   private mutating func readModules(_ file: JSONField, _ folder: ModelFolder) throws(FieldError) {
+    var hasPooling = false
     for (position, module) in try file.elements().enumerated() {
       let type = try module.required("type").string()
       let path = try Self.path(of: module)
@@ -72,6 +73,7 @@ struct SentenceModules {
       case (0, "StaticEmbedding", _): first = .table(Self.folder(path, in: folder))
       case (1, "Pooling", .transformer):
         let file = try folder.requiredJSON("\(path.isEmpty ? "1_Pooling" : path)/config.json")
+        hasPooling = true
         poolings = try Pooling.read(file)
         poolsPrompt = try file.flag("include_prompt", default: true)
       case (1..., "Dense", _): later.append(.dense(path))
@@ -85,6 +87,7 @@ struct SentenceModules {
             + "Dense, Normalize and Dropout")
       }
     }
+    if case .transformer = first, !hasPooling { throw file.refused("has no Pooling behind the Transformer") }
   }
 
   /// The path of a module, which must stay within the folder.

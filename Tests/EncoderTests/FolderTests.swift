@@ -65,6 +65,9 @@ import Testing
       try refusal("modules.json", "sentence_transformers.models.Normalize", "sentence_transformers.models.Dense")
         == "2_Normalize/config.json")
     #expect(try refusal("modules.json", "1_Pooling", "../1_Pooling") == "modules.json: [1].path")
+    #expect(
+      try refusal("modules.json", "sentence_transformers.models.Pooling", "sentence_transformers.models.Dropout")
+        == "modules.json")
     let pooling = "1_Pooling/config.json"
     #expect(
       try refusal(pooling, "pooling_mode_mean_tokens", "pooling_mode_median")

@@ -135,4 +135,5 @@ def test_neighbors_are_sorted_anew(reranking, name):
     assert [hit["id"] for hit in few] == order[:2]
     problem(reranking.post("/neighbors", {"collection": name, "ids": ["p0"], "rerank": {"top": 5}}), 422, "rerank")
     problem(reranking.post("/neighbors", {"inputs": "a", "rerank": {"top": 0}}), 422, "rerank.top")
+    problem(reranking.post("/neighbors", {"inputs": ["a"] * 101, "rerank": {"top": 1000}}), 413, "rerank.top")
     problem(reranking.post("/neighbors", {"inputs": "a", "rerank": {"most": 1}}), 422, "rerank.most")

@@ -50,7 +50,15 @@ struct NeighborsRequest: Sendable {
     prompt = try PromptChoice(&fields)
     reranked = try fields.take("rerank").map { value throws(Problem) in try Self.reranked(value, limits) }
     try fields.finish()
-    if case .texts = query { return }
+    if case .texts(let texts) = query {
+      // As many pairs as a request may have texts.
+      guard texts.count * (reranked ?? 0) <= limits.maxInputs else {
+        throw Problem(
+          413, "\(texts.count) inputs with \(reranked ?? 0) points each are more than the limit of \(limits.maxInputs)",
+          param: "rerank.top")
+      }
+      return
+    }
     if reranked != nil { throw Problem.invalid("rerank", "needs inputs, the texts that points are compared with") }
   }
 

@@ -26,6 +26,11 @@ final class PairScorer: Sendable {
   func sequences(
     of query: String, with documents: [String], truncate: Bool, field: String, for call: Call
   ) throws(Problem) -> [TokenSequence] {
+    // What would be refused later is refused before it takes memory; few texts have more than eight bytes for a token.
+    let least = documents.reduce(0) { total, document in
+      total + min(encoder.maxSequenceLength, (query.utf8.count + document.utf8.count) / 8 + 1)
+    }
+    try batchers.admit(tokens: least, for: call)
     let began = SystemClock.monotonic
     defer { call.add(.tokenize, since: began) }
     var sequences: [TokenSequence] = []
