@@ -128,7 +128,7 @@ import Testing
   }
 
   @Test(arguments: [
-    ("/api/chat", "error", "/api/embed"), ("/v1/api/embed", "error", "no path"), ("/v2/rerank", "message", "/v2/embed"),
+    ("/api/chat", "error", "/api/embed"), ("/v1/api/embed", "error", "no path"), ("/v2/chat", "message", "/v2/embed"),
     ("/v1/v2/embed", "message", "no path"), ("/collections/api/nothing", "detail", "there is no route"),
   ])
   func unknownPathsUseTheShapeOfWhoeverAsks(path: String, member: String, named: String) throws {
