@@ -52,8 +52,8 @@ def exchange(connection: socket.socket, request: bytes) -> bytes:
     "request_, budget",
     [
         (b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n", 1),
-        (post("/tokenize", b'{"inputs": "a"}'), 50),
-        (post("/loss", b'{"queries": [[1, 0]], "keys": [[1, 0]]}'), 83),
+        (post("/tokenize", b'{"inputs": "a"}'), 54),
+        (post("/loss", b'{"queries": [[1, 0]], "keys": [[1, 0]]}'), 84),
     ],
     ids=["GET /livez", "POST /tokenize", "POST /loss"],
 )

@@ -75,9 +75,15 @@ def service():
         yield running
 
 
+# The routes whose examples were made with the reranker of the shared server.
+RERANKER = {"/rerank", "/v1/rerank", "/v2/rerank", "/predict"}
+
+
 @pytest.fixture
-def story(service):
+def story(request, service):
     """Makes the state that the examples assume: the collection `notes` with the points a and b, and the queue `moments`."""
+    if getattr(request.node, "callspec", None) and request.node.callspec.params.get("path") in RERANKER:
+        return request.getfixturevalue("server")
     for path in ["/collections/notes", "/queues/moments"]:
         service.delete(path)
     assert service.put("/collections/notes", {"dim": 2}).status_code == 201
