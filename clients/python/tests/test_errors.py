@@ -27,10 +27,13 @@ def test_a_path_too_many(connect, service, path):
         with pytest.raises(UnexpectedAnswerError) as caught:
             call()
         error = caught.value
-        assert error.status == 404 and error.request_id
+        # /v1/embed is a route of Cohere's, which gives JSON alone.
+        is_foreign = "/v1/embed is" in error.detail
+        assert error.status == (406 if is_foreign else 404) and error.request_id
         given = (service.url + path).rstrip("/")
         assert f"base_url is {given}, where the address of a Nearfar service is expected, perhaps {service.url} (" in error.detail
-        assert "there is no route" in error.detail and f"{given}/" in error.detail
+        assert is_foreign or "there is no route" in error.detail
+        assert f"{given}/" in error.detail
 
 
 @pytest.mark.parametrize("answer", [httpx.Response(404, html="<h1>Nothing here</h1>"), httpx.Response(404, json=["no"]), httpx.Response(405)])

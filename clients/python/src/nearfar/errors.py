@@ -131,8 +131,12 @@ def problem(response: httpx.Response, base_url: httpx.URL) -> NearfarError:
     title = text("title") or response.reason_phrase or "Failure"
     detail = text("detail") or ("" if fields else response.text[:200])
     request_id = response.headers.get("X-Request-Id")
+    # Below /v1 the service has a route of Cohere's that is called like one of its own, and whose errors have a message alone.
+    is_foreign = "message" in fields and "title" not in fields and base_url.path.strip("/") != ""
+    if is_foreign:
+        detail = text("message") or ""
     # A 404 about a collection, point or queue names it as its param. Without a param, the route itself does not exist.
-    if response.is_redirect or status == 405 or (status == 404 and param is None):
+    if response.is_redirect or is_foreign or status == 405 or (status == 404 and param is None):
         return UnexpectedAnswerError(status, title, _wrong_address(response, base_url, detail), param, request_id)
     hints = {
         401: "pass the service's key as Client(api_key=…)",
