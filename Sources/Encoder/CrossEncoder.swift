@@ -61,10 +61,15 @@ public struct CrossEncoder: BatchEncoder {
     }
   }
 
+  /// The ids of a text that is read together with several others.
+  public func ids(of text: String) -> [Int32] { model.tokenizer.ids(of: text) }
+
   /// The tokens of two texts that are read together; nil where they are too long and may not be cut. The longer text is
   /// cut off first.
-  public func sequence(of first: String, _ second: String, truncate: Bool) -> TokenSequence? {
-    let (ids, types, isCut) = model.tokenizer.encode(pair: (first, second), maxLength: maxSequenceLength)
+  ///
+  /// - Parameter first: the ids of the first text.
+  public func sequence(of first: [Int32], _ second: String, truncate: Bool) -> TokenSequence? {
+    let (ids, types, isCut) = model.tokenizer.encode(first, with: second, maxLength: maxSequenceLength)
     return truncate || !isCut ? TokenSequence(ids, types: types) : nil
   }
 

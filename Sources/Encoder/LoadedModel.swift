@@ -62,9 +62,9 @@ struct LoadedModel: Sendable {
       if let limit { description.longestSequence = min(description.longestSequence, max(2, limit)) }
     }
     let (loaded, checkpoint) = (description, try Checkpoint(folder))
-    let texts = PrecisionChoice.texts.map {
-      TokenSequence(tokenizer.encode($0, maxLength: loaded.longestSequence).ids)
-    }
+    // A tokenizer may leave nothing of a text, which the architecture does not take.
+    let texts = PrecisionChoice.texts
+      .map { TokenSequence(tokenizer.encode($0, maxLength: loaded.longestSequence).ids) }.filter { $0.count > 0 }
     (architecture, precision) = try PrecisionChoice.load(options.precision, options.kernels) {
       precision throws(EncoderError) in
       try Transformer(loaded, checkpoint, precision, options.kernels, threads: options.threads)

@@ -57,16 +57,17 @@ public enum Pooling: String, Sendable, CaseIterable {
 
   /// Pools the vectors of one sequence, [rows, out.count], with at least one row.
   ///
-  /// - Parameter first: the row that comes first; those before it are left out, but ``cls`` stays row 0 and the weights
-  ///   of ``weightedMean`` count from there, as in Sentence Transformers. At least one row is pooled.
+  /// - Parameter first: the row that comes first; those before it are left out, but the weights of ``weightedMean`` count
+  ///   from row 0, as in Sentence Transformers. At least one row is pooled. Without rows, `out` is left as it is.
   func pool(
     _ states: UnsafePointer<Float>, rows: Int, from first: Int = 0, _ kernels: Kernels,
     into out: UnsafeMutableBufferPointer<Float>
   ) {
+    guard rows > 0 else { return }
     let first = min(Swift.max(first, 0), rows - 1)
     let (pooled, count) = (states + first * out.count, rows - first)
     switch self {
-    case .cls: _ = out.update(from: UnsafeBufferPointer(start: states, count: out.count))
+    case .cls: _ = out.update(from: UnsafeBufferPointer(start: pooled, count: out.count))
     case .max: kernels.maximum(pooled, rows: count, into: out)
     case .mean: kernels.mean(pooled, rows: count, into: out)
     case .meanSquareRoot:

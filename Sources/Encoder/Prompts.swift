@@ -35,6 +35,6 @@ public struct Prompts: Sendable, Equatable {
     return names.lazy.compactMap { byName[$0] }.first
   }
 
-  /// Whether the model tells queries and documents apart.
-  public var hasRoles: Bool { Role.allCases.allSatisfy { prompt(for: $0) != nil } }
+  /// Whether the model tells queries and documents apart: it has a prompt for one of them at least.
+  public var hasRoles: Bool { Role.allCases.contains { prompt(for: $0)?.isEmpty == false } }
 }

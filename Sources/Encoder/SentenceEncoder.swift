@@ -62,6 +62,14 @@ public struct SentenceEncoder: BatchEncoder {
         Self.pool(sequences, states, poolings, width, kernels) { $0.count }
       }
     }
+    let sample = (upper: "ABC ÄÖ", lower: "abc äö")
+    if settings.lowercases,
+      model.tokenizer.encode(sample.upper, maxLength: 64).ids != model.tokenizer.encode(sample.lower, maxLength: 64).ids
+    {
+      throw .folder(
+        key: "sentence_bert_config.json: do_lower_case",
+        message: "'true' is not supported with a tokenizer that does not make texts lower-case itself")
+    }
     var modules: [VectorModule] = []
     var width = model.architecture.hiddenSize * poolings.count
     for module in settings.later {

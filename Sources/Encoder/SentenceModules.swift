@@ -29,6 +29,8 @@ struct SentenceModules {
   /// The most tokens of a sequence; nil where the folder does not limit it.
   private(set) var maxSequenceLength: Int?
   private(set) var prompts = Prompts()
+  /// Whether Sentence Transformers makes texts lower-case before the tokenizer sees them.
+  private(set) var lowercases = false
   /// How vectors are meant to be compared; nil where the folder does not say.
   private(set) var similarity: Similarity?
 
@@ -44,7 +46,10 @@ struct SentenceModules {
       first = .table(folder)
       if try file.flag("normalize") { later = [.normalize] }
     }
-    if case .transformer(let inner) = first { maxSequenceLength = try Self.longest(inner) }
+    if case .transformer(let inner) = first {
+      maxSequenceLength = try Self.longest(inner)
+      lowercases = try inner.json("sentence_bert_config.json")?.flag("do_lower_case") ?? false
+    }
     if let file = try folder.json("config_sentence_transformers.json") {
       prompts = try Prompts(file)
       let names = Similarity.allCases.map(\.rawValue)

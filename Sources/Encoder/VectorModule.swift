@@ -77,6 +77,10 @@ struct DenseModule: Sendable {
       guard stated == inputs else {
         throw file.refused("in_features", "is \(stated), but the module before it gives \(inputs) values")
       }
+      try file.refuseFlag("use_residual")
+      for key in ["module_input_name", "module_output_name"] {
+        _ = try file.optional(key)?.string(oneOf: ["sentence_embedding"])
+      }
       size = try file.size("out_features")
       hasBias = try file.flag("bias", default: true)
       activation = try Self.activation(file)

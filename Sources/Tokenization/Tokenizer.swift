@@ -105,6 +105,21 @@ public final class Tokenizer: Sendable {
     return (ids, types, found.isCut)
   }
 
+  /// The ids of a text without special tokens.
+  public func ids(of text: String) -> [Int32] { parts.engine.scan(text, limit: .max - 1, isTraced: false).ids }
+
+  /// As ``encode(pair:maxLength:)``, for a first text that stands before several others and is read once.
+  ///
+  /// - Parameter first: the ids of the first text.
+  public func encode(_ first: [Int32], with second: String, maxLength: Int)
+    -> (ids: [Int32], types: [Int32], truncated: Bool)
+  {
+    let template = parts.postProcessor.pair
+    let found = parts.ids(of: first, second, room: max(0, max(0, maxLength) - template.count))
+    let (ids, types) = template.apply(to: found.ids, maxLength: maxLength)
+    return (ids, types, found.isCut)
+  }
+
   /// All tokens of a text, with their places in it.
   ///
   /// `start` and `stop` are UTF-8 byte offsets into `text`. A token covers only those of its characters that the

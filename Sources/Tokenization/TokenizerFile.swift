@@ -123,6 +123,20 @@ struct TokenizerParts: Sendable {
       first = engine.scan(pair.0, limit: .max - 1, isTraced: false).ids
       second = engine.scan(pair.1, limit: .max - 1, isTraced: false).ids
     }
+    return share(first, second, room)
+  }
+
+  /// As ``ids(of:room:)`` of a pair whose first text has been read. The second is read no further than shows which of the
+  /// two is longer.
+  func ids(of first: [Int32], _ text: String, room: Int) -> (ids: [ArraySlice<Int32>], isCut: Bool) {
+    let limit = truncatesLeft ? Int.max - 1 : max(room, first.count)
+    let second = engine.scan(text, limit: limit, isTraced: false).ids
+    if first.count + second.count <= room { return ([first[...], second[...]], false) }
+    return share(first, second, room)
+  }
+
+  /// What fits of two texts that are too long together.
+  private func share(_ first: [Int32], _ second: [Int32], _ room: Int) -> (ids: [ArraySlice<Int32>], isCut: Bool) {
     var short = min(first.count, second.count)
     var long = short > room ? short : max(short, room - short)
     if short + long > room {

@@ -57,7 +57,7 @@ struct ServeOptions {
   /// Also read by `nearfar embed`.
   static let maxSequenceLength = Flag(
     "max-seq-length", .integer(2...1 << 24), .optional(meaning: "as many as the model takes"), isVariable: true,
-    "The most tokens of a text, of which the model may take more; the rest is cut off.")
+    "The most tokens of a text; longer texts are cut. It can only lower the model's own limit.")
   private static let defaultPrompt = Flag(
     "default-prompt", .text("NAME"), .optional(meaning: "as the model's folder says"), isVariable: true,
     "The model's prompt of this name stands before texts where a request asks for none.")

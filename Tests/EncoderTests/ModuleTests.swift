@@ -119,7 +119,7 @@ import Testing
       var sequences: [TokenSequence] = []
       var expected: [[Float]] = []
       for pair in try #require(golden.pairs) {
-        let sequence = try #require(reranker.sequence(of: pair.query, pair.document, truncate: true))
+        let sequence = try #require(reranker.sequence(of: reranker.ids(of: pair.query), pair.document, truncate: true))
         #expect(sequence.ids == pair.ids)
         #expect(sequence == TokenSequence(pair.ids, types: pair.types))
         sequences.append(sequence)

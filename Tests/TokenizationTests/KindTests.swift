@@ -78,6 +78,9 @@ import Tokenization
       for pair in pairs {
         for length in lengths {
           let (ids, types, _) = tokenizer.encode(pair: (pair[0], pair[1]), maxLength: max(length, special))
+          let read = tokenizer.encode(
+            tokenizer.ids(of: pair[0]), with: pair[1], maxLength: max(length, special))
+          #expect(read.ids == ids && read.types == types, "\(name)")
           var hash = Hash()
           hash.add(ids.count)
           for number in ids + types { hash.add(Int(number)) }

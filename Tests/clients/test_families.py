@@ -117,6 +117,16 @@ def test_collections_use_the_prompts_of_queries_and_documents_and_remember_them(
         assert hits[0]["id"] == "c" and hits[0]["score"] > 0.999999
 
 
+def test_a_model_with_a_prompt_for_queries_alone_uses_it_in_collections(tmp_path):
+    text = "The first train to the coast leaves at six."
+    with Server(model=folder_without_default(tmp_path, prompts={"query": QUERY, "document": ""})) as own:
+        assert own.put("/collections/default/points", {"points": [{"id": "a", "text": text}]}).status_code == 200
+        assert own.get("/collections/default").json()["prompts"] == {"query": QUERY, "document": ""}
+        (query,) = own.ask("/embed", {"inputs": text, "input_type": "query"})
+        by_vector = own.ask("/neighbors", {"vectors": [query]})["results"][0][0]["score"]
+        assert abs(own.ask("/neighbors", {"inputs": text})["results"][0][0]["score"] - by_vector) < 1e-6 and by_vector < 0.9999
+
+
 def test_the_default_prompt_stands_before_texts_that_ask_for_none(tmp_path):
     model = folder_without_default(tmp_path)
     with Server("--default-prompt", "query", model=model) as own:
@@ -155,6 +165,16 @@ def test_what_cannot_be_served_is_refused_at_the_start(tmp_path):
     assert "config.json: architectures" in refusal("--model", roles, "--reranker", roles)
     assert "several models need names of their own" in refusal("--model", f"a={roles}", "--model", f"a={MODEL}")
     assert "is missing" in refusal("--model", f"a={roles}", "--model", "b=/nowhere")
+    dense = tmp_path / "dense"
+    shutil.copytree(families.path("bert-cls-dense-bf16-sharded"), dense)
+    settings = dense / "2_Dense" / "config.json"
+    settings.write_text(settings.read_text().replace('"bias"', '"use_residual": true, "bias"'))
+    assert "2_Dense/config.json: use_residual" in refusal("--model", str(dense))
+    cased = tmp_path / "cased"
+    shutil.copytree(families.path("roberta-sqrt-f16"), cased)
+    lengths = cased / "sentence_bert_config.json"
+    lengths.write_text(lengths.read_text().replace('"do_lower_case": false', '"do_lower_case": true'))
+    assert "sentence_bert_config.json: do_lower_case" in refusal("--model", str(cased))
     for changes, named in [
         ({"prompts": {"query": 7}}, "config_sentence_transformers.json: prompts.query"),
         ({"default_prompt_name": "nope"}, "config_sentence_transformers.json: default_prompt_name"),

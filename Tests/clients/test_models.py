@@ -74,6 +74,15 @@ def test_a_collection_is_bound_to_the_model_of_its_first_text(both):
     both.delete("/collections/small")
 
 
+def test_one_folder_may_have_several_names():
+    folder = families.path(OTHER)
+    with Server("--model", f"a={folder}", "--model", f"b={folder}", model=None) as own:
+        for model in ("b", "a", "b"):
+            answer = own.put("/collections/default/points", {"model": model, "points": [{"id": model, "text": "a train"}]})
+            assert answer.status_code == 200, answer.text
+        assert own.post("/neighbors", {"inputs": "a train", "model": "b"}).status_code == 200
+
+
 def test_each_model_has_vectors_of_its_own_in_the_cache(both):
     bodies = [{"inputs": "the same text", "model": name} for name in ("english", "tiny")]
     first = [both.ask("/embed", body) for body in bodies]

@@ -130,6 +130,11 @@ def test_neighbors_are_sorted_anew(reranking, name):
     plain = reranking.ask("/neighbors", {"collection": name, "inputs": [QUERY], "k": 5})["results"][0]
     assert plain[0]["id"] == "bare"
     assert {hit["id"]: hit["score"] for hit in plain} == {hit["id"]: hit["score"] for hit in hits}
+    # Only the nearest are read; the others keep their order behind them.
+    (some,) = reranking.ask("/neighbors", {"collection": name, "inputs": [QUERY], "k": 5, "rerank": {"top": 3}})["results"]
+    near = [hit["id"] for hit in plain[1:3]]
+    assert [hit["id"] for hit in some] == [*sorted(near, key=lambda id: -expected[id]), "bare", *(hit["id"] for hit in plain[3:])]
+    assert ["rerank_score" in hit for hit in some] == [True, True, False, False, False]
     # Fewer are answered than are read.
     (few,) = reranking.ask("/neighbors", {"collection": name, "inputs": QUERY, "k": 2, "rerank": {}})["results"]
     assert [hit["id"] for hit in few] == order[:2]

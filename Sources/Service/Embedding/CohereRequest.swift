@@ -11,7 +11,7 @@ struct CohereRequest: Sendable {
   /// Types whose codes depend on ranges of values, which Cohere has measured for its own models.
   private static let measuredTypes = ["int8", "uint8"]
 
-  /// - Note: `classification` and `clustering` are purposes for which no model here has a text to put before others.
+  /// `classification` and `clustering` are purposes for which a few models have a prompt of that name.
   private static let roles: [(inputType: String, role: Prompts.Role?)] = [
     ("search_query", .query), ("search_document", .document), ("classification", nil), ("clustering", nil),
   ]
@@ -55,13 +55,17 @@ struct CohereRequest: Sendable {
     switch try fields.choice("truncate", of: ["END", "START", "NONE"]) {
     case "START": options.side = .left
     case "NONE": options.truncate = false
-    default: break
+    default: options.side = .right
     }
     if let inputType = try fields.string("input_type") {
       guard let known = roles.first(where: { $0.inputType == inputType }) else {
         throw .invalid("input_type", "must be one of \(roles.map(\.inputType).joined(separator: ", "))")
       }
-      options.prompt = known.role.flatMap(encoder.prompts.prompt(for:)) ?? ""
+      if let role = known.role {
+        options.prompt = encoder.prompts.prompt(for: role) ?? ""
+      } else if let own = encoder.prompts.byName.first(where: { $0.key.lowercased() == inputType }) {
+        options.prompt = own.value
+      }
     }
     // A bound of the request's own would give other vectors if it were ignored.
     if let most = try fields.integer("max_tokens", in: 1...Int(Int32.max)), most < encoder.maxSequenceLength {

@@ -53,6 +53,7 @@ struct OllamaEndpoint: Sendable {
   /// The model of a name, which clients complete by a tag.
   func encoder(named name: String?) throws(Problem) -> TextEncoder {
     let tag = ":latest"
+    if let exact = models.all.first(where: { $0.name == name }) { return exact }
     return try models.named(name.map { $0.hasSuffix(tag) ? String($0.dropLast(tag.count)) : $0 })
   }
 

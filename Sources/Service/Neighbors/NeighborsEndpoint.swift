@@ -82,10 +82,10 @@ struct NeighborsEndpoint: Sendable {
     call.add(.search, since: began)
     let answer = NeighborsAnswer(
       request: request, collection: collection.name, version: snapshot.version, count: snapshot.count, found: found)
-    guard case .texts(let inputs) = request.query, request.reranked != nil, let scorer else {
+    guard case .texts(let inputs) = request.query, let top = request.reranked, let scorer else {
       return call.answer(reserving: 1024) { answer.write(to: &$0) }
     }
-    let reranking = Reranking(of: found.neighbors.map(answer.kept), for: inputs)
+    let reranking = Reranking(of: found.neighbors.map(answer.kept), top: top, for: inputs)
     try reranking.run(scorer, for: call) { order in
       call.answer(reserving: 1024) { answer.write(in: order, to: &$0) }
     }

@@ -20,22 +20,33 @@ final class PairScorer: Sendable {
   /// Seconds until what is there now is scored.
   func backlog(isShort: Bool) -> Double { batchers.backlog(isShort: isShort) }
 
+  /// Refuses what would be refused later, before it takes memory.
+  ///
+  /// - Parameter pairs: queries, each with its documents.
+  /// - Throws: ``Problem`` when it would take too long.
+  func admit(_ pairs: some Sequence<(query: String, documents: [String])>, for call: Call) throws(Problem) {
+    // Few texts have more than eight bytes for a token.
+    let least = pairs.reduce(0) { total, pair in
+      pair.documents.reduce(total) { total, document in
+        total + min(encoder.maxSequenceLength, (pair.query.utf8.count + document.utf8.count) / 8 + 1)
+      }
+    }
+    try batchers.admit(tokens: least, for: call)
+  }
+
   /// The tokens of a query with each of the documents.
   ///
   /// - Throws: ``Problem`` naming `field[i]` for a pair that is too long and may not be cut.
   func sequences(
     of query: String, with documents: [String], truncate: Bool, field: String, for call: Call
   ) throws(Problem) -> [TokenSequence] {
-    // What would be refused later is refused before it takes memory; few texts have more than eight bytes for a token.
-    let least = documents.reduce(0) { total, document in
-      total + min(encoder.maxSequenceLength, (query.utf8.count + document.utf8.count) / 8 + 1)
-    }
-    try batchers.admit(tokens: least, for: call)
     let began = SystemClock.monotonic
     defer { call.add(.tokenize, since: began) }
     var sequences: [TokenSequence] = []
     sequences.reserveCapacity(documents.count)
+    let query = encoder.ids(of: query)
     for (index, document) in documents.enumerated() {
+      if index % 256 == 255 { try call.requireWaiting() }
       guard let sequence = encoder.sequence(of: query, document, truncate: truncate) else {
         throw tooLong("\(field)[\(index)]")
       }

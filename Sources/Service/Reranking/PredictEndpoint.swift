@@ -20,13 +20,14 @@ struct PredictEndpoint: Sendable {
     try limits.check(count: inputs.count, field: "inputs")
     var sequences: [TokenSequence] = []
     for (index, input) in inputs.enumerated() {
+      if index % 256 == 255 { try call.requireWaiting() }
       let field = isBatch ? "inputs[\(index)]" : "inputs"
       let texts = input.kind == .string ? [try limits.text(input, field: field)] : try limits.texts(input, field: field)
       guard (1...2).contains(texts.count) else { throw Problem.invalid(field, "must be a text, or one or two of them") }
       let sequence =
         texts.count == 1
         ? scorer.encoder.sequence(of: texts[0], truncate: truncate)
-        : scorer.encoder.sequence(of: texts[0], texts[1], truncate: truncate)
+        : scorer.encoder.sequence(of: scorer.encoder.ids(of: texts[0]), texts[1], truncate: truncate)
       guard let sequence else { throw scorer.tooLong(field) }
       sequences.append(sequence)
     }

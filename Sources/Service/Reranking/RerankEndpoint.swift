@@ -17,6 +17,7 @@ struct RerankEndpoint: Sendable {
   func run(_ form: Form, _ call: Call) throws {
     let request = try RerankRequest(try call.json(limits), limits, returnsText: form == .jina)
     let scorer = try Self.requireReranker(scorer)
+    try scorer.admit([(request.query, request.documents)], for: call)
     let sequences = try scorer.sequences(
       of: request.query, with: request.documents, truncate: request.truncate, field: request.field, for: call)
     let tokens = sequences.reduce(0) { $0 + $1.count }

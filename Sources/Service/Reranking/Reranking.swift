@@ -8,39 +8,50 @@ struct Reranking: Sendable {
   struct Place: Sendable {
     /// Where it stood before.
     let index: Int
-    /// How well its text goes with the query, between 0 and 1; nil for a point without a text.
-    let score: Float?
+    /// The model's value for its text; nil for a point that was not read.
+    let value: Float?
+    /// How well its text goes with the query, between 0 and 1.
+    var score: Float? { value.map(PairScorer.sigmoid) }
   }
 
   private let queries: [String]
-  /// The texts of the neighbours of each query; nil for a point without a text.
+  /// The texts of the nearest neighbours of each query; nil for a point without a text.
   private let texts: [[String?]]
+  /// How many neighbours each query has.
+  private let counts: [Int]
 
-  init(of neighbors: [ArraySlice<Neighbor>], for queries: [String]) {
+  /// - Parameter top: how many of each query's neighbours are read; the others keep their order behind these.
+  init(of neighbors: [ArraySlice<Neighbor>], top: Int, for queries: [String]) {
     self.queries = queries
-    texts = neighbors.map { $0.map { $0.point(withVector: false).text } }
+    texts = neighbors.map { $0.prefix(top).map { $0.point(withVector: false).text } }
+    counts = neighbors.map(\.count)
   }
 
   /// Calls `finish` on a work queue with the new order of each query's neighbours. Points without a text stand behind all
-  /// others, in the order that they had.
+  /// others that are read, in the order that they had.
   ///
   /// - Throws: ``Problem`` when it would take too long.
   func run(
     _ scorer: PairScorer, for call: Call, finish: @escaping @Sendable ([[Place]]) throws -> Void
   ) throws(Problem) {
+    try scorer.admit(zip(queries, texts).map { ($0, $1.compactMap { $0 }) }, for: call)
     var sequences: [TokenSequence] = []
     for (query, texts) in zip(queries, texts) {
+      try call.requireWaiting()
       sequences += try scorer.sequences(
         of: query, with: texts.compactMap { $0 }, truncate: true, field: "inputs", for: call)
     }
     try scorer.score(sequences, for: call) { rows in
       var scores = rows.values[...]
       try finish(
-        texts.map { texts in
+        zip(texts, counts).map { texts, count in
           let places = texts.enumerated().map { index, text in
-            Place(index: index, score: text == nil ? nil : scores.popFirst().map(PairScorer.sigmoid))
+            Place(index: index, value: text == nil ? nil : scores.popFirst())
           }
-          return places.sorted { ($0.score ?? -1, $1.index) > ($1.score ?? -1, $0.index) }
+          let sorted = places.sorted {
+            ($0.value ?? -.infinity, $1.index) > ($1.value ?? -.infinity, $0.index)
+          }
+          return sorted + (texts.count..<count).map { Place(index: $0, value: nil) }
         })
     }
   }

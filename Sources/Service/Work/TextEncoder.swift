@@ -79,6 +79,10 @@ final class TextEncoder: Sendable {
         throw .invalid(
           "\(field)[\(index)]", "has more tokens than max_seq_length, which is \(encoder.maxSequenceLength)")
       }
+      // A tokenizer without special tokens leaves nothing of an empty text.
+      guard sequence.count > 0 || !encoder.hasTransformer else {
+        throw .invalid("\(field)[\(index)]", "has no tokens of this model")
+      }
       sequences.append(sequence)
     }
     return sequences

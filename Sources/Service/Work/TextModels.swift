@@ -58,7 +58,8 @@ struct StandingPrompts: Sendable {
 
   init(_ encoder: SentenceEncoder, standard name: String?) {
     let prompts = encoder.prompts
-    standard = (name ?? prompts.defaultName).flatMap { prompts.byName[$0] } ?? ""
+    standard =
+      name.flatMap { prompts.byName[$0] } ?? prompts.defaultName.flatMap { prompts.byName[$0] } ?? ""
     query = prompts.hasRoles ? prompts.prompt(for: .query) ?? "" : standard
     document = prompts.hasRoles ? prompts.prompt(for: .document) ?? "" : standard
     identity =
@@ -107,20 +108,18 @@ extension TextModels {
     let remembered = known.flatMap(bound(to:))
     let texts = name == nil ? remembered?.texts ?? first : try named(name)
     guard let known else { return try checked(CollectionTexts(texts, withPrompts: true), collection, field) }
-    guard let chosen = remembered, chosen.texts === texts else {
+    // One folder may have several names.
+    guard let chosen = texts.remembered(as: known) else {
       let owner = remembered.map { "'\($0.texts.name)'" } ?? known
-      throw Problem(409, "the collection's texts were embedded by another model, \(owner)", param: field)
+      throw Problem(
+        409, "the collection's texts were embedded by another model, or behind other prompts: \(owner)", param: field)
     }
     return try checked(chosen, collection, field)
   }
 
   /// What a collection remembers, where its model is loaded.
   func bound(to known: String) -> CollectionTexts? {
-    for texts in all {
-      if texts.prompts.identity == known { return CollectionTexts(texts, withPrompts: true) }
-      if texts.encoder.fingerprint == known { return CollectionTexts(texts, withPrompts: false) }
-    }
-    return nil
+    all.lazy.compactMap { $0.remembered(as: known) }.first
   }
 
   private func checked(
@@ -132,5 +131,13 @@ extension TextModels {
         field, "the model's vectors have \(dimension) values where the collection has \(collection.dimension)")
     }
     return chosen
+  }
+}
+
+extension TextEncoder {
+  /// How this model embeds the texts of a collection that remembers `known`; nil where another one embedded them.
+  func remembered(as known: String) -> CollectionTexts? {
+    if prompts.identity == known { return CollectionTexts(self, withPrompts: true) }
+    return encoder.fingerprint == known ? CollectionTexts(self, withPrompts: false) : nil
   }
 }
