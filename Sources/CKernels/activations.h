@@ -26,6 +26,24 @@ NF_INLINE vf NF(gelu)(vf x) {
   return NF(fma)(half, NF(erf)(x * 0.70710678118654752f), half);
 }
 
+// The same with an error of at most 5e-5 + 2e-6·|x|, in half the time: for results that are rounded to bf16 or int8.
+// erf(x/√2) is x times a polynomial in x², fitted to have the smallest largest error of the result on [−4.25, 4.25], and
+// to reach 1 at its end.
+NF_INLINE vf NF(gelu_rounded)(vf x) {
+  const vf c = NF(larger)(NF(splat)(-4.25f), -NF(larger)(-x, NF(splat)(-4.25f))), t = c * c;
+  vf p = NF(splat)(9.10526029573866e-11f);
+  p = NF(fma)(p, t, NF(splat)(-9.019941238364027e-09f));
+  p = NF(fma)(p, t, NF(splat)(3.9620675806872896e-07f));
+  p = NF(fma)(p, t, NF(splat)(-1.026428617478814e-05f));
+  p = NF(fma)(p, t, NF(splat)(0.0001765249908203259f));
+  p = NF(fma)(p, t, NF(splat)(-0.0021545563358813524f));
+  p = NF(fma)(p, t, NF(splat)(0.01942240260541439f));
+  p = NF(fma)(p, t, NF(splat)(-0.13235032558441162f));
+  p = NF(fma)(p, t, NF(splat)(0.7976177334785461f));
+  const vf half = x * 0.5f;
+  return NF(fma)(half, c * p, half);
+}
+
 // x·σ(u). exp takes −|u| only, so that it never overflows.
 NF_INLINE vf NF(times_sigmoid)(vf x, vf u) {
   const vi negative = u < 0;
@@ -46,6 +64,7 @@ NF_INLINE vf NF(silu)(vf x) { return NF(times_sigmoid)(x, x); }
 NF_INLINE vf NF(activate)(vf x, nf_activation activation) {
   switch (activation) {
     case NF_GELU_ERF: return NF(gelu)(x);
+    case NF_GELU_ROUNDED: return NF(gelu_rounded)(x);
     case NF_GELU_TANH: return NF(gelu_tanh)(x);
     case NF_SILU: return NF(silu)(x);
     case NF_RELU: return NF(max)(x, NF(splat)(0.0f));

@@ -1,76 +1,57 @@
 // Attention of one sequence, head by head; part of template.h.
 //
-// Both products are those of products.h. The keys of a head are transposed into panels, and its values copied into
-// panels, NF_KEYS at a time. NF_ROWS queries pass over them together; their scores and probabilities stay in the
-// first-level cache. Sequences of more than NF_KEYS tokens keep the largest score, the sum and the weighted values of
-// each query from one piece to the next (Milakov & Gimelshein 2018, arXiv 1805.02867), so that the memory does not
-// grow with the square of the length.
-
-// The keys and values that are copied at a time, a multiple of every NF_PANEL.
-#define NF_KEYS 512
+// The keys and values of a head are copied into panels (attention_panels.h), NF_KEYS at a time. NF_ROWS queries pass
+// over them together; their scores and weights stay in the first-level cache. Sequences of more than NF_KEYS tokens
+// keep the largest score, the sum and the weighted values of each query from one piece to the next (Milakov &
+// Gimelshein 2018, arXiv 1805.02867), so that the memory does not grow with the square of the length.
 
 // The parts of the scratch memory.
 typedef struct NF(attention_room) {
-  float *keys, *values;  // [⌈NF_KEYS/NF_PANEL⌉, head_width, NF_PANEL] and [⌈head_width/NF_PANEL⌉, NF_KEYS, NF_PANEL]
-  float *scores;         // [NF_ROWS, NF_KEYS]
-  float *top, *total;    // of each query, [length]
+  NF(attention_panels) panels;
+  float *queries;      // [NF_ROWS, head_width], where they are rounded
+  float *scores;       // [NF_ROWS, NF_KEYS]
+  float *top, *total;  // of each query, [length]
 } NF(attention_room);
 
-NF_INLINE void NF(copy_keys)(const float *key, size_t stride, size_t count, size_t head_width, float *out) {
-  for (size_t j = 0; j < count; j += NF_PANEL, out += head_width * NF_PANEL) {
-    const size_t size = count - j < NF_PANEL ? count - j : NF_PANEL;
-    for (size_t c = 0; c < size; c++)
-      for (size_t d = 0; d < head_width; d++) out[d * NF_PANEL + c] = key[(j + c) * stride + d];
-    for (size_t c = size; c < NF_PANEL; c++)
-      for (size_t d = 0; d < head_width; d++) out[d * NF_PANEL + c] = 0;
+// The scores before `from` and from `to` on become so small that their weights are 0. Whole vectors are stored, because a
+// vector that was stored in parts could not be loaded until the stores had ended.
+NF_INLINE void NF(hide)(float *row, size_t from, size_t to, size_t padded) {
+  vi lane;
+  for (int i = 0; i < NF_WIDTH; i++) lane[i] = i;
+  for (size_t j = 0; j < padded; j += NF_WIDTH) {
+    if (j >= from && j + NF_WIDTH <= to) continue;
+    const vi place = lane + (int32_t)j, is_seen = (place >= (int32_t)from) & (place < (int32_t)to);
+    const vi least = (vi)NF(splat)(-FLT_MAX);
+    NF(store)(row + j, (vf)(((vi)NF(load)(row + j) & is_seen) | (least & ~is_seen)));
   }
 }
 
-NF_INLINE void NF(copy_values)(const float *value, size_t stride, size_t count, size_t head_width, float *out) {
-  for (size_t c = 0; c < head_width; c += NF_PANEL, out += NF_KEYS * NF_PANEL) {
-    const size_t size = head_width - c < NF_PANEL ? head_width - c : NF_PANEL;
-    for (size_t j = 0; j < count; j++) {
-      memcpy(out + j * NF_PANEL, value + j * stride + c, size * sizeof(float));
-      for (size_t rest = size; rest < NF_PANEL; rest++) out[j * NF_PANEL + rest] = 0;
-    }
-  }
-}
-
-// Turns a row of `count` scores into exp((score − top)·scale), where `top` becomes the largest score so far; the padding
-// becomes 0. Returns their sum.
-NF_INLINE float NF(softmax_row)(float *row, size_t count, size_t padded, float scale, float *top) {
-  for (size_t j = count; j < padded; j++) row[j] = -FLT_MAX;
+// Turns a row of scores into exp((score − top)·scale), where `top` becomes the largest score so far. Returns their sum.
+// Where products are of pairs, the results are in bf16.
+NF_INLINE float NF(softmax_row)(int is_paired, float *row, size_t padded, float scale, float *top) {
   vf top_v = NF(splat)(*top);
-  for (size_t j = 0; j < padded; j += NF_WIDTH) top_v = NF(max)(top_v, NF(load)(row + j));
+  for (size_t j = 0; j < padded; j += NF_WIDTH) top_v = NF(larger)(NF(load)(row + j), top_v);
   *top = NF(largest)(top_v);
   const vf all = NF(splat)(*top), scale_v = NF(splat)(scale);
   vf sum = {};
+#ifdef NF_DOT_BF16
+  if (is_paired) {
+    for (size_t j = 0; j < padded; j += NF_PANEL) {
+      const vf low = NF(exp)((NF(load)(row + j) - all) * scale_v);
+      const vf high = NF(exp)((NF(load)(row + j + NF_WIDTH) - all) * scale_v);
+      NF(store)(row + j / 2, (vf)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low));
+      sum += low + high;
+    }
+    return NF(sum)(sum);
+  }
+#endif
+  (void)is_paired;
   for (size_t j = 0; j < padded; j += NF_WIDTH) {
     const vf e = NF(exp)((NF(load)(row + j) - all) * scale_v);
     NF(store)(row + j, e);
     sum += e;
   }
   return NF(sum)(sum);
-}
-
-NF_INLINE void NF(block_sums)(const float *x, size_t stride, const float *panel, size_t count, int rows, float *out,
-                              size_t out_stride) {
-  vf sum[NF_ROWS][2];
-  NF_UNROLL for (int r = 0; r < rows; r++) sum[r][0] = sum[r][1] = (vf){};
-  NF(ahead) none = {NULL, 0};
-  NF(sum_f32)((const char *)x, 4 * stride, panel, count, rows, &none, sum);
-  NF_UNROLL for (int r = 0; r < rows; r++) {
-    NF(store)(out + (size_t)r * out_stride, sum[r][0]);
-    NF(store)(out + (size_t)r * out_stride + NF_WIDTH, sum[r][1]);
-  }
-}
-
-static void NF(sums_of_block)(const float *x, size_t stride, const float *panel, size_t count, size_t rows, float *out,
-                              size_t out_stride) {
-#define NF_CASE(ROWS) \
-  case ROWS: NF(block_sums)(x, stride, panel, count, ROWS, out, out_stride); break;
-  switch (rows) { NF_EVERY_BLOCK(NF_CASE) }
-#undef NF_CASE
 }
 
 // What one block of queries sees of one piece of keys.
@@ -100,11 +81,11 @@ NF_INLINE float NF(weigh_row)(const nf_attention *a, const NF(attention_room) *r
     const float *added = bias + a->longest - 1 + begin - query;
     for (size_t j = from; j < to; j++) row[j] += added[j];
   }
-  for (size_t j = 0; j < from; j++) row[j] = -FLT_MAX;
+  NF(hide)(row, from, to, padded);
   const int is_first = seen >= view->piece;
   const float before = is_first ? -FLT_MAX : room->top[query];
   float top = before;
-  float total = NF(softmax_row)(row, to, padded, a->scale, &top);
+  float total = NF(softmax_row)(room->panels.is_paired, row, padded, a->scale, &top);
   const float keep = is_first ? 0 : expf((before - top) * a->scale);
   if (!is_first) total += keep * room->total[query];
   room->top[query] = top;
@@ -112,14 +93,39 @@ NF_INLINE float NF(weigh_row)(const nf_attention *a, const NF(attention_room) *r
   return keep;
 }
 
+// out = (part + keep·out)·share, for `size` values of one query. What has not been written yet is kept with 0.
+NF_INLINE void NF(add_part)(const float *part, size_t size, float keep, float share, float *out) {
+  size_t d = 0;
+  for (; d + NF_WIDTH <= size; d += NF_WIDTH) {
+    const vf added = NF(load)(part + d);
+    NF(store)(out + d, (keep == 0 ? added : NF(fma)(NF(splat)(keep), NF(load)(out + d), added)) * share);
+  }
+  for (; d < size; d++) out[d] = (keep == 0 ? part[d] : part[d] + keep * out[d]) * share;
+}
+
 // Adds what a piece of keys contributes to `rows` queries from row i on. The first piece that a query sees sets what
 // later ones add to, and the last one divides by the sum.
 NF_INLINE void NF(attend_block)(const nf_attention *a, const NF(attention_room) *room, const NF(view) *view,
                                 const float *bias, const float *query, size_t stride, size_t i, size_t rows, float *out,
                                 size_t width) {
+  const int is_paired = room->panels.is_paired;
+  const size_t together = is_paired ? 2 : 1, key_rows = (a->head_width + together - 1) / together;
+  const void *left = query;
+  size_t left_stride = 4 * stride;
+#ifdef NF_DOT_BF16
+  if (is_paired) {
+    left_stride = 2 * ((a->head_width + NF_PANEL - 1) / NF_PANEL * NF_PANEL);
+    for (size_t r = 0; r < rows; r++) {
+      float *to = room->queries + r * left_stride / 4;
+      for (size_t d = 0; d < a->head_width; d += NF_PANEL)
+        NF(store)(to + d / 2, NF(load_pairs)(query + r * stride + d, a->head_width - d));
+    }
+    left = room->queries;
+  }
+#endif
   for (size_t j = view->start; j < view->stop; j += NF_PANEL)
-    NF(sums_of_block)(query, stride, room->keys + j * a->head_width, a->head_width, rows, room->scores + j - view->start,
-                      NF_KEYS);
+    NF(sums_of_block)(is_paired, left, left_stride, room->panels.keys + j * key_rows, a->head_width, rows,
+                      room->scores + j - view->start, NF_KEYS);
   float keep[NF_ROWS], share[NF_ROWS];
   for (size_t r = 0; r < rows; r++) {
     keep[r] = NF(weigh_row)(a, room, view, bias, i + r, room->scores + r * NF_KEYS);
@@ -128,18 +134,11 @@ NF_INLINE void NF(attend_block)(const nf_attention *a, const NF(attention_room) 
   }
   float part[NF_ROWS * NF_PANEL] __attribute__((aligned(64)));
   for (size_t c = 0; c < a->head_width; c += NF_PANEL) {
-    NF(sums_of_block)(room->scores, NF_KEYS, room->values + (c / NF_PANEL * NF_KEYS + view->start) * NF_PANEL,
+    NF(sums_of_block)(is_paired, room->scores, 4 * NF_KEYS,
+                      room->panels.values + (c / NF_PANEL * NF_KEYS + view->start) / together * NF_PANEL,
                       view->stop - view->start, rows, part, NF_PANEL);
     const size_t size = a->head_width - c < NF_PANEL ? a->head_width - c : NF_PANEL;
-    for (size_t r = 0; r < rows; r++) {
-      float *target = out + r * width + c;
-      const float *added = part + r * NF_PANEL;
-      if (keep[r] == 0) {
-        for (size_t d = 0; d < size; d++) target[d] = added[d] * share[r];
-      } else {
-        for (size_t d = 0; d < size; d++) target[d] = (added[d] + keep[r] * target[d]) * share[r];
-      }
-    }
+    for (size_t r = 0; r < rows; r++) NF(add_part)(part + r * NF_PANEL, size, keep[r], share[r], out + r * width + c);
   }
 }
 
@@ -147,9 +146,13 @@ static void NF(attention)(const nf_attention *a, const float *qkv, size_t first,
                           float *out) {
   const size_t width = a->heads * a->head_width, key_width = a->key_heads * a->head_width;
   const size_t stride = width + 2 * key_width, panels = (a->head_width + NF_PANEL - 1) / NF_PANEL;
-  NF(attention_room) room = {.keys = scratch};
-  room.values = room.keys + NF_KEYS * a->head_width;
-  room.scores = room.values + panels * NF_PANEL * NF_KEYS;
+  NF(attention_room) room = {.panels = {.head_width = a->head_width, .keys = scratch}};
+#ifdef NF_DOT_BF16
+  room.panels.is_paired = a->precision != NF_F32;
+#endif
+  room.panels.values = room.panels.keys + NF_KEYS * a->head_width;
+  room.queries = room.panels.values + panels * NF_PANEL * NF_KEYS;
+  room.scores = room.queries + NF_ROWS * panels * NF_PANEL;
   room.top = room.scores + NF_ROWS * NF_KEYS;
   room.total = room.top + a->length;
   const float *copied = NULL;
@@ -163,8 +166,8 @@ static void NF(attention)(const nf_attention *a, const float *qkv, size_t first,
       const float *key = keys + view.piece * stride;
       // Heads that share keys find them copied, where all keys fit.
       if (key != copied) {
-        NF(copy_keys)(key, stride, view.keys, a->head_width, room.keys);
-        NF(copy_values)(key + key_width, stride, view.keys, a->head_width, room.values);
+        NF(copy_keys)(&room.panels, key, stride, view.keys);
+        NF(copy_values)(&room.panels, key + key_width, stride, view.keys);
         copied = key;
       }
       for (size_t i = 0, rows; i < a->length; i += rows) {

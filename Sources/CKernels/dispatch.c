@@ -70,9 +70,9 @@ size_t nf_prune_scratch(size_t count, size_t dimension, size_t degree) {
 // One row, padded for the widest variant.
 size_t nf_operand_scratch(size_t inputs) { return (inputs + 15) / 16 * 16; }
 
-// The keys and the values of a piece of 512 tokens, padded for the widest panels, the scores of 12 queries, and two values
-// for each query (see attention.h).
+// The keys and the values of a piece of 512 tokens, padded for the widest panels, 12 queries and their scores, and two
+// values for each query (see attention.h).
 size_t nf_attention_scratch(size_t length, size_t head_width) {
   const size_t padded = (head_width + 31) / 32 * 32;
-  return 512 * (head_width + padded + 12) + 2 * length;
+  return 512 * (head_width + padded + 12) + 12 * padded + 2 * length;
 }

@@ -307,6 +307,7 @@ static void NF(dense_rows)(const nf_dense *layer, const void *x, size_t rows, si
 #define NF_CASE(ACTIVATION) \
   case ACTIVATION: NF(finish_rows)(sums, (const float *)panel, ACTIVATION, size, columns, to, layer->outputs); break;
         NF_CASE(NF_IDENTITY) NF_CASE(NF_GELU_ERF) NF_CASE(NF_GELU_TANH) NF_CASE(NF_RELU) NF_CASE(NF_SILU)
+        NF_CASE(NF_GELU_ROUNDED)
 #undef NF_CASE
       }
     }

@@ -38,6 +38,12 @@ NF_INLINE vf NF(fma)(vf a, vf b, vf c) { return __builtin_elementwise_fma(a, b, 
 #endif
 NF_INLINE vf NF(max)(vf a, vf b) { return __builtin_elementwise_max(a, b); }
 
+// a > b ? a : b, one instruction: b where one of them is not a number.
+NF_INLINE vf NF(larger)(vf a, vf b) {
+  const vi is_larger = a > b;
+  return (vf)(((vi)a & is_larger) | ((vi)b & ~is_larger));
+}
+
 // A bit for every lane that is −1; the others must be 0.
 NF_INLINE uint32_t NF(bits)(vi in) {
 #if NF_WIDTH == 16
@@ -82,7 +88,7 @@ NF_INLINE float NF(largest)(vf v) {
 NF_INLINE vf NF(exp)(vf x) {
   const vf floor_x = NF(splat)(-87.0f);
   vi keep = x > floor_x;
-  x = NF(max)(x, floor_x);
+  x = NF(larger)(x, floor_x);
   const vf magic = NF(splat)(12582912.0f);  // 1.5·2²³: adding it rounds to an integer, in the low bits
   vf shifted = NF(fma)(x, NF(splat)(1.44269504088896341f), magic);
   vf n = shifted - magic;
@@ -96,9 +102,13 @@ NF_INLINE vf NF(exp)(vf x) {
   p = NF(fma)(p, r, NF(splat)(0.5f));
   p = NF(fma)(p, r, NF(splat)(1.0f));
   p = NF(fma)(p, r, NF(splat)(1.0f));
+#if NF_WIDTH == 16
+  return (vf)_mm512_maskz_scalef_ps(_mm512_movepi32_mask((__m512i)keep), (__m512)p, (__m512)n);
+#else
   vi bits = __builtin_convertvector(n, vi);
   vf power = (vf)((bits + 127) << 23);
   return (vf)((vi)(p * power) & keep);
+#endif
 }
 
 NF_INLINE double NF(dot_f64_one)(const float *a, const float *b, size_t count) {
@@ -253,6 +263,7 @@ static void NF(max_rows)(const float *x, size_t rows, size_t width, float *out) 
 #include "activations.h"
 #include "operands.h"
 #include "products.h"
+#include "attention_panels.h"
 #include "attention.h"
 #include "codes_products.h"
 #include "codes_walk.h"

@@ -30,7 +30,8 @@ final class Transformer: Architecture {
     attentions = description.layers.map { layer in
       Attention(
         heads: description.heads, keyHeads: description.keyHeads, headWidth: description.headWidth,
-        scale: description.attentionScale, before: layer.before, after: layer.after, bias: weights.relativeBias)
+        scale: description.attentionScale, before: layer.before, after: layer.after, bias: weights.relativeBias,
+        precision: precision)
     }
     var rotaries: [TransformerDescription.Rotary: RotaryTable] = [:]
     for rotary in description.layers.compactMap(\.rotary) where rotaries[rotary] == nil {
@@ -131,7 +132,7 @@ final class Transformer: Architecture {
       if description.isGated {
         kernels.gate(
           workspace.inner, rows: rows, width: description.intermediateSize, description.activation,
-          into: workspace.gated)
+          precision: precision, into: workspace.gated)
       }
       apply(
         layer.feedForwardOutput, description.isGated ? workspace.gated : workspace.inner, rows, workspace, team,

@@ -32,11 +32,13 @@ extension Kernels {
   ///
   /// - Parameters:
   ///   - x: [rows, 2·width]; a row has a and then b.
+  ///   - precision: what results are rounded to afterwards. Below f32, GELU's error is up to 5e-5.
   ///   - out: [rows, width].
   public func gate(
-    _ x: UnsafePointer<Float>, rows: Int, width: Int, _ activation: Activation, into out: UnsafeMutablePointer<Float>
+    _ x: UnsafePointer<Float>, rows: Int, width: Int, _ activation: Activation, precision: Precision = .f32,
+    into out: UnsafeMutablePointer<Float>
   ) {
-    table.pointee.gate_rows(x, rows, width, activation.shim, out)
+    table.pointee.gate_rows(x, rows, width, activation.shim(precision), out)
   }
 
   /// Rotary positions (Su et al. 2021, arXiv 2104.09864): of the first values of each head, the pairs

@@ -10,6 +10,8 @@ public struct Attention: Sendable {
   public let headWidth: Int
   /// What products of queries and keys are multiplied by.
   public let scale: Float
+  /// Below f32, both products are of bf16 where the processor multiplies it, and of f32 elsewhere.
+  public let precision: Precision
   /// How many tokens before it a query sees; nil for all.
   public let before: Int?
   /// How many tokens after it a query sees; nil for all, and 0 for causal attention.
@@ -35,7 +37,7 @@ public struct Attention: Sendable {
   /// - Parameter bias: with the same scale, for at least as many tokens as any sequence has.
   public init(
     heads: Int, keyHeads: Int? = nil, headWidth: Int, scale: Float, before: Int? = nil, after: Int? = nil,
-    bias: RelativeBias? = nil
+    bias: RelativeBias? = nil, precision: Precision = .f32
   ) {
     precondition(heads > 0 && heads.isMultiple(of: keyHeads ?? heads), "the heads cannot share the keys evenly")
     self.heads = heads
@@ -45,6 +47,7 @@ public struct Attention: Sendable {
     self.before = before
     self.after = after
     self.bias = bias
+    self.precision = precision
   }
 
   /// The number of values of the queries of a token, which is also that of the result.
@@ -67,6 +70,7 @@ public struct Attention: Sendable {
     let part = part ?? 0..<heads
     var shape = nf_attention()
     (shape.length, shape.heads, shape.key_heads, shape.head_width) = (length, heads, keyHeads, headWidth)
+    shape.precision = precision.shim
     (shape.scale, shape.before, shape.after) = (scale, before ?? .max, after ?? .max)
     func run() { kernels.table.pointee.attention(&shape, qkv, part.lowerBound, part.count, scratch, out) }
     guard let bias else { return run() }

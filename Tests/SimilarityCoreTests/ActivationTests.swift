@@ -16,6 +16,12 @@ import Testing
     compare(kernels, .gelu, bound: 4e-7) { 0.5 * $0 * (1 + erf($0 / 2.0.squareRoot())) }
   }
 
+  @Test(arguments: Kernels.runnable) func geluOfResultsThatAreRounded(_ kernels: Kernels) {
+    for precision in [Precision.bf16, .int8] {
+      compare(kernels, .gelu, precision, bound: 5e-5) { 0.5 * $0 * (1 + erf($0 / 2.0.squareRoot())) }
+    }
+  }
+
   @Test(arguments: Kernels.runnable) func geluByTanh(_ kernels: Kernels) {
     compare(kernels, .geluTanh, bound: 4e-7) {
       let u = (2 / Double.pi).squareRoot() * ($0 + 0.044715 * $0 * $0 * $0)
@@ -33,16 +39,21 @@ import Testing
 
   @Test(arguments: Kernels.runnable) func notANumberStays(_ kernels: Kernels) {
     for activation in [Activation.gelu, .geluTanh, .silu] {
-      var values: [Float] = [1, .nan, 2]
-      values.withUnsafeMutableBufferPointer { kernels.activate($0, activation) }
-      #expect(values[1].isNaN && values[0].isFinite && values[2].isFinite)
+      for precision in [Precision.f32, .bf16] {
+        var values: [Float] = [1, .nan, 2]
+        values.withUnsafeMutableBufferPointer { kernels.activate($0, activation, precision: precision) }
+        #expect(values[1].isNaN && values[0].isFinite && values[2].isFinite)
+      }
     }
   }
 
   /// - Parameter bound: of the error, relative to the larger of 1 and the size of the argument.
-  private func compare(_ kernels: Kernels, _ activation: Activation, bound: Double, _ formula: (Double) -> Double) {
+  private func compare(
+    _ kernels: Kernels, _ activation: Activation, _ precision: Precision = .f32, bound: Double,
+    _ formula: (Double) -> Double
+  ) {
     var found = Self.values
-    found.withUnsafeMutableBufferPointer { kernels.activate($0, activation) }
+    found.withUnsafeMutableBufferPointer { kernels.activate($0, activation, precision: precision) }
     var worst = 0.0
     for (x, y) in zip(Self.values, found) {
       let error = abs(Double(y) - formula(Double(x))) / max(1, abs(Double(x)))

@@ -65,28 +65,59 @@ import Testing
     }
   }
 
-  /// The result of a sequence has the same bytes whatever surrounds it in memory.
-  @Test(arguments: Kernels.runnable) func ignoresItsSurroundings(_ kernels: Kernels) {
-    var random = Seeded(99)
-    let shape = Shape(length: 19, heads: 2, headWidth: 32)
-    let qkv = random.floats(shape.length * 192)
-    let alone = Self.attend(qkv, shape, 0.2, kernels)
-    let surrounded = [Float](repeating: .nan, count: 192) + qkv + [Float](repeating: .nan, count: 192)
-    let again = surrounded.withUnsafeBufferPointer { all in
-      Self.attend(Array(all[192..<192 + qkv.count]), shape, 0.2, kernels)
+  /// With values that bf16 holds exactly, only the weights are rounded, by 2⁻⁹ of each.
+  @Test(arguments: Kernels.runnable, shapes) func belowF32MatchesToTheRounding(_ kernels: Kernels, _ shape: Shape) {
+    var random = Seeded(UInt64(shape.length * 131 + shape.headWidth))
+    let width = shape.heads * shape.headWidth
+    let qkv = random.floats(shape.length * shape.stride).map { value in
+      Float(bitPattern: (value * 3).bitPattern & 0xffff_0000)
     }
-    #expect(alone.map(\.bitPattern) == again.map(\.bitPattern))
+    let scale = 1 / Float(shape.headWidth).squareRoot()
+    for precision in [Precision.bf16, .int8] {
+      let found = Self.attend(qkv, shape, scale, kernels, precision)
+      for head in 0..<shape.heads {
+        for row in 0..<shape.length {
+          let expected = Self.reference(qkv, shape, Double(scale), head: head, row: row)
+          for column in 0..<shape.headWidth {
+            let value = found[row * width + head * shape.headWidth + column]
+            #expect(abs(Double(value) - expected[column]) <= 3.0 / 512 + 5e-6)
+          }
+        }
+      }
+    }
   }
 
-  private static func attend(_ qkv: [Float], _ shape: Shape, _ scale: Float, _ kernels: Kernels) -> [Float] {
+  /// The result of a sequence has the same bytes whatever surrounds it in memory.
+  @Test(arguments: Kernels.runnable, Precision.allCases)
+  func ignoresItsSurroundings(_ kernels: Kernels, _ precision: Precision) {
+    var random = Seeded(99)
+    for length in [1, 15, 16, 19, 33] {
+      let shape = Shape(length: length, heads: 2, headWidth: 32)
+      let qkv = random.floats(shape.length * 192)
+      let alone = Self.attend(qkv, shape, 0.2, kernels, precision)
+      let surrounded = [Float](repeating: .nan, count: 192) + qkv + [Float](repeating: .nan, count: 192)
+      let again = Self.attend(surrounded, from: 192, shape, 0.2, kernels, precision)
+      #expect(alone.map(\.bitPattern) == again.map(\.bitPattern))
+      let isFinite = alone.allSatisfy { $0.isFinite }
+      #expect(isFinite)
+    }
+  }
+
+  private static func attend(
+    _ qkv: [Float], from start: Int = 0, _ shape: Shape, _ scale: Float, _ kernels: Kernels,
+    _ precision: Precision = .f32
+  ) -> [Float] {
     var out = [Float](repeating: .nan, count: shape.length * shape.heads * shape.headWidth)
     var scratch = [Float](
       repeating: .nan, count: Attention.scratch(length: shape.length, headWidth: shape.headWidth))
     let bias = Attention.RelativeBias(heads: shape.heads, longest: shape.length + 3, scale: scale, Shape.bias)
     let attention = Attention(
       heads: shape.heads, keyHeads: shape.keyHeads, headWidth: shape.headWidth, scale: scale, before: shape.before,
-      after: shape.after, bias: shape.hasBias ? bias : nil)
-    attention.apply(qkv, length: shape.length, kernels, scratch: &scratch, into: &out)
+      after: shape.after, bias: shape.hasBias ? bias : nil, precision: precision)
+    qkv.withUnsafeBufferPointer { all in
+      guard let first = all.baseAddress else { return }
+      attention.apply(first + start, length: shape.length, kernels, scratch: &scratch, into: &out)
+    }
     return out
   }
 

@@ -115,14 +115,15 @@ static void norms_and_activations(void) {
     k->layer_norm(x, r, g, b, 1e-6f, 1, n, y);
     for (size_t i = 0; i < n; i++)
       near("LayerNorm", n, i, y[i], ((double)x[i] + r[i] - mean) / sqrt(variance + 1e-6) * g[i] + b[i], n == 1 ? 1e-3 : 1e-4);
-    for (int kind = NF_IDENTITY; kind <= NF_RELU; kind++) {
+    for (int kind = NF_IDENTITY; kind <= NF_GELU_ROUNDED; kind++) {
       for (size_t i = 0; i < n; i++) y[i] = 6 * x[i];
       k->activate(y, n, (nf_activation)kind);
       for (size_t i = 0; i < n; i++) {
         const double v = (double)(6 * x[i]);
         const double expected[] = {v, v * 0.5 * erfc(-v / sqrt(2)),
-                                   0.5 * v * (1 + tanh(sqrt(2 / M_PI) * (v + 0.044715 * v * v * v))), fmax(v, 0)};
-        near("activation", n, (size_t)kind, y[i], expected[kind], 4e-6);
+                                   0.5 * v * (1 + tanh(sqrt(2 / M_PI) * (v + 0.044715 * v * v * v))), fmax(v, 0),
+                                   v / (1 + exp(-v)), v * 0.5 * erfc(-v / sqrt(2))};
+        near("activation", n, (size_t)kind, y[i], expected[kind], kind == NF_GELU_ROUNDED ? 6e-5 : 4e-6);
       }
     }
     free(x), free(r), free(g), free(b), free(y);

@@ -15,7 +15,15 @@ typedef enum nf_precision {
   NF_INT8 = 2
 } nf_precision;
 
-typedef enum nf_activation { NF_IDENTITY = 0, NF_GELU_ERF = 1, NF_GELU_TANH = 2, NF_RELU = 3, NF_SILU = 4 } nf_activation;
+typedef enum nf_activation {
+  NF_IDENTITY = 0,
+  NF_GELU_ERF = 1,
+  NF_GELU_TANH = 2,
+  NF_RELU = 3,
+  NF_SILU = 4,
+  // NF_GELU_ERF with a larger error, for results that are rounded.
+  NF_GELU_ROUNDED = 5
+} nf_activation;
 
 // A layer whose weights have been packed by the variant that uses it. Outputs are packed in panels, as many as fit two
 // vectors; a panel begins with the biases, the scales and the offsets of its outputs, and is padded with zeros.
@@ -28,6 +36,8 @@ typedef struct nf_dense {
 
 // Self-attention of one sequence (Vaswani et al. 2017, section 3.2): softmax(Q·Kᵀ·scale + bias)·V for each head.
 typedef struct nf_attention {
+  // Below f32, queries, keys, values and weights are rounded to bf16 where the processor multiplies it.
+  nf_precision precision;
   size_t length;
   // The heads of the queries, and those of the keys and values, which `heads / key_heads` neighbouring heads share
   // (Ainslie et al. 2023, arXiv 2305.13245).
