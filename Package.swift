@@ -39,6 +39,8 @@ let package = Package(
 
     .target(
       name: "SQLiteRecords", dependencies: ["VectorStore", "VectorIndex", "CSQLite", "Platform"]),
+    .target(
+      name: "PostgresRecords", dependencies: ["VectorStore", "VectorIndex", "CPQ", "Platform"]),
 
     // Rank 2.
     .target(name: "HTTPServer", dependencies: ["HTTP1", "CLinux", "COpenSSL", "Platform"]),
@@ -71,6 +73,7 @@ let package = Package(
     .target(name: "COpenSSL", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
     .target(name: "CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
     .target(name: "CSQLite", linkerSettings: [.linkedLibrary("sqlite3")]),
+    .target(name: "CPQ", linkerSettings: [.linkedLibrary("pq")]),
     .target(name: "CZlib", linkerSettings: [.linkedLibrary("z")]),
     .target(name: "CLinux"),
     .target(name: "CAssets", exclude: ["index.html", "playground"]),
