@@ -17,9 +17,6 @@ final class PairScorer: Sendable {
   /// Texts that wait for a batch, in each lane.
   var waiting: [(lane: String, texts: Int)] { batchers.waiting }
 
-  /// Seconds until what is there now is scored.
-  func backlog(isShort: Bool) -> Double { batchers.backlog(isShort: isShort) }
-
   /// Refuses what would be refused later, before it takes memory.
   ///
   /// - Parameter pairs: queries, each with its documents.

@@ -59,11 +59,6 @@ final class TextEncoder: Sendable {
   /// Texts that wait for a batch, in each lane.
   var waiting: [(lane: String, texts: Int)] { batchers.waiting }
 
-  /// Seconds until what is there now is encoded.
-  ///
-  /// - Parameter isShort: for what goes into the short lane.
-  func backlog(isShort: Bool) -> Double { batchers.backlog(isShort: isShort) }
-
   /// The token ids of each text, special tokens included.
   ///
   /// - Throws: ``Problem`` naming `field[i]` for a text that is too long and may not be cut.

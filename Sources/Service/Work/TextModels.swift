@@ -39,9 +39,6 @@ struct TextModels: Sendable {
       (each.lane, all.reduce(0) { $0 + ($1.waiting.first { $0.lane == each.lane }?.texts ?? 0) })
     }
   }
-
-  /// Seconds until what is there now is encoded, by all models, which share the cores.
-  func backlog(isShort: Bool) -> Double { all.reduce(0) { $0 + $1.backlog(isShort: isShort) } }
 }
 
 /// The prompts that are put before texts where a request asks for none.
