@@ -72,9 +72,9 @@ import VectorStore
     #expect(other.status == 200 && other.rows.first?.count == 384)
   }
 
-  private func waiting(_ harness: Harness) throws -> Int {
+  private func waiting(_ harness: Harness) throws -> Double {
     let name = "nearfar_encode_waiting_texts{lane=\"long\"} "
     let lines = try harness.send(.get, "/metrics").text.split(separator: "\n")
-    return lines.first { $0.hasPrefix(name) }.flatMap { Int($0.dropFirst(name.count)) } ?? 0
+    return lines.first { $0.hasPrefix(name) }.flatMap { Double($0.dropFirst(name.count)) } ?? 0
   }
 }

@@ -34,6 +34,47 @@ def test_vectors_are_those_of_the_original_library(name):
             assert np.abs(np.array(row) - expected).max() <= 2e-5 * max(1, np.abs(expected).max()), text["text"]
 
 
+@pytest.fixture(scope="module")
+def table():
+    """An encoder without a transformer and without special tokens: a text of spaces has no tokens, and no vector to normalise."""
+    with Server(model=families.path("static-model2vec")) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    "path, body, field",
+    [
+        ("/embed", {"inputs": ["a", " "]}, "inputs[1]"),
+        ("/embed", {"inputs": ["a"] * 7 + [" "] + ["a"] * 1100}, "inputs[7]"),
+        ("/neighbors", {"inputs": ["a", "b", " "]}, "inputs[2]"),
+        ("/loss", {"queries": ["a", "b"], "keys": ["a", " "]}, "keys[1]"),
+        ("/loss", {"queries": [" ", "b"], "keys": ["a", "b"]}, "queries[0]"),
+        ("/loss", {"queries": ["a", "b"], "keys": ["a", "b"], "negatives": ["a", "b", " "]}, "negatives[2]"),
+    ],
+)
+def test_a_text_without_tokens_is_named_by_its_field(table, path, body, field):
+    assert "no tokens" in problem(table.post(path, body), 422, field)["detail"]
+
+
+def test_a_text_without_tokens_is_named_as_other_services_do(table):
+    answer = table.post("/v1/embeddings", {"input": ["a", " "]})
+    assert answer.status_code == 400 and answer.json()["error"]["param"] == "input[1]"
+    for path, body, field, key in [
+        ("/api/embed", {"input": ["a", " "]}, "input[1]", "error"),
+        ("/api/embeddings", {"prompt": " "}, "prompt", "error"),
+        ("/v2/embed", {"texts": ["a", " "]}, "texts[1]", "message"),
+        ("/v2/embed", {"inputs": [{"content": [{"type": "text", "text": " "}]}]}, "inputs[0]", "message"),
+    ]:
+        answer = table.post(path, body)
+        assert answer.status_code == 400 and answer.json()[key].startswith(f"Invalid '{field}': the text has no tokens"), answer.text
+    # Nothing has to be normalised.
+    assert table.ask("/embed", {"inputs": " ", "normalize": False}) == [[0] * 32]
+    dimension = table.get("/info").json()["model"]["dim"]
+    assert table.put("/collections/blank", {"dim": dimension}).status_code == 201
+    points = [{"id": "a", "vector": [1] * dimension}, {"id": "b", "text": " "}]
+    problem(table.put("/collections/blank/points", {"points": points}), 422, "points[1].text")
+
+
 ROLES = "bert-mean"
 QUERY, DOCUMENT = "query: ", "passage: "
 

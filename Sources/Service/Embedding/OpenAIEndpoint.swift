@@ -27,7 +27,7 @@ struct OpenAIEndpoint: Sendable {
     if !acceptsTokenIds { try entries.requireOwnTokens(TokenFraming(tokenizer)) }
     let sequences = try entries.sequences(texts, options.text, addsSpecialTokens: true, for: call)
     let tokens = sequences.reduce(0) { $0 + $1.count }
-    try texts.encode(sequences, options.shape, for: call) { [options] rows in
+    try texts.encode(sequences, entries.name, options.shape, for: call) { [options] rows in
       call.answer(reserving: rows.values.count * 13 + 256) { writer in
         writer.beginObject()
         writer.member("object", "list")
