@@ -1,6 +1,7 @@
 import Encoder
 import HTTP1
 import JSON
+import Platform
 import SimilarityCore
 import VectorStore
 
@@ -22,7 +23,7 @@ public final class Service: RequestHandler {
 
   /// A service around one loaded encoder.
   ///
-  /// - Throws: `StoreError` when the collections cannot be used.
+  /// - Throws: `StoreError` when the collections cannot be used; ``LoadedModels/Failure``.
   public convenience init(
     encoder: SentenceEncoder, store: CollectionStore, configuration: ServiceConfiguration
   ) throws {
@@ -32,7 +33,7 @@ public final class Service: RequestHandler {
   /// A service around loaded models.
   ///
   /// - Parameter store: the opened collections.
-  /// - Throws: `StoreError` when the collections cannot be used.
+  /// - Throws: `StoreError` when the collections cannot be used; ``LoadedModels/Failure``.
   public init(_ loaded: LoadedModels, store: CollectionStore, configuration: ServiceConfiguration) throws {
     let encoder = loaded.encoders[0].encoder
     limits = configuration.limits
@@ -50,10 +51,14 @@ public final class Service: RequestHandler {
     }
     let (lanes, crew) = (lanes, Crew(threads: lanes.short.count))
     let models = TextModels(
-      loaded.encoders.map { each in
-        TextEncoder(
-          encoder: each.encoder, named: each.name, defaultPrompt: configuration.defaultPrompt, lanes: lanes,
-          crew: crew, cacheBytes: configuration.embeddingCacheBytes / loaded.encoders.count, record: record)
+      try loaded.encoders.map { each in
+        do throws(DigestFailure) {
+          return try TextEncoder(
+            encoder: each.encoder, named: each.name, defaultPrompt: configuration.defaultPrompt, lanes: lanes,
+            crew: crew, cacheBytes: configuration.embeddingCacheBytes / loaded.encoders.count, record: record)
+        } catch {
+          throw LoadedModels.Failure(description: "--model \(each.name): \(error)")
+        }
       })
     let scorer = loaded.reranker.map { PairScorer(encoder: $0, lanes: lanes, crew: crew, record: record) }
     try Self.makeDefault(in: store, dimension: encoder.dimension)

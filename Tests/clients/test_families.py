@@ -1,5 +1,6 @@
 """Models of all families, as a service: the vectors of sentence-transformers, prompts, and what is refused at the start."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -140,6 +141,8 @@ def test_collections_use_the_prompts_of_queries_and_documents_and_remember_them(
         as_document = own.ask("/neighbors", {"inputs": texts["b"], "input_type": "document", "k": 1})["results"]
         assert as_document[0][0]["id"] == "b" and as_document[0][0]["score"] > 0.999999
         fingerprint = described["model"]
+        known = own.get("/info").json()["model"]["fingerprint"]
+        assert fingerprint == hashlib.sha256(f"{known}\n{QUERY}\n{DOCUMENT}".encode()).hexdigest()
     # With other prompts, new texts could not be compared with those that are there.
     (tmp_path / "other").mkdir()
     other = folder_without_default(tmp_path / "other", prompts={"query": "q: ", "document": "d: "})

@@ -64,7 +64,7 @@ public final class FileEncoder: Sendable {
     var text = TextOptions()
     text.truncate = options.truncate
     do throws(UnknownPrompt) {
-      text.prompt = StandingPrompts(encoder, standard: nil).standard
+      text.prompt = encoder.prompts.standard(nil)
       if let name = options.promptName { text.prompt = try encoder.prompts.named(name) }
       if let role = options.inputType.flatMap(Prompts.Role.init(inputType:)) {
         text.prompt = encoder.prompts.prompt(for: role) ?? ""

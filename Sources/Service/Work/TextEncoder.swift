@@ -49,13 +49,14 @@ final class TextEncoder: Sendable {
   ///   - crew: shares a lone batch.
   ///   - cacheBytes: what vectors of texts that may come again may take; 0 keeps none.
   ///   - record: called with every batch that has run.
+  /// - Throws: `DigestFailure`.
   init(
     encoder: SentenceEncoder, named name: String, defaultPrompt: String? = nil, lanes: WorkLanes, crew: Crew,
     cacheBytes: Int = 0, record: @escaping @Sendable (EncodedBatch) -> Void
-  ) {
+  ) throws(DigestFailure) {
     self.encoder = encoder
     self.name = name
-    prompts = StandingPrompts(encoder, standard: defaultPrompt)
+    prompts = try StandingPrompts(encoder, standard: defaultPrompt)
     cache =
       cacheBytes > 0
       ? EmbeddingCache(bytes: cacheBytes, dimension: encoder.dimension, fingerprint: encoder.fingerprint) : nil
