@@ -59,7 +59,7 @@ public struct SentenceEncoder: BatchEncoder {
     case .transformer(let folder):
       model = try LoadedModel(transformer: folder, longest: settings.maxSequenceLength, options) {
         sequences, states, width in
-        Self.pool(sequences, states, poolings, width, kernels) { $0.count }
+        poolings.rows(of: sequences, states, width: width, kernels)
       }
     }
     let sample = (upper: "ABC ÄÖ", lower: "abc äö")
@@ -128,7 +128,8 @@ public struct SentenceEncoder: BatchEncoder {
   public func encode(_ sequences: [TokenSequence], _ crew: Crew?) throws(EncodingFailure) -> Matrix {
     let architecture = model.architecture
     return try model.run(sequences, crew) { states in
-      let pooled = Self.pool(sequences, states, poolings, architecture.hiddenSize, kernels, architecture.states)
+      let pooled = poolings.rows(
+        of: sequences, states, width: architecture.hiddenSize, kernels, count: architecture.states)
       return modules.reduce(pooled) { rows, module in module.applied(to: rows) }
     }
   }
@@ -136,26 +137,5 @@ public struct SentenceEncoder: BatchEncoder {
   /// The vectors of sequences of ids, all of type 0.
   public func encode(_ sequences: [[Int32]], _ crew: Crew? = nil) throws(EncodingFailure) -> Matrix {
     try encode(sequences.map { TokenSequence($0) }, crew)
-  }
-
-  /// Pools the hidden states of each sequence into a row.
-  ///
-  /// - Parameter count: the number of states of a sequence.
-  private static func pool(
-    _ sequences: [TokenSequence], _ hidden: UnsafePointer<Float>, _ poolings: [Pooling], _ width: Int,
-    _ kernels: Kernels, _ count: (TokenSequence) -> Int
-  ) -> Matrix {
-    Matrix(rows: sequences.count, columns: width * poolings.count) { out in
-      var (states, start) = (hidden, 0)
-      for sequence in sequences {
-        let rows = count(sequence)
-        for pooling in poolings {
-          let part = UnsafeMutableBufferPointer(rebasing: out[start..<start + width])
-          pooling.pool(states, rows: rows, from: sequence.unpooled, kernels, into: part)
-          start += width
-        }
-        states += rows * width
-      }
-    }
   }
 }
