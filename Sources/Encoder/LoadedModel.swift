@@ -99,7 +99,9 @@ struct LoadedModel: Sendable {
       options.precision == .f32
       ? .f32 : PrecisionChoice(precision: .f32, reason: "because the model has no products", accuracy: nil)
     batchTokens = try BatchBudget.measure(table)
-    maxSequenceLength = min(table.longestSequence, max(2, options.maxSequenceLength ?? .max))
+    // Sentence Transformers sets no length here: the tokenizer cuts by itself where its file says so.
+    maxSequenceLength = min(
+      table.longestSequence, tokenizer.statedLength ?? .max, max(2, options.maxSequenceLength ?? .max))
     self.folder = folder
   }
 

@@ -27,6 +27,9 @@ public struct SentenceEncoder: BatchEncoder {
   public var tokenizer: Tokenizer { model.tokenizer }
   /// Whether token vectors come from a transformer, and not from a table alone.
   public var hasTransformer: Bool { !model.architecture.givesSums }
+  /// The ids of the special tokens before and after a text. An encoder without a transformer takes none, whatever its
+  /// tokenizer would put there, as in Sentence Transformers.
+  public var framing: (before: [Int32], after: [Int32]) { hasTransformer ? tokenizer.framing : ([], []) }
   /// The most tokens of a sequence, including the special ones.
   public var maxSequenceLength: Int { model.maxSequenceLength }
   /// The precision of the products, why it was chosen, and how near its vectors come to those of f32.

@@ -76,6 +76,38 @@ def test_a_text_without_tokens_is_named_as_other_services_do(table):
     problem(table.put("/collections/blank/points", {"points": points}), 422, "points[1].text")
 
 
+def test_an_encoder_without_a_transformer_has_no_special_tokens(table):
+    """Its tokenizer.json has a template with [CLS] and [SEP], which Sentence Transformers does not apply to it."""
+    text = next(each for each in families.golden("static-model2vec")["texts"] if len(each["ids"]) > 5)
+    ids = text["ids"]
+    for more in ({}, {"add_special_tokens": True}, {"add_special_tokens": False}):
+        (tokens,) = table.ask("/tokenize", {"inputs": text["text"], **more})
+        assert [token["id"] for token in tokens] == ids and not any(token["special"] for token in tokens)
+    # Nothing shows whose ids they are, least of all tokens that the model does not take.
+    for given in (ids, [2, *ids, 3]):
+        error = table.post("/v1/embeddings", {"input": given}).json()["error"]
+        assert "this model has no special tokens around a text" in error["message"]
+    with Server("--accept-token-ids", model=families.path("static-model2vec")) as own:
+        rows = [own.ask("/v1/embeddings", {"input": each})["data"][0]["embedding"] for each in (text["text"], ids, [2, *ids, 3])]
+    assert rows[0] == rows[1] != rows[2]
+    assert np.abs(np.array(rows[0]) - families.vector(text)).max() < 2e-5
+
+
+def test_a_length_that_a_static_encoders_tokenizer_states_is_the_models():
+    with Server(model=families.path("static-truncated")) as own:
+        assert own.get("/info").json()["model"]["max_seq_length"] == 7
+        text = families.golden("static-truncated")["texts"][2]
+        problem(own.post("/embed", {"inputs": text["text"], "truncate": False}), 422, "inputs[0]")
+        # Token ids are cut at the same end, and the request's own choice counts for both.
+        (tokens,) = own.ask("/tokenize", {"inputs": text["text"]})
+        ids = [token["id"] for token in tokens]
+        assert ids[-7:] == text["ids"] != ids[:7]
+        for side, kept in ((None, ids[-7:]), ("Left", ids[-7:]), ("Right", ids[:7])):
+            more = {"truncation_direction": side} if side else {}
+            rows = own.ask("/embed", {"inputs": [ids, kept], **more})
+            assert rows[0] == rows[1] == own.ask("/embed", {"inputs": text["text"], **more})[0]
+
+
 ROLES = "bert-mean"
 QUERY, DOCUMENT = "query: ", "passage: "
 

@@ -118,11 +118,11 @@ struct EmbeddingInput: Sendable {
     switch content {
     case .texts(let all): return try texts.sequences(of: all, options, name, for: call)
     case .ids(let sequences):
-      let framing = TokenFraming(texts.encoder.tokenizer)
+      let framing = TokenFraming(texts.encoder)
       let longest = texts.encoder.maxSequenceLength
       var cut: [TokenSequence] = []
       for (index, ids) in sequences.enumerated() {
-        let whole = addsSpecialTokens && texts.encoder.hasTransformer ? framing.around(ids) : ids
+        let whole = addsSpecialTokens ? framing.around(ids) : ids
         guard whole.count <= longest || options.truncate else {
           throw .invalid(name(index), "has more tokens than max_seq_length, which is \(longest)")
         }

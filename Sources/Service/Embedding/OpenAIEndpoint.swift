@@ -24,7 +24,7 @@ struct OpenAIEndpoint: Sendable {
     let tokenizer = texts.encoder.tokenizer
     let entries = try EmbeddingInput(input, field: "input", vocabularySize: tokenizer.vocabularySize, limits)
     try entries.check(choice)
-    if !acceptsTokenIds { try entries.requireOwnTokens(TokenFraming(tokenizer)) }
+    if !acceptsTokenIds { try entries.requireOwnTokens(TokenFraming(texts.encoder)) }
     let sequences = try entries.sequences(texts, options.text, addsSpecialTokens: true, for: call)
     let tokens = sequences.reduce(0) { $0 + $1.count }
     try texts.encode(sequences, entries.name, options.shape, for: call) { [options] rows in
