@@ -113,6 +113,11 @@ struct LoadedModel: Sendable {
     (tokenizer, folder, checkpoint) = (other.tokenizer, other.folder, other.checkpoint)
   }
 
+  /// The number of tokens of a prompt, with the special ones before it.
+  func tokens(ofPrompt prompt: String) -> Int {
+    max(0, tokenizer.encode(prompt, maxLength: .max).ids.count - tokenizer.framing.after.count)
+  }
+
   /// The same model with another architecture.
   func replacing(_ architecture: any Architecture) -> LoadedModel { LoadedModel(self, architecture) }
 

@@ -20,6 +20,8 @@ public struct SentenceEncoder: BatchEncoder {
   public let name: String
   public let prompts: Prompts
   private let model: LoadedModel
+  /// The number of tokens of each of ``prompts``, with the special ones before it; empty where they are pooled.
+  private let promptTokens: [String: Int]
   /// The modules behind the pooling, without the last where ``normalizes``.
   private let modules: [VectorModule]
   private let kernels: Kernels
@@ -97,6 +99,9 @@ public struct SentenceEncoder: BatchEncoder {
     name = path.split(separator: "/").last.map(String.init) ?? path
     prompts = settings.prompts
     poolsPrompt = settings.poolsPrompt
+    var promptTokens: [String: Int] = [:]
+    for prompt in prompts.byName.values where !poolsPrompt { promptTokens[prompt] = model.tokens(ofPrompt: prompt) }
+    self.promptTokens = promptTokens
     similarity = settings.similarity
     self.poolings = poolings
     self.modules = modules
@@ -116,12 +121,17 @@ public struct SentenceEncoder: BatchEncoder {
     poolings = other.poolings
     normalizes = other.normalizes
     poolsPrompt = other.poolsPrompt
+    promptTokens = other.promptTokens
     similarity = other.similarity
     prompts = other.prompts
     modules = []
     dimension = architecture.hiddenSize * other.poolings.count
     kernels = other.kernels
   }
+
+  /// The number of tokens that a prompt has before a text, with the special ones before it. They are counted in the
+  /// prompt alone, as Sentence Transformers does, and for the model's own prompts only once.
+  func tokens(ofPrompt prompt: String) -> Int { promptTokens[prompt] ?? model.tokens(ofPrompt: prompt) }
 
   /// The number of tokens of each sequence.
   public func costs(of sequences: [TokenSequence]) -> [Int] { sequences.map { max(1, $0.count) } }

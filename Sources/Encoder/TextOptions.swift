@@ -69,12 +69,11 @@ extension SentenceEncoder {
     return withoutPrompt(TokenSequence(kept(sequence.ids), types: kept(sequence.types)), prompt)
   }
 
-  /// The sequence with the tokens of the prompt marked, where the model does not pool them. They are counted in the
-  /// prompt alone, as Sentence Transformers does.
+  /// The sequence with the tokens of the prompt marked, where the model does not pool them.
   private func withoutPrompt(_ sequence: TokenSequence, _ prompt: String) -> TokenSequence {
     guard !poolsPrompt, !prompt.isEmpty else { return sequence }
     var marked = sequence
-    marked.unpooled = max(0, tokenizer.encode(prompt, maxLength: .max).ids.count - tokenizer.framing.after.count)
+    marked.unpooled = tokens(ofPrompt: prompt)
     return marked
   }
 }
