@@ -15,6 +15,8 @@ public struct SentenceEncoder: BatchEncoder {
   /// How vectors are meant to be compared; nil where the folder does not say.
   public let similarity: Similarity?
   public let dimension: Int
+  /// Bytes of the files of weights, as they are in the folder.
+  public let weightBytes: Int
   public let fingerprint: String
   /// The last part of the folder's path.
   public let name: String
@@ -95,7 +97,9 @@ public struct SentenceEncoder: BatchEncoder {
     if !modules.isEmpty || !settings.poolsPrompt {
       stated += " \(modules.map(\.description)) \(settings.poolsPrompt)"
     }
-    fingerprint = try model.fingerprint(settings: stated, modules.compactMap(\.checkpoint))
+    let others = modules.compactMap(\.checkpoint)
+    fingerprint = try model.fingerprint(settings: stated, others)
+    weightBytes = others.reduce(model.checkpoint.byteCount) { $0 + $1.byteCount }
     name = path.split(separator: "/").last.map(String.init) ?? path
     prompts = settings.prompts
     poolsPrompt = settings.poolsPrompt
@@ -122,6 +126,7 @@ public struct SentenceEncoder: BatchEncoder {
     normalizes = other.normalizes
     poolsPrompt = other.poolsPrompt
     promptTokens = other.promptTokens
+    weightBytes = other.weightBytes
     similarity = other.similarity
     prompts = other.prompts
     modules = []
