@@ -49,7 +49,7 @@ let package = Package(
       dependencies: ["VectorIndex", "SimilarityCore", "Safetensors", "JSON", "Platform"]),
     .target(
       name: "Encoder",
-      dependencies: ["SimilarityCore", "Tokenization", "Safetensors", "JSON", "COpenSSL", "Platform"]),
+      dependencies: ["SimilarityCore", "Tokenization", "Safetensors", "JSON", "Platform"]),
 
     // Rank 1.
     .target(name: "Contrastive", dependencies: ["SimilarityCore", "Platform"]),
@@ -65,7 +65,7 @@ let package = Package(
     .target(name: "JSON", dependencies: ["CSimdjson", "COpenSSL"]),
 
     // Below the house: the only target that knows the operating system.
-    .target(name: "Platform", dependencies: ["CLinux"]),
+    .target(name: "Platform", dependencies: ["CLinux", "COpenSSL"]),
 
     // Leaf kernels and thin shims.
     .target(name: "CKernels"),

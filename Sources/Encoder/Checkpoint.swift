@@ -50,6 +50,9 @@ struct Checkpoint: Sendable {
   /// The names of all tensors, in alphabetical order.
   var names: [String] { owners.keys.sorted() }
 
+  /// The size of all files.
+  var byteCount: Int { archives.reduce(0) { $0 + $1.byteCount } }
+
   func tensor(_ name: String) -> TensorView? {
     owners[name].flatMap { archives[$0].tensor(name) }
   }

@@ -112,15 +112,7 @@ struct ClassificationHead: Sendable {
   ///
   /// - Parameter states: the hidden states of all sequences one after another.
   func logits(_ sequences: [TokenSequence], _ states: UnsafePointer<Float>) -> Matrix {
-    let width = dense.inputs
-    let pooled = Matrix(rows: sequences.count, columns: width) { out in
-      var states = states
-      for (index, sequence) in sequences.enumerated() {
-        let row = UnsafeMutableBufferPointer(rebasing: out[index * width..<(index + 1) * width])
-        pooling.pool(states, rows: sequence.count, kernels, into: row)
-        states += sequence.count * width
-      }
-    }
+    let pooled = [pooling].rows(of: sequences, states, width: dense.inputs, kernels)
     let inner = apply(dense, to: pooled) { values in
       if case .tanh = activation { for index in values.indices { values[index] = tanh(values[index]) } }
       guard let norm, let start = values.baseAddress else { return }

@@ -37,14 +37,7 @@ public struct CrossEncoder: BatchEncoder {
     let kernels = options.kernels
     let head = try ClassificationHead(file, try Checkpoint(folder), width: Self.width(file), kernels)
     model = try LoadedModel(transformer: folder, longest: longest, options) { sequences, states, width in
-      Matrix(rows: sequences.count, columns: width) { out in
-        var states = states
-        for (index, sequence) in sequences.enumerated() {
-          let row = UnsafeMutableBufferPointer(rebasing: out[index * width..<(index + 1) * width])
-          Pooling.mean.pool(states, rows: sequence.count, kernels, into: row)
-          states += sequence.count * width
-        }
-      }
+      [Pooling.mean].rows(of: sequences, states, width: width, kernels)
     }
     self.head = head
     labels = head.labels

@@ -1,5 +1,5 @@
-import COpenSSL
 import JSON
+import Platform
 import Safetensors
 import SimilarityCore
 import Tokenization
@@ -99,7 +99,9 @@ struct LoadedModel: Sendable {
       options.precision == .f32
       ? .f32 : PrecisionChoice(precision: .f32, reason: "because the model has no products", accuracy: nil)
     batchTokens = try BatchBudget.measure(table)
-    maxSequenceLength = min(table.longestSequence, max(2, options.maxSequenceLength ?? .max))
+    // Sentence Transformers sets no length here: the tokenizer cuts by itself where its file says so.
+    maxSequenceLength = min(
+      table.longestSequence, tokenizer.statedLength ?? .max, max(2, options.maxSequenceLength ?? .max))
     self.folder = folder
   }
 
@@ -111,6 +113,11 @@ struct LoadedModel: Sendable {
     (tokenizer, folder, checkpoint) = (other.tokenizer, other.folder, other.checkpoint)
   }
 
+  /// The number of tokens of a prompt, with the special ones before it.
+  func tokens(ofPrompt prompt: String) -> Int {
+    max(0, tokenizer.encode(prompt, maxLength: .max).ids.count - tokenizer.framing.after.count)
+  }
+
   /// The same model with another architecture.
   func replacing(_ architecture: any Architecture) -> LoadedModel { LoadedModel(self, architecture) }
 
@@ -119,32 +126,22 @@ struct LoadedModel: Sendable {
   ///
   /// - Parameter others: checkpoints of modules that have weights of their own.
   func fingerprint(settings: String, _ others: [Checkpoint] = []) throws(EncoderError) -> String {
-    // Read before the digest begins, which frees its state only when it is finished.
-    var texts = [Array(settings.utf8)]
-    for name in ["config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt"] {
-      do throws(FieldError) {
-        if let bytes = try folder.bytes(of: name) { texts.append(bytes) }
-      } catch {
-        throw EncoderError(error)
+    do {
+      var hash = try SHA256()
+      hash.add(Array(settings.utf8))
+      for name in ["config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt"] {
+        if let bytes = try folder.bytes(of: name) { hash.add(bytes) }
       }
-    }
-    guard let state = nf_sha256_begin() else { throw .cryptographicLibrary }
-    var failed = texts.reduce(Int32(0)) { failed, bytes in
-      failed | bytes.withUnsafeBytes { nf_sha256_update(state, $0.baseAddress, $0.count) }
-    }
-    for checkpoint in [checkpoint] + others {
-      for tensor in checkpoint.names.compactMap({ checkpoint.tensor($0) }) {
+      for checkpoint in [checkpoint] + others {
         // SAFETY: the view keeps its bytes alive.
-        failed |= nf_sha256_update(state, tensor.bytes.baseAddress, tensor.bytes.count)
+        for tensor in checkpoint.names.compactMap({ checkpoint.tensor($0) }) { hash.add(tensor.bytes) }
       }
+      return SHA256.hexadecimal(try hash.digest())
+    } catch let error as FieldError {
+      throw EncoderError(error)
+    } catch {
+      throw .cryptographicLibrary
     }
-    var digest = [UInt8](repeating: 0, count: 32)
-    failed |= nf_sha256_finish(state, &digest)
-    guard failed == 0 else { throw .cryptographicLibrary }
-    return digest.map { byte in
-      let digits = String(byte, radix: 16)
-      return byte < 16 ? "0" + digits : digits
-    }.joined()
   }
 
   /// Runs a batch, whose inputs are checked, and checks that all values of the rows are finite.

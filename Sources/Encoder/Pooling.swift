@@ -59,7 +59,7 @@ public enum Pooling: String, Sendable, CaseIterable {
   ///
   /// - Parameter first: the row that comes first; those before it are left out, but the weights of ``weightedMean`` count
   ///   from row 0, as in Sentence Transformers. At least one row is pooled. Without rows, `out` is left as it is.
-  func pool(
+  fileprivate func pool(
     _ states: UnsafePointer<Float>, rows: Int, from first: Int = 0, _ kernels: Kernels,
     into out: UnsafeMutableBufferPointer<Float>
   ) {
@@ -83,6 +83,31 @@ public enum Pooling: String, Sendable, CaseIterable {
       }
     case .lastToken:
       _ = out.update(from: UnsafeBufferPointer(start: states + (rows - 1) * out.count, count: out.count))
+    }
+  }
+}
+
+extension [Pooling] {
+  /// Pools the vectors of each sequence into a row, in which the results of these poolings stand one after another.
+  ///
+  /// - Parameters:
+  ///   - states: the vectors of all sequences one after another, [sum of counts, width].
+  ///   - count: the number of vectors of a sequence; by default one for each token.
+  func rows(
+    of sequences: [TokenSequence], _ states: UnsafePointer<Float>, width: Int, _ kernels: Kernels,
+    count: (TokenSequence) -> Int = { $0.count }
+  ) -> Matrix {
+    Matrix(rows: sequences.count, columns: width * self.count) { out in
+      var (states, start) = (states, 0)
+      for sequence in sequences {
+        let rows = count(sequence)
+        for pooling in self {
+          let part = UnsafeMutableBufferPointer(rebasing: out[start..<start + width])
+          pooling.pool(states, rows: rows, from: sequence.unpooled, kernels, into: part)
+          start += width
+        }
+        states += rows * width
+      }
     }
   }
 }

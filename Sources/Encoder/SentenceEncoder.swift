@@ -15,11 +15,15 @@ public struct SentenceEncoder: BatchEncoder {
   /// How vectors are meant to be compared; nil where the folder does not say.
   public let similarity: Similarity?
   public let dimension: Int
+  /// Bytes of the files of weights, as they are in the folder.
+  public let weightBytes: Int
   public let fingerprint: String
   /// The last part of the folder's path.
   public let name: String
   public let prompts: Prompts
   private let model: LoadedModel
+  /// The number of tokens of each of ``prompts``, with the special ones before it; empty where they are pooled.
+  private let promptTokens: [String: Int]
   /// The modules behind the pooling, without the last where ``normalizes``.
   private let modules: [VectorModule]
   private let kernels: Kernels
@@ -27,6 +31,9 @@ public struct SentenceEncoder: BatchEncoder {
   public var tokenizer: Tokenizer { model.tokenizer }
   /// Whether token vectors come from a transformer, and not from a table alone.
   public var hasTransformer: Bool { !model.architecture.givesSums }
+  /// The ids of the special tokens before and after a text. An encoder without a transformer takes none, whatever its
+  /// tokenizer would put there, as in Sentence Transformers.
+  public var framing: (before: [Int32], after: [Int32]) { hasTransformer ? tokenizer.framing : ([], []) }
   /// The most tokens of a sequence, including the special ones.
   public var maxSequenceLength: Int { model.maxSequenceLength }
   /// The precision of the products, why it was chosen, and how near its vectors come to those of f32.
@@ -59,7 +66,7 @@ public struct SentenceEncoder: BatchEncoder {
     case .transformer(let folder):
       model = try LoadedModel(transformer: folder, longest: settings.maxSequenceLength, options) {
         sequences, states, width in
-        Self.pool(sequences, states, poolings, width, kernels) { $0.count }
+        poolings.rows(of: sequences, states, width: width, kernels)
       }
     }
     let sample = (upper: "ABC ÄÖ", lower: "abc äö")
@@ -90,10 +97,15 @@ public struct SentenceEncoder: BatchEncoder {
     if !modules.isEmpty || !settings.poolsPrompt {
       stated += " \(modules.map(\.description)) \(settings.poolsPrompt)"
     }
-    fingerprint = try model.fingerprint(settings: stated, modules.compactMap(\.checkpoint))
+    let others = modules.compactMap(\.checkpoint)
+    fingerprint = try model.fingerprint(settings: stated, others)
+    weightBytes = others.reduce(model.checkpoint.byteCount) { $0 + $1.byteCount }
     name = path.split(separator: "/").last.map(String.init) ?? path
     prompts = settings.prompts
     poolsPrompt = settings.poolsPrompt
+    var promptTokens: [String: Int] = [:]
+    for prompt in prompts.byName.values where !poolsPrompt { promptTokens[prompt] = model.tokens(ofPrompt: prompt) }
+    self.promptTokens = promptTokens
     similarity = settings.similarity
     self.poolings = poolings
     self.modules = modules
@@ -113,12 +125,18 @@ public struct SentenceEncoder: BatchEncoder {
     poolings = other.poolings
     normalizes = other.normalizes
     poolsPrompt = other.poolsPrompt
+    promptTokens = other.promptTokens
+    weightBytes = other.weightBytes
     similarity = other.similarity
     prompts = other.prompts
     modules = []
     dimension = architecture.hiddenSize * other.poolings.count
     kernels = other.kernels
   }
+
+  /// The number of tokens that a prompt has before a text, with the special ones before it. They are counted in the
+  /// prompt alone, as Sentence Transformers does, and for the model's own prompts only once.
+  func tokens(ofPrompt prompt: String) -> Int { promptTokens[prompt] ?? model.tokens(ofPrompt: prompt) }
 
   /// The number of tokens of each sequence.
   public func costs(of sequences: [TokenSequence]) -> [Int] { sequences.map { max(1, $0.count) } }
@@ -128,7 +146,8 @@ public struct SentenceEncoder: BatchEncoder {
   public func encode(_ sequences: [TokenSequence], _ crew: Crew?) throws(EncodingFailure) -> Matrix {
     let architecture = model.architecture
     return try model.run(sequences, crew) { states in
-      let pooled = Self.pool(sequences, states, poolings, architecture.hiddenSize, kernels, architecture.states)
+      let pooled = poolings.rows(
+        of: sequences, states, width: architecture.hiddenSize, kernels, count: architecture.states)
       return modules.reduce(pooled) { rows, module in module.applied(to: rows) }
     }
   }
@@ -136,26 +155,5 @@ public struct SentenceEncoder: BatchEncoder {
   /// The vectors of sequences of ids, all of type 0.
   public func encode(_ sequences: [[Int32]], _ crew: Crew? = nil) throws(EncodingFailure) -> Matrix {
     try encode(sequences.map { TokenSequence($0) }, crew)
-  }
-
-  /// Pools the hidden states of each sequence into a row.
-  ///
-  /// - Parameter count: the number of states of a sequence.
-  private static func pool(
-    _ sequences: [TokenSequence], _ hidden: UnsafePointer<Float>, _ poolings: [Pooling], _ width: Int,
-    _ kernels: Kernels, _ count: (TokenSequence) -> Int
-  ) -> Matrix {
-    Matrix(rows: sequences.count, columns: width * poolings.count) { out in
-      var (states, start) = (hidden, 0)
-      for sequence in sequences {
-        let rows = count(sequence)
-        for pooling in poolings {
-          let part = UnsafeMutableBufferPointer(rebasing: out[start..<start + width])
-          pooling.pool(states, rows: rows, from: sequence.unpooled, kernels, into: part)
-          start += width
-        }
-        states += rows * width
-      }
-    }
   }
 }

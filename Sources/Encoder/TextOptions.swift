@@ -15,9 +15,7 @@ public struct TextOptions: Sendable {
 }
 
 extension SentenceEncoder {
-  /// The tokens of a text with the special ones around it; nil for a text that is too long and may not be cut.
-  ///
-  /// An encoder without a transformer takes no special tokens, as in Sentence Transformers.
+  /// The tokens of a text with the special ones around it (``framing``); nil for a text that is too long and may not be cut.
   public func sequence(of text: String, _ options: TextOptions) -> TokenSequence? {
     let whole = options.prompt.isEmpty ? text : options.prompt + text
     let side: TextOptions.Side = tokenizer.truncatesLeft ? .left : .right
@@ -28,10 +26,10 @@ extension SentenceEncoder {
     return options.truncate || !isTruncated ? withoutPrompt(sequence, options.prompt) : nil
   }
 
-  /// A sequence of ids cut to the model's length; what the tokenizer puts around texts stays where it is there.
+  /// A sequence of ids cut to the model's length; what stands around texts stays where it is there.
   public func cut(_ ids: [Int32], _ side: TextOptions.Side?) -> TokenSequence {
     let side = side ?? (tokenizer.truncatesLeft ? .left : .right)
-    let (before, after) = tokenizer.framing
+    let (before, after) = framing
     guard ids.starts(with: before), ids.reversed().starts(with: after.reversed()),
       ids.count >= before.count + after.count
     else {
@@ -59,7 +57,7 @@ extension SentenceEncoder {
   private func cut(_ sequence: TokenSequence, _ side: TextOptions.Side, prompt: String) -> TokenSequence {
     let surplus = sequence.count - maxSequenceLength
     guard surplus > 0 else { return withoutPrompt(sequence, prompt) }
-    let (before, after) = hasTransformer ? tokenizer.framing : ([], [])
+    let (before, after) = framing
     let start = side == .left ? before.count : sequence.count - after.count - surplus
     // Where the frame alone is too long, nothing is left of the text.
     guard start >= before.count, start + surplus <= sequence.count - after.count else {
@@ -71,12 +69,11 @@ extension SentenceEncoder {
     return withoutPrompt(TokenSequence(kept(sequence.ids), types: kept(sequence.types)), prompt)
   }
 
-  /// The sequence with the tokens of the prompt marked, where the model does not pool them. They are counted in the
-  /// prompt alone, as Sentence Transformers does.
+  /// The sequence with the tokens of the prompt marked, where the model does not pool them.
   private func withoutPrompt(_ sequence: TokenSequence, _ prompt: String) -> TokenSequence {
     guard !poolsPrompt, !prompt.isEmpty else { return sequence }
     var marked = sequence
-    marked.unpooled = max(0, tokenizer.encode(prompt, maxLength: .max).ids.count - tokenizer.framing.after.count)
+    marked.unpooled = tokens(ofPrompt: prompt)
     return marked
   }
 }

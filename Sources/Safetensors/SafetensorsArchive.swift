@@ -41,6 +41,9 @@ public final class SafetensorsArchive: Sendable {
     entries = Dictionary(header.entries.map { ($0.name, $0) }, uniquingKeysWith: { first, _ in first })
   }
 
+  /// The size of the file or body.
+  public var byteCount: Int { storage.bytes.count }
+
   /// Returns to the system the memory that holds pages of a mapped file. Later reads fetch them from the file again.
   public func releasePages() { storage.releasePages() }
 

@@ -1,6 +1,7 @@
 import Encoder
 import HTTP1
 import JSON
+import Platform
 import SimilarityCore
 import VectorStore
 
@@ -11,8 +12,6 @@ public final class Service: RequestHandler {
   let adminAdmittance: Admittance
   private let limits: Limits
   private let lanes: WorkLanes
-  private let models: TextModels
-  private let scorer: PairScorer?
   private let requestTimeout: UInt64?
   private let compression: AnswerCompression
   private let proxies: TrustedProxies
@@ -24,7 +23,7 @@ public final class Service: RequestHandler {
 
   /// A service around one loaded encoder.
   ///
-  /// - Throws: `StoreError` when the collections cannot be used.
+  /// - Throws: `StoreError` when the collections cannot be used; ``LoadedModels/Failure``.
   public convenience init(
     encoder: SentenceEncoder, store: CollectionStore, configuration: ServiceConfiguration
   ) throws {
@@ -34,7 +33,7 @@ public final class Service: RequestHandler {
   /// A service around loaded models.
   ///
   /// - Parameter store: the opened collections.
-  /// - Throws: `StoreError` when the collections cannot be used.
+  /// - Throws: `StoreError` when the collections cannot be used; ``LoadedModels/Failure``.
   public init(_ loaded: LoadedModels, store: CollectionStore, configuration: ServiceConfiguration) throws {
     let encoder = loaded.encoders[0].encoder
     limits = configuration.limits
@@ -51,13 +50,17 @@ public final class Service: RequestHandler {
         sequences: batch.inputs, tokens: batch.tokens, nanoseconds: batch.nanoseconds, failed: batch.failed)
     }
     let (lanes, crew) = (lanes, Crew(threads: lanes.short.count))
-    models = TextModels(
-      loaded.encoders.map { each in
-        TextEncoder(
-          encoder: each.encoder, named: each.name, defaultPrompt: configuration.defaultPrompt, lanes: lanes,
-          crew: crew, cacheBytes: configuration.embeddingCacheBytes / loaded.encoders.count, record: record)
+    let models = TextModels(
+      try loaded.encoders.map { each in
+        do throws(DigestFailure) {
+          return try TextEncoder(
+            encoder: each.encoder, named: each.name, defaultPrompt: configuration.defaultPrompt, lanes: lanes,
+            crew: crew, cacheBytes: configuration.embeddingCacheBytes / loaded.encoders.count, record: record)
+        } catch {
+          throw LoadedModels.Failure(description: "--model \(each.name): \(error)")
+        }
       })
-    scorer = loaded.reranker.map { PairScorer(encoder: $0, lanes: lanes, crew: crew, record: record) }
+    let scorer = loaded.reranker.map { PairScorer(encoder: $0, lanes: lanes, crew: crew, record: record) }
     try Self.makeDefault(in: store, dimension: encoder.dimension)
     let negatives = QueueRegistry(work: lanes.long)
     health = HealthEndpoint()
@@ -212,9 +215,7 @@ public final class Service: RequestHandler {
     let bytes = Self.contentBytes(sent, ContentCoding(of: head))
     var backlog = lanes.lane(bodyBytes: bytes).meter.backlog
     switch action.work {
-    case .encode:
-      let isShort = bytes <= Self.fewTokenBytes
-      backlog = max(backlog, models.backlog(isShort: isShort) + (scorer?.backlog(isShort: isShort) ?? 0))
+    case .encode: backlog = max(backlog, (bytes <= Self.fewTokenBytes ? lanes.short : lanes.long).encodingBacklog)
     case .wide where bytes > WorkLanes.shortBody: backlog = max(backlog, lanes.wideBacklog)
     case .wide, .other, .operation: break
     }

@@ -34,7 +34,7 @@ public final class Tokenizer: Sendable {
   /// Reads `tokenizer.json`, or `vocab.txt` where there is none, together with `tokenizer_config.json`.
   ///
   /// Of truncation and padding in `tokenizer.json` only the side is applied that a long text is cut at: the caller of
-  /// ``encode(_:maxLength:)`` sets the length.
+  /// ``encode(_:maxLength:)`` sets the length, for which it may ask ``statedLength``.
   /// - Throws: ``FieldError`` naming the file or the key that is missing, malformed or not supported.
   public init(_ folder: ModelFolder) throws(FieldError) {
     let settings = try TokenizerSettings(folder.json("tokenizer_config.json"))
@@ -70,6 +70,9 @@ public final class Tokenizer: Sendable {
 
   /// Whether a text that is too long loses its beginning instead of its end.
   public var truncatesLeft: Bool { parts.truncatesLeft }
+
+  /// The most tokens of a text that `tokenizer.json` states; nil where it states none.
+  public var statedLength: Int? { parts.longest }
 
   /// Whether a text that is encoded alone has tokens of another type than 0, so that an encoder must be given the types
   /// of ``encode(typed:maxLength:)``.

@@ -25,10 +25,11 @@ struct TokenizerFile {
       let preTokenizer = try PreTokenizer(root.optional("pre_tokenizer"))
       engine = .general(TextPipeline(normalizer: normalizer, preTokenizer: preTokenizer, model: model, added: added))
     }
-    let stated = try truncatesLeft()
+    let (truncatesLeft, longest) = try truncation()
     let postProcessor = try PostProcessor(root.optional("post_processor"), vocabularySize: engine.texts.count)
     return TokenizerParts(
-      engine: engine, postProcessor: postProcessor, truncatesLeft: settings.truncatesLeft ?? stated)
+      engine: engine, postProcessor: postProcessor, truncatesLeft: settings.truncatesLeft ?? truncatesLeft,
+      longest: longest)
   }
 
   private func type(of name: String) -> String? { root.optional(name)?.optional("type")?.value.string }
@@ -43,9 +44,11 @@ struct TokenizerFile {
     }
   }
 
-  /// The section `truncation`, of which the length is not applied.
-  private func truncatesLeft() throws(FieldError) -> Bool {
-    try root.optional("truncation")?.optional("direction")?.string(oneOf: ["Right", "Left"]) == "Left"
+  /// The section `truncation`: the end that long texts are cut at, and the most tokens of a text.
+  private func truncation() throws(FieldError) -> (left: Bool, longest: Int?) {
+    guard let section = root.optional("truncation") else { return (false, nil) }
+    let direction = try section.optional("direction")?.string(oneOf: ["Right", "Left"])
+    return (direction == "Left", try section.optional("max_length")?.integer(in: 1...Int.max))
   }
 
   /// The added tokens. The reference gives them ids of its own: that of the vocabulary, or else the next after it. A file
@@ -99,6 +102,8 @@ struct TokenizerParts: Sendable {
   let postProcessor: PostProcessor
   /// Whether what is too long loses its beginning instead of its end.
   let truncatesLeft: Bool
+  /// The most tokens of a text that the file states.
+  var longest: Int?
 
   /// The ids of a text, as many as there is room for, and whether there were more.
   func ids(of text: String, room: Int) -> (ids: ArraySlice<Int32>, isCut: Bool) {

@@ -67,7 +67,11 @@ struct Arguments {
     } else {
       return nil
     }
-    if let value = flag.accepted.read(text) { return value }
+    do throws(UsageError) {
+      if let value = try flag.accepted.read(text) { return value }
+    } catch {
+      throw UsageError("\(place): \(error)")
+    }
     throw UsageError(
       flag.accepted.rule.map { "\(place) must be \($0), not '\(text)'" } ?? "\(place) must not be empty")
   }

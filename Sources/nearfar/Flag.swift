@@ -14,7 +14,8 @@ struct Accepted<Value: Sendable>: Sendable {
   /// The flag may be given several times. `read` then gets the values with commas between them.
   var isRepeatable = false
   /// - Returns: nil for a value that is not accepted.
-  let read: @Sendable (String) -> Value?
+  /// - Throws: ``UsageError``, whose words stand behind the flag's name, where the rule does not say what is wrong.
+  let read: @Sendable (String) throws(UsageError) -> Value?
 }
 
 /// What a shell completes the value of a flag with.

@@ -47,7 +47,7 @@ struct ServeOptions {
     "model",
     Accepted(
       placeholder: "[NAME=]DIR", rule: nil, candidates: .folders, isRepeatable: true,
-      read: { ModelSources($0)?.sources }),
+      read: { text throws(UsageError) in try ModelSources(text)?.sources }),
     .defaults(to: [LoadedModels.Source(folder: defaultModel)], shown: defaultModel), isVariable: true,
     "The folder of the encoder, in the layout of Hugging Face. With several, requests choose one by its NAME as 'model', and the "
       + "first is used where they name none.")

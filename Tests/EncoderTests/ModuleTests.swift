@@ -73,7 +73,7 @@ import Testing
   static let rerankers = all.filter { $0.kind == "rerank" }
 
   @Test func allModelsAreThere() {
-    #expect(Self.encoders.count == 14)
+    #expect(Self.encoders.count == 16)
     #expect(Self.rerankers.count == 5)
   }
 

@@ -143,6 +143,15 @@ def test_help_that_cannot_be_written_is_a_failure():
         (["serve", "--data", "--low-memory"], "--data needs a value", "nearfar help serve"),
         (["serve", "--low-memory"], "--low-memory keeps vectors in a file and needs --data DIR", "nearfar help serve"),
         (["serve", "--data="], "--data must not be empty", "nearfar help serve"),
+        (["serve", "--model="], "--model must not be empty", "nearfar help serve"),
+        (["serve", "--model", "a="], "--model must not be empty", "nearfar help serve"),
+        (["serve", "--model", "a", "--model", "b"], "--model: there is no folder 'a,b'; several models need names, as in --model NAME=DIR", "nearfar help serve"),
+        (["serve", "--model", "x=a", "--model", "b"], "--model: there is no folder 'a,b'; several models need names, as in --model NAME=DIR", "nearfar help serve"),
+        (["serve", "--model", "x=a", "--model", "y=b", "--model", "x=c"], "--model: several models need names of their own, and 'x' stands there twice", "nearfar help serve"),
+        *(
+            (["serve", "--model", f"{name}=a"], f"--model: '{name}' cannot be a model's name: names have ASCII letters, digits and the characters . _ - : @ + alone", "nearfar help serve")
+            for name in ("", "a/b", "a b", "a?", "a#b", "a%2Fb", "日本", "é")
+        ),
         (["serve", "--precision", "fp16"], "--precision must be one of auto, f32, bf16, int8, not 'fp16'", "nearfar help serve"),
         (["serve", "--precision", "f7"], "--precision must be one of auto, f32, bf16, int8, not 'f7'", "nearfar help serve"),
         (["backup", "--data", "d"], "--output is required", "nearfar help backup"),
@@ -156,6 +165,23 @@ def test_a_wrong_call(arguments, cause, place):
     said = done.stderr.decode()
     assert (done.returncode, done.stdout) == (2, b""), said
     assert cause in said and said.endswith(f"\nnearfar: see '{place}'\n")
+
+
+def test_models_without_names_in_a_variable():
+    done = run("serve", environment={"NEARFAR_MODEL": "a,b"})
+    assert done.returncode == 2 and b"--model (from NEARFAR_MODEL): there is no folder 'a,b'; several models need names" in done.stderr
+
+
+def test_names_and_folders_of_models(tmp_path):
+    """A comma in the path of a folder that exists, an = behind ./, and every character that names may have."""
+    comma = tmp_path / "a,b"
+    comma.symlink_to(MODEL)
+    with Server("--model", f"aZ0._-:@+={comma}", model=None) as own:
+        assert [each["name"] for each in own.get("/info").json()["models"]] == ["aZ0._-:@+"]
+        assert own.get("/v1/models/aZ0._-:@+").json()["id"] == "aZ0._-:@+"
+    (tmp_path / "x=y").symlink_to(MODEL)
+    with Server("--model", str(tmp_path / "x=y"), model=None) as own:
+        assert own.get("/info").json()["model"]["name"] == "x=y"
 
 
 @pytest.mark.parametrize("command, flag, value, rule", bad_values())

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 
+import families
 import numpy as np
 import pytest
 from golden import TEXTS, VECTORS, assert_vectors
@@ -139,6 +140,17 @@ def test_what_cannot_be_embedded_is_named(tmp_path, content, flags, words):
     code, out, errors = run(tmp_path, "--input", "t.jsonl", "--output", "v.npy", *flags)
     assert (code, out) == (1, "") and words in errors, errors
     assert not (tmp_path / "v.npy").exists()
+
+
+def test_a_blank_line_is_named_where_it_has_no_tokens(tmp_path):
+    """A static encoder without special tokens has no vector for it that could be normalised."""
+    (tmp_path / "t.txt").write_text("a\nb\n\nc\n")
+    flags = ["--input", "t.txt", "--output", "v.npy", "--model", families.path("static-model2vec")]
+    code, out, errors = run(tmp_path, *flags)
+    assert (code, out) == (1, "") and "t.txt: line 3: the text has no tokens with vectors of this model" in errors, errors
+    assert run(tmp_path, *flags, "--normalize", "false")[0] == 0
+    rows = np.load(tmp_path / "v.npy")
+    assert rows.shape == (4, 32) and (rows[2] == 0).all() and (rows[[0, 1, 3]] != 0).any(axis=1).all()
 
 
 def test_files_that_cannot_be_used(tmp_path):

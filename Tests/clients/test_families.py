@@ -1,5 +1,6 @@
 """Models of all families, as a service: the vectors of sentence-transformers, prompts, and what is refused at the start."""
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -32,6 +33,79 @@ def test_vectors_are_those_of_the_original_library(name):
                 continue
             (row,) = own.ask("/embed", body)
             assert np.abs(np.array(row) - expected).max() <= 2e-5 * max(1, np.abs(expected).max()), text["text"]
+
+
+@pytest.fixture(scope="module")
+def table():
+    """An encoder without a transformer and without special tokens: a text of spaces has no tokens, and no vector to normalise."""
+    with Server(model=families.path("static-model2vec")) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    "path, body, field",
+    [
+        ("/embed", {"inputs": ["a", " "]}, "inputs[1]"),
+        ("/embed", {"inputs": ["a"] * 7 + [" "] + ["a"] * 1100}, "inputs[7]"),
+        ("/neighbors", {"inputs": ["a", "b", " "]}, "inputs[2]"),
+        ("/loss", {"queries": ["a", "b"], "keys": ["a", " "]}, "keys[1]"),
+        ("/loss", {"queries": [" ", "b"], "keys": ["a", "b"]}, "queries[0]"),
+        ("/loss", {"queries": ["a", "b"], "keys": ["a", "b"], "negatives": ["a", "b", " "]}, "negatives[2]"),
+    ],
+)
+def test_a_text_without_tokens_is_named_by_its_field(table, path, body, field):
+    assert "no tokens" in problem(table.post(path, body), 422, field)["detail"]
+
+
+def test_a_text_without_tokens_is_named_as_other_services_do(table):
+    answer = table.post("/v1/embeddings", {"input": ["a", " "]})
+    assert answer.status_code == 400 and answer.json()["error"]["param"] == "input[1]"
+    for path, body, field, key in [
+        ("/api/embed", {"input": ["a", " "]}, "input[1]", "error"),
+        ("/api/embeddings", {"prompt": " "}, "prompt", "error"),
+        ("/v2/embed", {"texts": ["a", " "]}, "texts[1]", "message"),
+        ("/v2/embed", {"inputs": [{"content": [{"type": "text", "text": " "}]}]}, "inputs[0]", "message"),
+    ]:
+        answer = table.post(path, body)
+        assert answer.status_code == 400 and answer.json()[key].startswith(f"Invalid '{field}': the text has no tokens"), answer.text
+    # Nothing has to be normalised.
+    assert table.ask("/embed", {"inputs": " ", "normalize": False}) == [[0] * 32]
+    dimension = table.get("/info").json()["model"]["dim"]
+    assert table.put("/collections/blank", {"dim": dimension}).status_code == 201
+    points = [{"id": "a", "vector": [1] * dimension}, {"id": "b", "text": " "}]
+    problem(table.put("/collections/blank/points", {"points": points}), 422, "points[1].text")
+
+
+def test_an_encoder_without_a_transformer_has_no_special_tokens(table):
+    """Its tokenizer.json has a template with [CLS] and [SEP], which Sentence Transformers does not apply to it."""
+    text = next(each for each in families.golden("static-model2vec")["texts"] if len(each["ids"]) > 5)
+    ids = text["ids"]
+    for more in ({}, {"add_special_tokens": True}, {"add_special_tokens": False}):
+        (tokens,) = table.ask("/tokenize", {"inputs": text["text"], **more})
+        assert [token["id"] for token in tokens] == ids and not any(token["special"] for token in tokens)
+    # Nothing shows whose ids they are, least of all tokens that the model does not take.
+    for given in (ids, [2, *ids, 3]):
+        error = table.post("/v1/embeddings", {"input": given}).json()["error"]
+        assert "this model has no special tokens around a text" in error["message"]
+    with Server("--accept-token-ids", model=families.path("static-model2vec")) as own:
+        rows = [own.ask("/v1/embeddings", {"input": each})["data"][0]["embedding"] for each in (text["text"], ids, [2, *ids, 3])]
+    assert rows[0] == rows[1] != rows[2]
+    assert np.abs(np.array(rows[0]) - families.vector(text)).max() < 2e-5
+
+
+def test_a_length_that_a_static_encoders_tokenizer_states_is_the_models():
+    with Server(model=families.path("static-truncated")) as own:
+        assert own.get("/info").json()["model"]["max_seq_length"] == 7
+        text = families.golden("static-truncated")["texts"][2]
+        problem(own.post("/embed", {"inputs": text["text"], "truncate": False}), 422, "inputs[0]")
+        # Token ids are cut at the same end, and the request's own choice counts for both.
+        (tokens,) = own.ask("/tokenize", {"inputs": text["text"]})
+        ids = [token["id"] for token in tokens]
+        assert ids[-7:] == text["ids"] != ids[:7]
+        for side, kept in ((None, ids[-7:]), ("Left", ids[-7:]), ("Right", ids[:7])):
+            more = {"truncation_direction": side} if side else {}
+            rows = own.ask("/embed", {"inputs": [ids, kept], **more})
+            assert rows[0] == rows[1] == own.ask("/embed", {"inputs": text["text"], **more})[0]
 
 
 ROLES = "bert-mean"
@@ -99,6 +173,8 @@ def test_collections_use_the_prompts_of_queries_and_documents_and_remember_them(
         as_document = own.ask("/neighbors", {"inputs": texts["b"], "input_type": "document", "k": 1})["results"]
         assert as_document[0][0]["id"] == "b" and as_document[0][0]["score"] > 0.999999
         fingerprint = described["model"]
+        known = own.get("/info").json()["model"]["fingerprint"]
+        assert fingerprint == hashlib.sha256(f"{known}\n{QUERY}\n{DOCUMENT}".encode()).hexdigest()
     # With other prompts, new texts could not be compared with those that are there.
     (tmp_path / "other").mkdir()
     other = folder_without_default(tmp_path / "other", prompts={"query": "q: ", "document": "d: "})
@@ -163,7 +239,8 @@ def test_what_cannot_be_served_is_refused_at_the_start(tmp_path):
     assert "--max-seq-length: 129 is more than the model takes, which is 128" in refusal("--model", roles, "--max-seq-length", "129")
     assert "--default-prompt: the model has no prompt 'nope'; it has: document, query" in refusal("--model", roles, "--default-prompt", "nope")
     assert "config.json: architectures" in refusal("--model", roles, "--reranker", roles)
-    assert "several models need names of their own" in refusal("--model", f"a={roles}", "--model", f"a={MODEL}")
+    # A folder that has no name is called by the last part of its path.
+    assert "several models need names of their own" in refusal("--model", MODEL, "--model", f"{MODEL.rsplit('/', 1)[-1]}={roles}")
     assert "is missing" in refusal("--model", f"a={roles}", "--model", "b=/nowhere")
     dense = tmp_path / "dense"
     shutil.copytree(families.path("bert-cls-dense-bf16-sharded"), dense)

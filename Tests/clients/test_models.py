@@ -1,5 +1,8 @@
 """Several models in one process: requests choose one by name, and collections are bound to one."""
 
+import os
+from pathlib import Path
+
 import families
 import numpy as np
 import openai
@@ -46,6 +49,20 @@ def test_models_are_listed(both):
     info = both.get("/info").json()
     assert [model["name"] for model in info["models"]] == ["english", "tiny"]
     assert info["model"]["name"] == info["model_id"] == "english"
+
+
+def test_ollamas_list_has_the_sizes_of_the_files(both):
+    for path in ("/api/tags", "/api/ps"):
+        listed = both.get(path).json()["models"]
+        assert [(each["name"], each["size"]) for each in listed] == [
+            (f"{name}:latest", os.path.getsize(f"{folder}/model.safetensors")) for name, folder in (("english", MODEL), ("tiny", families.path(OTHER)))
+        ]
+    # Weights in several files, and those of a module behind the pooling.
+    folder = Path(families.path("bert-cls-dense-bf16-sharded"))
+    files = list(folder.rglob("*.safetensors"))
+    assert len(files) == 4
+    with Server(model=str(folder)) as own:
+        assert own.get("/api/tags").json()["models"][0]["size"] == sum(file.stat().st_size for file in files)
 
 
 @pytest.mark.parametrize("path, body", [("/embed", {"inputs": "a"}), ("/tokenize", {"inputs": "a"}), ("/loss", {"queries": ["a"], "keys": ["b"]}), ("/neighbors", {"inputs": "a"})])

@@ -90,6 +90,22 @@ def test_predict_takes_one_text_a_pair_or_a_batch(reranking):
     assert reranking.ask("/predict", {"inputs": [["a"], ["a", "b"]]}) == [single, pair]
 
 
+def stages(answer):
+    return [part.split(";")[0].strip() for part in answer.headers["Server-Timing"].split(",")]
+
+
+def test_predict_is_timed_and_let_in_as_rerank_is():
+    bodies = {"/rerank": {"query": "a", "texts": ["word " * 100] * 1000}, "/predict": {"inputs": [["a", "word " * 100]] * 1000}}
+    with Server("--reranker", families.path("rerank-bert")) as own:
+        for path, body in bodies.items():
+            # 10,000 tokens a second are assumed before anything was measured, so this would take seconds: it is refused unread.
+            answer = own.post(path, body, headers={"X-Request-Timeout-Ms": "2000"})
+            assert "the service is busy" in problem(answer, 503)["detail"] and "tokenize" not in stages(answer)
+        for path, body in bodies.items():
+            answer = own.post(path, body)
+            assert answer.status_code == 200 and stages(answer)[:3] == ["queue", "tokenize", "encode"]
+
+
 def test_bad_requests_name_the_field(reranking):
     problem(reranking.post("/rerank", {"query": QUERY}), 422, "texts")
     problem(reranking.post("/rerank", {"query": QUERY, "texts": ["a"], "documents": ["a"]}), 422, "texts")
@@ -100,6 +116,9 @@ def test_bad_requests_name_the_field(reranking):
     problem(reranking.post("/rerank", {"query": QUERY, "texts": ["a", "b " * 4000], "truncate": False}), 422, "texts[1]")
     assert len(reranking.ask("/rerank", {"query": QUERY, "texts": ["a", "b " * 4000]})) == 2
     problem(reranking.post("/predict", {"inputs": ["a", "b", "c"]}), 422, "inputs")
+    problem(reranking.post("/predict", {"inputs": [["a"], []]}), 422, "inputs[1]")
+    problem(reranking.post("/predict", {"inputs": [["a"], ["a", "b " * 4000]], "truncate": False}), 422, "inputs[1]")
+    problem(reranking.post("/predict", {"inputs": "b " * 4000, "truncate": False}), 422, "inputs")
     answer = reranking.post("/v1/rerank", {"query": QUERY, "documents": []})
     assert answer.status_code == 400 and answer.json()["error"]["param"] == "documents"
 

@@ -27,9 +27,9 @@ struct PointsEndpoint: Sendable {
     let chosen = try models.texts(
       of: collection, model: request.model, field: request.textField(embedded[0].row))
     let prompt = try request.prompt.text(chosen.texts.encoder, standing: chosen.document)
-    let sequences = try chosen.texts.sequences(
-      of: embedded.map(\.text), prompt: prompt, field: "points", for: call)
-    try chosen.texts.encode(sequences, for: call) { rows in
+    let names: TextNames = { request.textField(embedded[$0].row) }
+    let sequences = try chosen.texts.sequences(of: embedded.map(\.text), prompt: prompt, names, for: call)
+    try chosen.texts.encode(sequences, names, for: call) { rows in
       var vectors: [Int: [Float]] = [:]
       for (index, entry) in embedded.enumerated() { vectors[entry.row] = Array(rows.row(index)) }
       try apply(request, vectors, by: chosen.identity, collection, call)

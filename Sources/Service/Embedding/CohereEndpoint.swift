@@ -25,9 +25,10 @@ struct CohereEndpoint: Sendable {
   ) throws {
     let request = try CohereRequest(try call.json(limits), models, limits)
     let texts = request.encoder
-    let sequences = try texts.sequences(of: request.texts, request.options, field: request.field, for: call)
+    let names = entryNames(of: request.field)
+    let sequences = try texts.sequences(of: request.texts, request.options, names, for: call)
     let tokens = sequences.reduce(0) { $0 + $1.count }
-    try texts.encode(sequences, request.shape, for: call) { rows in
+    try texts.encode(sequences, names, request.shape, for: call) { rows in
       call.answer(reserving: rows.values.count * 13 + 512) { writer in
         writer.object { writer in
           writer.member("id", call.requestID)

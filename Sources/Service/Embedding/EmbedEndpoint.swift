@@ -28,7 +28,7 @@ struct EmbedEndpoint: Sendable {
 
     guard input.count <= EmbeddingStream.mostTextsAtOnce else { return try stream(input, options, texts, for: call) }
     let sequences = try input.sequences(texts, options.text, addsSpecialTokens: false, for: call)
-    try texts.encode(sequences, options.shape, for: call) { [options] rows in
+    try texts.encode(sequences, input.name, options.shape, for: call) { [options] rows in
       if call.answerType == .safetensors {
         var archive = SafetensorsWriter()
         try archive.add("embeddings", rows)
@@ -56,7 +56,7 @@ extension EmbedEndpoint {
     // Texts that may not be cut are looked at before the answer begins, since one that is too long is the client's mistake.
     let all =
       options.text.truncate ? nil : try input.sequences(texts, options.text, addsSpecialTokens: false, for: call)
-    EmbeddingStream(input.count, options.shape, form, texts: texts, for: call) { [texts] range in
+    EmbeddingStream(input.count, input.name, options.shape, form, texts: texts, for: call) { [texts] range in
       try all.map { Array($0[range]) }
         ?? input.part(range).sequences(texts, options.text, addsSpecialTokens: false, for: call)
     }.start()

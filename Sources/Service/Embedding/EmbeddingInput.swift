@@ -104,7 +104,7 @@ struct EmbeddingInput: Sendable {
   func requireOwnTokens(_ framing: TokenFraming) throws(Problem) {
     guard case .ids(let sequences) = content else { return }
     for (index, ids) in sequences.enumerated() {
-      if let refusal = framing.refusal(ids) { throw .invalid(name(of: index), refusal) }
+      if let refusal = framing.refusal(ids) { throw .invalid(name(index), refusal) }
     }
   }
 
@@ -116,15 +116,15 @@ struct EmbeddingInput: Sendable {
     _ texts: TextEncoder, _ options: TextOptions, addsSpecialTokens: Bool, for call: Call
   ) throws(Problem) -> [TokenSequence] {
     switch content {
-    case .texts(let all): return try texts.sequences(of: all, options, field: field, for: call)
+    case .texts(let all): return try texts.sequences(of: all, options, name, for: call)
     case .ids(let sequences):
-      let framing = TokenFraming(texts.encoder.tokenizer)
+      let framing = TokenFraming(texts.encoder)
       let longest = texts.encoder.maxSequenceLength
       var cut: [TokenSequence] = []
       for (index, ids) in sequences.enumerated() {
-        let whole = addsSpecialTokens && texts.encoder.hasTransformer ? framing.around(ids) : ids
+        let whole = addsSpecialTokens ? framing.around(ids) : ids
         guard whole.count <= longest || options.truncate else {
-          throw .invalid(name(of: index), "has more tokens than max_seq_length, which is \(longest)")
+          throw .invalid(name(index), "has more tokens than max_seq_length, which is \(longest)")
         }
         cut.append(texts.encoder.cut(whole, options.side))
       }
@@ -132,6 +132,9 @@ struct EmbeddingInput: Sendable {
     }
   }
 
-  /// What an error calls an entry of ids.
-  private func name(of index: Int) -> String { isOneSequence ? field : "\(field)[\(index)]" }
+  /// What errors call the entries.
+  var name: TextNames {
+    guard isOneSequence else { return entryNames(of: field) }
+    return { [field] _ in field }
+  }
 }

@@ -39,6 +39,7 @@ final class EmbeddingStream: Sendable {
 
   private let count: Int
   private let sequences: @Sendable (Range<Int>) throws -> [TokenSequence]
+  private let names: TextNames
   private let shape: VectorShape
   private let form: any Form
   private let texts: TextEncoder
@@ -47,13 +48,16 @@ final class EmbeddingStream: Sendable {
 
   /// - Parameters:
   ///   - count: the number of texts.
+  ///   - names: of the texts.
   ///   - sequences: the token ids of some of them; called on a work queue.
   init(
-    _ count: Int, _ shape: VectorShape, _ form: any Form, texts: TextEncoder, for call: Call,
+    _ count: Int, _ names: @escaping TextNames, _ shape: VectorShape, _ form: any Form, texts: TextEncoder,
+    for call: Call,
     sequences: @escaping @Sendable (Range<Int>) throws -> [TokenSequence]
   ) {
     self.count = count
     self.sequences = sequences
+    self.names = names
     self.shape = shape
     self.form = form
     self.texts = texts
@@ -92,7 +96,8 @@ final class EmbeddingStream: Sendable {
     do {
       try call.requireWaiting()
       let range = piece * Self.textsPerPiece..<min((piece + 1) * Self.textsPerPiece, count)
-      texts.encodeAdmitted(try sequences(range), shape, for: call) { rows in
+      let names: TextNames = { self.names(range.lowerBound + $0) }
+      texts.encodeAdmitted(try sequences(range), names, shape, for: call) { rows in
         do {
           let bytes = try self.form.piece(
             try rows.get(), isFirst: piece == 0, isLast: piece == self.pieces - 1)

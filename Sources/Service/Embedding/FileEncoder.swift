@@ -64,7 +64,7 @@ public final class FileEncoder: Sendable {
     var text = TextOptions()
     text.truncate = options.truncate
     do throws(UnknownPrompt) {
-      text.prompt = StandingPrompts(encoder, standard: nil).standard
+      text.prompt = encoder.prompts.standard(nil)
       if let name = options.promptName { text.prompt = try encoder.prompts.named(name) }
       if let role = options.inputType.flatMap(Prompts.Role.init(inputType:)) {
         text.prompt = encoder.prompts.prompt(for: role) ?? ""
@@ -108,6 +108,9 @@ public final class FileEncoder: Sendable {
       guard let sequence = encoder.sequence(of: text, self.text) else {
         throw Failure(text: index, reason: "the text has more than the model's \(encoder.maxSequenceLength) tokens")
       }
+      guard sequence.count > 0 || !encoder.hasTransformer else {
+        throw Failure(text: index, reason: "the text has no tokens of this model")
+      }
       sequences.append(sequence)
     }
     return sequences
@@ -124,6 +127,8 @@ public final class FileEncoder: Sendable {
             to: plan.rows(try result.get(), dimension: self.encoder.dimension), self.encoder)
           // Both of the supported processors are little-endian.
           done(.success(Rows(bytes: rows.values.withUnsafeBytes { Array($0) }, tokens: tokens)))
+        } catch let error as ZeroRow {
+          done(.failure(Failure(text: error.row, reason: self.encoder.noDirection)))
         } catch {
           done(.failure(Failure(text: nil, reason: Problem(describing: error).detail)))
         }

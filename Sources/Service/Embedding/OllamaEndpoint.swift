@@ -45,9 +45,10 @@ struct OllamaEndpoint: Sendable {
       }
     }
     guard !inputs.isEmpty else { return answer(nil, tokens: 0) }
-    let sequences = try texts.sequences(of: inputs, options, field: "input", for: call)
+    let names = entryNames(of: "input")
+    let sequences = try texts.sequences(of: inputs, options, names, for: call)
     let tokens = sequences.reduce(0) { $0 + $1.count }
-    try texts.encode(sequences, shape, for: call) { answer($0, tokens: tokens) }
+    try texts.encode(sequences, names, shape, for: call) { answer($0, tokens: tokens) }
   }
 
   /// The model of a name, which clients complete by a tag.
@@ -83,9 +84,9 @@ struct OllamaEndpoint: Sendable {
     }
     let prompt = try limits.text(value, field: "prompt")
     guard !prompt.isEmpty else { return answer(call, vector: nil) }
-    let sequences = try texts.sequences(
-      of: [prompt], prompt: texts.prompts.standard, field: "prompt", for: call)
-    try texts.encode(sequences, VectorShape(normalize: nil), for: call) { rows in
+    let names: TextNames = { _ in "prompt" }
+    let sequences = try texts.sequences(of: [prompt], prompt: texts.prompts.standard, names, for: call)
+    try texts.encode(sequences, names, VectorShape(normalize: nil), for: call) { rows in
       answer(call) { $0.row(0, of: rows, .float) }
     }
   }

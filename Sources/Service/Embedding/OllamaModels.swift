@@ -66,8 +66,7 @@ extension OllamaEndpoint {
               let name = "\(texts.name):latest"
               writer.member("name", name)
               writer.member("model", name)
-              // Strict clients need the field; how many bytes the model has is not known here.
-              writer.member("size", 0)
+              writer.member("size", texts.encoder.weightBytes)
               writer.member("digest", texts.encoder.fingerprint)
               writer.key("details")
               writer.object { details(texts, to: &$0) }

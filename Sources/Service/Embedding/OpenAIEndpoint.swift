@@ -24,10 +24,10 @@ struct OpenAIEndpoint: Sendable {
     let tokenizer = texts.encoder.tokenizer
     let entries = try EmbeddingInput(input, field: "input", vocabularySize: tokenizer.vocabularySize, limits)
     try entries.check(choice)
-    if !acceptsTokenIds { try entries.requireOwnTokens(TokenFraming(tokenizer)) }
+    if !acceptsTokenIds { try entries.requireOwnTokens(TokenFraming(texts.encoder)) }
     let sequences = try entries.sequences(texts, options.text, addsSpecialTokens: true, for: call)
     let tokens = sequences.reduce(0) { $0 + $1.count }
-    try texts.encode(sequences, options.shape, for: call) { [options] rows in
+    try texts.encode(sequences, entries.name, options.shape, for: call) { [options] rows in
       call.answer(reserving: rows.values.count * 13 + 256) { writer in
         writer.beginObject()
         writer.member("object", "list")

@@ -27,9 +27,10 @@ struct SimilarityEndpoint: Sendable {
     }
 
     let sequences =
-      try texts.sequences(of: [source], options, field: "inputs.source_sentence", for: call)
-      + texts.sequences(of: sentences, options, field: "inputs.sentences", for: call)
-    try texts.encode(sequences, VectorShape(normalize: false), for: call) { rows in
+      try texts.sequences(of: [source], options, { _ in "inputs.source_sentence" }, for: call)
+      + texts.sequences(of: sentences, options, entryNames(of: "inputs.sentences"), for: call)
+    let names: TextNames = { $0 == 0 ? "inputs.source_sentence" : "inputs.sentences[\($0 - 1)]" }
+    try texts.encode(sequences, names, VectorShape(normalize: false), for: call) { rows in
       let began = SystemClock.monotonic
       let scores = Self.cosines(of: rows)
       call.add(.score, since: began)

@@ -1,6 +1,7 @@
+import Encoder
 import Tokenization
 
-/// The special tokens that a tokenizer puts around a text, and what they tell of token ids that a client sends.
+/// The special tokens that a model has around a text, and what they tell of token ids that a client sends.
 ///
 /// Ids say nothing of the vocabulary that they are from, and those of another model give a vector that looks like any
 /// other. The special tokens are what tells them apart: nobody's ids begin and end with those of this model by
@@ -11,9 +12,10 @@ struct TokenFraming: Sendable {
   /// As the vocabulary spells them.
   private let names: (before: String, after: String)
 
-  init(_ tokenizer: Tokenizer) {
-    (before, after) = tokenizer.framing
-    let spelt = tokenizer.tokens("", addSpecialTokens: true).map(\.text)
+  init(_ encoder: SentenceEncoder) {
+    (before, after) = encoder.framing
+    let isFramed = !before.isEmpty || !after.isEmpty
+    let spelt = isFramed ? encoder.tokenizer.tokens("", addSpecialTokens: true).map(\.text) : []
     names = (
       spelt.prefix(before.count).joined(separator: " "), spelt.dropFirst(before.count).joined(separator: " ")
     )
@@ -29,7 +31,7 @@ struct TokenFraming: Sendable {
 
   /// Why ids are refused as those of another model; nil where they are this one's.
   ///
-  /// Where the tokenizer puts no tokens around a text, nothing shows whose ids they are, and all are refused.
+  /// Where the model has no tokens around a text, nothing shows whose ids they are, and all are refused.
   func refusal(_ ids: [Int32]) -> String? {
     guard before.isEmpty && after.isEmpty || !encloses(ids) else { return nil }
     let reason =

@@ -10,8 +10,10 @@ struct TokenizeEndpoint: Sendable {
   func run(_ call: Call) throws {
     var fields = try Fields(try call.json(limits))
     let inputs = try limits.oneOrMoreTexts(try fields.required("inputs"), field: "inputs")
-    let special = try fields.bool("add_special_tokens", default: true)
+    let wantsSpecial = try fields.bool("add_special_tokens", default: true)
     let texts = try models.chosen(&fields)
+    // The tokens are those that the model would be given.
+    let special = wantsSpecial && texts.encoder.hasTransformer
     // Without the prompt that stands for all requests: the places of tokens are those in the text as it was sent.
     let prompt = try PromptChoice(&fields).text(texts.encoder, standing: "")
 

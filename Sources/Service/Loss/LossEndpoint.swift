@@ -21,14 +21,20 @@ struct LossEndpoint: Sendable {
     let texts = try models.named(request.model)
     let prompt = try request.prompt.text(texts.encoder, standing: texts.prompts.standard)
     var sequences: [TokenSequence] = []
+    var fields: [(name: String, first: Int)] = []
     for (rows, field) in [
       (request.queries, "queries"), (request.keys, "keys"), (request.negatives, "negatives"),
     ] {
       guard let rows, !rows.texts.isEmpty else { continue }
-      sequences += try texts.sequences(of: rows.texts, prompt: prompt, field: field, for: call)
+      fields.append((field, sequences.count))
+      sequences += try texts.sequences(of: rows.texts, prompt: prompt, entryNames(of: field), for: call)
     }
     guard !sequences.isEmpty else { return try score(request, queue, nil, call) }
-    try texts.encode(sequences, for: call) { try score(request, queue, $0, call) }
+    let names: TextNames = { [fields] index in
+      let field = fields.last { $0.first <= index } ?? fields[0]
+      return "\(field.name)[\(index - field.first)]"
+    }
+    try texts.encode(sequences, names, for: call) { try score(request, queue, $0, call) }
   }
 
   private func score(_ request: LossRequest, _ queue: ServedQueue?, _ embedded: Matrix?, _ call: Call) throws {

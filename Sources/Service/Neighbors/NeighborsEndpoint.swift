@@ -28,8 +28,9 @@ struct NeighborsEndpoint: Sendable {
       if request.reranked != nil { try RerankEndpoint.requireReranker(scorer) }
       let chosen = try models.texts(of: collection, model: request.model, field: "inputs")
       let prompt = try request.prompt.text(chosen.texts.encoder, standing: chosen.query)
-      let sequences = try chosen.texts.sequences(of: inputs, prompt: prompt, field: "inputs", for: call)
-      try chosen.texts.encode(sequences, for: call) { rows in
+      let names = entryNames(of: "inputs")
+      let sequences = try chosen.texts.sequences(of: inputs, prompt: prompt, names, for: call)
+      try chosen.texts.encode(sequences, names, for: call) { rows in
         // A write that was answered while these texts were embedded is seen.
         try search(request, collection, collection.snapshot, rows, field: "inputs", call)
       }

@@ -94,7 +94,9 @@ struct InfoEndpoint: Sendable {
       for (name, text) in encoder.prompts.byName.sorted(by: { $0.key < $1.key }) { writer.member(name, text) }
     }
     writer.member("default_prompt", texts.prompts.standard)
-    // What `input_type` puts before texts, and collections do where a request does not say.
+    // What `input_type` puts before texts. Where the model has no prompt of a role, which is null, that is nothing, and
+    // not the default prompt. Collections do the same where a request does not say, if one of the two is a text;
+    // otherwise the default prompt stands before their queries and texts.
     writer.key("input_types")
     writer.object { writer in
       for role in Prompts.Role.allCases {

@@ -17,46 +17,50 @@ final class PairScorer: Sendable {
   /// Texts that wait for a batch, in each lane.
   var waiting: [(lane: String, texts: Int)] { batchers.waiting }
 
-  /// Seconds until what is there now is scored.
-  func backlog(isShort: Bool) -> Double { batchers.backlog(isShort: isShort) }
-
   /// Refuses what would be refused later, before it takes memory.
   ///
-  /// - Parameter pairs: queries, each with its documents.
+  /// - Parameter bytes: of each text, or of both texts of each pair.
   /// - Throws: ``Problem`` when it would take too long.
-  func admit(_ pairs: some Sequence<(query: String, documents: [String])>, for call: Call) throws(Problem) {
+  func admit(bytes: some Sequence<Int>, for call: Call) throws(Problem) {
     // Few texts have more than eight bytes for a token.
-    let least = pairs.reduce(0) { total, pair in
-      pair.documents.reduce(total) { total, document in
-        total + min(encoder.maxSequenceLength, (pair.query.utf8.count + document.utf8.count) / 8 + 1)
-      }
-    }
+    let least = bytes.reduce(0) { $0 + min(encoder.maxSequenceLength, $1 / 8 + 1) }
     try batchers.admit(tokens: least, for: call)
   }
 
   /// The tokens of a query with each of the documents.
   ///
-  /// - Throws: ``Problem`` naming `field[i]` for a pair that is too long and may not be cut.
+  /// - Throws: ``Problem`` naming a document that is too long, with the query, and may not be cut.
   func sequences(
-    of query: String, with documents: [String], truncate: Bool, field: String, for call: Call
+    of query: String, with documents: [String], truncate: Bool, _ names: TextNames, for call: Call
+  ) throws(Problem) -> [TokenSequence] {
+    // The query is read once.
+    var ids: [Int32]?
+    return try sequences(of: documents, names, for: call) { document in
+      let query = ids ?? encoder.ids(of: query)
+      ids = query
+      return encoder.sequence(of: query, document, truncate: truncate)
+    }
+  }
+
+  /// The tokens of each input.
+  ///
+  /// - Parameter sequence: the tokens of an input; nil where it is too long and may not be cut.
+  /// - Throws: ``Problem`` naming an input that is too long.
+  func sequences<Input>(
+    of inputs: [Input], _ names: TextNames, for call: Call, _ sequence: (Input) -> TokenSequence?
   ) throws(Problem) -> [TokenSequence] {
     let began = SystemClock.monotonic
     defer { call.add(.tokenize, since: began) }
     var sequences: [TokenSequence] = []
-    sequences.reserveCapacity(documents.count)
-    let query = encoder.ids(of: query)
-    for (index, document) in documents.enumerated() {
+    sequences.reserveCapacity(inputs.count)
+    for (index, input) in inputs.enumerated() {
       if index % 256 == 255 { try call.requireWaiting() }
-      guard let sequence = encoder.sequence(of: query, document, truncate: truncate) else {
-        throw tooLong("\(field)[\(index)]")
+      guard let sequence = sequence(input) else {
+        throw .invalid(names(index), "has more tokens than max_seq_length, which is \(encoder.maxSequenceLength)")
       }
       sequences.append(sequence)
     }
     return sequences
-  }
-
-  func tooLong(_ field: String) -> Problem {
-    .invalid(field, "has more tokens than max_seq_length, which is \(encoder.maxSequenceLength)")
   }
 
   /// The values of each label, as the model gives them.

@@ -18,18 +18,13 @@ struct PredictEndpoint: Sendable {
     let isBatch = value.elements?.first?.kind == .array
     let inputs = isBatch ? value.elements ?? [] : [value]
     try limits.check(count: inputs.count, field: "inputs")
-    var sequences: [TokenSequence] = []
-    for (index, input) in inputs.enumerated() {
-      if index % 256 == 255 { try call.requireWaiting() }
-      let field = isBatch ? "inputs[\(index)]" : "inputs"
-      let texts = input.kind == .string ? [try limits.text(input, field: field)] : try limits.texts(input, field: field)
-      guard (1...2).contains(texts.count) else { throw Problem.invalid(field, "must be a text, or one or two of them") }
-      let sequence =
-        texts.count == 1
+    let names: TextNames = { isBatch ? "inputs[\($0)]" : "inputs" }
+    let read = try inputs.enumerated().map { try texts($1, names($0)) }
+    try scorer.admit(bytes: read.map { $0.reduce(0) { $0 + $1.utf8.count } }, for: call)
+    let sequences = try scorer.sequences(of: read, names, for: call) { texts in
+      texts.count == 1
         ? scorer.encoder.sequence(of: texts[0], truncate: truncate)
         : scorer.encoder.sequence(of: scorer.encoder.ids(of: texts[0]), texts[1], truncate: truncate)
-      guard let sequence else { throw scorer.tooLong(field) }
-      sequences.append(sequence)
     }
     try scorer.score(sequences, for: call) { rows in
       call.answer(reserving: 64 * rows.values.count + 64) { writer in
@@ -42,6 +37,13 @@ struct PredictEndpoint: Sendable {
         }
       }
     }
+  }
+
+  /// The one or two texts of an input.
+  private func texts(_ input: JSONValue, _ field: String) throws(Problem) -> [String] {
+    let texts = input.kind == .string ? [try limits.text(input, field: field)] : try limits.texts(input, field: field)
+    guard (1...2).contains(texts.count) else { throw .invalid(field, "must be a text, or one or two of them") }
+    return texts
   }
 
   /// The labels of one input, the most likely first.

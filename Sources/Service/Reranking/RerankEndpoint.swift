@@ -17,9 +17,10 @@ struct RerankEndpoint: Sendable {
   func run(_ form: Form, _ call: Call) throws {
     let request = try RerankRequest(try call.json(limits), limits, returnsText: form == .jina)
     let scorer = try Self.requireReranker(scorer)
-    try scorer.admit([(request.query, request.documents)], for: call)
+    try scorer.admit(bytes: request.documents.map { request.query.utf8.count + $0.utf8.count }, for: call)
     let sequences = try scorer.sequences(
-      of: request.query, with: request.documents, truncate: request.truncate, field: request.field, for: call)
+      of: request.query, with: request.documents, truncate: request.truncate, entryNames(of: request.field),
+      for: call)
     let tokens = sequences.reduce(0) { $0 + $1.count }
     try scorer.score(sequences, for: call) { rows in
       let ranked = Self.ranked(rows.values, request)

@@ -34,12 +34,15 @@ struct Reranking: Sendable {
   func run(
     _ scorer: PairScorer, for call: Call, finish: @escaping @Sendable ([[Place]]) throws -> Void
   ) throws(Problem) {
-    try scorer.admit(zip(queries, texts).map { ($0, $1.compactMap { $0 }) }, for: call)
+    let bytes = zip(queries, texts).flatMap { query, texts in
+      texts.compactMap { $0.map { query.utf8.count + $0.utf8.count } }
+    }
+    try scorer.admit(bytes: bytes, for: call)
     var sequences: [TokenSequence] = []
     for (query, texts) in zip(queries, texts) {
       try call.requireWaiting()
       sequences += try scorer.sequences(
-        of: query, with: texts.compactMap { $0 }, truncate: true, field: "inputs", for: call)
+        of: query, with: texts.compactMap { $0 }, truncate: true, entryNames(of: "inputs"), for: call)
     }
     try scorer.score(sequences, for: call) { rows in
       var scores = rows.values[...]

@@ -53,6 +53,7 @@ package final class Batcher<Input: Hashable & Sendable>: Sendable {
     self.queues = queues
     self.crew = crew
     self.record = record
+    queues.add(encoder: meter)
   }
 
   /// Inputs that wait for a batch.

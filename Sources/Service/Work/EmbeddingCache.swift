@@ -1,5 +1,5 @@
-import COpenSSL
 import Encoder
+import Platform
 import Synchronization
 
 /// Vectors of token sequences that have been encoded before, as many as fit into a number of bytes.
@@ -70,15 +70,16 @@ package final class EmbeddingCache: Sendable {
 
   /// - Returns: nil when the cryptographic library fails, for want of memory.
   package func key(of sequence: TokenSequence) -> Key? {
-    guard let digest = nf_sha256_begin() else { return nil }
-    // SAFETY: the arrays are valid for their counts during the calls, and the last writes 32 bytes and frees the state.
-    let isTaken =
-      nf_sha256_update(digest, fingerprint, fingerprint.count) == 0
-      && Self.numbers(of: sequence).withUnsafeBytes { nf_sha256_update(digest, $0.baseAddress, $0.count) } == 0
-    var bytes = [UInt8](repeating: 0, count: 32)
-    guard nf_sha256_finish(digest, &bytes) == 0, isTaken else { return nil }
+    guard let bytes = try? digest(of: sequence) else { return nil }
     func word(_ range: Range<Int>) -> UInt64 { bytes[range].reduce(0) { $0 << 8 | UInt64($1) } }
     return Key(digest: SIMD2(word(0..<8), word(8..<16)))
+  }
+
+  private func digest(of sequence: TokenSequence) throws(DigestFailure) -> [UInt8] {
+    var hash = try SHA256()
+    hash.add(fingerprint)
+    Self.numbers(of: sequence).withUnsafeBytes { hash.add($0) }
+    return try hash.digest()
   }
 
   /// The ids, and what else the vector depends on behind a number that is no id.

@@ -25,21 +25,16 @@ struct LaneBatchers: Sendable {
   /// Texts that wait for a batch, in each lane.
   var waiting: [(lane: String, texts: Int)] { [("short", short.waiting), ("long", long.waiting)] }
 
-  /// Seconds until what is there now is encoded.
-  ///
-  /// - Parameter isShort: for what goes into the short lane.
-  func backlog(isShort: Bool) -> Double { (isShort ? short : long).meter.backlog }
-
   /// The number of tokens of sequences.
   func tokens(of sequences: [TokenSequence]) -> Int { encoder.costs(of: sequences).reduce(0, +) }
 
-  /// Lets in a call that will encode so many tokens.
+  /// Lets in a call that will encode so many tokens, behind what waits for any model.
   ///
   /// - Parameter isLong: whether it uses the long lane however few they are.
   /// - Throws: ``Problem`` when it would take too long.
   func admit(tokens: Int, isLong: Bool = false, for call: Call) throws(Problem) {
-    let meter = batcher(tokens: tokens, isLong).meter
-    try lanes.refuse(backlog: meter.backlog, own: meter.seconds(Double(tokens)), for: call)
+    let own = batcher(tokens: tokens, isLong).meter.seconds(Double(tokens))
+    try lanes.refuse(backlog: lane(tokens: tokens, isLong).encodingBacklog, own: own, for: call)
   }
 
   /// Encodes the sequences of a call that has been let in.
@@ -67,6 +62,10 @@ struct LaneBatchers: Sendable {
   }
 
   private func batcher(tokens: Int, _ isLong: Bool) -> Batcher<TokenSequence> {
-    isLong || tokens > WorkLanes.shortTokens ? long : short
+    isShort(tokens, isLong) ? short : long
   }
+
+  private func lane(tokens: Int, _ isLong: Bool) -> WorkQueues { isShort(tokens, isLong) ? lanes.short : lanes.long }
+
+  private func isShort(_ tokens: Int, _ isLong: Bool) -> Bool { !isLong && tokens <= WorkLanes.shortTokens }
 }

@@ -9,21 +9,28 @@ struct VectorShape: Sendable {
   /// Keep this many leading values and normalise again.
   var dimensions: Int?
 
-  /// - Throws: ``Problem`` when a row has no direction that could be normalised.
-  func applied(to pooled: Matrix, _ encoder: SentenceEncoder) throws(Problem) -> Matrix {
-    do throws(ZeroRow) {
-      var rows = normalize ?? encoder.normalizes ? try pooled.normalized() : pooled
-      if let dimensions { rows = try rows.prefix(columns: dimensions).normalized() }
-      return rows
-    } catch {
-      throw encoder.hasTransformer
-        ? Problem(500, "the encoder gave a vector without a direction for input \(error.row)")
-        : Problem(
-          422, "input \(error.row) has no tokens, and its vector no direction that could be normalised",
-          param: "inputs[\(error.row)]")
-    }
+  /// - Throws: `ZeroRow` for a row that has no direction that could be normalised.
+  func applied(to pooled: Matrix, _ encoder: SentenceEncoder) throws(ZeroRow) -> Matrix {
+    let rows = normalize ?? encoder.normalizes ? try pooled.normalized() : pooled
+    guard let dimensions else { return rows }
+    return try rows.prefix(columns: dimensions).normalized()
   }
 }
+
+extension SentenceEncoder {
+  /// Why the vector of a text cannot be normalised.
+  var noDirection: String {
+    hasTransformer
+      ? "the encoder gave the text a vector without a direction"
+      : "the text has no tokens with vectors of this model, and so no direction that could be normalised"
+  }
+}
+
+/// What errors call the texts of a request by their numbers, counted from 0: `input[3]`.
+typealias TextNames = @Sendable (Int) -> String
+
+/// The names of a field's entries.
+func entryNames(of field: String) -> TextNames { { "\(field)[\($0)]" } }
 
 /// Texts in, vectors out: tokenization here, batches by the batcher.
 final class TextEncoder: Sendable {
@@ -42,13 +49,14 @@ final class TextEncoder: Sendable {
   ///   - crew: shares a lone batch.
   ///   - cacheBytes: what vectors of texts that may come again may take; 0 keeps none.
   ///   - record: called with every batch that has run.
+  /// - Throws: `DigestFailure`.
   init(
     encoder: SentenceEncoder, named name: String, defaultPrompt: String? = nil, lanes: WorkLanes, crew: Crew,
     cacheBytes: Int = 0, record: @escaping @Sendable (EncodedBatch) -> Void
-  ) {
+  ) throws(DigestFailure) {
     self.encoder = encoder
     self.name = name
-    prompts = StandingPrompts(encoder, standard: defaultPrompt)
+    prompts = try StandingPrompts(encoder, standard: defaultPrompt)
     cache =
       cacheBytes > 0
       ? EmbeddingCache(bytes: cacheBytes, dimension: encoder.dimension, fingerprint: encoder.fingerprint) : nil
@@ -59,16 +67,11 @@ final class TextEncoder: Sendable {
   /// Texts that wait for a batch, in each lane.
   var waiting: [(lane: String, texts: Int)] { batchers.waiting }
 
-  /// Seconds until what is there now is encoded.
-  ///
-  /// - Parameter isShort: for what goes into the short lane.
-  func backlog(isShort: Bool) -> Double { batchers.backlog(isShort: isShort) }
-
   /// The token ids of each text, special tokens included.
   ///
-  /// - Throws: ``Problem`` naming `field[i]` for a text that is too long and may not be cut.
+  /// - Throws: ``Problem`` naming a text that is too long and may not be cut.
   func sequences(
-    of texts: [String], _ options: TextOptions, field: String, for call: Call
+    of texts: [String], _ options: TextOptions, _ names: TextNames, for call: Call
   ) throws(Problem) -> [TokenSequence] {
     let began = SystemClock.monotonic
     defer { call.add(.tokenize, since: began) }
@@ -76,12 +79,11 @@ final class TextEncoder: Sendable {
     sequences.reserveCapacity(texts.count)
     for (index, text) in texts.enumerated() {
       guard let sequence = encoder.sequence(of: text, options) else {
-        throw .invalid(
-          "\(field)[\(index)]", "has more tokens than max_seq_length, which is \(encoder.maxSequenceLength)")
+        throw .invalid(names(index), "has more tokens than max_seq_length, which is \(encoder.maxSequenceLength)")
       }
       // A tokenizer without special tokens leaves nothing of an empty text.
       guard sequence.count > 0 || !encoder.hasTransformer else {
-        throw .invalid("\(field)[\(index)]", "has no tokens of this model")
+        throw .invalid(names(index), "has no tokens of this model")
       }
       sequences.append(sequence)
     }
@@ -90,24 +92,26 @@ final class TextEncoder: Sendable {
 
   /// The token ids of texts that are cut where they are too long, behind a prompt.
   func sequences(
-    of texts: [String], prompt: String, field: String, for call: Call
+    of texts: [String], prompt: String, _ names: TextNames, for call: Call
   ) throws(Problem) -> [TokenSequence] {
     var options = TextOptions()
     options.prompt = prompt
-    return try sequences(of: texts, options, field: field, for: call)
+    return try sequences(of: texts, options, names, for: call)
   }
 
   /// The vectors of sequences, shaped as wanted.
   ///
-  /// - Parameter finish: gets a row for each sequence, on a work queue; what it throws becomes the call's answer.
+  /// - Parameters:
+  ///   - names: of the texts that the sequences were made of.
+  ///   - finish: gets a row for each sequence, on a work queue; what it throws becomes the call's answer.
   /// - Throws: ``Problem`` when it would take too long.
   func encode(
-    _ sequences: [TokenSequence], _ shape: VectorShape = VectorShape(), for call: Call,
+    _ sequences: [TokenSequence], _ names: @escaping TextNames, _ shape: VectorShape = VectorShape(), for call: Call,
     finish: @escaping @Sendable (Matrix) throws -> Void
   ) throws(Problem) {
     let plan = SequencePlan(sequences, cache: cache)
     try batchers.admit(tokens: batchers.tokens(of: plan.missing), for: call)
-    encode(plan, of: sequences, shape, isLong: false, for: call) { rows in
+    encode(plan, of: sequences, names, shape, isLong: false, for: call) { rows in
       call.perform { try finish(try rows.get()) }
     }
   }
@@ -116,10 +120,10 @@ final class TextEncoder: Sendable {
   ///
   /// - Parameter done: gets a row for each sequence, or why there are none, on a work queue.
   func encodeAdmitted(
-    _ sequences: [TokenSequence], _ shape: VectorShape, for call: Call,
+    _ sequences: [TokenSequence], _ names: @escaping TextNames, _ shape: VectorShape, for call: Call,
     done: @escaping @Sendable (Result<Matrix, any Error>) -> Void
   ) {
-    encode(SequencePlan(sequences, cache: cache), of: sequences, shape, isLong: true, for: call, done)
+    encode(SequencePlan(sequences, cache: cache), of: sequences, names, shape, isLong: true, for: call, done)
   }
 
   /// Lets in a call that will encode so many tokens by parts.
@@ -130,14 +134,20 @@ final class TextEncoder: Sendable {
   }
 
   private func encode(
-    _ plan: SequencePlan, of sequences: [TokenSequence], _ shape: VectorShape, isLong: Bool, for call: Call,
+    _ plan: SequencePlan, of sequences: [TokenSequence], _ names: @escaping TextNames, _ shape: VectorShape,
+    isLong: Bool, for call: Call,
     _ done: @escaping @Sendable (Result<Matrix, any Error>) -> Void
   ) {
     @Sendable func finished(_ encoded: Matrix?) -> Result<Matrix, any Error> {
       call.markBegun()
       // A request's tokens are those of all its texts, whatever became of these.
       call.encoded(tokens: batchers.tokens(of: sequences))
-      return Result { try shape.applied(to: plan.rows(encoded, dimension: encoder.dimension), encoder) }
+      do throws(ZeroRow) {
+        return .success(try shape.applied(to: plan.rows(encoded, dimension: encoder.dimension), encoder))
+      } catch {
+        // A transformer that gives nothing is not the client's mistake.
+        return .failure(Problem(encoder.hasTransformer ? 500 : 422, encoder.noDirection, param: names(error.row)))
+      }
     }
     guard !plan.missing.isEmpty || sequences.isEmpty else { return done(finished(nil)) }
     batchers.encode(plan.missing, isLong: isLong, for: call) { result in

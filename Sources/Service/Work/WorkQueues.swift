@@ -17,6 +17,8 @@ public final class WorkQueues: Sendable {
   let meter = WorkMeter(rate: 10_000)
   /// Requests that wait for a queue.
   let waits = WaitMeter()
+  /// Of the batches of each model that run here.
+  private let encoders = Mutex<[WorkMeter]>([])
 
   /// The jobs that one event loop has collected. The lock is free unless two servers number their loops alike.
   private final class Collection: Sendable {
@@ -81,6 +83,12 @@ public final class WorkQueues: Sendable {
   func runOnQueue(_ job: @escaping Job) {
     if DispatchQueue.getSpecific(key: Self.mark) == true { job() } else { submit(job) }
   }
+
+  /// Adds a model's batches to ``encodingBacklog``.
+  func add(encoder meter: WorkMeter) { encoders.withLock { $0.append(meter) } }
+
+  /// Seconds until what waits here for encoders is done, whichever model it is for: all share the cores.
+  package var encodingBacklog: Double { encoders.withLock { $0 }.reduce(0) { $0 + $1.backlog } }
 
   /// The queue with the least to do.
   private func claim() -> Int {

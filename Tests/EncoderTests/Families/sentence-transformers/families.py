@@ -188,6 +188,8 @@ GEMMA3 = {
 
 def models(scratch: Path) -> list[Model]:
     words = tiny_tokenizers.word_piece(800)
+    short_words = Tokenizer.from_str(words.to_str())
+    short_words.enable_truncation(7, direction="left")
     mpnet_words = tiny_tokenizers.word_piece(800, "<s>", "</s>", ["<s>", "<pad>", "</s>", "[UNK]", "<mask>"])
     roberta_bytes = tiny_tokenizers.byte_level(500, "roberta")
     modern_bytes = tiny_tokenizers.byte_level(500, "modernbert")
@@ -219,6 +221,17 @@ def models(scratch: Path) -> list[Model]:
             normalize=False,
             shards=3,
             prefix="bert.",
+        ),
+        Model(
+            "bert-cls-bf16-without-prompt",
+            words,
+            "BertTokenizer",
+            BERT | {"num_hidden_layers": 2},
+            dtype="BF16",
+            limit=128,
+            pooling=["cls"],
+            include_prompt=False,
+            sentence_settings={"prompts": query_and_document, "default_prompt_name": None},
         ),
         Model("distilbert-max", words, "DistilBertTokenizer", DISTILBERT, pooling=["max"], normalize=False),
         Model(
@@ -294,6 +307,7 @@ def models(scratch: Path) -> list[Model]:
             },
         ),
         Model("static", words, "", {}, pooling=[], normalize=False),
+        Model("static-truncated", short_words, "", {}, pooling=[], normalize=False),
         Model("static-model2vec", words, "", {"model_type": "model2vec", "normalize": True}, pooling=[]),
         Model("rerank-bert", words, "BertTokenizer", BERT, labels=1),
         Model("rerank-roberta-bf16", roberta_bytes, "RobertaTokenizer", ROBERTA, "BF16", labels=1),

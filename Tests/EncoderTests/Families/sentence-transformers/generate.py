@@ -29,7 +29,8 @@ sentence-transformers, one text after another. golden.json has:
                       for each token: state = (state * 1664525 + 1013904223) mod 2^32
                                       id = F + (state >> 16) mod C
 
-Static encoders have no special tokens and no limit; the vector of no tokens is all zeros.
+Static encoders have no special tokens, and no limit but one that tokenizer.json states; the vector of no tokens is all
+zeros.
 """
 
 import json
