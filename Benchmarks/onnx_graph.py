@@ -62,7 +62,8 @@ def onnx_model(folder: BertFolder, pooling: str = "mean") -> onnx.ModelProto:
         hidden = _residual(graph, folder, inner, hidden, layer.outer, layer.outer_norm)
 
     if pooling == "cls":
-        pooled = graph.node("Gather", [hidden, graph.constant(np.array(0, np.int64))], axis=1)
+        first = graph.node("Gather", [hidden, graph.constant(np.array([0], np.int64))], axis=1)
+        pooled = graph.node("Squeeze", [first, graph.constant(np.array([1], np.int64))])
     else:
         mask = graph.node("Cast", ["attention_mask"], to=TensorProto.FLOAT)
         # [n, 1, length] × [n, length, hidden] is the sum over the text's own tokens. The normalisation below makes the
