@@ -109,8 +109,9 @@ class FamilyRun:
         lowest = {}
         for side in sides:
             time.sleep(PAUSE)
-            print(f"{side.title}: {side.prepare(*self.sets[length])}", flush=True)
+            way = side.prepare(*self.sets[length])
             lowest[side.title] = float(cosines(side.vectors(count), self.reference[length]).min())
+            print(f"{side.title}: {way}; lowest cosine {lowest[side.title]:.6f}", flush=True)
         rates: dict[str, list[float]] = {side.title: [] for side in sides}
         limits = []
         for _ in range(self.options.rounds):
