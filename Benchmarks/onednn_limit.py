@@ -1,9 +1,8 @@
-"""The limit that embed.py compares rates with: what oneDNN multiplies per second on the same threads."""
+"""The limit that embed.py and families.py compare rates with: what oneDNN multiplies per second on the same threads."""
 
 import subprocess
 from pathlib import Path
-
-from bert_folder import BertFolder
+from typing import Protocol
 
 HERE = Path(__file__).resolve().parent
 SOURCE = HERE / "onednn_limit.cpp"
@@ -13,11 +12,21 @@ PROGRAM = HERE.parent / ".build" / "onednn-limit"
 ROWS = 512
 
 
+class Sizes(Protocol):
+    """A model's widths: of the hidden state, and between the two products behind attention."""
+
+    @property
+    def hidden(self) -> int: ...
+
+    @property
+    def inner(self) -> int: ...
+
+
 class Limit:
     """Builds onednn_limit.cpp when it is missing or older than its source; needs a C++ compiler and libdnnl-dev."""
 
-    def __init__(self, folder: BertFolder, threads: int) -> None:
-        self.shape = (ROWS, folder.hidden, folder.inner)
+    def __init__(self, sizes: Sizes, threads: int) -> None:
+        self.shape = (ROWS, sizes.hidden, sizes.inner)
         self.threads = threads
         if not PROGRAM.exists() or PROGRAM.stat().st_mtime < SOURCE.stat().st_mtime:
             PROGRAM.parent.mkdir(exist_ok=True)

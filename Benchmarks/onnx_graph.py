@@ -31,8 +31,11 @@ class Graph:
         return names[0]
 
 
-def onnx_model(folder: BertFolder) -> onnx.ModelProto:
-    """input_ids, attention_mask [n, length] int32 -> embeddings [n, hidden] f32: mean pooled and of unit length."""
+def onnx_model(folder: BertFolder, pooling: str = "mean") -> onnx.ModelProto:
+    """input_ids, attention_mask [n, length] int32 -> embeddings [n, hidden] f32 of unit length.
+
+    They are the means of the tokens' hidden states, or, with the `pooling` "cls", those of the first tokens.
+    """
     graph = Graph()
     embedding = [
         "input_ids",
@@ -58,12 +61,16 @@ def onnx_model(folder: BertFolder) -> onnx.ModelProto:
         inner = graph.node("BiasGelu", [inner, graph.constant(layer.inner[1])], domain=MS)
         hidden = _residual(graph, folder, inner, hidden, layer.outer, layer.outer_norm)
 
-    mask = graph.node("Cast", ["attention_mask"], to=TensorProto.FLOAT)
-    # [n, 1, length] × [n, length, hidden] is the sum over the text's own tokens. The normalisation below makes the
-    # division by their number unnecessary.
-    row = graph.node("Unsqueeze", [mask, graph.constant(np.array([1], np.int64))])
-    total = graph.node("Squeeze", [graph.node("MatMul", [row, hidden]), graph.constant(np.array([1], np.int64))])
-    graph.nodes.append(helper.make_node("LpNormalization", [total], ["embeddings"], axis=1, p=2))
+    if pooling == "cls":
+        first = graph.node("Gather", [hidden, graph.constant(np.array([0], np.int64))], axis=1)
+        pooled = graph.node("Squeeze", [first, graph.constant(np.array([1], np.int64))])
+    else:
+        mask = graph.node("Cast", ["attention_mask"], to=TensorProto.FLOAT)
+        # [n, 1, length] × [n, length, hidden] is the sum over the text's own tokens. The normalisation below makes the
+        # division by their number unnecessary.
+        row = graph.node("Unsqueeze", [mask, graph.constant(np.array([1], np.int64))])
+        pooled = graph.node("Squeeze", [graph.node("MatMul", [row, hidden]), graph.constant(np.array([1], np.int64))])
+    graph.nodes.append(helper.make_node("LpNormalization", [pooled], ["embeddings"], axis=1, p=2))
 
     ids = helper.make_tensor_value_info("input_ids", TensorProto.INT32, ["n", "length"])
     mask_info = helper.make_tensor_value_info("attention_mask", TensorProto.INT32, ["n", "length"])

@@ -14,6 +14,8 @@ echo "==> bench: what gzip costs and saves"
 Benchmarks/compression.py --binary "$binary" || status=1
 echo "==> bench: POST /embed compared with ONNX Runtime, OpenVINO and CTranslate2"
 Benchmarks/embed.py --binary "$binary" || status=1
+echo "==> bench: a model of each family compared with ONNX Runtime and OpenVINO"
+Benchmarks/families.py --binary "$binary" || status=1
 echo "==> bench: start and memory of the encoder in each precision"
 Benchmarks/embed_memory.py --binary "$binary" || status=1
 echo "==> bench: tokens and the bytes of vectors, made on one core"

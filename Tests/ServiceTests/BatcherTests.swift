@@ -1,6 +1,7 @@
 import Dispatch
 import Encoder
 import HTTP1
+import Platform
 import Service
 import SimilarityCore
 import Synchronization
@@ -43,6 +44,45 @@ private struct PixelEncoder: BatchEncoder {
       image.pixels.reduce(0) { $0 + Float($1) },
       image.pixels.enumerated().reduce(0) { $0 + Float($1.offset + 1) * Float($1.element) },
     ]
+  }
+}
+
+/// Notes for each batch whether another one runs at the same time, for which it waits for a while.
+private struct MeetingEncoder: BatchEncoder {
+  let dimension = 1
+  let fingerprint = String(repeating: "1", count: 64)
+  let meetings = Meetings()
+
+  final class Meetings: Sendable {
+    private let counts = Mutex<(running: Int, met: Int, alone: Int)>((0, 0, 0))
+
+    func attend() {
+      // Other tests may keep the threads busy for seconds. Once it is clear that the batches do not meet, none waits any more.
+      let seconds: UInt64 = counts.withLock {
+        $0.running += 1
+        return $0.alone > 2 ? 0 : 10
+      }
+      let end = SystemClock.monotonic + seconds * 1_000_000_000
+      var hasMet = false
+      while !hasMet, SystemClock.monotonic < end {
+        usleep(200)
+        hasMet = counts.withLock { $0.running == 2 }
+      }
+      // The other one has to see this one, too.
+      usleep(2000)
+      counts.withLock { $0 = ($0.running - 1, $0.met + (hasMet ? 1 : 0), $0.alone + (hasMet ? 0 : 1)) }
+    }
+
+    var all: (met: Int, alone: Int) { counts.withLock { ($0.met, $0.alone) } }
+  }
+
+  func costs(of inputs: [Int]) -> [Int] { inputs.map { _ in 16 } }
+
+  func encode(_ inputs: [Int], _ crew: Crew?) throws(EncodingFailure) -> Matrix {
+    meetings.attend()
+    return Matrix(rows: inputs.count, columns: 1) { out in
+      for (row, input) in inputs.enumerated() { out[row] = Float(input) }
+    }
   }
 }
 
@@ -99,6 +139,19 @@ private struct LengthArchitecture: Architecture {
     // The images have 7,650 pixels in all, and a batch has at most 512.
     #expect(encoder.batches.all.count >= 15 && encoder.batches.all.allSatisfy { $0 < 300 })
     #expect(batcher.waiting == 0)
+  }
+
+  /// With two queues there are two batches at any time until the end.
+  @Test func everyQueueHasABatch() throws {
+    let encoder = MeetingEncoder()
+    let batcher = Batcher(encoder: encoder, queues: WorkQueues(count: 2)) { _ in }
+    let answer = AnswerSlot<Matrix>()
+    batcher.encode(
+      Array(0..<2000), isAbandoned: { false }, finish: { answer.put($0.mapError { _ in .libraryFailed }) })
+    let rows = try answer.wait()
+    #expect(rows.values == (0..<2000).map { Float($0) })
+    let (met, alone) = encoder.meetings.all
+    #expect(met >= 60 && alone <= 2)
   }
 
   @Test func equalInputsOfABatchAreEncodedOnce() throws {

@@ -105,7 +105,7 @@ package final class Batcher<Input: Hashable & Sendable>: Sendable {
       if state.line.isEmpty { state.running -= 1 }
       return !state.line.isEmpty
     }
-    if more { queues.submit { self.runOne() } }
+    if more { queues.submitNext { self.runOne() } }
   }
 
   private static func tokens(of batch: [Share]) -> Int { batch.reduce(0) { $0 + $1.tokens } }

@@ -7,8 +7,14 @@ public final class WorkQueues: Sendable {
   public typealias Job = @Sendable () -> Void
 
   private let queues: [DispatchQueue]
-  /// Set on each queue, of whatever lane.
-  private static let mark = DispatchSpecificKey<Bool>()
+  /// Set on each queue, of whatever lane: where it stands among those of its lane.
+  private static let mark = DispatchSpecificKey<Place>()
+
+  private struct Place {
+    let lane: ObjectIdentifier
+    let queue: Int
+  }
+
   /// For each queue, the number of jobs that it has been given and not finished.
   private let load: Mutex<[Int]>
   /// For each event loop: the jobs of a pass are handed over together, whatever the other loops do meanwhile.
@@ -30,7 +36,9 @@ public final class WorkQueues: Sendable {
     queues = (0..<max(1, count)).map { DispatchQueue(label: "nearfar.work.\($0)", qos: .userInitiated) }
     collections = (0..<max(1, loops)).map { _ in Collection() }
     load = Mutex([Int](repeating: 0, count: queues.count))
-    for queue in queues { queue.setSpecific(key: Self.mark, value: true) }
+    for (index, queue) in queues.enumerated() {
+      queue.setSpecific(key: Self.mark, value: Place(lane: ObjectIdentifier(self), queue: index))
+    }
   }
 
   public var count: Int { queues.count }
@@ -71,8 +79,16 @@ public final class WorkQueues: Sendable {
   }
 
   /// Hands over one job now.
-  func submit(_ job: @escaping Job) {
-    let queue = claim()
+  func submit(_ job: @escaping Job) { submit(job, to: claim()) }
+
+  /// Hands over what follows a job that calls this at its very end. The caller no longer counts as work of its queue: otherwise
+  /// two queues that are equally busy would send what follows on both to the first, and the second would be idle.
+  func submitNext(_ job: @escaping Job) {
+    let place = DispatchQueue.getSpecific(key: Self.mark)
+    submit(job, to: claim(leaving: place?.lane == ObjectIdentifier(self) ? place?.queue : nil))
+  }
+
+  private func submit(_ job: @escaping Job, to queue: Int) {
     queues[queue].async {
       job()
       self.release(queue)
@@ -81,7 +97,7 @@ public final class WorkQueues: Sendable {
 
   /// Runs a job at once when this is a thread of a work queue, of whatever lane, and hands it over otherwise.
   func runOnQueue(_ job: @escaping Job) {
-    if DispatchQueue.getSpecific(key: Self.mark) == true { job() } else { submit(job) }
+    if DispatchQueue.getSpecific(key: Self.mark) != nil { job() } else { submit(job) }
   }
 
   /// Adds a model's batches to ``encodingBacklog``.
@@ -91,10 +107,13 @@ public final class WorkQueues: Sendable {
   package var encodingBacklog: Double { encoders.withLock { $0 }.reduce(0) { $0 + $1.backlog } }
 
   /// The queue with the least to do.
-  private func claim() -> Int {
+  ///
+  /// - Parameter leaving: the queue whose present job is about to end.
+  private func claim(leaving: Int? = nil) -> Int {
     load.withLock { load in
-      var least = 0
-      for queue in load.indices where load[queue] < load[least] { least = queue }
+      func left(_ queue: Int) -> Int { load[queue] - (queue == leaving ? 1 : 0) }
+      var least = leaving ?? 0
+      for queue in load.indices where left(queue) < left(least) { least = queue }
       load[least] += 1
       return least
     }
