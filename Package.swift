@@ -81,7 +81,9 @@ let package = Package(
     // Tests.
     .target(name: "TestSupport", dependencies: ["SimilarityCore", "Platform"], path: "Tests/TestSupport"),
     .target(
-      name: "StoreSupport", dependencies: ["VectorStore", "SQLiteRecords", "VectorIndex", "CSQLite", "TestSupport"],
+      name: "StoreSupport", dependencies: [
+        "VectorStore", "SQLiteRecords", "PostgresRecords", "VectorIndex", "CSQLite", "TestSupport",
+      ],
       path: "Tests/StoreSupport"),
     .testTarget(name: "SimilarityCoreTests", dependencies: ["SimilarityCore", "TestSupport", "Platform"]),
     .testTarget(name: "JSONTests", dependencies: ["JSON"]),
@@ -107,6 +109,9 @@ let package = Package(
       dependencies: [
         "SQLiteRecords", "VectorStore", "VectorIndex", "SimilarityCore", "CSQLite", "StoreSupport", "TestSupport",
       ]),
+    .testTarget(
+      name: "PostgresRecordsTests",
+      dependencies: ["PostgresRecords", "VectorStore", "VectorIndex", "StoreSupport", "TestSupport"]),
     .testTarget(
       name: "EncoderTests", dependencies: ["Encoder", "SimilarityCore", "TestSupport"],
       exclude: ["Fixtures", "generate_fixtures.py", "Families"]),

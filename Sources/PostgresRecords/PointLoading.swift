@@ -50,9 +50,12 @@ extension PostgresRecords {
         "SELECT set_config('nearfar.collection', $1, true)", [.text(String(collection.id))])
     } catch { throw .database(error) }
     let row: PostgresCollection?
-    do throws(PostgresError) { row = try CollectionTable.one(collection.id, connection) } catch { throw .database(error) }
+    do throws(PostgresError) { row = try CollectionTable.one(collection.id, connection) } catch {
+      throw .database(error)
+    }
     guard let row else {
-      throw .other(OpenError("collection '\(collection.name)' has been dropped", StoreError.unknownCollection(collection.name)))
+      throw .other(
+        OpenError("collection '\(collection.name)' has been dropped", StoreError.unknownCollection(collection.name)))
     }
     do throws(OpenError) { try begin(row.stored) } catch {
       connection.abandon()
@@ -127,7 +130,8 @@ private struct CopyReader {
       written = collection.dimension
     }
     let point = Point(
-      id: name, vector: values, text: text.map { String(decoding: $0, as: UTF8.self) }, metadata: metadata.map { Array($0) })
+      id: name, vector: values, text: text.map { String(decoding: $0, as: UTF8.self) },
+      metadata: metadata.map { Array($0) })
     let stored = PointTable.checksum(
       point, collection: collection.id, version: Int(CopyFields.integer64(version)))
     guard stored == CopyFields.integer64(checksum), values.allSatisfy(\.isFinite) else {

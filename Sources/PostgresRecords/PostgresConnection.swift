@@ -24,7 +24,8 @@ final class PostgresConnection {
       ("application_name", name), ("client_encoding", "UTF8"), ("keepalives_idle", "5"), ("keepalives_interval", "2"),
       ("keepalives_count", "3"), ("tcp_user_timeout", "10000"), ("dbname", url),
     ]
-    let keys = CStrings(options.map(\.0)), values = CStrings(options.map(\.1))
+    let keys = CStrings(options.map(\.0))
+    let values = CStrings(options.map(\.1))
     guard let handle = PQconnectStartParams(keys.pointers, values.pointers, 1) else {
       throw PostgresError(state: "53200", message: "there is not enough memory", outcome: .refused)
     }

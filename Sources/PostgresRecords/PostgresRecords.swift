@@ -127,7 +127,8 @@ package final class PostgresRecords: SharedRecords {
     _ results: [Result<Committed, StoreError>], _ group: [RecordChange], key: [UInt8]
   ) throws(PostgresError) -> Bool {
     let written = zip(group, results).compactMap { change, result -> (id: Int64, version: Int)? in
-      guard let id = change.collection, case .success(.changed(let version, let points, _, _)) = result, points > 0 else {
+      guard let id = change.collection, case .success(.changed(let version, let points, _, _)) = result, points > 0
+      else {
         return nil
       }
       return (id, version)

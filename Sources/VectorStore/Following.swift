@@ -35,7 +35,8 @@ enum Following {
     switch catchUp(&changing, through: wanted, records) {
     case .current: return
     case .delayed(let error):
-      changing.fail(.unavailable("the write is stored, but this replica could not follow what came before it: \(error)"))
+      changing.fail(
+        .unavailable("the write is stored, but this replica could not follow what came before it: \(error)"))
     case .dropped: changing.fail(.unavailable("the collection has been dropped meanwhile"))
     case .diverged: changing.fail(.unavailable("the collection is loaded again"))
     }

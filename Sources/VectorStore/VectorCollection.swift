@@ -172,7 +172,9 @@ public final class VectorCollection: Sendable {
 
     mutating func apply(_ change: RecordChange, _ done: Committed) {
       if case .retarget(_, let target) = change, case .retargeted = done { return retarget(target) }
-      guard failure == nil, case .changed(let version, let points, let model, let digest) = done, version != snapshot.version else {
+      guard failure == nil, case .changed(let version, let points, let model, let digest) = done,
+        version != snapshot.version
+      else {
         return
       }
       do throws(IndexError) {
@@ -204,7 +206,8 @@ public final class VectorCollection: Sendable {
         snapshot.digest = batch.digest ?? 0
         changed += batch.upserts.count + batch.deletes.count
       } catch {
-        failure = .unavailable("the collection is loaded again: a batch could not be taken into memory: \(StoreError(error))")
+        failure = .unavailable(
+          "the collection is loaded again: a batch could not be taken into memory: \(StoreError(error))")
       }
     }
 
@@ -236,7 +239,9 @@ public final class VectorCollection: Sendable {
 
   /// Ends the use of this object: the collection has been loaded anew, and another object stands for it. Searches that run go on.
   func retire() {
-    state.withLock { $0.stale = .unavailable("the collection has just been loaded anew; the same request succeeds now") }
+    state.withLock {
+      $0.stale = .unavailable("the collection has just been loaded anew; the same request succeeds now")
+    }
   }
 
   /// After a write: saves the graph once so much has changed that a kill would cost a long start, and gives back freed memory.
