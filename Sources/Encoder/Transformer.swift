@@ -15,6 +15,8 @@ final class Transformer: Architecture {
   private let precision: Precision
   private let kernels: Kernels
   private let threads: Int
+  /// The number of rows that go through a layer together.
+  private let rowsPerTile: Int
   private let workspaces: WorkspacePool
 
   init(
@@ -42,14 +44,21 @@ final class Transformer: Architecture {
     let (queries, keys) = (description.heads * description.headWidth, description.keyHeads * description.headWidth)
     let inner = description.intermediateSize
     let widest = max(description.hiddenSize, inner, queries)
+    let rowsPerTile = Self.rowsPerTile(weightBytes: weights.layers.first?.bytes ?? 0)
+    self.rowsPerTile = rowsPerTile
     workspaces = WorkspacePool(
       Workspace.Sizes(
         hidden: description.hiddenSize, queryKeyValue: queries + 2 * keys, context: queries,
         inner: description.isGated ? 2 * inner : inner, gated: description.isGated ? inner : 0,
         attention: Attention.scratch(length: description.longestSequence, headWidth: description.headWidth),
-        operand: Workspace.rowsPerTile * kernels.operandStride(inputs: widest, precision: precision),
+        rowsPerTile: rowsPerTile, operand: kernels.operandStride(inputs: widest, precision: precision),
         operandRow: Kernels.operandScratch(inputs: widest), workers: threads))
   }
+
+  /// The rows that go through a layer together, whole blocks of every kernel. The activations of a few stay in the
+  /// second-level cache; but a layer whose weights do not stay in the third-level cache is read from memory for each tile,
+  /// and then more rows have to share that.
+  private static func rowsPerTile(weightBytes: Int) -> Int { weightBytes <= 4 << 20 ? 48 : 192 }
 
   var hiddenSize: Int { description.hiddenSize }
   var vocabularySize: Int { description.vocabularySize }
@@ -142,8 +151,8 @@ final class Transformer: Architecture {
   }
 
   private func forEachTile(_ tokens: Int, _ body: (_ first: Int, _ rows: Int) -> Void) {
-    for first in stride(from: 0, to: tokens, by: Workspace.rowsPerTile) {
-      body(first, min(Workspace.rowsPerTile, tokens - first))
+    for first in stride(from: 0, to: tokens, by: rowsPerTile) {
+      body(first, min(rowsPerTile, tokens - first))
     }
   }
 
@@ -167,7 +176,7 @@ final class Transformer: Architecture {
     kernels.add(projected, count: rows * description.hiddenSize, to: hidden)
   }
 
-  /// out = layer(x) for at most ``Workspace/rowsPerTile`` rows.
+  /// out = layer(x) for at most ``rowsPerTile`` rows.
   private func apply(
     _ layer: DenseLayer, _ x: UnsafePointer<Float>, _ rows: Int, _ workspace: Workspace, _ team: Team?,
     into out: UnsafeMutablePointer<Float>

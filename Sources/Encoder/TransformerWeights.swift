@@ -13,6 +13,9 @@ struct TransformerLayer: Sendable {
   let feedForwardInput: DenseLayer
   let feedForwardOutput: DenseLayer
   let feedForwardNorms: BlockNorms
+
+  /// Of the packed weights.
+  var bytes: Int { queryKeyValue.bytes + attentionOutput.bytes + feedForwardInput.bytes + feedForwardOutput.bytes }
 }
 
 /// The norms before a block and after it.

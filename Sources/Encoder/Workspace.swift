@@ -18,7 +18,9 @@ package final class Workspace: @unchecked Sendable {
     var gated: Int
     /// The scratch memory of attention for one thread, in floats.
     var attention: Int
-    /// The left side of a product, for ``Workspace/rowsPerTile`` rows of the widest layer, in bytes.
+    /// The number of rows that go through a layer together.
+    var rowsPerTile: Int
+    /// The left side of a product, for one row of the widest layer, in bytes.
     var operand: Int
     /// The scratch memory of one row on the left side of a product, in floats.
     var operandRow: Int
@@ -26,8 +28,8 @@ package final class Workspace: @unchecked Sendable {
     var workers: Int
 
     package init(
-      hidden: Int, queryKeyValue: Int, context: Int, inner: Int, gated: Int, attention: Int, operand: Int,
-      operandRow: Int, workers: Int
+      hidden: Int, queryKeyValue: Int, context: Int, inner: Int, gated: Int, attention: Int,
+      rowsPerTile: Int, operand: Int, operandRow: Int, workers: Int
     ) {
       self.hidden = hidden
       self.queryKeyValue = queryKeyValue
@@ -35,6 +37,7 @@ package final class Workspace: @unchecked Sendable {
       self.inner = inner
       self.gated = gated
       self.attention = attention
+      self.rowsPerTile = rowsPerTile
       self.operand = operand
       self.operandRow = operandRow
       self.workers = workers
@@ -49,13 +52,13 @@ package final class Workspace: @unchecked Sendable {
   var queryKeyValue: UnsafeMutablePointer<Float> { buffers[1].floats }
   /// [tokens, context]: the result of attention.
   var context: UnsafeMutablePointer<Float> { buffers[2].floats }
-  /// [``rowsPerTile``, hidden]: the result of a block before it is added to the hidden states.
+  /// [``Sizes/rowsPerTile``, hidden]: the result of a block before it is added to the hidden states.
   var projected: UnsafeMutablePointer<Float> { buffers[3].floats }
-  /// [``rowsPerTile``, hidden]: the hidden states behind the norm before a block.
+  /// [``Sizes/rowsPerTile``, hidden]: the hidden states behind the norm before a block.
   var normed: UnsafeMutablePointer<Float> { buffers[4].floats }
-  /// [``rowsPerTile``, inner]: what the first layer of the feed-forward block gives.
+  /// [``Sizes/rowsPerTile``, inner]: what the first layer of the feed-forward block gives.
   var inner: UnsafeMutablePointer<Float> { buffers[5].floats }
-  /// [``rowsPerTile``, gated]: the activations behind the gate.
+  /// [``Sizes/rowsPerTile``, gated]: the activations behind the gate.
   var gated: UnsafeMutablePointer<Float> { buffers[6].floats }
   /// Rows that have been rounded or quantised for a product.
   var operand: UnsafeMutableRawPointer { buffers[7].start }
@@ -64,15 +67,11 @@ package final class Workspace: @unchecked Sendable {
   private let buffers: [AlignedMemory]
   private let scratch: [AlignedMemory]
 
-  /// The number of rows that go through a layer together: whole blocks of every kernel, and few enough that their 1,536
-  /// activations stay in the second-level cache.
-  static let rowsPerTile = 48
-
   /// Allocates the buffers for a batch of `tokens` tokens.
   ///
   /// - Throws: ``EncodingFailure/outOfMemory``.
   package init(tokens: Int, _ sizes: Sizes) throws(EncodingFailure) {
-    let tile = Self.rowsPerTile
+    let tile = sizes.rowsPerTile
     let floats = [
       tokens * sizes.hidden, tokens * sizes.queryKeyValue, tokens * sizes.context, tile * sizes.hidden,
       tile * sizes.hidden, tile * sizes.inner, tile * sizes.gated,
@@ -81,7 +80,7 @@ package final class Workspace: @unchecked Sendable {
     var scratch: [AlignedMemory] = []
     do throws(OutOfMemory) {
       for count in floats { buffers.append(try AlignedMemory(bytes: 4 * count)) }
-      buffers.append(try AlignedMemory(bytes: sizes.operand))
+      buffers.append(try AlignedMemory(bytes: tile * sizes.operand))
       for _ in 0..<sizes.workers {
         scratch.append(try AlignedMemory(bytes: 4 * max(sizes.operandRow, sizes.attention)))
       }

@@ -54,6 +54,8 @@ public final class DenseLayer: @unchecked Sendable {
   public let inputs: Int
   public let outputs: Int
   public let precision: Precision
+  /// Of the packed weights.
+  public var bytes: Int { packed.bytes }
   private let kernels: Kernels
   private let packed: AlignedMemory
   private let layer: nf_dense

@@ -13,6 +13,7 @@ import Testing
     func sizes(hidden: Int = 4, attention: Int = 4, operand: Int = 4) -> Workspace.Sizes {
       Workspace.Sizes(
         hidden: hidden, queryKeyValue: 3 * hidden, context: hidden, inner: hidden, gated: 0, attention: attention,
+        rowsPerTile: 48,
         operand: operand, operandRow: 16, workers: 1)
     }
     #expect(throws: EncodingFailure.outOfMemory) { try Workspace(tokens: 1 << 24, sizes(hidden: 1 << 24)) }
