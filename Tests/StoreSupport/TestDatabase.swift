@@ -19,7 +19,7 @@ package final class TestDatabase: Sendable {
     try server.run("CREATE DATABASE \(name)", in: "postgres")
   }
 
-  deinit { try? Self.server.get().run("DROP DATABASE \(name) WITH (FORCE)", in: "postgres") }
+  deinit { _ = try? Self.server.get().run("DROP DATABASE \(name) WITH (FORCE)", in: "postgres") }
 
   /// Runs SQL as another program would.
   ///
@@ -47,7 +47,7 @@ private final class Server: Sendable {
 
   func url(of database: String) -> String { "postgresql://nearfar@/\(database)?host=\(folder)" }
 
-  func run(_ sql: String, in database: String) throws -> String {
+  @discardableResult func run(_ sql: String, in database: String) throws -> String {
     try Self.output(of: ["/usr/bin/psql", "-XAtqv", "ON_ERROR_STOP=1", "-c", sql, url(of: database)])
   }
 
