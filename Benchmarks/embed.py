@@ -19,31 +19,15 @@ that is asked for is missed.
 
 import argparse
 import os
-import subprocess
 import sys
 from pathlib import Path
 
+import own_venv
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-VENV = ROOT / ".build" / "bench-venv"
 PARTS = ("throughput", "lone", "load")
 PRECISIONS = ("f32", "bf16", "int8")
-
-
-def enter_venv() -> None:
-    """Restarts this script in .build/bench-venv with the pinned peers. Only the run that makes it needs a network."""
-    if Path(sys.prefix).resolve() == VENV.resolve():
-        return
-    wanted = (HERE / "requirements.txt").read_text()
-    stamp = VENV / "installed.txt"
-    if not stamp.exists() or stamp.read_text() != wanted:
-        print(f"making {VENV.relative_to(ROOT)}", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
-        pip = [str(VENV / "bin" / "pip"), "install", "--quiet", "--requirement", str(HERE / "requirements.txt")]
-        subprocess.run(pip, check=True)
-        stamp.write_text(wanted)
-    python = str(VENV / "bin" / "python")
-    os.execv(python, [python, *sys.argv])
 
 
 def precisions(words: str) -> list[str]:
@@ -77,7 +61,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     options = arguments()
-    enter_venv()
+    own_venv.enter("bench-venv", "requirements.txt")
     # Set before any thread pool starts. The tokenizer gets the threads of each side. numpy only adds and normalises, and
     # its threads would spin beside those of the peers.
     os.environ["RAYON_NUM_THREADS"] = str(options.threads)

@@ -22,29 +22,12 @@ import sys
 from pathlib import Path
 
 import families_make
+import own_venv
 from families_models import FAMILIES, LONGEST
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-VENV = ROOT / ".build" / "families-venv"
 PRECISIONS = ("f32", "bf16", "int8")
-
-
-def enter_venv() -> None:
-    """Restarts this script in .build/families-venv with the pinned peers. Making that needs a network, once."""
-    if Path(sys.prefix).resolve() == VENV.resolve():
-        return
-    requirements = HERE / "families-requirements.txt"
-    wanted = requirements.read_text()
-    stamp = VENV / "installed.txt"
-    if not stamp.exists() or stamp.read_text() != wanted:
-        print(f"making {VENV.relative_to(ROOT)}", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
-        pip = [str(VENV / "bin" / "pip"), "install", "--quiet", "--requirement", str(requirements)]
-        subprocess.run(pip, check=True)
-        stamp.write_text(wanted)
-    python = str(VENV / "bin" / "python")
-    os.execv(python, [python, *sys.argv])
 
 
 def some_of(known: tuple[str, ...]):
@@ -82,7 +65,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     options = arguments()
-    enter_venv()
+    own_venv.enter("families-venv", "families-requirements.txt")
     # Set before any thread pool starts.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     missing = [name for name in options.models if not families_make.is_made(FAMILIES[name])]

@@ -19,27 +19,18 @@ import sys
 import time
 from pathlib import Path
 
+import own_venv
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-VENV = ROOT / ".build" / "index-venv"
 SCRATCH = ROOT / ".build" / "index-data"
 POOLS = [10, 12, 16, 20, 24, 28, 32, 40, 48, 64, 80, 96, 128, 160, 192, 256, 384, 512]
 SINGLE = 200
 
 
 def enter_venv() -> None:
-    """Restarts this script in .build/index-venv with the pinned peers. The first run makes it; later runs need no network."""
-    if Path(sys.prefix).resolve() == VENV.resolve():
-        return
-    requirements = HERE / "index-requirements.txt"
-    stamp = VENV / "installed.txt"
-    if not stamp.exists() or stamp.read_text() != requirements.read_text():
-        print(f"making {VENV.relative_to(ROOT)}", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
-        subprocess.run([str(VENV / "bin" / "pip"), "install", "--quiet", "--requirement", str(requirements)], check=True)
-        stamp.write_text(requirements.read_text())
-    python = str(VENV / "bin" / "python")
-    os.execv(python, [python, *sys.argv])
+    """Restarts the script in the environment of the index's peers."""
+    own_venv.enter("index-venv", "index-requirements.txt")
 
 
 def add_programs(parser: argparse.ArgumentParser) -> None:

@@ -23,31 +23,15 @@ import sys
 import time
 from pathlib import Path
 
+import own_venv
 from tensor_file import pack
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-VENV = ROOT / ".build" / "loss-venv"
 TEMPERATURE = 0.07
 LEAST_SECONDS = 0.1
 SIZES = [(256, 384), (1024, 384), (4096, 384), (8192, 768), (16384, 384)]
 QUICK_SIZES = [(256, 384), (1024, 384)]
-
-
-def enter_venv() -> None:
-    """Restarts this script in .build/loss-venv with the pinned peer. The first run makes it; later runs need no network."""
-    if Path(sys.prefix).resolve() == VENV.resolve():
-        return
-    requirements = HERE / "loss-requirements.txt"
-    wanted = requirements.read_text()
-    stamp = VENV / "installed.txt"
-    if not stamp.exists() or stamp.read_text() != wanted:
-        print(f"making {VENV.relative_to(ROOT)}", file=sys.stderr)
-        subprocess.run([sys.executable, "-m", "venv", str(VENV)], check=True)
-        subprocess.run([str(VENV / "bin" / "pip"), "install", "--quiet", "--requirement", str(requirements)], check=True)
-        stamp.write_text(wanted)
-    python = str(VENV / "bin" / "python")
-    os.execv(python, [python, *sys.argv])
 
 
 def arguments() -> argparse.Namespace:
@@ -345,7 +329,7 @@ def judge(table: dict[tuple[int, int], Figures], options: argparse.Namespace) ->
 
 def main() -> int:
     options = arguments()
-    enter_venv()
+    own_venv.enter("loss-venv", "loss-requirements.txt")
     if options.torch_memory:
         rows, dimension, mode = options.torch_memory
         torch_memory(int(rows), int(dimension), mode, options.threads)
