@@ -12,7 +12,7 @@ scratch=.build/thread-sanitizer
 mkdir -p "$scratch/Sources"
 rm -rf "$scratch/Sources"
 mkdir -p "$scratch/Sources/race"
-cp -r Sources/CKernels Sources/CLinux Sources/COneDNN Sources/Platform Sources/SimilarityCore Sources/VectorIndex "$scratch/Sources/"
+cp -r Sources/CKernels Sources/CLinux Sources/COneDNN Sources/COpenSSL Sources/Platform Sources/SimilarityCore Sources/VectorIndex "$scratch/Sources/"
 cp Tests/thread-sanitizer/overlay/Package.swift "$scratch/"
 cp Tests/thread-sanitizer/overlay/Mutex.swift "$scratch/Sources/VectorIndex/"
 cp Tests/thread-sanitizer/overlay/ParallelLoop.swift Tests/thread-sanitizer/overlay/Threads.swift "$scratch/Sources/SimilarityCore/"
