@@ -39,6 +39,8 @@ let package = Package(
 
     .target(
       name: "SQLiteRecords", dependencies: ["VectorStore", "VectorIndex", "CSQLite", "Platform"]),
+    .target(
+      name: "PostgresRecords", dependencies: ["VectorStore", "VectorIndex", "CPQ", "Platform"]),
 
     // Rank 2.
     .target(name: "HTTPServer", dependencies: ["HTTP1", "CLinux", "COpenSSL", "Platform"]),
@@ -71,6 +73,7 @@ let package = Package(
     .target(name: "COpenSSL", linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
     .target(name: "CSimdjson", linkerSettings: [.linkedLibrary("simdjson")]),
     .target(name: "CSQLite", linkerSettings: [.linkedLibrary("sqlite3")]),
+    .target(name: "CPQ", linkerSettings: [.linkedLibrary("pq")]),
     .target(name: "CZlib", linkerSettings: [.linkedLibrary("z")]),
     .target(name: "CLinux"),
     .target(name: "CAssets", exclude: ["index.html", "playground"]),
@@ -78,7 +81,9 @@ let package = Package(
     // Tests.
     .target(name: "TestSupport", dependencies: ["SimilarityCore", "Platform"], path: "Tests/TestSupport"),
     .target(
-      name: "StoreSupport", dependencies: ["VectorStore", "SQLiteRecords", "VectorIndex", "CSQLite", "TestSupport"],
+      name: "StoreSupport", dependencies: [
+        "VectorStore", "SQLiteRecords", "PostgresRecords", "VectorIndex", "CSQLite", "TestSupport",
+      ],
       path: "Tests/StoreSupport"),
     .testTarget(name: "SimilarityCoreTests", dependencies: ["SimilarityCore", "TestSupport", "Platform"]),
     .testTarget(name: "JSONTests", dependencies: ["JSON"]),
@@ -104,6 +109,9 @@ let package = Package(
       dependencies: [
         "SQLiteRecords", "VectorStore", "VectorIndex", "SimilarityCore", "CSQLite", "StoreSupport", "TestSupport",
       ]),
+    .testTarget(
+      name: "PostgresRecordsTests",
+      dependencies: ["PostgresRecords", "VectorStore", "VectorIndex", "StoreSupport", "TestSupport"]),
     .testTarget(
       name: "EncoderTests", dependencies: ["Encoder", "SimilarityCore", "TestSupport"],
       exclude: ["Fixtures", "generate_fixtures.py", "Families"]),

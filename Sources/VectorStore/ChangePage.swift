@@ -6,6 +6,15 @@ public struct ChangePage: Sendable, Equatable {
     public let version: Int
     public internal(set) var upserts: [Point] = []
     public internal(set) var deletes: [String] = []
+    /// The digest over all changes up to this one; nil where none is kept.
+    package var digest: Int64?
+
+    package init(version: Int, upserts: [Point] = [], deletes: [String] = [], digest: Int64? = nil) {
+      self.version = version
+      self.upserts = upserts
+      self.deletes = deletes
+      self.digest = digest
+    }
   }
 
   /// In the order of their versions; versions of which nothing is left are skipped.
@@ -16,6 +25,26 @@ public struct ChangePage: Sendable, Equatable {
   public let isComplete: Bool
   /// The model of the collection's newest version.
   public let model: String?
+  /// The digest of the version before the first batch; nil where it is not known.
+  package let base: Int64?
+
+  init(batches: [Batch], through: Int, isComplete: Bool, model: String?, base: Int64? = nil) {
+    self.base = base
+    self.batches = batches
+    self.through = through
+    self.isComplete = isComplete
+    self.model = model
+  }
+
+  /// A page of batches of which none is left out.
+  ///
+  /// - Parameters:
+  ///   - newest: the collection's version.
+  ///   - after: the version before the first batch, and its digest, as far as that is known.
+  package init(_ batches: [Batch], newest: Int, after version: Int, base: Int64?, model: String?) {
+    let through = batches.last?.version ?? version
+    self.init(batches: batches, through: through, isComplete: through >= newest, model: model, base: base)
+  }
 }
 
 /// Merges upserts and deletions, each added in the order of their versions, into a page of whole batches.

@@ -6,6 +6,8 @@ public struct CollectionSnapshot: Sendable {
   public internal(set) var version: Int
   /// The fingerprint of the model that embedded the collection's texts; nil while it has been given vectors only.
   public internal(set) var model: String?
+  /// Over all changes up to ``version``, where replicas share the records; 0 elsewhere.
+  public internal(set) var digest: Int64 = 0
   /// nil where the default applies.
   var ownRecallTarget: RecallTarget?
   package internal(set) var vectors: IndexSnapshot

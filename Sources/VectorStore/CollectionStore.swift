@@ -6,11 +6,13 @@ import VectorIndex
 /// All collections of the process, by name.
 public final class CollectionStore: Sendable {
   /// How the index of every collection is built.
-  private let options: IndexOptions
-  private let collections = Mutex<[String: VectorCollection]>([:])
-  private let writer: Writer
+  let options: IndexOptions
+  let collections = Mutex<[String: VectorCollection]>([:])
+  let writer: Writer
+  /// When the records were last seen whole, where other replicas write to them.
+  let contact = Contact()
   private let isClosed = Atomic(false)
-  private let progress: @Sendable (String) -> Void
+  let progress: @Sendable (String) -> Void
 
   /// Loads the collections of `records` into memory.
   ///
@@ -45,16 +47,7 @@ public final class CollectionStore: Sendable {
       throw OpenError("\(records.location): the collections cannot be read", error)
     }
     for row in stored {
-      let file = graphFile(row.id)
-      let (index, snapshot, origin) = try Loading.load(row, from: records, options, file, progress: progress)
-      let loaded = VectorCollection(
-        row, index: index, snapshot: snapshot, writer: writer,
-        savedGraph: SavedGraph(file: isReadOnly ? nil : file, origin: origin))
-      // Saved now, so that a graph that took long to build is not built again after a kill.
-      switch origin {
-      case .built, .damaged: loaded.saveGraph()
-      case .none, .saved: break
-      }
+      let loaded = try load(row)
       collections.withLock { $0[row.name] = loaded }
     }
     try records.beginWriting()
@@ -69,7 +62,22 @@ public final class CollectionStore: Sendable {
   /// Transactions that have been committed since the store was opened.
   public var commits: Int { writer.commits.load(ordering: .relaxed) }
 
-  private func graphFile(_ id: Int64) -> GraphFile? {
+  /// Brings a stored collection into memory.
+  func load(_ row: StoredCollection) throws(OpenError) -> VectorCollection {
+    let file = graphFile(row.id)
+    let (index, snapshot, origin) = try Loading.load(row, from: writer.records, options, file, progress: progress)
+    let loaded = VectorCollection(
+      row, index: index, snapshot: snapshot, writer: writer,
+      savedGraph: SavedGraph(file: isReadOnly ? nil : file, origin: origin))
+    // Saved now, so that a graph that took long to build is not built again after a kill.
+    switch origin {
+    case .built, .damaged: loaded.saveGraph()
+    case .none, .saved: break
+    }
+    return loaded
+  }
+
+  func graphFile(_ id: Int64) -> GraphFile? {
     location.folder.map { GraphFile(in: $0, collection: id, progress: progress) }
   }
 
@@ -181,6 +189,7 @@ public final class CollectionStore: Sendable {
   /// Finishes the writes that wait, saves the graphs and closes the records; later writes fail, reads go on.
   public func close() {
     let isFirst = !isClosed.exchange(true, ordering: .relaxed)
+    contact.stop()
     writer.exclusively { [self] in
       if isFirst { for collection in all { collection.saveGraph() } }
       writer.records.close()

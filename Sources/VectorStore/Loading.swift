@@ -18,7 +18,7 @@ enum Loading {
     progress: (String) -> Void
   ) throws(OpenError) -> (index: VectorIndex, snapshot: CollectionSnapshot, graph: GraphOrigin) {
     let index = VectorIndex(dimension: stored.dimension, metric: stored.metric, options: options)
-    index.setRecallTarget(stored.recallTarget?.value)
+    var stored = stored
     var snapshot = CollectionSnapshot(
       version: stored.version, model: stored.model, recallTarget: stored.recallTarget, vectors: index.snapshot)
     var slots: [Int] = []
@@ -41,14 +41,22 @@ enum Loading {
       pending.removeAll(keepingCapacity: true)
       rows.removeAll(keepingCapacity: true)
     }
-    // Room for all rows at once: growing would hold the old and the new records at the same time.
-    do throws(IndexError) {
-      try index.reserve(stored.count)
-    } catch {
-      throw failure(stored, error)
+    func begin(_ current: StoredCollection) throws(OpenError) {
+      stored = current
+      snapshot.version = current.version
+      snapshot.model = current.model
+      snapshot.digest = current.digest
+      snapshot.ownRecallTarget = current.recallTarget
+      index.setRecallTarget(current.recallTarget?.value)
+      // Room for all rows at once: growing would hold the old and the new records at the same time.
+      do throws(IndexError) {
+        try index.reserve(current.count)
+      } catch {
+        throw failure(current, error)
+      }
     }
     var read = 0
-    try records.load(stored) { point throws(OpenError) in
+    try records.load(current: stored, begin) { point throws(OpenError) in
       rows.append(contentsOf: point.vector)
       keys.append(GraphFile.key(of: point.id, point.vector))
       pending.append(Record(id: point.id, text: point.text, metadata: point.metadata))

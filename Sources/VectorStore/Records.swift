@@ -2,7 +2,7 @@ import VectorIndex
 
 /// Where collections are kept: everything of them that is durable.
 ///
-/// The interface is narrow enough for a database server that several replicas share. A collection's versions are dense and in
+/// They are in a database of this process alone, or in one that several replicas share (``SharedRecords``). A collection's versions are dense and in
 /// commit order: 1 for its first batch, one more for each later one. ``changes(of:after:limit:)`` gives what has changed since
 /// a version; whoever applies the pages in order has an identical collection. The oldest deletions are forgotten in time, so a
 /// follower that is far behind has to load the collection again.
@@ -46,9 +46,9 @@ package protocol Records: AnyObject, Sendable {
 
 /// Where records are kept, as people and monitoring are told.
 public struct RecordsLocation: Sendable, Equatable, CustomStringConvertible {
-  /// The kind of place, as a label in `/metrics`: `memory` or `folder`.
+  /// The kind of place, as a label in `/metrics`: `memory`, `folder` or `postgresql`.
   public let kind: String
-  /// The place itself, as in `/info`: `:memory:` or the path of the folder.
+  /// The place itself, as in `/info`: `:memory:`, the path of the folder, or the database without its password.
   public let description: String
   /// A folder that only this process writes while the records are open, for what can be made again from them: saved graphs,
   /// mapped rows. nil when there is none.
@@ -75,10 +75,12 @@ package struct StoredCollection: Sendable, Equatable {
   package var version: Int
   /// Points.
   package var count: Int
+  /// Over all changes up to the version, in shared records; 0 elsewhere.
+  package var digest: Int64
 
   package init(
     id: Int64, name: String, dimension: Int, metric: Metric, model: String? = nil, recallTarget: RecallTarget? = nil,
-    version: Int = 0, count: Int = 0
+    version: Int = 0, count: Int = 0, digest: Int64 = 0
   ) {
     self.id = id
     self.name = name
@@ -88,6 +90,7 @@ package struct StoredCollection: Sendable, Equatable {
     self.recallTarget = recallTarget
     self.version = version
     self.count = count
+    self.digest = digest
   }
 }
 
@@ -108,6 +111,6 @@ package enum Committed: Sendable {
   case dropped
   case retargeted
   /// The version that holds the batch, or the current one when it changed nothing; the number of points that it changed; the
-  /// collection's model.
-  case changed(version: Int, points: Int, model: String?)
+  /// collection's model; the digest as in ``StoredCollection``.
+  case changed(version: Int, points: Int, model: String?, digest: Int64 = 0)
 }

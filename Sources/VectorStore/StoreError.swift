@@ -17,6 +17,8 @@ public enum StoreError: Error, Sendable, Equatable {
   /// Deletions up to version `oldest` have been forgotten: changes are available only from that version on, and whoever follows
   /// the collection from an older one has to load it again.
   case tooOld(oldest: Int)
+  /// A change was derived from a version that is no longer the newest. Nothing has changed.
+  case outdated(version: Int)
   /// There is no room on the disk. Nothing has changed; the same write succeeds once there is room.
   case full
   /// The place of the records cannot be written: only reads are possible until the next start.
@@ -43,6 +45,7 @@ extension StoreError: CustomStringConvertible {
     case .duplicateID(let row): "the id of row \(row) appears twice in the batch"
     case .unknownPoint(_, let id): "there is no point '\(id)'"
     case .tooOld(let oldest): "changes are available only from version \(oldest) on"
+    case .outdated(let version): "the collection has reached version \(version) meanwhile"
     case .full: "there is no room on the disk"
     case .readOnly: "the data folder cannot be written"
     case .outOfMemory: "there is not enough memory"

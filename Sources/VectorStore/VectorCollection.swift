@@ -91,7 +91,7 @@ public final class VectorCollection: Sendable {
       Writer.Pending(change: change, collection: self) { result in
         completion(
           result.map { committed in
-            guard case .changed(let version, let points, _) = committed else {
+            guard case .changed(let version, let points, _, _) = committed else {
               preconditionFailure("a batch of points is committed as one")
             }
             return (version, points)
@@ -172,7 +172,9 @@ public final class VectorCollection: Sendable {
 
     mutating func apply(_ change: RecordChange, _ done: Committed) {
       if case .retarget(_, let target) = change, case .retargeted = done { return retarget(target) }
-      guard failure == nil, case .changed(let version, let points, let model) = done, version != snapshot.version else {
+      guard failure == nil, case .changed(let version, let points, let model, let digest) = done,
+        version != snapshot.version
+      else {
         return
       }
       do throws(IndexError) {
@@ -183,6 +185,7 @@ public final class VectorCollection: Sendable {
         }
         snapshot.version = version
         snapshot.model = model
+        snapshot.digest = digest
         changed += points
       } catch {
         // The records have the batch and memory cannot take it in: what is published stays right for its version, and no batch
@@ -191,6 +194,34 @@ public final class VectorCollection: Sendable {
           "the collection needs a restart: a stored batch could not be taken into memory: \(StoreError(error))")
       }
     }
+
+    /// Applies a batch that another replica has written. The caller has made room for its points.
+    mutating func apply(_ batch: ChangePage.Batch, model: String?) {
+      guard failure == nil else { return }
+      do throws(IndexError) {
+        if !batch.upserts.isEmpty { try snapshot.insert(batch.upserts, into: collection.index) }
+        if !batch.deletes.isEmpty { try snapshot.remove(batch.deletes, from: collection.index) }
+        snapshot.version = batch.version
+        snapshot.model = model
+        snapshot.digest = batch.digest ?? 0
+        changed += batch.upserts.count + batch.deletes.count
+      } catch {
+        failure = .unavailable(
+          "the collection is loaded again: a batch could not be taken into memory: \(StoreError(error))")
+      }
+    }
+
+    /// Takes over a recall target that another replica has set.
+    mutating func follow(recallTarget: RecallTarget?) {
+      if recallTarget != snapshot.ownRecallTarget { retarget(recallTarget) }
+    }
+
+    /// The version that has been reached.
+    var version: Int { snapshot.version }
+    var digest: Int64 { snapshot.digest }
+
+    /// Memory cannot follow the records any more; `reason` says why.
+    mutating func fail(_ reason: StoreError) { failure = failure ?? reason }
 
     private mutating func retarget(_ target: RecallTarget?) {
       guard failure == nil else { return }
@@ -203,6 +234,13 @@ public final class VectorCollection: Sendable {
       collection.state.withLock { state in
         if failure == nil { state.snapshot = snapshot } else { state.stale = failure }
       }
+    }
+  }
+
+  /// Ends the use of this object: the collection has been loaded anew, and another object stands for it. Searches that run go on.
+  func retire() {
+    state.withLock {
+      $0.stale = .unavailable("the collection has just been loaded anew; the same request succeeds now")
     }
   }
 

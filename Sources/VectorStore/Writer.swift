@@ -25,6 +25,8 @@ final class Writer: Sendable {
   /// Bounds on one transaction: changes beyond them wait for the next.
   private static let mostPoints = 50_000
   private static let mostBatches = 1024
+  /// How often a change is derived when other replicas keep changing what it is derived from.
+  private static let attempts = 8
 
   private struct State {
     var waiting: [Pending] = []
@@ -51,7 +53,7 @@ final class Writer: Sendable {
   }
 
   /// Runs `body` between two groups, and waits for it.
-  func exclusively(_ body: () -> Void) { queue.sync(execute: body) }
+  func exclusively<Answer>(_ body: () -> Answer) -> Answer { queue.sync(execute: body) }
 
   /// Lets changes gather while `body` runs.
   func holding(_ body: () -> Void) {
@@ -103,8 +105,11 @@ final class Writer: Sendable {
     }
   }
 
-  private func commit(_ group: [Pending]) {
+  /// - Parameter attempt: how often the first change has been derived.
+  private func commit(_ group: [Pending], attempt: Int = 1) {
     var group = group
+    var basis: Int?
+    if let first = group.first, case .derived = first.change { basis = first.collection?.snapshot.version }
     var changes: [RecordChange] = []
     group.removeAll { pending in
       do throws(StoreError) {
@@ -118,16 +123,33 @@ final class Writer: Sendable {
     guard !group.isEmpty else { return }
     var results: [Result<Committed, StoreError>]
     do throws(StoreError) {
-      results = try records.commit(changes)
+      if let shared = records as? any SharedRecords {
+        results = try shared.commit(changes, basis: basis)
+      } else {
+        results = try records.commit(changes)
+      }
       precondition(results.count == group.count, "the records give every change an outcome")
       commits.add(1, ordering: .relaxed)
     } catch {
       results = group.map { _ in .failure(error) }
     }
+    // Another replica was faster: what is derived from the newer version is tried next.
+    if case .failure(.outdated) = results.first, attempt < Self.attempts, let collection = group[0].collection,
+      let shared = records as? any SharedRecords, Following.catchUp(collection, shared) == .current
+    {
+      let again = group.removeFirst()
+      changes.removeFirst()
+      results.removeFirst()
+      commit([again], attempt: attempt + 1)
+    }
     var applying: [Int64: VectorCollection.Changing] = [:]
     for (place, pending) in group.enumerated() {
       guard let collection = pending.collection, case .success(let done) = results[place] else { continue }
       var changing = applying.removeValue(forKey: collection.id) ?? collection.beginChange()
+      if let shared = records as? any SharedRecords {
+        // What others have committed before comes first.
+        Following.bring(&changing, before: done, shared)
+      }
       changing.apply(changes[place], done)
       applying[collection.id] = changing
     }

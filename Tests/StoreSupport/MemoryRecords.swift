@@ -1,3 +1,4 @@
+import PostgresRecords
 import SQLiteRecords
 import Synchronization
 import VectorStore
@@ -118,12 +119,14 @@ extension MemoryRecords.Contents {
 package enum RecordsKind: String, CaseIterable, Sendable {
   case sqlite
   case dictionaries
+  case postgresql
 
   /// Records whose contents are lost when they are closed.
   package func records() throws -> any Records {
     switch self {
     case .sqlite: try SQLiteRecords.open(.memory)
     case .dictionaries: MemoryRecords()
+    case .postgresql: try PostgresRecords.open(try TestDatabase().url)
     }
   }
 
@@ -136,6 +139,7 @@ package struct RecordsPlace {
   private enum Place {
     case folder(TemporaryFolder)
     case disk(MemoryRecords.Disk)
+    case database(TestDatabase)
   }
 
   private let place: Place
@@ -144,6 +148,7 @@ package struct RecordsPlace {
     switch kind {
     case .sqlite: place = .folder(try TemporaryFolder())
     case .dictionaries: place = .disk(MemoryRecords.Disk())
+    case .postgresql: place = .database(try TestDatabase())
     }
   }
 
@@ -151,6 +156,7 @@ package struct RecordsPlace {
     switch place {
     case .folder(let folder): try SQLiteRecords.open(.folder(folder.path))
     case .disk(let disk): MemoryRecords(on: disk)
+    case .database(let database): try PostgresRecords.open(database.url)
     }
   }
 

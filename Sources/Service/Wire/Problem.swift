@@ -171,6 +171,8 @@ extension Problem {
       self = .invalid("\(points)[\(row)]", "holds a value that is not finite in f32")
     case .tooOld(let oldest):
       self.init(409, "changes are available only from version \(oldest) on")
+    case .outdated:
+      self.init(503, "other replicas keep changing what the change is derived from")
     case .full:
       self.init(507, "there is no room to store it; nothing has changed")
     case .readOnly:

@@ -1,0 +1,122 @@
+import VectorStore
+
+/// One transaction that changes collections.
+struct Committing {
+  let connection: PostgresConnection
+  /// Stands with every change of the transaction, so that it can be found out whether a COMMIT without an answer was done.
+  let key: [UInt8]
+  private var rows: [Int64: PostgresCollection] = [:]
+
+  init(_ connection: PostgresConnection, key: [UInt8]) {
+    self.connection = connection
+    self.key = key
+  }
+
+  /// What became of a transaction.
+  enum Outcome {
+    case committed([Result<Committed, StoreError>])
+    /// COMMIT was sent, and no answer came: the changes may be stored. If they are, these are the results.
+    case unknown([Result<Committed, StoreError>], PostgresError)
+  }
+
+  /// Runs the transaction.
+  ///
+  /// - Parameter basis: the version that the first change was derived from.
+  /// - Throws: when nothing was stored.
+  mutating func run(_ group: [RecordChange], basis: Int?) throws(PostgresError) -> Outcome {
+    var results: [Result<Committed, StoreError>] = []
+    do throws(PostgresError) {
+      try connection.run("BEGIN")
+      try connection.run(
+        """
+        SELECT set_config('lock_timeout', '1500ms', true), set_config('statement_timeout', '60s', true),
+        set_config('idle_in_transaction_session_timeout', '15s', true)
+        """)
+      rows = try CollectionTable.lock(Array(Set(group.compactMap(\.collection))), connection)
+      for (place, change) in group.enumerated() {
+        results.append(try write(change, basis: place == 0 ? basis : nil))
+      }
+    } catch {
+      if !connection.isLost { _ = try? connection.run("ROLLBACK") }
+      throw error
+    }
+    do throws(PostgresError) {
+      try connection.run("COMMIT", seconds: 5)
+    } catch {
+      // A COMMIT that was refused has rolled back.
+      guard error.outcome == .unknown else { throw error }
+      return .unknown(results, error)
+    }
+    return .committed(results)
+  }
+
+  private mutating func write(
+    _ change: RecordChange, basis: Int?
+  ) throws(PostgresError) -> Result<Committed, StoreError> {
+    if case .create(let name, let dimension, let metric, let target) = change {
+      let made = try CollectionTable.create(
+        name, dimension: dimension, metric: metric, recallTarget: target, connection)
+      guard let made else { return .failure(.conflict("collection '\(name)' exists")) }
+      rows[made.stored.id] = made
+      return .success(.created(made.stored))
+    }
+    guard let id = change.collection, var row = rows[id] else {
+      return .failure(.unknownCollection("\(change.collection ?? 0)"))
+    }
+    if let basis, row.stored.version != basis { return .failure(.outdated(version: row.stored.version)) }
+    defer { rows[id] = rows[id] == nil ? nil : row }
+    switch change {
+    case .create: preconditionFailure("a collection that is made has no number yet")
+    case .drop:
+      try CollectionTable.drop(id, connection)
+      rows[id] = nil
+      return .success(.dropped)
+    case .retarget(_, let target):
+      row.stored.recallTarget = target
+      try CollectionTable.write(row, connection)
+      return .success(.retargeted)
+    case .upsert(_, let points, let model):
+      if let model {
+        if let held = row.stored.model, held != model {
+          return .failure(.conflict("the collection's texts were embedded by another model, \(held)"))
+        }
+        row.stored.model = model
+      }
+      guard !points.isEmpty else { return .success(row.changed(0)) }
+      row.stored.version += 1
+      row.stored.count += try PointTable.upsert(points, collection: id, version: row.stored.version, connection)
+      try finish(&row, ChangePayload.encode(upserts: points, deletes: []))
+      return .success(row.changed(points.count))
+    case .delete(_, let ids):
+      let deleted = ids.isEmpty ? [] : try PointTable.delete(ids, collection: id, connection)
+      guard !deleted.isEmpty else { return .success(row.changed(0)) }
+      row.stored.version += 1
+      row.stored.count -= deleted.count
+      try finish(&row, ChangePayload.encode(upserts: [], deletes: deleted))
+      return .success(row.changed(deleted.count))
+    }
+  }
+
+  private func finish(_ row: inout PostgresCollection, _ payload: [UInt8]) throws(PostgresError) {
+    row.stored.digest = PostgresCollection.digest(row.stored.digest, version: row.stored.version, payload)
+    try PointTable.add(change: payload, key: key, row, connection)
+    try CollectionTable.write(row, connection)
+  }
+}
+
+extension PostgresCollection {
+  /// The outcome of a batch that has changed so many points.
+  fileprivate func changed(_ points: Int) -> Committed {
+    .changed(version: stored.version, points: points, model: stored.model, digest: stored.digest)
+  }
+}
+
+extension RecordChange {
+  /// The collection that it changes; nil for one that is yet to be made.
+  var collection: Int64? {
+    switch self {
+    case .create: nil
+    case .drop(let id), .retarget(let id, _), .upsert(let id, _, _), .delete(let id, _): id
+    }
+  }
+}

@@ -1,0 +1,74 @@
+import Dispatch
+import Platform
+import VectorStore
+
+/// A place for one connection, which is made when it is needed and made again after it was lost. Calls take turns.
+///
+/// After a failed attempt the next one is not made before some time has passed, which doubles from a tenth of a second to two
+/// seconds and is shortened by chance, so that many replicas do not come back at the same moment. Calls meanwhile fail at once.
+// SAFETY: every variable is used on `queue` only.
+final class ConnectionSlot: @unchecked Sendable {
+  private let url: String
+  private let name: String
+  private let queue: DispatchQueue
+  private var connection: PostgresConnection?
+  private var failures = 0
+  private var nextAttempt: UInt64 = 0
+  private var lastFailure = PostgresError.lost("no connection yet")
+  private var isClosed = false
+
+  private static let connectSeconds = 1.5
+
+  /// - Parameter name: shown by the database in `pg_stat_activity`.
+  init(_ url: String, name: String) {
+    self.url = url
+    self.name = name
+    queue = DispatchQueue(label: "nearfar.records.postgresql", qos: .userInitiated)
+  }
+
+  /// Calls `body` with the connection.
+  ///
+  /// - Parameter patiently: waits for the next attempt instead of failing at once.
+  func with<Answer>(
+    patiently: Bool = false, _ body: (PostgresConnection) throws(PostgresError) -> Answer
+  ) throws(PostgresError) -> Answer {
+    let result = queue.sync { () -> Result<Answer, PostgresError> in
+      do throws(PostgresError) {
+        return .success(try body(try opened(patiently: patiently)))
+      } catch {
+        return .failure(error)
+      }
+    }
+    return try result.get()
+  }
+
+  func close() {
+    queue.sync {
+      isClosed = true
+      connection = nil
+    }
+  }
+
+  private func opened(patiently: Bool) throws(PostgresError) -> PostgresConnection {
+    guard !isClosed else { throw .lost("the store is closed") }
+    if let connection, !connection.isLost { return connection }
+    connection = nil
+    let now = SystemClock.monotonic
+    if now < nextAttempt {
+      guard patiently else { throw lastFailure }
+      usleep(UInt32(truncatingIfNeeded: (nextAttempt - now) / 1000))
+    }
+    do throws(PostgresError) {
+      let made = try PostgresConnection(url, name: name, seconds: Self.connectSeconds)
+      failures = 0
+      connection = made
+      return made
+    } catch {
+      let longest = min(2.0, 0.1 * Double(1 << min(failures, 5)))
+      failures += 1
+      nextAttempt = SystemClock.monotonic + SystemClock.nanoseconds(longest * Double.random(in: 0.5...1))
+      lastFailure = error
+      throw error
+    }
+  }
+}

@@ -1,0 +1,239 @@
+import CPQ
+import Platform
+import VectorStore
+
+/// One connection to PostgreSQL. One thread at a time. Every call ends by its deadline: a database that does not answer must not
+/// hold up a request.
+///
+/// Statements are sent with their parameters and without preparing them, and keep no state in the session between transactions,
+/// so that a pool in front of the database (pgbouncer in transaction mode) may give each transaction another session.
+// SAFETY: libpq's connection is open from `init` to `deinit`, and used by one thread at a time.
+final class PostgresConnection {
+  private let handle: OpaquePointer
+  /// Whether a call has failed in a way that leaves the connection of no use.
+  private(set) var isLost = false
+  /// Whether LISTEN has been sent.
+  var isListening = false
+
+  /// - Parameters:
+  ///   - url: `postgresql://…`, or any other form that libpq takes.
+  ///   - seconds: within which the connection has to be made.
+  init(_ url: String, name: String, seconds: Double) throws(PostgresError) {
+    // Keywords beside the URL are defaults; what the URL says is not overridden, because it comes last.
+    let options: [(String, String)] = [
+      ("application_name", name), ("client_encoding", "UTF8"), ("keepalives_idle", "5"), ("keepalives_interval", "2"),
+      ("keepalives_count", "3"), ("tcp_user_timeout", "10000"), ("dbname", url),
+    ]
+    let keys = CStrings(options.map(\.0))
+    let values = CStrings(options.map(\.1))
+    guard let handle = PQconnectStartParams(keys.pointers, values.pointers, 1) else {
+      throw PostgresError(state: "53200", message: "there is not enough memory", outcome: .refused)
+    }
+    self.handle = handle
+    nf_pq_silence(handle)
+    let deadline = Self.now + seconds
+    var waits: Int16 = Int16(POLLOUT)
+    guard PQstatus(handle) != CONNECTION_BAD else { throw failure() }
+    while true {
+      guard wait(for: waits, until: deadline) else {
+        isLost = true
+        throw .lost("no connection within \(Int(seconds.rounded(.up))) s")
+      }
+      switch PQconnectPoll(handle) {
+      case PGRES_POLLING_OK:
+        PQsetnonblocking(handle, 1)
+        return
+      case PGRES_POLLING_READING: waits = Int16(POLLIN)
+      case PGRES_POLLING_WRITING: waits = Int16(POLLOUT)
+      default: throw failure()
+      }
+    }
+  }
+
+  deinit { PQfinish(handle) }
+
+  /// The server's version, for example 150020 for 15.20.
+  var serverVersion: Int { Int(PQserverVersion(handle)) }
+
+  /// Runs one statement and returns its rows.
+  ///
+  /// - Parameters:
+  ///   - sql: constant text; values go into parameters.
+  ///   - seconds: within which the answer has to be there.
+  @discardableResult func run(
+    _ sql: StaticString, _ values: [PostgresValue] = [], seconds: Double = 10
+  ) throws(PostgresError) -> PostgresResult {
+    let deadline = Self.now + seconds
+    try send(sql, values)
+    return try result(until: deadline)
+  }
+
+  /// Sends a statement without waiting for its answer, which ``result(until:)`` then waits for.
+  private func send(_ sql: StaticString, _ values: [PostgresValue]) throws(PostgresError) {
+    guard !isLost else { throw .lost("the connection is lost") }
+    let encoded = values.map(\.encoded)
+    let types = values.map(\.type)
+    let lengths = encoded.map { Int32(truncatingIfNeeded: $0?.count ?? 0) }
+    let formats = [Int32](repeating: 1, count: values.count)
+    let sent = withPointers(encoded) { pointers in
+      sql.withUTF8Buffer { text in
+        text.withMemoryRebound(to: CChar.self) { text in
+          // SAFETY: a static string ends with a zero byte; libpq copies the parameters before it returns.
+          PQsendQueryParams(
+            handle, text.baseAddress, Int32(values.count), types, pointers, lengths, formats, 1)
+        }
+      }
+    }
+    guard sent == 1 else { throw failure() }
+  }
+
+  /// Waits for the answer to what was sent.
+  private func result(until deadline: Double) throws(PostgresError) -> PostgresResult {
+    try flush(until: deadline)
+    var last: PostgresResult?
+    while true {
+      while PQisBusy(handle) == 1 {
+        guard wait(for: Int16(POLLIN), until: deadline) else { throw timeOut() }
+        guard PQconsumeInput(handle) == 1 else { throw failure() }
+      }
+      guard let next = PQgetResult(handle) else { break }
+      let result = PostgresResult(next)
+      // The first failure counts.
+      if last?.status != PGRES_FATAL_ERROR { last = result }
+      if [PGRES_COPY_OUT, PGRES_COPY_IN].contains(result.status) { break }
+    }
+    guard let last else { throw failure() }
+    switch last.status {
+    case PGRES_COMMAND_OK, PGRES_TUPLES_OK, PGRES_COPY_OUT, PGRES_COPY_IN: return last
+    default:
+      let error = last.error
+      if PQstatus(handle) == CONNECTION_BAD || error.endsConnection { isLost = true }
+      // The server says why it ends the connection; whether a COMMIT was done is then not known.
+      guard isLost else { throw error }
+      throw PostgresError(state: error.state, message: error.message, outcome: .unknown)
+    }
+  }
+
+  private func flush(until deadline: Double) throws(PostgresError) {
+    while true {
+      switch PQflush(handle) {
+      case 0: return
+      case 1:
+        guard wait(for: Int16(POLLIN) | Int16(POLLOUT), until: deadline) else { throw timeOut() }
+        guard PQconsumeInput(handle) == 1 else { throw failure() }
+      default: throw failure()
+      }
+    }
+  }
+
+  /// Whether notifications have come since the last call; waits for one for at most so many seconds.
+  func hasNotifications(seconds: Double) throws(PostgresError) -> Bool {
+    guard !isLost else { throw .lost("the connection is lost") }
+    let deadline = Self.now + seconds
+    var found = false
+    while true {
+      while let notification = PQnotifies(handle) {
+        nf_pq_free_notify(notification)
+        found = true
+      }
+      if found { return true }
+      guard wait(for: Int16(POLLIN), until: deadline) else { return false }
+      guard PQconsumeInput(handle) == 1 else { throw failure() }
+    }
+  }
+
+  /// Lets go of the connection in the middle of something: the next use makes a new one.
+  func abandon() { isLost = true }
+
+  /// Reads the rows of a COPY … TO STDOUT (FORMAT binary) that ``run(_:_:seconds:)`` has begun.
+  ///
+  /// - Parameter seconds: within which each next part has to come.
+  func copyOut(seconds: Double, _ body: (UnsafeRawBufferPointer) throws(PostgresError) -> Void) throws(PostgresError) {
+    while true {
+      var start: UnsafeMutablePointer<CChar>?
+      let count = PQgetCopyData(handle, &start, 1)
+      if count == 0 {
+        guard wait(for: Int16(POLLIN), until: Self.now + seconds) else { throw timeOut() }
+        guard PQconsumeInput(handle) == 1 else { throw failure() }
+        continue
+      }
+      guard count > 0, let start else { break }
+      defer { PQfreemem(start) }
+      try body(UnsafeRawBufferPointer(start: start, count: Int(count)))
+    }
+    _ = try result(until: Self.now + seconds)
+  }
+
+  // MARK: Waiting
+
+  /// Seconds of a clock that never goes back.
+  private static var now: Double { Double(SystemClock.monotonic) / 1e9 }
+
+  /// Waits until the socket is ready for one of `events`.
+  ///
+  /// - Returns: false when it was not by the deadline.
+  private func wait(for events: Int16, until deadline: Double) -> Bool {
+    let socket = PQsocket(handle)
+    guard socket >= 0 else { return true }
+    while true {
+      let left = deadline - Self.now
+      guard left > 0 else { return false }
+      var entry = pollfd(fd: socket, events: events, revents: 0)
+      let ready = poll(&entry, 1, Int32(min(left * 1000, 3_600_000).rounded(.up)))
+      if ready > 0 { return true }
+      if ready < 0, errno != EINTR { return true }
+    }
+  }
+
+  private func timeOut() -> PostgresError {
+    isLost = true
+    return .lost("no answer in time")
+  }
+
+  /// What libpq says, on one line.
+  private func failure() -> PostgresError {
+    isLost = true
+    let text = String(cString: PQerrorMessage(handle))
+    let line = text.split(whereSeparator: \.isNewline).joined(separator: "; ")
+    return .lost(line.isEmpty ? "the connection failed" : line)
+  }
+
+  /// Calls `body` with pointers to the bytes of each value.
+  private func withPointers<Answer>(
+    _ values: [[UInt8]?], _ body: ([UnsafePointer<CChar>?]) -> Answer
+  ) -> Answer {
+    // One block of memory holds all values; an empty one needs an address, too, because a null pointer is NULL.
+    var all: [UInt8] = []
+    all.reserveCapacity(values.reduce(1) { $0 + ($1?.count ?? 0) })
+    var starts: [Int?] = []
+    for value in values {
+      starts.append(value == nil ? nil : all.count)
+      if let value { all.append(contentsOf: value) }
+    }
+    all.append(0)
+    return all.withUnsafeBufferPointer { bytes in
+      bytes.withMemoryRebound(to: CChar.self) { chars in
+        body(starts.map { start in start.flatMap { offset in chars.baseAddress.map { $0 + offset } } })
+      }
+    }
+  }
+}
+
+/// An array of C strings that ends with a null pointer.
+private final class CStrings {
+  let pointers: UnsafeMutablePointer<UnsafePointer<CChar>?>
+  private let copies: [UnsafeMutablePointer<CChar>?]
+
+  // SAFETY: the strings and the array live as long as this.
+  init(_ strings: [String]) {
+    copies = strings.map { strdup($0) }
+    pointers = .allocate(capacity: strings.count + 1)
+    for (place, copy) in copies.enumerated() { (pointers + place).initialize(to: copy.map { UnsafePointer($0) }) }
+    (pointers + strings.count).initialize(to: nil)
+  }
+
+  deinit {
+    for copy in copies { free(copy) }
+    pointers.deallocate()
+  }
+}

@@ -1,0 +1,52 @@
+import CPQ
+import VectorStore
+
+/// Why the database did not do what it was asked.
+struct PostgresError: Error, Sendable, Equatable {
+  /// What is known of the transaction that the statement belonged to.
+  enum Outcome: Sendable, Equatable {
+    /// The database has refused it: nothing of the transaction is stored.
+    case refused
+    /// The connection was lost, or no answer came in time. Nothing is stored unless COMMIT had been sent.
+    case unknown
+  }
+
+  /// Five letters and digits (PostgreSQL's documentation, appendix A); nil where the failure is not the database's answer.
+  let state: String?
+  let message: String
+  let outcome: Outcome
+
+  /// The connection cannot be used any more, or could not be made.
+  static func lost(_ message: String) -> PostgresError {
+    PostgresError(state: nil, message: message, outcome: .unknown)
+  }
+
+  /// What is stored is not what was written; `what` says how that shows.
+  static func damage(_ what: String) -> PostgresError {
+    PostgresError(state: "XX001", message: what, outcome: .refused)
+  }
+
+  /// Another transaction was in the way, or the server is being stopped: the same transaction may succeed if it is tried again.
+  var isTransient: Bool {
+    guard let state else { return false }
+    // 40: rolled back because of a conflict; 57P: the server shuts down or starts; 55P03 and 57014: time ran out.
+    return state.hasPrefix("40") || state.hasPrefix("57P") || ["55P03", "57014", "53300", "25006"].contains(state)
+  }
+
+  /// The connection is of no further use: it is lost, or its server is being stopped or is now read-only after a failover.
+  var endsConnection: Bool {
+    guard let state else { return true }
+    return state.hasPrefix("57P") || state.hasPrefix("08") || state == "25006"
+  }
+
+  var asStoreError: StoreError {
+    switch state {
+    case "53100": return .full
+    case "53200": return .outOfMemory
+    case "XX001", "XX002": return .damaged("the database is damaged: \(message)")
+    case "25006": return .unavailable("the database can only be read at the moment: \(message)")
+    case let state?: return .unavailable("the database refused: \(message) (SQLSTATE \(state))")
+    case nil: return .unavailable("the database cannot be reached: \(message)")
+    }
+  }
+}

@@ -1,0 +1,233 @@
+import Dispatch
+import Platform
+import VectorIndex
+import VectorStore
+
+/// Records in PostgreSQL, which several replicas share: each writes to it, and follows what the others have written.
+///
+/// Writes, reads and the wait for notifications have a connection each. The notifications are hints that something has changed;
+/// a follower also looks by itself, because a hint may be lost.
+package final class PostgresRecords: SharedRecords {
+  package let location: RecordsLocation
+  package let isReadOnly: Bool
+  private let writing: ConnectionSlot
+  private let reading: ConnectionSlot
+  private let listening: ConnectionSlot
+  /// Reading a collection whole takes long, and must not keep others from following what changes.
+  let loading: ConnectionSlot
+
+  /// Attempts at a transaction that others were in the way of.
+  private static let attempts = 3
+
+  /// Connects, and makes the tables or brings them up to date.
+  ///
+  /// - Parameters:
+  ///   - url: `postgresql://…`; a password in it never appears in messages.
+  ///   - listenURL: a direct connection for notifications, where `url` leads to a pool that gives each transaction another session.
+  ///   - readOnly: whether this replica only follows.
+  ///   - folder: where graphs may be saved; nil for nowhere.
+  /// - Throws: ``OpenError`` when the database cannot be reached or used.
+  package static func open(
+    _ url: String, listenURL: String? = nil, readOnly: Bool = false, folder: String? = nil
+  ) throws(OpenError) -> PostgresRecords {
+    let records = PostgresRecords(url, listenURL: listenURL, readOnly: readOnly, folder: folder)
+    let place = records.location.description
+    do throws(PostgresError) {
+      try records.writing.with(patiently: true) { connection throws(PostgresError) in
+        try PostgresSchema.prepare(connection, isReadOnly: readOnly)
+      }
+    } catch {
+      throw error.asOpenError("the database \(place) cannot be used")
+    }
+    return records
+  }
+
+  private init(_ url: String, listenURL: String?, readOnly: Bool, folder: String?) {
+    location = RecordsLocation(kind: "postgresql", description: StoreURL.withoutSecrets(url), folder: folder)
+    isReadOnly = readOnly
+    writing = ConnectionSlot(url, name: "nearfar writer")
+    reading = ConnectionSlot(url, name: "nearfar reader")
+    loading = ConnectionSlot(url, name: "nearfar loader")
+    listening = ConnectionSlot(listenURL ?? url, name: "nearfar listener")
+  }
+
+  package func collections() throws(StoreError) -> [StoredCollection] {
+    try fromReader { connection throws(PostgresError) in try CollectionTable.all(connection).map(\.stored) }
+  }
+
+  // Nothing is changed by opening them but the tables themselves.
+  package func beginWriting() throws(OpenError) {}
+
+  package func close() {
+    writing.close()
+    reading.close()
+    loading.close()
+    listening.close()
+  }
+
+  private func fromReader<Answer>(
+    _ body: (PostgresConnection) throws(PostgresError) -> Answer
+  ) throws(StoreError) -> Answer {
+    do throws(PostgresError) {
+      return try retrying { () throws(PostgresError) in try self.reading.with(body) }
+    } catch {
+      throw error.asStoreError
+    }
+  }
+
+  /// Runs `body` again when its connection turns out to have been lost, or when another transaction was in the way.
+  private func retrying<Answer>(_ body: () throws(PostgresError) -> Answer) throws(PostgresError) -> Answer {
+    var attempt = 1
+    while true {
+      do throws(PostgresError) {
+        return try body()
+      } catch {
+        guard attempt < Self.attempts, error.isTransient || error.state == nil else { throw error }
+        attempt += 1
+      }
+    }
+  }
+
+  // MARK: Writing
+
+  package func commit(_ group: [RecordChange]) throws(StoreError) -> [Result<Committed, StoreError>] {
+    try commit(group, basis: nil)
+  }
+
+  package func commit(
+    _ group: [RecordChange], basis: Int?
+  ) throws(StoreError) -> [Result<Committed, StoreError>] {
+    guard !isReadOnly else { throw .readOnly }
+    var generator = SystemRandomNumberGenerator()
+    let key = (0..<16).map { _ in UInt8.random(in: 0...255, using: &generator) }
+    do throws(PostgresError) {
+      let outcome = try retrying { () throws(PostgresError) in
+        try self.writing.with { connection throws(PostgresError) in
+          var committing = Committing(connection, key: key)
+          return try committing.run(group, basis: basis)
+        }
+      }
+      switch outcome {
+      case .committed(let results):
+        tell()
+        return results
+      case .unknown(let results, let error):
+        guard try isCommitted(results, group, key: key) else { throw error }
+        tell()
+        return results
+      }
+    } catch {
+      throw error.asStoreError
+    }
+  }
+
+  /// Finds out whether a transaction whose COMMIT had no answer was done: its changes stand with its key. The lock on the rows
+  /// waits for the transaction if it is still running.
+  private func isCommitted(
+    _ results: [Result<Committed, StoreError>], _ group: [RecordChange], key: [UInt8]
+  ) throws(PostgresError) -> Bool {
+    let written = zip(group, results).compactMap { change, result -> (id: Int64, version: Int)? in
+      guard let id = change.collection, case .success(.changed(let version, let points, _, _)) = result, points > 0
+      else {
+        return nil
+      }
+      return (id, version)
+    }
+    // What makes, drops or sets a collection is seen in the list of collections; whoever asked may ask again.
+    guard let first = written.first else { return false }
+    let ids = Array(Set(group.compactMap(\.collection)))
+    return try retrying { () throws(PostgresError) in
+      try self.writing.with(patiently: true) { connection throws(PostgresError) in
+        try connection.run("BEGIN")
+        let locked = try CollectionTable.lock(ids, connection)
+        let found = try connection.run(
+          "SELECT 1 FROM nearfar.changes WHERE collection = $1 AND version = $2 AND key = $3",
+          [.integer(first.id), .integer(Int64(first.version)), .bytes(key)])
+        try connection.run("COMMIT")
+        // A change that has been forgotten since was committed.
+        if let row = locked[first.id], row.horizon >= first.version { return true }
+        return found.rows == 1
+      }
+    }
+  }
+
+  /// Tells the other replicas, outside the transaction, because PostgreSQL lets only one transaction with notifications commit at
+  /// a time. A hint that is lost delays them until they look by themselves.
+  private func tell() {
+    _ = try? writing.with { connection throws(PostgresError) in
+      try connection.run("SELECT pg_notify('nearfar', '')")
+    }
+  }
+
+  // MARK: Following
+
+  package func changes(of collection: Int64, after version: Int, limit: Int) throws(StoreError) -> ChangePage {
+    let result = try fromReader { connection throws(PostgresError) -> Result<ChangePage, StoreError> in
+      guard let row = try CollectionTable.one(collection, connection) else {
+        return .failure(.unknownCollection("\(collection)"))
+      }
+      let rows = try connection.run(
+        """
+        SELECT version, CASE WHEN version > $2 THEN payload END, digest FROM nearfar.changes
+        WHERE collection = $1 AND version >= $2 AND version <= $3 ORDER BY version LIMIT $4
+        """,
+        [
+          .integer(collection), .integer(Int64(version)), .integer(Int64(row.stored.version)),
+          .integer(Int64(Self.changesPerPage)),
+        ], seconds: PointTable.statementSeconds)
+      // A server that took over after a failure may not have the last commits.
+      guard row.stored.version >= version else { return .failure(.tooOld(oldest: row.stored.version)) }
+      // Whatever was forgotten meanwhile shows as a gap, because the row was read first.
+      if row.horizon > version { return .failure(.tooOld(oldest: row.horizon)) }
+      return try .success(Self.page(rows, row, after: version, limit: limit))
+    }
+    return try result.get()
+  }
+
+  /// Changes that are read at once.
+  private static let changesPerPage = 1000
+
+  private static func page(
+    _ rows: PostgresResult, _ row: PostgresCollection, after version: Int, limit: Int
+  ) throws(PostgresError) -> ChangePage {
+    var batches: [ChangePage.Batch] = []
+    var expected = version
+    var taken = 0
+    // The change of the version itself, where it is still there, has the digest that the others go on from.
+    let hasBase = rows.rows > 0 && rows.integer(0, 0) == Int64(version)
+    let base = hasBase ? rows.integer(0, 2) : version == 0 ? 0 : nil
+    var digest = base
+    for place in (hasBase ? 1 : 0)..<rows.rows where taken < max(1, limit) {
+      expected += 1
+      guard let found = rows.integer(place, 0), let payload = rows.bytes(place, 1), let noted = rows.integer(place, 2)
+      else { throw .damage("a row of nearfar.changes is not as it was written") }
+      guard found == expected else { break }
+      let reached = digest.map { PostgresCollection.digest($0, version: expected, payload) } ?? noted
+      digest = noted
+      guard reached == noted, let decoded = ChangePayload.decode(payload, dimension: row.stored.dimension) else {
+        throw .damage("change \(found) of collection '\(row.stored.name)' is not as it was written")
+      }
+      batches.append(
+        ChangePage.Batch(version: expected, upserts: decoded.upserts, deletes: decoded.deletes, digest: noted))
+      taken += decoded.upserts.count + decoded.deletes.count
+    }
+    return ChangePage(batches, newest: row.stored.version, after: version, base: base, model: row.stored.model)
+  }
+
+  package func waitForHint(seconds: Double) -> Bool {
+    do throws(PostgresError) {
+      return try listening.with { connection throws(PostgresError) in
+        if !connection.isListening {
+          try connection.run("LISTEN nearfar")
+          connection.isListening = true
+          // Whatever came before is not announced again.
+          return true
+        }
+        return try connection.hasNotifications(seconds: seconds)
+      }
+    } catch {
+      usleep(100_000)
+      return false
+    }
+  }
+}

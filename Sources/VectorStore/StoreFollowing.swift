@@ -1,0 +1,139 @@
+import Dispatch
+import Platform
+import Synchronization
+
+/// When a store last saw its shared records whole, and whether it goes on looking.
+final class Contact: Sendable {
+  private struct State {
+    var last: UInt64 = SystemClock.monotonic
+    var failure: StoreError?
+    var isStopped = false
+  }
+
+  private let state = Mutex(State())
+  /// Rounds of following that have ended; waiting readers are woken by it.
+  let rounds = Atomic(0)
+
+  func note(_ failure: StoreError?) {
+    state.withLock { state in
+      state.failure = failure
+      if failure == nil { state.last = SystemClock.monotonic }
+    }
+    rounds.add(1, ordering: .releasing)
+  }
+
+  func stop() { state.withLock { $0.isStopped = true } }
+
+  var isStopped: Bool { state.withLock { $0.isStopped } }
+
+  /// Seconds since the records were last seen whole, and why they have not been since.
+  var age: (seconds: Double, failure: StoreError?) {
+    let (last, failure) = state.withLock { ($0.last, $0.failure) }
+    return (Double(SystemClock.monotonic - last) / 1e9, failure)
+  }
+}
+
+/// Follows what other replicas write to shared records.
+extension CollectionStore {
+  /// The longest time without a look at the records, because hints may be lost.
+  private static let secondsPerLook = 0.25
+
+  /// Whether other replicas may write to the records.
+  public var isShared: Bool { writer.records is any SharedRecords }
+
+  /// Seconds since what is in memory was known to be all that is stored; 0 where no other process writes to the records.
+  public var staleSeconds: Double {
+    guard isShared else { return 0 }
+    let (seconds, _) = contact.age
+    return seconds < 2 * Self.secondsPerLook ? 0 : seconds
+  }
+
+  /// Why the records could not be followed last time; nil when they could.
+  public var followFailure: StoreError? { contact.age.failure }
+
+  /// Follows the records on a thread of its own until the store is closed. Nothing happens where no other process writes to them.
+  package func startFollowing() {
+    guard let records = writer.records as? any SharedRecords else { return }
+    let thread = DispatchQueue(label: "nearfar.store.follower", qos: .userInitiated)
+    thread.async { [weak self] in
+      while let store = self, !store.contact.isStopped {
+        _ = records.waitForHint(seconds: Self.secondsPerLook)
+        store.follow()
+      }
+    }
+  }
+
+  /// Takes over everything that the records have now, between two commits of this process, and waits until that is done.
+  @discardableResult package func follow() -> StoreError? {
+    guard let records = writer.records as? any SharedRecords, !contact.isStopped else { return nil }
+    return writer.exclusively {
+      let failure = take(from: records)
+      contact.note(failure)
+      return failure
+    }
+  }
+
+  private func take(from records: any SharedRecords) -> StoreError? {
+    let stored: [StoredCollection]
+    do throws(StoreError) { stored = try records.collections() } catch { return error }
+    let held = collections.withLock { $0 }
+    let names = Set(stored.map(\.name))
+    for (name, collection) in held where !names.contains(name) { drop(name, collection) }
+    var failure: StoreError?
+    for row in stored {
+      guard let collection = held[row.name] else {
+        failure = loadAnew(row, replacing: nil) ?? failure
+        continue
+      }
+      // Dropped and made again meanwhile.
+      guard collection.id == row.id else {
+        drop(row.name, collection)
+        failure = loadAnew(row, replacing: nil) ?? failure
+        continue
+      }
+      failure = update(collection, to: row, records) ?? failure
+    }
+    return failure
+  }
+
+  private func update(
+    _ collection: VectorCollection, to row: StoredCollection, _ records: any SharedRecords
+  ) -> StoreError? {
+    if row.recallTarget != collection.snapshot.ownRecallTarget {
+      var changing = collection.beginChange()
+      changing.follow(recallTarget: row.recallTarget)
+      changing.publish()
+    }
+    let snapshot = collection.snapshot
+    if collection.stale == nil, row.version == snapshot.version, row.digest == snapshot.digest { return nil }
+    guard collection.stale == nil, row.version > snapshot.version else { return loadAnew(row, replacing: collection) }
+    switch Following.catchUp(collection, records) {
+    case .current: return nil
+    case .delayed(let error): return error
+    case .dropped:
+      drop(row.name, collection)
+      return nil
+    case .diverged: return loadAnew(row, replacing: collection)
+    }
+  }
+
+  /// Loads a collection that is new here, or that could not be followed.
+  private func loadAnew(_ row: StoredCollection, replacing old: VectorCollection?) -> StoreError? {
+    if old != nil { progress("collection '\(row.name)' is loaded anew, because it could not be followed") }
+    do throws(OpenError) {
+      let loaded = try load(row)
+      collections.withLock { $0[row.name] = loaded }
+      old?.retire()
+      return nil
+    } catch {
+      return .unavailable("\(error)")
+    }
+  }
+
+  private func drop(_ name: String, _ collection: VectorCollection) {
+    collections.withLock { held in
+      if held[name] === collection { held[name] = nil }
+    }
+    graphFile(collection.id)?.remove()
+  }
+}
