@@ -13,8 +13,8 @@ let package = Package(
     .executableTarget(
       name: "nearfar",
       dependencies: [
-        "Service", "HTTPServer", "HTTPClient", "HTTP1", "SQLiteRecords", "VectorStore", "Safetensors", "JSON",
-        "Platform",
+        "Service", "HTTPServer", "HTTPClient", "HTTP1", "SQLiteRecords", "PostgresRecords", "VectorStore",
+        "Safetensors", "JSON", "Platform",
       ],
       // The Swift runtime is part of the program: calls of it need no detour through tables, and nothing of it has to be installed.
       linkerSettings: [.unsafeFlags(["-static-stdlib"])]),

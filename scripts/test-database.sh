@@ -20,8 +20,18 @@ as_user() {
   if [ "$(id -u)" -eq 0 ]; then setpriv --reuid=nobody --regid=nogroup --clear-groups "$@"; else "$@"; fi
 }
 
+# The server outlives this script, and whoever waits for an inherited descriptor to be closed would wait for the server.
+close_descriptors() {
+  local each
+  for each in /proc/self/fd/*; do
+    each=${each##*/}
+    if [ "$each" -gt 2 ] && [ "$each" -ne 255 ]; then eval "exec $each>&-" 2>/dev/null || true; fi
+  done
+}
+
 case $1 in
   start)
+    close_descriptors
     mkdir -p "$folder"
     folder=$(cd "$folder" && pwd)
     if [ "$(id -u)" -eq 0 ]; then chown nobody:nogroup "$folder"; fi

@@ -50,7 +50,7 @@ final class ConnectionSlot: @unchecked Sendable {
   }
 
   private func opened(patiently: Bool) throws(PostgresError) -> PostgresConnection {
-    guard !isClosed else { throw .lost("the store is closed") }
+    guard !isClosed else { throw .closed }
     if let connection, !connection.isLost { return connection }
     connection = nil
     let now = SystemClock.monotonic

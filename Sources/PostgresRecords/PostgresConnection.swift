@@ -31,6 +31,8 @@ final class PostgresConnection {
     }
     self.handle = handle
     nf_pq_silence(handle)
+    // Refusals of a connection have their code in the text alone, and only in this form of it.
+    PQsetErrorVerbosity(handle, PQERRORS_VERBOSE)
     let deadline = Self.now + seconds
     var waits: Int16 = Int16(POLLOUT)
     guard PQstatus(handle) != CONNECTION_BAD else { throw failure() }
@@ -190,12 +192,10 @@ final class PostgresConnection {
     return .lost("no answer in time")
   }
 
-  /// What libpq says, on one line.
+  /// What libpq says.
   private func failure() -> PostgresError {
     isLost = true
-    let text = String(cString: PQerrorMessage(handle))
-    let line = text.split(whereSeparator: \.isNewline).joined(separator: "; ")
-    return .lost(line.isEmpty ? "the connection failed" : line)
+    return .connection(String(cString: PQerrorMessage(handle)))
   }
 
   /// Calls `body` with pointers to the bytes of each value.

@@ -21,6 +21,34 @@ struct PostgresError: Error, Sendable, Equatable {
     PostgresError(state: nil, message: message, outcome: .unknown)
   }
 
+  /// The records are not used any more.
+  static let closed = PostgresError(state: nil, message: "the store is closed", outcome: .refused)
+
+  /// A connection that failed, or that the server has refused.
+  ///
+  /// - Parameter text: libpq's message in its verbose form: lines such as `FATAL:  28P01: password authentication failed`, of which
+  ///   the last one counts where several servers were tried.
+  static func connection(_ text: String) -> PostgresError {
+    let lines = text.split(whereSeparator: \.isNewline).map { $0.drop(while: \.isWhitespace) }
+      .filter { !$0.hasPrefix("LOCATION:") }
+    guard let line = lines.last else { return .lost("the connection failed") }
+    for start in line.indices {
+      let rest = line[start...]
+      guard rest.hasPrefix(":  ") else { continue }
+      let code = rest.dropFirst(3).prefix(5)
+      guard code.utf8.count == 5, code.utf8.allSatisfy(isCodeByte), rest.dropFirst(8).hasPrefix(": ") else { continue }
+      return PostgresError(state: String(code), message: String(rest.dropFirst(10)), outcome: .unknown)
+    }
+    return .lost(lines.joined(separator: "; "))
+  }
+
+  private static func isCodeByte(_ byte: UInt8) -> Bool {
+    (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte)
+  }
+
+  /// The database may be there soon: it cannot be reached, or is starting or full of connections.
+  var mayPass: Bool { state.map { $0.hasPrefix("57P") || $0 == "53300" } ?? true }
+
   /// What is stored is not what was written; `what` says how that shows.
   static func damage(_ what: String) -> PostgresError {
     PostgresError(state: "XX001", message: what, outcome: .refused)
@@ -46,6 +74,7 @@ struct PostgresError: Error, Sendable, Equatable {
     case "XX001", "XX002": return .damaged("the database is damaged: \(message)")
     case "25006": return .unavailable("the database can only be read at the moment: \(message)")
     case let state?: return .unavailable("the database refused: \(message) (SQLSTATE \(state))")
+    case nil where self == .closed: return .unavailable(message)
     case nil: return .unavailable("the database cannot be reached: \(message)")
     }
   }

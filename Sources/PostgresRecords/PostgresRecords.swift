@@ -10,6 +10,8 @@ import VectorStore
 package final class PostgresRecords: SharedRecords {
   package let location: RecordsLocation
   package let isReadOnly: Bool
+  /// Locked as long as the records are.
+  private let snapshots: SnapshotFolder?
   private let writing: ConnectionSlot
   private let reading: ConnectionSlot
   private let listening: ConnectionSlot
@@ -19,31 +21,47 @@ package final class PostgresRecords: SharedRecords {
   /// Attempts at a transaction that others were in the way of.
   private static let attempts = 3
 
-  /// Connects, and makes the tables or brings them up to date.
+  /// How long a start waits for a database that cannot be reached yet.
+  private static let startSeconds = 30.0
+
+  /// Connects, and makes the tables or brings them up to date. A database that cannot be reached is waited for, since it may be
+  /// starting, too.
   ///
   /// - Parameters:
   ///   - url: `postgresql://…`; a password in it never appears in messages.
   ///   - listenURL: a direct connection for notifications, where `url` leads to a pool that gives each transaction another session.
   ///   - readOnly: whether this replica only follows.
-  ///   - folder: where graphs may be saved; nil for nowhere.
-  /// - Throws: ``OpenError`` when the database cannot be reached or used.
+  ///   - folder: a folder of this process alone, where graphs may be saved; nil for none.
+  ///   - progress: receives a line of text now and then.
+  /// - Throws: ``OpenError`` when the database cannot be reached or used, or the folder is in use.
   package static func open(
-    _ url: String, listenURL: String? = nil, readOnly: Bool = false, folder: String? = nil
+    _ url: String, listenURL: String? = nil, readOnly: Bool = false, folder: String? = nil,
+    progress: (String) -> Void = { _ in }
   ) throws(OpenError) -> PostgresRecords {
+    let folder = try folder.map { path throws(OpenError) in try SnapshotFolder(path) }
     let records = PostgresRecords(url, listenURL: listenURL, readOnly: readOnly, folder: folder)
     let place = records.location.description
-    do throws(PostgresError) {
-      try records.writing.with(patiently: true) { connection throws(PostgresError) in
-        try PostgresSchema.prepare(connection, isReadOnly: readOnly)
+    let deadline = SystemClock.monotonic + SystemClock.nanoseconds(startSeconds)
+    var isSaid = false
+    while true {
+      do throws(PostgresError) {
+        try records.writing.with(patiently: true) { connection throws(PostgresError) in
+          try PostgresSchema.prepare(connection, isReadOnly: readOnly)
+        }
+        return records
+      } catch {
+        guard error.mayPass, SystemClock.monotonic < deadline else {
+          throw error.asOpenError("the database \(place) cannot be used")
+        }
+        if !isSaid { progress("waiting for the database \(place): \(error.message)") }
+        isSaid = true
       }
-    } catch {
-      throw error.asOpenError("the database \(place) cannot be used")
     }
-    return records
   }
 
-  private init(_ url: String, listenURL: String?, readOnly: Bool, folder: String?) {
-    location = RecordsLocation(kind: "postgresql", description: StoreURL.withoutSecrets(url), folder: folder)
+  private init(_ url: String, listenURL: String?, readOnly: Bool, folder: SnapshotFolder?) {
+    location = RecordsLocation(kind: "postgresql", description: StoreURL.withoutSecrets(url), folder: folder?.path)
+    snapshots = folder
     isReadOnly = readOnly
     writing = ConnectionSlot(url, name: "nearfar writer")
     reading = ConnectionSlot(url, name: "nearfar reader")
@@ -82,7 +100,7 @@ package final class PostgresRecords: SharedRecords {
       do throws(PostgresError) {
         return try body()
       } catch {
-        guard attempt < Self.attempts, error.isTransient || error.state == nil else { throw error }
+        guard attempt < Self.attempts, error.isTransient || error.state == nil, error != .closed else { throw error }
         attempt += 1
       }
     }

@@ -93,7 +93,12 @@ enum PostgresSchema {
 
   /// The format of the tables; nil when there are none.
   private static func found(_ connection: PostgresConnection) throws(PostgresError) -> Int64? {
-    let there = try connection.run("SELECT to_regclass('nearfar.format') IS NOT NULL")
+    // Read from the catalogue itself: to_regclass may still remember that there was no such table before the lock was waited for.
+    let there = try connection.run(
+      """
+      SELECT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE n.nspname = 'nearfar' AND c.relname = 'format')
+      """)
     guard there.boolean(0, 0) == true else { return nil }
     let rows = try connection.run("SELECT format FROM nearfar.format")
     guard rows.rows == 1, let format = rows.integer(0, 0) else {

@@ -51,13 +51,17 @@ public final class CollectionStore: Sendable {
       collections.withLock { $0[row.name] = loaded }
     }
     try records.beginWriting()
-    if let folder = location.folder, !isReadOnly { GraphFile.removeOthers(in: folder, than: stored.map(\.id)) }
+    if let folder = location.folder, mayWriteFolder { GraphFile.removeOthers(in: folder, than: stored.map(\.id)) }
   }
 
   public var location: RecordsLocation { writer.records.location }
 
   /// The place of the records cannot be written: every write fails.
   public var isReadOnly: Bool { writer.records.isReadOnly }
+
+  /// What is derived from the records may be saved in their folder. The folder of shared records is this process's own, whether or
+  /// not it may write the records.
+  private var mayWriteFolder: Bool { !isReadOnly || isShared }
 
   /// Transactions that have been committed since the store was opened.
   public var commits: Int { writer.commits.load(ordering: .relaxed) }
@@ -68,7 +72,7 @@ public final class CollectionStore: Sendable {
     let (index, snapshot, origin) = try Loading.load(row, from: writer.records, options, file, progress: progress)
     let loaded = VectorCollection(
       row, index: index, snapshot: snapshot, writer: writer,
-      savedGraph: SavedGraph(file: isReadOnly ? nil : file, origin: origin))
+      savedGraph: SavedGraph(file: mayWriteFolder ? file : nil, origin: origin))
     // Saved now, so that a graph that took long to build is not built again after a kill.
     switch origin {
     case .built, .damaged: loaded.saveGraph()

@@ -9,15 +9,11 @@ struct Arguments {
   ///
   /// - Throws: ``UsageError`` naming the argument at fault. Values are checked when they are asked for.
   init(_ arguments: [String], for command: any Command.Type) throws(UsageError) {
-    for name in command.unavailable where getenv(environmentVariable(name)) != nil {
-      throw Self.unavailable(environmentVariable(name))
-    }
     var rest = arguments[...]
     while let argument = rest.popFirst() {
       guard argument.hasPrefix("--") else { throw UsageError("unexpected argument '\(argument)'") }
       let parts = argument.dropFirst(2).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
       let name = String(parts.first ?? "")
-      guard !command.unavailable.contains(name) else { throw Self.unavailable("--\(name)") }
       guard let flag = command.flags.first(where: { $0.name == name }) else {
         throw UsageError("unknown flag --\(name)")
       }
@@ -38,10 +34,6 @@ struct Arguments {
     if let missing = command.flags.first(where: { $0.isRequired && values[$0.name] == nil }) {
       throw UsageError("--\(missing.name) is required")
     }
-  }
-
-  private static func unavailable(_ name: String) -> UsageError {
-    UsageError("\(name) is not available in this version")
   }
 
   /// The value of the flag, or its default.

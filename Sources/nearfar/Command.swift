@@ -9,9 +9,6 @@ protocol Command: SendableMetatype {
   static var details: String { get }
   /// Every flag of the command, in the order in which help shows them.
   static var flags: [any CommandFlag] { get }
-  /// Names of flags that are refused although they are known: to ignore one, or its variable, would leave a service
-  /// without what it was started for.
-  static var unavailable: [String] { get }
 
   /// Does the command's job. What goes wrong with it is reported on standard error.
   ///
@@ -21,8 +18,6 @@ protocol Command: SendableMetatype {
 }
 
 extension Command {
-  static var unavailable: [String] { [] }
-
   /// What `nearfar help COMMAND` prints.
   static var help: String {
     let required = flags.filter(\.isRequired).map { " \($0.usage)" }.joined()

@@ -1,7 +1,6 @@
 import Dispatch
 import HTTPServer
 import Platform
-import SQLiteRecords
 import Service
 import Synchronization
 import VectorStore
@@ -18,7 +17,6 @@ enum ServeCommand: Command {
     finished, 1 when the start failed or requests were cut off at the drain timeout, and 2 when the call is wrong.
     """
   static let flags: [any CommandFlag] = ServeOptions.flags
-  static let unavailable = ServeOptions.unavailable
 
   static func run(_ arguments: Arguments) throws(UsageError) -> Int32 { serve(try ServeOptions(arguments)) }
 
@@ -52,15 +50,11 @@ enum ServeCommand: Command {
     }
     for warning in keys?.warnings ?? [] { log.warning(warning) }
     do {
-      log.info(
-        options.data == .memory
-          ? "collections are in memory: nothing is kept (--data DIR keeps them)"
-          : "collections are kept in \(options.data)")
       store = try CollectionStore(
-        records: try SQLiteRecords.open(options.data, progress: log.info), threads: options.service.threads,
-        lowMemory: options.lowMemory, progress: log.info)
+        records: try options.storage.open(log), threads: options.service.threads, lowMemory: options.lowMemory,
+        progress: log.info)
     } catch {
-      log.error("cannot start: --data: \(error)")
+      log.error("cannot start: \(options.storage.flag): \(error)")
       return 1
     }
     // Whatever ends the run: the log is folded into the database, so that the next start is quick.
@@ -78,7 +72,7 @@ enum ServeCommand: Command {
       log.error("cannot start: \(error)")
       return 1
     } catch {
-      log.error("cannot start: --data \(options.data): \(error)")
+      log.error("cannot start: \(options.storage.flag): \(store.location): \(error)")
       return 1
     }
     do {
@@ -102,6 +96,7 @@ enum ServeCommand: Command {
         "Lines of the log that nobody read in time or that could not be written.")
       text.sample("nearfar_log_lines_dropped_total", [], Double(lines.linesDropped))
     }
+    store.startFollowing()
     let reloading = Reloading(log, sources(identity, keys, log))
     let isAsked = Atomic(false)
     termination.whenAsked {

@@ -1,8 +1,6 @@
 import HTTPServer
 import Platform
-import SQLiteRecords
 import Service
-import VectorStore
 
 /// Everything that `nearfar serve` can be told.
 struct ServeOptions {
@@ -13,7 +11,7 @@ struct ServeOptions {
   /// The listener for operators; nil where there is none.
   let admin: ServerConfiguration?
   let service: ServiceConfiguration
-  let data: DataLocation
+  let storage: Storage
   let lowMemory: Bool
   let logForm: LogText.Form
   /// nil for no access log.
@@ -61,12 +59,6 @@ struct ServeOptions {
   private static let defaultPrompt = Flag(
     "default-prompt", .text("NAME"), .optional(meaning: "as the model's folder says"), isVariable: true,
     "The model's prompt of this name stands before texts where a request asks for none.")
-  private static let dataFolder = Flag(
-    "data", .text("DIR"), .defaults(to: ":memory:"), isVariable: true,
-    "The folder that keeps collections, for one writing process at a time; :memory: keeps nothing.")
-  private static let isLowMemory = Flag(
-    "low-memory", .standingAlone, .defaults(to: false), isVariable: true,
-    "Vectors stay in a mapped file of the data folder instead of memory; codes and graphs stay in memory.")
   /// Also read by `nearfar embed`.
   static let precision = Flag(
     "precision", .choice(["auto", "f32", "bf16", "int8"]), .defaults(to: "auto"), isVariable: true,
@@ -210,7 +202,8 @@ struct ServeOptions {
 
   static let flags: [any CommandFlag] =
     [
-      host, port, adminPort, modelFolders, rerankerFolder, maxSequenceLength, defaultPrompt, dataFolder, isLowMemory,
+      host, port, adminPort, modelFolders, rerankerFolder, maxSequenceLength, defaultPrompt,
+    ] + Storage.flags + [
       precision, threads, loops, logFormat, accessLogging, compression, acceptTokenIds,
       maxConnections, maxConnectionsPerClient, maxRequestsPerClient, maxRequestsPerKey, maxMemoryInFlight,
       embeddingCache,
@@ -220,21 +213,13 @@ struct ServeOptions {
     ]
     + times.map(\.flag) + [shutdownDelay, queueTimeout, requestTimeout] + limits.map(\.flag)
 
-  /// Without one of these a service would be open, or would forget, against what its operator asked for.
-  static let unavailable = ["store"]
-
   init(_ arguments: Arguments) throws(UsageError) {
     logForm = try arguments.value(Self.logFormat) == "json" ? .json : .text
     accessLog = try arguments.value(Self.accessLogging)
     models = try arguments.value(Self.modelFolders)
     reranker = try arguments.given(Self.rerankerFolder)
-    let folder = try arguments.value(Self.dataFolder)
-    data = folder == ":memory:" ? .memory : .folder(folder)
+    (storage, lowMemory) = try Storage.read(arguments)
     shutdownDelay = try arguments.value(Self.shutdownDelay)
-    lowMemory = try arguments.value(Self.isLowMemory)
-    guard !lowMemory || data != .memory else {
-      throw UsageError("--low-memory keeps vectors in a file and needs --data DIR")
-    }
     tls = try Self.tls(arguments)
     keys = try arguments.given(Self.keyFile)
     var limits = Limits()

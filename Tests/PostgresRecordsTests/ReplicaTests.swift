@@ -152,6 +152,21 @@ import VectorStore
     }
   }
 
+  /// Replicas that start together on an empty database make its tables once.
+  @Test func startsAtTheSameTime() async throws {
+    let url = database.url
+    let formats = try await withThrowingTaskGroup(of: Int.self) { group in
+      for _ in 0..<4 {
+        group.addTask {
+          try PostgresRecords.open(url).collections().count
+        }
+      }
+      return try await group.reduce(into: []) { $0.append($1) }
+    }
+    #expect(formats == [0, 0, 0, 0])
+    #expect(try database.run("SELECT count(*) FROM nearfar.format") == "1")
+  }
+
   @Test func aNewerFormatIsRefused() throws {
     _ = try replica()
     try database.run("UPDATE nearfar.format SET format = 99")

@@ -126,8 +126,17 @@ package enum RecordsKind: String, CaseIterable, Sendable {
     switch self {
     case .sqlite: try SQLiteRecords.open(.memory)
     case .dictionaries: MemoryRecords()
-    case .postgresql: try PostgresRecords.open(try TestDatabase().url)
+    case .postgresql: try PostgresRecords.open(try Self.lasting().url)
     }
+  }
+
+  /// Databases of records that do not hold them themselves; they end with the process.
+  private static let databases = Mutex<[TestDatabase]>([])
+
+  private static func lasting() throws -> TestDatabase {
+    let made = try TestDatabase()
+    databases.withLock { $0.append(made) }
+    return made
   }
 
   /// A store over such records.
