@@ -38,6 +38,7 @@ package final class PostgresRecords: SharedRecords {
     _ url: String, listenURL: String? = nil, readOnly: Bool = false, folder: String? = nil,
     progress: (String) -> Void = { _ in }
   ) throws(OpenError) -> PostgresRecords {
+    for address in [url, listenURL] { if let address { try StoreURL.check(address) } }
     let folder = try folder.map { path throws(OpenError) in try SnapshotFolder(path) }
     let records = PostgresRecords(url, listenURL: listenURL, readOnly: readOnly, folder: folder)
     let place = records.location.description
