@@ -156,7 +156,7 @@ package struct Migration {
     _ change: RecordChange, basis: Int?, _ collection: StoredCollection
   ) throws(OpenError) -> Committed {
     let results: [Result<Committed, StoreError>]
-    do throws(StoreError) { results = try database.commit([change], basis: basis) } catch {
+    do throws(StoreError) { results = try database.commit([change], basis: basis, keys: []) } catch {
       throw OpenError("\(named(collection)) cannot be written; the same call goes on from there later", error)
     }
     switch results.first {

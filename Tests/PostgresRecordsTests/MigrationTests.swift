@@ -83,7 +83,7 @@ import VectorStore
   /// Whatever differs when both sides are read again is an error that names the first id.
   @Test(arguments: [
     ("point 'p10' has another vector", 1), ("point 'p10' has another text", 2), ("point 'p10' has another metadata", 3),
-    ("point 'p10' is in the copy alone", 4), ("point 'p10a' is missing", 5), ("point 'zz' is missing", 6),
+    ("point 'p10' is in the copy alone", 4), ("point 'p10!' is missing", 5), ("point 'zz' is missing", 6),
     ("point 'p999' is in the copy alone", 7),
   ]) func aDifferenceIsNamed(_ reason: String, _ change: Int) throws {
     try fill()
@@ -94,7 +94,7 @@ import VectorStore
       case ("p10", 2): text = "\(text ?? "")e"
       case ("p10", 3): metadata = Array(#"{"other":1}"#.utf8)
       case ("p10", 4), ("p999", 7): return []
-      case ("p10", 5): return [point, Point(id: "p10a", vector: vector)]
+      case ("p10", 5): return [point, Point(id: "p10!", vector: vector)]
       case ("p999", 6): return [point, Point(id: "zz", vector: vector)]
       default: break
       }
@@ -131,16 +131,12 @@ private final class AlteredSource: OrderedReading {
   func inIDOrder(
     _ collection: StoredCollection, _ body: (() throws(OpenError) -> Point?) throws(OpenError) -> Void
   ) throws(OpenError) {
+    var points: [Point] = []
     try base.inIDOrder(collection) { next throws(OpenError) in
-      var waiting: [Point] = []
-      try body { () throws(OpenError) in
-        while waiting.isEmpty {
-          guard let point = try next() else { return nil }
-          waiting = alter(point)
-        }
-        return waiting.removeFirst()
-      }
+      while let point = try next() { points += alter(point) }
     }
+    var rest = points[...]
+    try body { () throws(OpenError) in rest.popFirst() }
   }
 
   func collections() throws(StoreError) -> [StoredCollection] { try base.collections() }
