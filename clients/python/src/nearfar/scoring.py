@@ -77,9 +77,13 @@ class Scoring(Calls):
         return read_tensors(response, LossResult.read)
 
     @call
-    async def create_queue(self, name: str, capacity: int, dim: int) -> Queue:
-        """Makes a queue of negatives. An existing one with the same capacity and dimension keeps its rows."""
-        body = json_body(capacity=capacity, dim=dim)
+    async def create_queue(self, name: str, capacity: int, dim: int, *, durable: Optional[bool] = None) -> Queue:
+        """Makes a queue of negatives. An existing one with the same capacity and dimension keeps its rows.
+
+        durable: whether it is kept in the database that replicas share, or only in the memory of one service. By default it is
+        where there is such a database.
+        """
+        body = json_body(capacity=capacity, dim=dim, durable=durable)
         return await self._session.json(
             "PUT", f"/queues/{segment(name)}", Queue.read, pure=False, content=body, about=[_named(name)], anew=True
         )
