@@ -1,6 +1,7 @@
 """`nearfar migrate`: the copy of a data folder in a database has everything, goes on after a kill, and never mixes with other content."""
 
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -159,6 +160,25 @@ def test_a_killed_run_goes_on(wide, database):
     assert found >= reached * BATCH and found % BATCH == 0
     assert database.run("SELECT count, version FROM nearfar.collections WHERE name = 'wide'") == f"{POINTS}|{POINTS // BATCH}"
     assert database.run("SELECT count(*), count(DISTINCT id) FROM nearfar.points") == f"{POINTS}|{POINTS}"
+
+
+def test_memory_does_not_grow_with_the_collection(tmp_path, database):
+    """128 MB of texts pass through a process that never has them all."""
+    text = "0123456789" * 10_000
+    with Server("--data", str(tmp_path / "data")) as server:
+        server.put("/collections/c", {"dim": 2})
+        for batch in range(40):
+            stored = server.put("/collections/c/points", {"points": [
+                {"id": f"{batch:02}-{each:02}", "vector": [1, each], "text": text} for each in range(32)]})
+            assert stored.status_code == 200
+    process = subprocess.Popen(
+        [BINARY, "migrate", "--from", tmp_path / "data", "--to", database.url], stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, env=clean_environment())
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    print(f"most memory: {usage.ru_maxrss // 1024} MiB")
+    assert process.returncode == 0 and usage.ru_maxrss < 120 * 1024
+    assert database.run("SELECT count(*), sum(octet_length(text)) FROM nearfar.points") == "1280|128000000"
 
 
 def test_a_damaged_folder_is_refused_before_anything_is_written(wide, database, tmp_path):
