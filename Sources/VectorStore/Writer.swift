@@ -33,8 +33,8 @@ final class Writer: Sendable {
   /// How long a change is tried again while another replica holds its collection, and the pause between two attempts.
   private static let patience = 10.0
   private static let pause = 0.02
-  /// How often a change is derived when other replicas keep changing what it is derived from.
-  private static let attempts = 8
+  /// How often a change is derived when other replicas keep changing what it is derived from; each attempt takes some milliseconds.
+  private static let attempts = 500
 
   private struct State {
     var waiting: [Pending] = []
@@ -175,7 +175,9 @@ final class Writer: Sendable {
       results = group.map { _ in .failure(error) }
     }
     // Another replica was faster: what is derived from the newer version is tried next.
-    if case .failure(.outdated) = results.first, attempt < Self.attempts, let collection = group[0].collection,
+    if case .failure(.outdated) = results.first, attempt < Self.attempts,
+      SystemClock.monotonic &- group[0].since < SystemClock.nanoseconds(Self.patience),
+      let collection = group[0].collection,
       let shared = records as? any SharedRecords, Following.catchUp(collection, shared) == .current
     {
       let again = group.removeFirst()
