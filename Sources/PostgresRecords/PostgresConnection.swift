@@ -15,10 +15,16 @@ final class PostgresConnection {
   /// Whether LISTEN has been sent.
   var isListening = false
 
+  /// Whether the database is known not to answer, so that waiting for it is of no use.
+  private let isAway: @Sendable () -> Bool
+
   /// - Parameters:
   ///   - url: `postgresql://…`, or any other form that libpq takes.
   ///   - seconds: within which the connection has to be made.
-  init(_ url: String, name: String, seconds: Double) throws(PostgresError) {
+  init(
+    _ url: String, name: String, seconds: Double, isAway: @escaping @Sendable () -> Bool = { false }
+  ) throws(PostgresError) {
+    self.isAway = isAway
     // Keywords beside the URL are defaults; what the URL says is not overridden, because it comes last.
     let options: [(String, String)] = [
       ("application_name", name), ("client_encoding", "UTF8"), ("keepalives_idle", "5"), ("keepalives_interval", "2"),
@@ -68,6 +74,19 @@ final class PostgresConnection {
     let deadline = Self.now + seconds
     try send(sql, values)
     return try result(until: deadline)
+  }
+
+  /// Runs `body` in a transaction, which is rolled back when it throws.
+  func transaction<Answer>(_ body: () throws(PostgresError) -> Answer) throws(PostgresError) -> Answer {
+    do throws(PostgresError) {
+      try run("BEGIN")
+      let answer = try body()
+      try run("COMMIT")
+      return answer
+    } catch {
+      if !isLost { _ = try? run("ROLLBACK") }
+      throw error
+    }
   }
 
   /// Sends a statement without waiting for its answer, which ``result(until:)`` then waits for.
@@ -173,7 +192,7 @@ final class PostgresConnection {
 
   /// Waits until the socket is ready for one of `events`.
   ///
-  /// - Returns: false when it was not by the deadline.
+  /// - Returns: false when it was not by the deadline, or when the database does not answer others either.
   private func wait(for events: Int16, until deadline: Double) -> Bool {
     let socket = PQsocket(handle)
     guard socket >= 0 else { return true }
@@ -181,11 +200,15 @@ final class PostgresConnection {
       let left = deadline - Self.now
       guard left > 0 else { return false }
       var entry = pollfd(fd: socket, events: events, revents: 0)
-      let ready = poll(&entry, 1, Int32(min(left * 1000, 3_600_000).rounded(.up)))
+      let ready = poll(&entry, 1, Int32((min(left, Self.longestWait) * 1000).rounded(.up)))
       if ready > 0 { return true }
       if ready < 0, errno != EINTR { return true }
+      if ready == 0, isAway() { return false }
     }
   }
+
+  /// Seconds after which a wait looks whether the database answers others.
+  private static let longestWait = 0.1
 
   private func timeOut() -> PostgresError {
     isLost = true

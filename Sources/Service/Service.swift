@@ -11,6 +11,7 @@ public final class Service: RequestHandler {
   /// What the admin port lets in.
   let adminAdmittance: Admittance
   private let limits: Limits
+  private let store: CollectionStore
   private let lanes: WorkLanes
   private let requestTimeout: UInt64?
   private let compression: AnswerCompression
@@ -37,6 +38,7 @@ public final class Service: RequestHandler {
   public init(_ loaded: LoadedModels, store: CollectionStore, configuration: ServiceConfiguration) throws {
     let encoder = loaded.encoders[0].encoder
     limits = configuration.limits
+    self.store = store
     lanes = WorkLanes(
       threads: configuration.threads, loops: configuration.loops, patience: configuration.queueTimeout)
     requestTimeout = configuration.requestTimeout
@@ -89,7 +91,7 @@ public final class Service: RequestHandler {
         store: store, models: models, scorer: scorer, limits: limits, threads: configuration.threads, lanes: lanes),
       health: health, info: InfoEndpoint(models: models, scorer: scorer, store: store, configuration: configuration),
       metrics: metrics, pages: PagesEndpoint(compression: compression),
-      idempotency: IdempotencyStore(work: lanes.short, now: configuration.clock))
+      idempotency: IdempotencyStore(work: lanes.short, isShared: store.isShared, now: configuration.clock))
     let all = endpoints.routes + endpoints.probes + endpoints.reports
     let names = RouteNames(all)
     let http = HTTPMetrics(names)
@@ -168,13 +170,24 @@ public final class Service: RequestHandler {
       compression: action.isImmediate ? .off : compression, lanes: lanes)
     guard !action.isImmediate else { return call.perform { try action.run(call) } }
     let lane = lanes.lane(bodyBytes: Self.contentBytes(request.body.count, call.bodyCoding))
-    lane.waits.enter()
-    lane.collect(loop: request.loop) {
+    @Sendable func run() {
       lane.waits.leave(after: call.leftQueue())
       call.perform {
         try call.requireWaiting()
         try action.run(call)
       }
+    }
+    let seen: [VersionToken]
+    do throws(Problem) { seen = try VersionFields.tokens(in: request.head) } catch { return call.fail(error) }
+    guard !seen.isEmpty else {
+      lane.waits.enter()
+      return lane.collect(loop: request.loop, run)
+    }
+    // Waiting here takes up neither the event loop nor a work queue.
+    store.reach(seen, within: min(VersionFields.patience, call.secondsLeft)) { shortfall in
+      if let shortfall { return call.fail(Problem(shortfall)) }
+      lane.waits.enter()
+      lane.submit(run)
     }
   }
 

@@ -12,6 +12,8 @@ final class Writer: Sendable {
     let change: Change
     /// The collection whose points or settings it changes; nil when it makes or drops one.
     let collection: VectorCollection?
+    /// The client's name for it, where other replicas may be asked for the same change.
+    var key: ChangeKey?
     /// Called once, on the writer's queue.
     let completion: @Sendable (Result<Committed, StoreError>) -> Void
   }
@@ -34,6 +36,8 @@ final class Writer: Sendable {
   }
 
   let records: any Records
+  /// Those who wait for versions that are not here yet.
+  let versions = VersionWaits()
   /// Transactions that have been committed.
   let commits = Atomic(0)
   private let state = Mutex(State())
@@ -51,6 +55,9 @@ final class Writer: Sendable {
     }
     if starts { queue.async { self.runGroup() } }
   }
+
+  /// Runs `body` between two groups, later.
+  func later(_ body: @escaping @Sendable () -> Void) { queue.async(execute: body) }
 
   /// Runs `body` between two groups, and waits for it.
   func exclusively<Answer>(_ body: () -> Answer) -> Answer { queue.sync(execute: body) }
@@ -124,7 +131,8 @@ final class Writer: Sendable {
     var results: [Result<Committed, StoreError>]
     do throws(StoreError) {
       if let shared = records as? any SharedRecords {
-        results = try shared.commit(changes, basis: basis)
+        results = try shared.commit(
+          changes, basis: basis, keys: group.contains { $0.key != nil } ? group.map(\.key) : [])
       } else {
         results = try records.commit(changes)
       }
@@ -160,6 +168,7 @@ final class Writer: Sendable {
       }
     }
     for changing in applying.values { changing.publish() }
+    versions.check()
     for (pending, result) in zip(group, results) { pending.completion(result) }
     for changing in applying.values { changing.collection.tidy(changed: changing.changed) }
   }

@@ -25,7 +25,9 @@ struct CollectionsEndpoint: Sendable {
       switch result {
       case .failure(let error): call.fail(Problem(describing: error))
       case .success(let (collection, created)):
-        call.answer(status: created ? 201 : 200) { describe(collection, to: &$0) }
+        let snapshot = collection.snapshot
+        call.note(collection.token(snapshot.version))
+        call.answer(status: created ? 201 : 200) { describe(collection, snapshot, to: &$0) }
       }
     }
   }
@@ -35,19 +37,47 @@ struct CollectionsEndpoint: Sendable {
       writer.beginObject()
       writer.key("collections")
       writer.beginArray()
-      for collection in store.all { describe(collection, to: &writer) }
+      for collection in store.all { describe(collection, collection.snapshot, to: &writer) }
       writer.endArray()
       writer.endObject()
     }
   }
 
   func describe(_ call: Call) throws {
-    let collection = try store.collection(try call.name(of: "a collection"))
-    call.answer { describe(collection, to: &$0) }
+    let name = try call.name(of: "a collection")
+    try call.read(try call.head.consistency(), store) {
+      let collection = try store.collection(name)
+      let snapshot = collection.snapshot
+      call.note(collection.token(snapshot.version))
+      call.answer { describe(collection, snapshot, to: &$0) }
+    }
+  }
+
+  /// `GET /collections/{name}/digest`: what has to be equal on all replicas at the same version.
+  func digest(_ call: Call) throws {
+    let name = try call.name(of: "a collection")
+    try call.read(try call.head.consistency(), store) {
+      let collection = try store.collection(name)
+      let snapshot = collection.snapshot
+      guard store.isShared else {
+        throw Problem(409, "replicas do not share this service's collections: a digest is kept where --store is given")
+      }
+      call.note(collection.token(snapshot.version))
+      call.answer { writer in
+        writer.object { writer in
+          writer.member("version", snapshot.version)
+          writer.member("epoch", Int(collection.epoch))
+          writer.member("digest", Hexadecimal(UInt64(bitPattern: snapshot.digest)).text)
+          writer.staleness(of: store)
+        }
+      }
+    }
   }
 
   func delete(_ call: Call) throws {
     let name = try call.name(of: "a collection")
+    // Whoever comes with this token waits until the collection has gone where it asks.
+    if let found = try? store.collection(name) { call.note(found.token(.max)) }
     store.delete(name) { result in
       switch result {
       case .failure(let error): call.fail(Problem(describing: error))
@@ -65,10 +95,10 @@ struct CollectionsEndpoint: Sendable {
     }
   }
 
-  private func describe(_ collection: VectorCollection, to writer: inout JSONWriter) {
-    let snapshot = collection.snapshot
+  private func describe(_ collection: VectorCollection, _ snapshot: CollectionSnapshot, to writer: inout JSONWriter) {
     writer.object { writer in
       Self.members(collection, snapshot, to: &writer)
+      writer.staleness(of: store)
       guard let bound = snapshot.model.flatMap(models.bound(to:)) else { return }
       writer.member("model_name", bound.texts.name)
       writer.key("prompts")

@@ -46,26 +46,31 @@ struct PointsEndpoint: Sendable {
         id: draft.id, vector: draft.vector ?? embedded[row] ?? [], text: draft.text, metadata: draft.metadata)
     }
     // Requests that come together are stored together: this queue does not wait for the disk.
-    collection.upsert(points, model: model) { result in
+    collection.upsert(points, model: model, key: call.changeKey) { result in
       switch result {
       case .failure(let error): call.fail(request.problem(error))
-      case .success(let version): Self.answer(version, "upserted", request.drafts.count, call)
+      case .success(let version): answer(collection, version, "upserted", request.drafts.count, call)
       }
     }
   }
 
   func get(_ call: Call) throws {
-    let collection = try store.collection(try call.name(of: "a collection"))
-    let id = call.parameters.dropFirst().first ?? ""
-    guard let point = collection.snapshot.point(id) else {
-      throw Problem(404, "there is no point '\(id)' in collection '\(collection.name)'", param: "id")
+    let name = try call.name(of: "a collection")
+    try call.read(try call.head.consistency(), store) {
+      let collection = try store.collection(name)
+      let id = call.parameters.dropFirst().first ?? ""
+      let snapshot = collection.snapshot
+      guard let point = snapshot.point(id) else {
+        throw Problem(404, "there is no point '\(id)' in collection '\(collection.name)'", param: "id")
+      }
+      call.note(collection.token(snapshot.version))
+      call.answer { $0.point(point, .all) }
     }
-    call.answer { $0.point(point, .all) }
   }
 
   /// `?after=ID&limit=N`: in the order of ids' bytes.
   func list(_ call: Call) throws {
-    let collection = try store.collection(try call.name(of: "a collection"))
+    let collection = try call.name(of: "a collection")
     var after: String?
     var limit = Self.defaultListed
     for (name, value) in call.head.queryItems {
@@ -78,32 +83,47 @@ struct PointsEndpoint: Sendable {
           throw Problem.invalid("limit", "must be a whole number from 1 to \(Self.mostListed)")
         }
         limit = number
+      case "consistency": continue
       default: throw Problem.invalid(name, "unknown query parameter '\(name)'")
       }
     }
-    Self.answer(collection.snapshot.points(after: after, limit: limit), limit, PointContent.all, call)
+    try call.read(try call.head.consistency(), store) { [after, limit] in
+      let collection = try store.collection(collection)
+      let snapshot = collection.snapshot
+      answer(collection, snapshot, snapshot.points(after: after, limit: limit), limit, PointContent.all, call)
+    }
   }
 
   /// `POST …/points/list`: the points that a filter matches, in the order of ids' bytes.
   func listMatching(_ call: Call) throws {
-    let collection = try store.collection(try call.name(of: "a collection"))
+    let name = try call.name(of: "a collection")
     var fields = try Fields(try call.json(limits))
     let filter = try fields.filter("filter")
     let after = try fields.string("after")
     if let after { try PointsRequest.check(after: after) }
     let limit = try fields.integer("limit", in: 1...Self.mostListed) ?? Self.defaultListed
     let content = try PointContent(&fields)
+    let consistency = try fields.consistency()
     try fields.finish()
-    let snapshot = collection.snapshot
-    let points =
-      filter.map { snapshot.points(matching: $0, after: after, limit: limit) }
-      ?? snapshot.points(after: after, limit: limit)
-    Self.answer(points, limit, content, call)
+    try call.read(consistency, store) {
+      let collection = try store.collection(name)
+      let snapshot = collection.snapshot
+      let points =
+        filter.map { snapshot.points(matching: $0, after: after, limit: limit) }
+        ?? snapshot.points(after: after, limit: limit)
+      answer(collection, snapshot, points, limit, content, call)
+    }
   }
 
-  private static func answer(_ points: [Point], _ limit: Int, _ content: PointContent, _ call: Call) {
+  private func answer(
+    _ collection: VectorCollection, _ snapshot: CollectionSnapshot, _ points: [Point], _ limit: Int,
+    _ content: PointContent, _ call: Call
+  ) {
+    call.note(collection.token(snapshot.version))
     call.answer { writer in
       writer.object { writer in
+        writer.member("version", snapshot.version)
+        writer.staleness(of: store)
         writer.key("points")
         writer.array { for point in points { $0.point(point, content) } }
         writer.member("next_after", orNull: points.count == limit ? points.last?.id : nil)
@@ -113,22 +133,28 @@ struct PointsEndpoint: Sendable {
 
   /// `POST …/points/count`: how many points a filter matches, which are those that a deletion by it would take.
   func count(_ call: Call) throws {
-    let collection = try store.collection(try call.name(of: "a collection"))
+    let name = try call.name(of: "a collection")
     var fields = try Fields(try call.json(limits))
     let filter = try fields.filter("filter")
+    let consistency = try fields.consistency()
     try fields.finish()
-    let snapshot = collection.snapshot
-    Self.answer(snapshot.version, "count", filter.map(snapshot.count(matching:)) ?? snapshot.count, call)
+    try call.read(consistency, store) {
+      let collection = try store.collection(name)
+      let snapshot = collection.snapshot
+      let count = filter.map(snapshot.count(matching:)) ?? snapshot.count
+      answer(collection, snapshot.version, "count", count, call)
+    }
   }
 
   /// `PATCH …/points`: changes metadata; vectors and texts stay.
   func change(_ call: Call) throws {
     let collection = try store.collection(try call.name(of: "a collection"))
     let request = try MetadataRequest(try call.json(limits), limits)
-    collection.change(request.changes, request.mode) { result in
+    collection.change(request.changes, request.mode, key: call.changeKey) { result in
       switch result {
       case .failure(let error): call.fail(Problem(error, points: "points"))
       case .success(let outcome):
+        call.note(collection.token(outcome.version))
         call.answer { writer in
           writer.object { writer in
             writer.member("version", outcome.version)
@@ -147,26 +173,28 @@ struct PointsEndpoint: Sendable {
     let filter = try fields.filter("filter")
     let ids = try fields.take("ids").map { value throws(Problem) in try limits.texts(value, field: "ids") }
     try fields.finish()
-    let answer = { @Sendable (result: Result<(version: Int, deleted: Int), StoreError>) in
+    let answered = { @Sendable (result: Result<(version: Int, deleted: Int), StoreError>) in
       switch result {
       case .failure(let error): call.fail(Problem(error, points: "ids"))
-      case .success(let (version, deleted)): Self.answer(version, "deleted", deleted, call)
+      case .success(let (version, deleted)): answer(collection, version, "deleted", deleted, call)
       }
     }
     switch (ids, filter) {
-    case (let ids?, nil): collection.delete(ids, completion: answer)
-    case (nil, let filter?): collection.delete(where: filter, completion: answer)
+    case (let ids?, nil): collection.delete(ids, key: call.changeKey, completion: answered)
+    case (nil, let filter?): collection.delete(where: filter, key: call.changeKey, completion: answered)
     default:
       throw Problem.invalid(
         ids == nil ? "ids" : "filter", "exactly one of ids and filter is needed, not \(ids == nil ? "none" : "both")")
     }
   }
 
-  private static func answer(_ version: Int, _ what: String, _ count: Int, _ call: Call) {
+  private func answer(_ collection: VectorCollection, _ version: Int, _ what: String, _ count: Int, _ call: Call) {
+    call.note(collection.token(version))
     call.answer { writer in
       writer.beginObject()
       writer.member("version", version)
       writer.member(what, count)
+      writer.staleness(of: store)
       writer.endObject()
     }
   }
