@@ -20,7 +20,7 @@ import time
 from clients import COLLECTION, DIM, PATH, QUEUE, Appender, Notes, Reader, Writer
 from database import Database
 from history import READS, WRITES, Finding, check, has_changed, summary
-from replica import Balancer, Replica, ask
+from replica import Balancer, Replica, all_points, ask
 from severable import Severable
 
 SECONDS_PER_FAULT = 5
@@ -69,9 +69,12 @@ class Faults:
         self.random = random.Random(seed)
         self.database, self.replicas, self.proxies = database, replicas, proxies
         self.counts: dict[str, int] = {}
+        self.bag: list[str] = []
 
     def one(self) -> None:
-        name = self.random.choice(["kill", "stall", "restart the database", "cut"])
+        # Each of four faults comes once before any comes again.
+        self.bag = self.bag or self.random.sample(["kill", "stall", "restart the database", "cut"], 4)
+        name = self.bag.pop()
         which = self.random.randrange(len(self.replicas))
         self.counts[name] = self.counts.get(name, 0) + 1
         print(f"chaos: {name}" + ("" if name.startswith("restart") else f" replica {which}"), flush=True)
@@ -91,14 +94,7 @@ class Faults:
 
 def points(replica: Replica) -> dict[str, dict]:
     """Every point that a replica has."""
-    found, after = {}, ""
-    while after is not None:
-        status, _, content = ask(replica.port, "GET", f"{PATH}/points?limit=500" + (f"&after={after}" if after else ""))
-        assert status == 200, content
-        page = json.loads(content)
-        found |= {point["id"]: {"vector": point["vector"], "metadata": point["metadata"]} for point in page["points"]}
-        after = page["next_after"]
-    return found
+    return {identity: {"vector": point["vector"], "metadata": point["metadata"]} for identity, point in all_points(replica.port, PATH).items()}
 
 
 def repeat(notes: Notes, replicas: list[Replica], seed: int) -> None:

@@ -35,6 +35,19 @@ def ask(port: int, method: str, path: str, body=None, headers: dict | None = Non
         connection.close()
 
 
+def all_points(port: int, path: str, strong: bool = False) -> dict[str, dict]:
+    """Every point of the collection at `path`, by id, without fields that are null."""
+    found, after = {}, ""
+    while after is not None:
+        query = "limit=500" + (f"&after={after}" if after else "") + ("&consistency=strong" if strong else "")
+        status, _, content = ask(port, "GET", f"{path}/points?{query}")
+        assert status == 200, content
+        page = json.loads(content)
+        found |= {point["id"]: {key: value for key, value in point.items() if value is not None} for point in page["points"]}
+        after = page["next_after"]
+    return found
+
+
 class Replica:
     """One `nearfar serve` with --store, always on the same port. The log of all its starts is in one file."""
 
