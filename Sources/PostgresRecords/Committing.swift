@@ -29,12 +29,7 @@ struct Committing {
   mutating func run(_ group: [RecordChange], basis: Int?, keys: [ChangeKey?]) throws(PostgresError) -> Outcome {
     var results: [Result<Committed, StoreError>] = []
     do throws(PostgresError) {
-      try connection.run("BEGIN")
-      try connection.run(
-        """
-        SELECT set_config('lock_timeout', '10s', true), set_config('statement_timeout', '60s', true),
-        set_config('idle_in_transaction_session_timeout', '15s', true)
-        """)
+      try connection.beginBounded()
       rows = try CollectionTable.lock(Array(Set(group.compactMap(\.collection))), connection)
       // Under the lock, so that another replica with the same key has ended.
       known = try KnownKeys.read(keys.compactMap { $0 }, connection)

@@ -56,7 +56,7 @@ final class ConnectionSlot: @unchecked Sendable {
   private func opened(patiently: Bool) throws(PostgresError) -> PostgresConnection {
     guard !isClosed else { throw .closed }
     if let connection, !connection.isLost {
-      guard patiently || !isAway() else { throw .lost("the database does not answer") }
+      guard patiently || !isAway() else { throw .lost(PostgresConnection.silence) }
       return connection
     }
     connection = nil

@@ -45,7 +45,7 @@ final class PostgresConnection {
     while true {
       guard wait(for: waits, until: deadline) else {
         isLost = true
-        throw .lost("no connection within \(Int(seconds.rounded(.up))) s")
+        throw .lost(isAway() ? Self.silence : "no connection within \(seconds) s")
       }
       switch PQconnectPoll(handle) {
       case PGRES_POLLING_OK:
@@ -76,10 +76,24 @@ final class PostgresConnection {
     return try result(until: deadline)
   }
 
+  enum TransactionKind {
+    case plain
+    /// Everything that it reads is of one moment.
+    case snapshot
+    /// Its statements wait for locks, take and leave it idle for a bounded time.
+    case bounded
+  }
+
   /// Runs `body` in a transaction, which is rolled back when it throws.
-  func transaction<Answer>(_ body: () throws(PostgresError) -> Answer) throws(PostgresError) -> Answer {
+  func transaction<Answer>(
+    _ kind: TransactionKind = .plain, _ body: () throws(PostgresError) -> Answer
+  ) throws(PostgresError) -> Answer {
     do throws(PostgresError) {
-      try run("BEGIN")
+      switch kind {
+      case .plain: try run("BEGIN")
+      case .snapshot: try run("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+      case .bounded: try beginBounded()
+      }
       let answer = try body()
       try run("COMMIT")
       return answer
@@ -87,6 +101,16 @@ final class PostgresConnection {
       if !isLost { _ = try? run("ROLLBACK") }
       throw error
     }
+  }
+
+  /// Begins a transaction that cannot stand in the way of others for long, whatever becomes of this process.
+  func beginBounded() throws(PostgresError) {
+    try run("BEGIN")
+    try run(
+      """
+      SELECT set_config('lock_timeout', '10s', true), set_config('statement_timeout', '60s', true),
+      set_config('idle_in_transaction_session_timeout', '15s', true)
+      """)
   }
 
   /// Sends a statement without waiting for its answer, which ``result(until:)`` then waits for.
@@ -212,8 +236,10 @@ final class PostgresConnection {
 
   private func timeOut() -> PostgresError {
     isLost = true
-    return .lost("no answer in time")
+    return .lost(isAway() ? Self.silence : "no answer in time")
   }
+
+  static let silence = "it does not answer"
 
   /// What libpq says.
   private func failure() -> PostgresError {

@@ -128,8 +128,7 @@ package final class PostgresRecords: SharedRecords {
     _ group: [RecordChange], basis: Int?, keys: [ChangeKey?]
   ) throws(StoreError) -> [Result<Committed, StoreError>] {
     guard !isReadOnly else { throw .readOnly }
-    var generator = SystemRandomNumberGenerator()
-    let key = (0..<16).map { _ in UInt8.random(in: 0...255, using: &generator) }
+    let key = Self.freshKey().key
     do throws(PostgresError) {
       let outcome = try retrying { () throws(PostgresError) in
         try self.writing.with { connection throws(PostgresError) in
@@ -149,6 +148,11 @@ package final class PostgresRecords: SharedRecords {
     } catch {
       throw error.asStoreError
     }
+  }
+
+  /// A key that no other change has.
+  static func freshKey() -> ChangeKey {
+    ChangeKey(key: (0..<16).map { _ in UInt8.random(in: 0...255) }, fingerprint: [])
   }
 
   /// Finds out whether a transaction whose COMMIT had no answer was done: its changes stand with its key. The lock on the rows
@@ -183,7 +187,7 @@ package final class PostgresRecords: SharedRecords {
 
   /// Tells the other replicas, outside the transaction, because PostgreSQL lets only one transaction with notifications commit at
   /// a time. A hint that is lost delays them until they look by themselves.
-  private func tell() {
+  func tell() {
     _ = try? writing.with { connection throws(PostgresError) in
       try connection.run("SELECT pg_notify('nearfar', '')")
     }

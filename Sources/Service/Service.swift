@@ -65,6 +65,8 @@ public final class Service: RequestHandler {
     let scorer = loaded.reranker.map { PairScorer(encoder: $0, lanes: lanes, crew: crew, record: record) }
     try Self.makeDefault(in: store, dimension: encoder.dimension)
     let negatives = QueueRegistry(work: lanes.long)
+    let shared = SharedQueues(store, negatives)
+    if let shared { try Self.follow(shared, store) }
     health = HealthEndpoint()
     metrics = MetricsEndpoint(
       metrics: counters, lanes: lanes, models: models, scorer: scorer, store: store, queues: negatives)
@@ -79,8 +81,8 @@ public final class Service: RequestHandler {
       similarity: SimilarityEndpoint(models: models, limits: limits),
       rerank: RerankEndpoint(scorer: scorer, limits: limits), predict: PredictEndpoint(scorer: scorer, limits: limits),
       loss: LossEndpoint(
-        models: models, queues: negatives, lanes: lanes, limits: limits, threads: configuration.threads),
-      queues: QueuesEndpoint(queues: negatives, limits: limits),
+        models: models, queues: negatives, shared: shared, lanes: lanes, limits: limits, threads: configuration.threads),
+      queues: QueuesEndpoint(queues: negatives, shared: shared, limits: limits),
       collections: CollectionsEndpoint(
         store: store, models: models, limits: limits, standing: (Self.standing, encoder.dimension)),
       points: PointsEndpoint(store: store, models: models, limits: limits),
@@ -113,6 +115,12 @@ public final class Service: RequestHandler {
 
   /// The name of the collection that is always there.
   private static let standing = "default"
+
+  /// Loads the queues, and lets them follow the records from now on.
+  private static func follow(_ queues: SharedQueues, _ store: CollectionStore) throws {
+    store.add(queues)
+    if let failure = store.follow() { throw failure }
+  }
 
   private static func makeDefault(in store: CollectionStore, dimension: Int) throws {
     do {
