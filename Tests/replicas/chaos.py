@@ -153,10 +153,11 @@ def run(seconds: float, seed: int, with_queue: bool = True, rate: float = 1) -> 
             status, _, answer = ask(balancer.port, "PUT", f"/queues/{QUEUE}", {"capacity": 4096, "dim": DIM, "durable": True})
             assert status == 201, answer
         port = balancer.port
-        # All replicas have it before any client asks them, since clients without a token may meet one that does not know it yet.
+        # All replicas have them before any client asks them, since clients without a token may meet one that does not know them yet.
         for replica in replicas:
-            while ask(replica.port, "GET", PATH)[0] != 200:
-                time.sleep(0.05)
+            for path in [PATH, f"/queues/{QUEUE}"] if with_queue else [PATH]:
+                while ask(replica.port, "GET", path)[0] != 200:
+                    time.sleep(0.05)
         clients = [Writer(notes, port, f"{seed}.w{n}", 8 * rate) for n in range(4)]
         clients += [Reader(notes, port, f"{seed}.r{n}", 20 * rate) for n in range(4)]
         if with_queue:

@@ -118,8 +118,23 @@ class Database:
 
     def terminate(self, name: str) -> int:
         """Ends the sessions of this application name; returns how many."""
-        rows = self.ask(f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = '{name}'")
-        return int(rows)
+        return int(self.ask(self._ending(name)))
+
+    @staticmethod
+    def _ending(name: str) -> str:
+        return f"SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = '{name}'"
+
+    def ender(self, name: str):
+        """A function that ends the sessions of this application name without first making a session itself."""
+        session = self.session()
+        session.stdin.write("SELECT 1;\n")
+        session.stdin.flush()
+        session.stdout.readline()
+
+        def end() -> None:
+            session.communicate(self._ending(name) + ";\n", timeout=30)
+
+        return end
 
 
 class Lock:

@@ -15,9 +15,12 @@ ROW = "SELECT 1 FROM nearfar.collections WHERE name = 'faults' FOR UPDATE"
 
 def ended_at_some_moment(trial):
     """The session is ended somewhere between the first and the last statement, or before or after."""
-    write = trial.send(points=trial.random.choice([1, 40, 400]))
-    time.sleep(trial.random.uniform(0, 0.06))
-    trial.database.terminate("nearfar writer")
+    end = trial.database.ender("nearfar writer")
+    points = trial.random.choice([1, 40, 1000])
+    write = trial.send(points)
+    # About as long as the write takes.
+    time.sleep(trial.random.uniform(0, 0.01 + points / 10_000))
+    end()
     return write
 
 
@@ -151,8 +154,8 @@ def away(trial):
 
 def restarted(trial):
     """The server is stopped and started while a write is under way."""
-    write = trial.send(points=40)
-    time.sleep(trial.random.uniform(0, 0.04))
+    write = trial.send(points=2000)
+    time.sleep(trial.random.uniform(0, 0.15))
     trial.database.restart(trial.random.choice(["immediate", "fast"]))
     return write
 
