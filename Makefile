@@ -68,7 +68,7 @@ sanitize: deps default-model ## run the Swift tests under the sanitizers for add
 	@scripts/sanitize.sh $(SANITIZERS)
 
 smoke: deps default-model ## test the deployment: replicas behind HAProxy, the image in a chroot, each package of dist (needs root)
-	@scripts/deps.sh smoke dist
+	@scripts/deps.sh smoke dist database
 	@scripts/smoke.sh
 
 bench: deps default-model build ## measure speed and recall beside other libraries (Benchmarks/run.sh)
