@@ -6,7 +6,8 @@ A history is a list of events, each a dictionary with a `kind`:
   of the last answer; None when there never was one. `version` is that of the answer, and `count` the points that it says it changed.
   `points`, `ids` or `n` is what was asked for; a merge gives each of `ids` the metadata {"m": m}; `n` selects points with metadata n.
 * append: a loss whose `rows` keys were appended to the queue.
-* get, count, search: a read through the balancer; a search is exact. `status` is None when there was no answer.
+* get, count, search: a read through the balancer; a search is exact. `status` is None when there was no answer. `body_version` is the version
+  that the body names, where it does.
 * repeat: a write that was sent again later with its key to another replica. `first` is the version of its first answer.
 * digest: the digest of a `version` on a `replica`. exact: the answer of a `replica` at a `version` to a fixed query.
 * end: what the database holds when all is over: `version`, `epoch`, `points` by id, and `queue`, what its description says.
@@ -69,6 +70,8 @@ def tokens(history: list[dict]) -> list[Finding]:
         needs, version = event.get("needs"), event.get("version")
         if event["kind"] in READS and event["status"] == 200 and version is None:
             findings.append(Finding("no version", f"the answer to a {event['kind']} names no version"))
+        if version is not None and event.get("body_version", version) != version:
+            findings.append(Finding("two versions", f"a {event['kind']} names version {version} in its field and {event['body_version']} in its body"))
         if needs and version is not None and event.get("status") in (200, 404) and version < needs:
             findings.append(Finding("behind", f"a {event['kind']} with the token {needs} was answered from version {version}"))
     epochs = {event["epoch"] for event in history if event["kind"] in (*WRITES, *READS, "end") and event.get("epoch") is not None}

@@ -130,6 +130,10 @@ def an_answer_without_version(history):
     event(history, "get", id="b")["version"] = None
 
 
+def another_version_in_the_body(history):
+    event(history, "count")["body_version"] = 3
+
+
 def another_collection(history):
     event(history, "search")["epoch"] = 9
 
@@ -189,6 +193,7 @@ def no_end(history):
     (a_write_without_answer, {"unresolved", "doubled", "not deleted", "wrong read"}),
     (a_write_is_refused, {"refused"}),
     (an_answer_without_version, {"no version"}),
+    (another_version_in_the_body, {"two versions"}),
     (another_collection, {"epoch"}),
     (a_repetition_has_another_answer, {"other answer"}),
     (a_repetition_fails, {"other answer"}),

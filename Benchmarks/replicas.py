@@ -1,0 +1,433 @@
+#!/usr/bin/env python3
+"""Replicas on one PostgreSQL: how soon they follow, what writes cost, what reads gain, and how long a start takes.
+
+    Benchmarks/replicas.py [--binary .build/release/nearfar] [--points 100000] [--only lag|latency|throughput|reads|start]
+
+lag         one replica is written to 200 times a second, one point of 384 values each; how long after a write's answer the others find it.
+latency     writes of 1 and of 64 points, one after another, beside a service with --data DIR, which has SQLite, in turns.
+throughput  batches of 1,000 points in safetensors from two clients, beside --data DIR, and what takes the processor's time.
+reads       searches on three replicas of one thread each beside one process of two threads; wrk takes a part of the cores of both.
+start       a replica that builds its graph from the rows, and one that has it in --snapshot-dir, with --points points.
+
+Ends with 1 when a threshold is missed. The database is made by scripts/test-database.sh, with its small shared_buffers (32 MB), and flushes
+every commit. Everything runs on this machine.
+"""
+
+import argparse
+import http.client
+import json
+import os
+import queue
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parent
+DIM = 384
+KINDS = ["lag", "latency", "throughput", "reads", "start"]
+SAFETENSORS = "application/x-safetensors"
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binary", type=Path, default=ROOT / ".build" / "release" / "nearfar")
+    parser.add_argument("--model", type=Path, default=ROOT / "models" / "all-MiniLM-L6-v2")
+    parser.add_argument("--points", type=int, default=100_000, help="of start; the others take at most 20,000")
+    parser.add_argument("--seconds", type=float, default=10, help="of each measurement")
+    parser.add_argument("--only", action="append", choices=KINDS)
+    return parser.parse_args()
+
+
+class Database:
+    def __init__(self) -> None:
+        # Short, because it holds a socket.
+        self.folder = tempfile.mkdtemp(prefix="nfpg")
+        with tempfile.TemporaryFile("w+") as told:
+            subprocess.run([ROOT / "scripts" / "test-database.sh", "start", self.folder], check=True, stdout=told)
+            told.seek(0)
+            self.url = told.read().split()[-1]
+
+    def seconds(self) -> float:
+        """The processor's time that the server's processes have taken, those that have ended included."""
+        leader = int(Path(self.folder, "data", "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{leader}/task/{leader}/children").read_text().split()
+        return processor(leader, ended=True) + sum(processor(int(each)) for each in children)
+
+    def stop(self) -> None:
+        subprocess.run([ROOT / "scripts" / "test-database.sh", "stop", self.folder], check=False, stdout=subprocess.DEVNULL)
+        subprocess.run(["rm", "-rf", self.folder], check=True)
+
+
+def processor(process: int, ended: bool = False) -> float:
+    """Seconds of the processor that a process has taken; also those of its children that have ended."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
+    except OSError:
+        return 0.0
+    return sum(int(each) for each in fields[11 : 15 if ended else 13]) / os.sysconf("SC_CLK_TCK")
+
+
+class Service:
+    def __init__(self, options, *flags: str, threads: int = 2, seconds: float = 3600) -> None:
+        from server_process import ServerProcess
+
+        command = [str(options.binary), "serve", "--port", "0", "--model", str(options.model), "--threads", str(threads), *flags]
+        began = time.perf_counter()
+        self.process = ServerProcess(command, seconds)
+        self.started = time.perf_counter() - began
+        self.port = self.process.port
+
+    def client(self) -> "Client":
+        return Client(self.port)
+
+    def processor(self) -> float:
+        return processor(self.process.process.pid)
+
+    def stop(self) -> None:
+        self.process.stop()
+
+
+class Client:
+    """A client with one connection."""
+
+    def __init__(self, port: int) -> None:
+        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
+
+    def ask(self, method: str, path: str, body=None, kind: str = "application/json", **fields: str):
+        """(parsed body, header fields) of an answer that has to be a success."""
+        data = body if isinstance(body, (bytes, type(None))) else json.dumps(body).encode()
+        names = {name.replace("_", "-"): value for name, value in fields.items()}
+        self.connection.request(method, path, data, {"Content-Type": kind, **names})
+        response = self.connection.getresponse()
+        content = response.read()
+        if response.status not in (200, 201):
+            raise SystemExit(f"{method} {path}: {response.status} {content[:300]!r}")
+        return json.loads(content), response.headers
+
+
+class Judge:
+    missed = 0
+
+    def holds(self, what: str, is_met: bool) -> None:
+        self.missed += not is_met
+        print(f"{'met   ' if is_met else 'MISSED'} {what}", flush=True)
+
+
+def quantiles(values: list[float]) -> tuple[float, float]:
+    """The median and the 99th percentile, in milliseconds."""
+    ordered = sorted(values)
+    return statistics.median(ordered) * 1e3, ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))] * 1e3
+
+
+def vectors(count: int, seed: int = 1):
+    """Vectors in clusters, as of embedded texts."""
+    import numpy
+
+    generator = numpy.random.default_rng(seed)
+    centres = generator.standard_normal((max(1, count // 100), DIM), dtype="f4")
+    return centres[generator.integers(len(centres), size=count)] + 0.5 * generator.standard_normal((count, DIM), dtype="f4")
+
+
+def batch(ids: range, rows) -> bytes:
+    from tensor_file import pack
+
+    return pack({"ids": json.dumps([f"p{n}" for n in ids])}, {"vectors": rows})
+
+
+def make(client: Client, name: str) -> None:
+    client.ask("PUT", f"/collections/{name}", {"dim": DIM, "metric": "cosine"})
+
+
+def fill(client: Client, name: str, rows) -> None:
+    for start in range(0, len(rows), 1000):
+        part = rows[start : start + 1000]
+        client.ask("PUT", f"/collections/{name}/points", batch(range(start, start + len(part)), part), SAFETENSORS)
+
+
+def wait_for(service: Service, name: str) -> None:
+    """Waits until a replica has a collection."""
+    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=60)
+    for _ in range(600):
+        connection.request("GET", f"/collections/{name}")
+        response = connection.getresponse()
+        response.read()
+        if response.status == 200:
+            return
+        time.sleep(0.1)
+    raise SystemExit(f"a replica has no collection {name} after a minute")
+
+
+def lag(options, judge: Judge) -> None:
+    database = Database()
+    services = []
+    try:
+        services = [Service(options, "--store", database.url, threads=1) for _ in range(3)]
+        writer = services[0].client()
+        make(writer, "lag")
+        for each in services:
+            wait_for(each, "lag")
+        rows = vectors(max(1, int(200 * options.seconds)))
+        bodies = [json.dumps({"points": [{"id": f"p{n}", "vector": row.tolist()}]}).encode() for n, row in enumerate(rows)]
+        times: list[float] = []
+        waiting: queue.Queue = queue.Queue()
+        failed = []
+
+        def watch(service: Service) -> None:
+            client = service.client()
+            while (job := waiting.get()) is not None:
+                number, token, answered = job
+                body = {"collection": "lag", "vectors": [rows[number].tolist()], "k": 1, "exact": True}
+                try:
+                    found, _ = client.ask("POST", "/neighbors", body, X_Nearfar_Min_Version=token)
+                except SystemExit as error:
+                    failed.append(str(error))
+                    client = service.client()
+                    continue
+                times.append(time.perf_counter() - answered)
+                if found["results"][0][0]["id"] != f"p{number}":
+                    failed.append(f"p{number} was not found")
+
+        watchers = [threading.Thread(target=watch, args=(service,)) for service in services[1:] for _ in range(2)]
+        for each in watchers:
+            each.start()
+        began = time.perf_counter()
+        latencies = []
+        for number, body in enumerate(bodies):
+            pause = began + number / 200 - time.perf_counter()
+            if pause > 0:
+                time.sleep(pause)
+            sent = time.perf_counter()
+            _, fields = writer.ask("PUT", "/collections/lag/points", body)
+            answered = time.perf_counter()
+            latencies.append(answered - sent)
+            # Every eighth is looked for, so that the searches themselves do not keep the cores busy.
+            if number % 8 == 0:
+                for _ in services[1:]:
+                    waiting.put((number, fields["X-Nearfar-Version"], answered))
+        pace = len(bodies) / (time.perf_counter() - began)
+        for _ in watchers:
+            waiting.put(None)
+        for each in watchers:
+            each.join()
+        middle, high = quantiles(times)
+        own, own_high = quantiles(latencies)
+        print(f"lag: {pace:.0f} writes/s; found on another replica {middle:.1f} ms after the write's answer (median), p99 {high:.1f} ms, longest {max(times) * 1e3:.1f} ms; the writes themselves took {own:.1f} ms, p99 {own_high:.1f} ms")
+        judge.holds(f"lag: {pace:.0f} writes/s (at least 190)", pace >= 190)
+        judge.holds(f"lag: p99 {high:.1f} ms (at most 50); {len(failed)} searches failed {failed[:2]}", high <= 50 and not failed)
+    finally:
+        for each in services:
+            each.stop()
+        database.stop()
+
+
+def latency(options, judge: Judge) -> None:
+    database = Database()
+    services = {}
+    with tempfile.TemporaryDirectory(prefix="nearfar-replicas-") as folder:
+        try:
+            services["PostgreSQL"] = Service(options, "--store", database.url)
+            services["SQLite"] = Service(options, "--data", folder)
+            clients = {name: service.client() for name, service in services.items()}
+            rows = vectors(64)
+            for client in clients.values():
+                make(client, "latency")
+            for size in (1, 64):
+                times: dict[str, list[float]] = {name: [] for name in clients}
+                end = time.perf_counter() + options.seconds
+                number = 0
+                while time.perf_counter() < end:
+                    number += 1
+                    points = [{"id": f"p{number * size % 4096 + n}", "vector": rows[n].tolist()} for n in range(size)]
+                    body = json.dumps({"points": points}).encode()
+                    for name, client in clients.items():
+                        began = time.perf_counter()
+                        client.ask("PUT", "/collections/latency/points", body)
+                        times[name].append(time.perf_counter() - began)
+                told = {name: quantiles(each) for name, each in times.items()}
+                print(f"latency: {size} points: " + "; ".join(f"{name} median {middle:.2f} ms, p99 {high:.2f} ms" for name, (middle, high) in told.items()) + f"; ratio of the medians {told['PostgreSQL'][0] / told['SQLite'][0]:.2f}, of the p99s {told['PostgreSQL'][1] / told['SQLite'][1]:.2f} ({number} writes each)", flush=True)
+        finally:
+            for each in services.values():
+                each.stop()
+            database.stop()
+
+
+def throughput(options, judge: Judge) -> None:
+    count = min(options.points, 20_000)
+    rows = vectors(count)
+    bodies = [batch(range(start, start + 1000), rows[start : start + 1000]) for start in range(0, count - 999, 1000)]
+    rates = {}
+    for name in ("SQLite", "PostgreSQL"):
+        database = Database() if name == "PostgreSQL" else None
+        with tempfile.TemporaryDirectory(prefix="nearfar-replicas-") as folder:
+            service = Service(options, *(["--store", database.url] if database else ["--data", folder]))
+            try:
+                make(service.client(), "throughput")
+                # The first batch also makes files and plans.
+                service.client().ask("PUT", "/collections/throughput/points", bodies[0], SAFETENSORS)
+                waiting: queue.Queue = queue.Queue()
+                for body in bodies[1:]:
+                    waiting.put(body)
+
+                def send() -> None:
+                    client = service.client()
+                    while True:
+                        try:
+                            body = waiting.get_nowait()
+                        except queue.Empty:
+                            return
+                        client.ask("PUT", "/collections/throughput/points", body, SAFETENSORS)
+
+                before = service.processor(), database.seconds() if database else 0, time.process_time()
+                began = time.perf_counter()
+                senders = [threading.Thread(target=send) for _ in range(2)]
+                for each in senders:
+                    each.start()
+                for each in senders:
+                    each.join()
+                took = time.perf_counter() - began
+                after = service.processor(), database.seconds() if database else 0, time.process_time()
+                written = 1000 * (len(bodies) - 1)
+                rates[name] = written / took
+                taken = [new - old for new, old in zip(after, before)]
+                print(f"throughput: {name}: {rates[name]:,.0f} points/s, {written:,} in {took:.2f} s; processor: service {taken[0]:.2f} s, database {taken[1]:.2f} s, this client {taken[2]:.2f} s", flush=True)
+            finally:
+                service.stop()
+                if database:
+                    database.stop()
+    judge.holds(f"throughput: {rates['PostgreSQL']:,.0f} points/s (at least 15,000), {rates['PostgreSQL'] / rates['SQLite']:.2f} of SQLite's", rates["PostgreSQL"] >= 15_000)
+
+
+SCRIPT = """
+local bodies = {}
+for line in io.lines("%s") do bodies[#bodies + 1] = line end
+local turn = %d
+wrk.method = "POST"
+wrk.headers["Content-Type"] = "application/json"
+request = function()
+  turn = turn %% #bodies + 1
+  return wrk.format(nil, nil, nil, bodies[turn])
+end
+"""
+
+
+def searches(folder: str, ports: list[int], seconds: float) -> float:
+    """Answers per second of three wrk, one for each port."""
+    running = []
+    for number, port in enumerate(ports):
+        script = Path(folder, f"{number}.lua")
+        script.write_text(SCRIPT % (Path(folder, "bodies"), number * 30))
+        running.append(subprocess.Popen(["wrk", "-t1", "-c4", f"-d{seconds:.0f}s", "-s", script, f"http://127.0.0.1:{port}/neighbors"], stdout=subprocess.PIPE, text=True))
+    total = 0.0
+    for each in running:
+        text = each.communicate()[0]
+        if "Non-2xx" in text or "Requests/sec" not in text:
+            raise SystemExit(f"wrk: {text}")
+        total += float(text.split("Requests/sec:")[1].split()[0])
+    return total
+
+
+def reads(options, judge: Judge) -> None:
+    count = min(options.points, 20_000)
+    rows = vectors(count)
+    database = Database()
+    services: list[Service] = []
+    with tempfile.TemporaryDirectory(prefix="nearfar-replicas-") as folder:
+        try:
+            lines = [json.dumps({"collection": "reads", "vectors": [row.tolist()], "k": 10}) for row in vectors(100, seed=2)]
+            Path(folder, "bodies").write_text("".join(line + "\n" for line in lines))
+            one = Service(options, "--store", database.url, threads=2)
+            services = [one]
+            client = one.client()
+            make(client, "reads")
+            fill(client, "reads", rows)
+            three = [Service(options, "--store", database.url, threads=1) for _ in range(3)]
+            services += three
+            for each in three:
+                wait_for(each, "reads")
+            # Graphs are built in the background.
+            time.sleep(5)
+            rates: dict[str, list[float]] = {"one": [], "three": []}
+            for _ in range(3):
+                rates["one"].append(searches(folder, [one.port] * 3, options.seconds / 3))
+                rates["three"].append(searches(folder, [each.port for each in three], options.seconds / 3))
+            alone, spread = (statistics.median(rates[name]) for name in ("one", "three"))
+            print(f"reads: {count:,} points; one process of two threads {alone:,.0f}/s {[round(each) for each in rates['one']]}, three replicas of one thread {spread:,.0f}/s {[round(each) for each in rates['three']]}")
+            judge.holds(f"reads: three replicas answer {spread / alone:.2f} of what one process does (at least 0.9)", spread >= 0.9 * alone)
+        finally:
+            for each in services:
+                each.stop()
+            database.stop()
+
+
+def start(options, judge: Judge) -> None:
+    database = Database()
+    service = None
+    with tempfile.TemporaryDirectory(prefix="nearfar-replicas-") as folder:
+        try:
+            # This one has no folder, so that its graph is of no use to the others.
+            service = Service(options, "--store", database.url)
+            client = service.client()
+            make(client, "start")
+            began = time.perf_counter()
+            for first in range(0, options.points, 100_000):
+                part = vectors(min(100_000, options.points - first), seed=first)
+                for place in range(0, len(part), 1000):
+                    rows = part[place : place + 1000]
+                    client.ask("PUT", "/collections/start/points", batch(range(first + place, first + place + len(rows)), rows), SAFETENSORS)
+            print(f"start: {options.points:,} points written in {time.perf_counter() - began:.1f} s, with the graph built meanwhile", flush=True)
+            service.stop()
+            limit = 20 * max(1.0, options.points / 1_000_000)
+            service = Service(options, "--store", database.url, "--snapshot-dir", folder)
+            built = service.started
+            used = service.processor()
+            check(service, options.points)
+            service.stop()
+            size = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
+            service = Service(options, "--store", database.url, "--snapshot-dir", folder)
+            print(f"start: from the rows {built:.1f} s ({used:.1f} s of the processor), from the saved graph {service.started:.1f} s ({size / 1e6:.0f} MB saved)")
+            check(service, options.points)
+            judge.holds(f"start: {service.started:.1f} s from the saved graph (at most {limit:.0f})", service.started <= limit)
+            build = build_seconds(service)
+            if build is not None:
+                print(f"start: building the graph alone took {build:.1f} s")
+        finally:
+            if service is not None:
+                service.stop()
+            database.stop()
+
+
+def check(service: Service, count: int) -> None:
+    """Every point is there, and a search uses a graph."""
+    client = service.client()
+    described, _ = client.ask("GET", "/collections/start")
+    body = {"collection": "start", "vectors": vectors(1, seed=0).tolist(), "k": 10}
+    found, _ = client.ask("POST", "/neighbors", body)
+    print(f"start: {described['count']:,} points at version {described['version']}, searched by {found['mode']}")
+    if described["count"] != count:
+        raise SystemExit(f"there are {described['count']} points, not {count}")
+
+
+def build_seconds(service: Service) -> float | None:
+    return None
+
+
+def main() -> int:
+    options = arguments()
+    sys.path.insert(0, str(HERE))
+    import own_venv
+
+    own_venv.enter("replicas-venv", "replicas-requirements.txt")
+    judge = Judge()
+    for kind in options.only or KINDS:
+        globals()[kind](options, judge)
+    print(f"load {os.getloadavg()[0]:.2f} after; {judge.missed} missed")
+    return 1 if judge.missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
