@@ -72,7 +72,7 @@ smoke: deps default-model ## test the deployment: replicas behind HAProxy, the i
 	@scripts/smoke.sh
 
 bench: deps default-model build ## measure speed and recall beside other libraries (Benchmarks/run.sh)
-	@scripts/deps.sh bench
+	@scripts/deps.sh bench database
 	@Benchmarks/run.sh $(BINARY)
 
 format: ## rewrite the Swift sources in the house style

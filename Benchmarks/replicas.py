@@ -14,6 +14,7 @@ every commit. Everything runs on this machine.
 """
 
 import argparse
+import datetime
 import http.client
 import json
 import os
@@ -381,20 +382,18 @@ def start(options, judge: Judge) -> None:
                     client.ask("PUT", "/collections/start/points", batch(range(first + place, first + place + len(rows)), rows), SAFETENSORS)
             print(f"start: {options.points:,} points written in {time.perf_counter() - began:.1f} s, with the graph built meanwhile", flush=True)
             service.stop()
+            # Of a million points; fewer may take as long.
             limit = 20 * max(1.0, options.points / 1_000_000)
             service = Service(options, "--store", database.url, "--snapshot-dir", folder)
-            built = service.started
-            used = service.processor()
+            built, used, build = service.started, service.processor(), build_seconds(service)
             check(service, options.points)
             service.stop()
             size = sum(path.stat().st_size for path in Path(folder).rglob("*") if path.is_file())
             service = Service(options, "--store", database.url, "--snapshot-dir", folder)
-            print(f"start: from the rows {built:.1f} s ({used:.1f} s of the processor), from the saved graph {service.started:.1f} s ({size / 1e6:.0f} MB saved)")
+            print(f"start: from the rows {built:.1f} s, of which building the graph took {build:.1f} s ({used:.1f} s of the processor); from the saved graph {service.started:.1f} s ({size / 1e6:.0f} MB saved)")
             check(service, options.points)
-            judge.holds(f"start: {service.started:.1f} s from the saved graph (at most {limit:.0f})", service.started <= limit)
-            build = build_seconds(service)
-            if build is not None:
-                print(f"start: building the graph alone took {build:.1f} s")
+            judge.holds(f"start: {service.started:.1f} s from the saved graph (at most {limit:.0f} s)", service.started <= limit)
+            judge.holds(f"start: {built - build:.1f} s from the rows beside building the graph (at most {0.75 * limit:.0f} s)", built - build <= 0.75 * limit)
         finally:
             if service is not None:
                 service.stop()
@@ -412,8 +411,16 @@ def check(service: Service, count: int) -> None:
         raise SystemExit(f"there are {described['count']} points, not {count}")
 
 
-def build_seconds(service: Service) -> float | None:
-    return None
+def build_seconds(service: Service) -> float:
+    """How long the graph took to build at a start, by the times of the log's lines."""
+    log = service.process.log
+    log.seek(0)
+    times = {}
+    for line in log.read().decode(errors="replace").splitlines():
+        for what in ("building the graph", "loaded collection"):
+            if what in line and "'start'" in line:
+                times[what] = datetime.datetime.fromisoformat(line.split()[0].replace("Z", "+00:00"))
+    return (times["loaded collection"] - times["building the graph"]).total_seconds() if len(times) == 2 else 0.0
 
 
 def main() -> int:
