@@ -103,12 +103,13 @@ final class PostgresConnection {
     }
   }
 
-  /// Begins a transaction that cannot stand in the way of others for long, whatever becomes of this process.
+  /// Begins a transaction that cannot stand in the way of others for long, whatever becomes of this process. It waits for a lock only
+  /// shortly, since what this process does for other collections waits with it; whoever asked tries again.
   func beginBounded() throws(PostgresError) {
     try run("BEGIN")
     try run(
       """
-      SELECT set_config('lock_timeout', '10s', true), set_config('statement_timeout', '60s', true),
+      SELECT set_config('lock_timeout', '300ms', true), set_config('statement_timeout', '60s', true),
       set_config('idle_in_transaction_session_timeout', '15s', true)
       """)
   }

@@ -188,6 +188,13 @@ public final class Service: RequestHandler {
     let seen: [VersionToken]
     do throws(Problem) { seen = try VersionFields.tokens(in: request.head) } catch { return call.fail(error) }
     guard !seen.isEmpty else {
+      // What the path names may just have been made by another replica.
+      if store.isShared, let name = Self.tokenName(admitted.match), !store.knows(name) {
+        return store.refresh { _ in
+          lane.waits.enter()
+          lane.submit(run)
+        }
+      }
       lane.waits.enter()
       return lane.collect(loop: request.loop, run)
     }
@@ -197,6 +204,13 @@ public final class Service: RequestHandler {
       lane.waits.enter()
       lane.submit(run)
     }
+  }
+
+  /// What a path names, as tokens name it: a collection or a queue.
+  private static func tokenName(_ match: Router.Match) -> String? {
+    guard let name = match.parameters.first else { return nil }
+    if match.route.template.hasPrefix("/collections/{name}") { return name }
+    return match.route.template.hasPrefix("/queues/{name}") ? SharedQueues.prefix + name : nil
   }
 
   public func endOfPass(loop: Int = 0) { lanes.flush(loop: loop) }

@@ -67,6 +67,9 @@ extension CollectionStore {
     shortfall(tokens.filter { standing($0.name) != nil })
   }
 
+  /// Whether there is anything here under a name in a token.
+  public func knows(_ name: String) -> Bool { standing(name) != nil }
+
   private func standing(_ name: String) -> VersionToken? {
     if let found = find(name) { return found.token(found.snapshot.version) }
     return others.withLock { $0 }.lazy.compactMap { $0.standing(name) }.first

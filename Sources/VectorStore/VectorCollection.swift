@@ -182,7 +182,8 @@ public final class VectorCollection: Sendable {
     mutating func apply(_ change: RecordChange, _ done: Committed) {
       if case .retarget(_, let target) = change, case .retargeted = done { return retarget(target) }
       guard failure == nil, case .changed(let version, let points, let model, let digest) = done,
-        version != snapshot.version
+        // What is not newer is in already: it came with the changes of other replicas.
+        version > snapshot.version
       else {
         return
       }

@@ -30,13 +30,18 @@ extension RequestHead {
 
 extension Call {
   /// Runs `body` when what is here is as new as it has to be: at once, or on a work queue later.
-  func read(_ consistency: ReadConsistency, _ store: CollectionStore, _ body: @escaping @Sendable () throws -> Void)
-    rethrows
-  {
-    guard consistency == .strong, store.isShared else { return try body() }
+  ///
+  /// - Parameter name: what is read, as tokens name it. When it is not known here, another replica may just have made it, so that the
+  ///   database is asked.
+  func read(
+    _ consistency: ReadConsistency, _ store: CollectionStore, of name: String? = nil,
+    _ body: @escaping @Sendable () throws -> Void
+  ) rethrows {
+    let isMissing = name.map { !store.knows($0) } ?? false
+    guard store.isShared, consistency == .strong || isMissing else { return try body() }
     store.refresh { failure in
       self.resume {
-        if let failure { throw Problem(describing: failure) }
+        if let failure, consistency == .strong { throw Problem(describing: failure) }
         try self.requireWaiting()
         try body()
       }
@@ -58,10 +63,11 @@ enum VersionFields {
   static func tokens(in head: RequestHead) throws(Problem) -> [VersionToken] {
     guard let text = head.fields[request] else { return [] }
     var tokens: [VersionToken] = []
-    for part in text.split(separator: ",") {
+    for part in text.split(separator: ",", omittingEmptySubsequences: false) {
       let trimmed = part.drop { $0 == " " || $0 == "\t" }
       let end = trimmed.lastIndex { $0 != " " && $0 != "\t" }
-      guard let end, let token = VersionToken(trimmed[...end]), tokens.count < most else {
+      guard let end, let token = VersionToken(trimmed[...end]), isName(token.name), tokens.count < most
+      else {
         throw .invalid(
           "X-Nearfar-Min-Version",
           "must be NAME:EPOCH:VERSION as in an answer's X-Nearfar-Version, or up to \(most) of them with commas between"
@@ -70,6 +76,10 @@ enum VersionFields {
       tokens.append(token)
     }
     return tokens
+  }
+
+  private static func isName(_ name: String) -> Bool {
+    RequestID.isValid(name.hasPrefix(SharedQueues.prefix) ? String(name.dropFirst(SharedQueues.prefix.count)) : name)
   }
 }
 

@@ -17,6 +17,11 @@ struct LossEndpoint: Sendable {
   func run(_ call: Call) throws {
     let request = try LossRequest(try RequestBody(call, tensors: LossRequest.tensors, limits))
     if let queue = request.queue, queue.update { try call.require(.write) }
+    guard let use = request.queue, let shared else { return try embed(request, call) }
+    try shared.whenKnown(use.name, call) { try embed(request, call) }
+  }
+
+  private func embed(_ request: LossRequest, _ call: Call) throws {
     // Found before its texts are embedded: an unknown queue should cost nothing.
     let queue = try request.queue.map { try queues.queue($0.name) }
     // One pass through the encoder for all texts, in the order in which `input` takes their rows.

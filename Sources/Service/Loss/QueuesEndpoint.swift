@@ -85,8 +85,9 @@ struct QueuesEndpoint: Sendable {
       writer.member("dim", queue.dimension)
       writer.member("count", counts.held)
       writer.member("appended", counts.appended)
-      writer.member("durable", queue.shared != nil)
-      if queue.shared != nil { writer.member("version", queue.progress.version) }
+      guard queue.shared != nil else { return }
+      writer.member("durable", true)
+      writer.member("version", queue.progress.version)
     }
   }
 }

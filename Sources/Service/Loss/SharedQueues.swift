@@ -1,5 +1,7 @@
 import Contrastive
+import Dispatch
 import HTTP1
+import Platform
 import SimilarityCore
 import VectorStore
 
@@ -85,6 +87,11 @@ final class SharedQueues: Follower {
     registry.install(made)
   }
 
+  /// Runs `body` at once, or after the database has been asked for a queue that is not known here.
+  func whenKnown(_ name: String, _ call: Call, _ body: @escaping @Sendable () throws -> Void) rethrows {
+    try call.read(.eventual, store, of: registry.find(name) == nil ? Self.prefix + name : nil, body)
+  }
+
   // MARK: Changing
 
   /// Makes a queue, or finds the one of that name; the completion is called on the writer's queue.
@@ -130,9 +137,18 @@ final class SharedQueues: Follower {
   ) {
     let values = Array(keys.values.suffix(min(keys.rows, queue.capacity) * keys.columns))
     let kept = key == nil ? nil : StoredAnswer.encode(answer)
+    append(
+      values, rows: keys.rows, to: queue, id, key, kept, answer, since: SystemClock.monotonic, completion: completion)
+  }
+
+  private func append(
+    _ values: [Float], rows: Int, to queue: ServedQueue, _ id: Int64, _ key: ChangeKey?, _ kept: [UInt8]?,
+    _ answer: Response, since: UInt64,
+    completion: @escaping @Sendable (Result<(version: Int, answer: Response), Problem>) -> Void
+  ) {
     store.betweenCommits { [self] in
       do throws(StoreError) {
-        let outcome = try records.append(rows: keys.rows, values, to: id, key: key, answer: kept)
+        let outcome = try records.append(rows: rows, values, to: id, key: key, answer: kept)
         switch outcome {
         case .done(let version):
           arrive(queue, version)
@@ -142,10 +158,20 @@ final class SharedQueues: Follower {
           completion(.success((version, StoredAnswer.decode(first))))
         }
       } catch {
-        completion(.failure(Self.problem(error, queue)))
+        guard error == .busy, SystemClock.monotonic &- since < SystemClock.nanoseconds(Self.patience) else {
+          return completion(.failure(Self.problem(error, queue)))
+        }
+        // Another replica holds the queue: others have their turn here, and then it is tried again.
+        DispatchQueue.global().asyncAfter(deadline: .now() + Self.pause) { [self] in
+          append(values, rows: rows, to: queue, id, key, kept, answer, since: since, completion: completion)
+        }
       }
     }
   }
+
+  /// Seconds for which an append is tried again, and the pause between two attempts.
+  private static let patience = 10.0
+  private static let pause = 0.02
 
   /// Takes over what was appended up to a version. When that fails the next look does it; whoever has the version's token waits.
   private func arrive(_ queue: ServedQueue, _ version: Int) {

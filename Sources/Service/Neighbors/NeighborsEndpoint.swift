@@ -16,7 +16,7 @@ struct NeighborsEndpoint: Sendable {
 
   func run(_ call: Call) throws {
     let request = try NeighborsRequest(try RequestBody(call, tensors: ["vectors"], limits), limits)
-    try call.read(request.consistency, store) { try answer(request, call) }
+    try call.read(request.consistency, store, of: request.collection) { try answer(request, call) }
   }
 
   private func answer(_ request: NeighborsRequest, _ call: Call) throws {

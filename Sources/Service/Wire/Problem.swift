@@ -174,6 +174,8 @@ extension Problem {
       self.init(409, "changes are available only from version \(oldest) on")
     case .outdated:
       self.init(503, "other replicas keep changing what the change is derived from")
+    case .busy:
+      self.init(503, error.description)
     case .keyReused:
       self = .invalid("Idempotency-Key", "was used with another request")
     case .full:
