@@ -27,6 +27,8 @@ SECONDS_PER_FAULT = 5
 STALL_SECONDS = 3
 # How long writes are repeated after the last fault, and replicas may take to reach the newest version.
 SETTLE_SECONDS = 30
+# Keys are kept for ten minutes.
+KEPT_SECONDS = 400
 QUERY = {"collection": COLLECTION, "vectors": [[1, -2, 0.5, 3, 0, -1, 2, 1]], "k": 20, "exact": True}
 # Says how long ago the database was seen, which is no part of what is compared.
 STALENESS = re.compile(r',?"stale_seconds":[0-9.e+-]+')
@@ -99,7 +101,8 @@ def points(replica: Replica) -> dict[str, dict]:
 
 def repeat(notes: Notes, replicas: list[Replica], seed: int) -> None:
     """Sends some answered writes again, with their keys, to each replica in turn."""
-    done = [event for event in notes.history if event["kind"] in WRITES and has_changed(event)]
+    recent = time.monotonic() - KEPT_SECONDS
+    done = [event for event in notes.history if event["kind"] in WRITES and has_changed(event) and event["at"] > recent]
     for number, event in enumerate(random.Random(seed).sample(done, min(60, len(done)))):
         method, path, body = event["request"]
         replica = replicas[number % len(replicas)]

@@ -140,7 +140,8 @@ class Client(threading.Thread):
                     event.update(status=0, detail=f"the field says {told} and the body {answer}")
             self.learn(what, told)
             break
-        event["seconds"] = time.monotonic() - began
+        event["at"] = time.monotonic()
+        event["seconds"] = event["at"] - began
         self.notes.add(event)
 
 

@@ -79,6 +79,33 @@ class Database:
     def restart(self, mode: str = "immediate") -> None:
         self.control("restart", "-m", mode)
 
+    def base_backup(self) -> "Database":
+        """Another server, started from a copy of this one's files that is taken while it runs."""
+        copy = Database.__new__(Database)
+        copy.folder, copy.port = Path(tempfile.mkdtemp(prefix="nfpg")), free_port()
+        os.chmod(copy.folder, 0o755)
+        if os.getuid() == 0:
+            shutil.chown(copy.folder, "nobody", "nogroup")
+        command = [
+            str(programs() / "pg_basebackup"), "--host", str(self.folder), "--port", str(self.port), "--username", "nearfar", "--pgdata",
+            str(copy.folder / "data"), "--wal-method=stream", "--checkpoint=fast"]
+        subprocess.run(as_user(command), check=True, cwd=copy.folder, capture_output=True, timeout=60)
+        with open(copy.folder / "data" / "postgresql.conf", "a") as file:
+            file.write(f"port = {copy.port}\nunix_socket_directories = '{copy.folder}'\n")
+        copy.start()
+        return copy
+
+    def dump(self) -> str:
+        """The tables of the service as statements (pg_dump)."""
+        command = [
+            str(programs() / "pg_dump"), "--host", str(self.folder), "--port", str(self.port), "--username", "nearfar", "--schema=nearfar",
+            "postgres"]
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+
+    def restore(self, dump: str) -> None:
+        """Runs the statements of a dump, in one transaction."""
+        subprocess.run(self._psql("--single-transaction", "-f", "-"), check=True, input=dump, text=True, capture_output=True, timeout=60)
+
     def remove(self) -> None:
         """Ends the server and deletes its folder."""
         try:
