@@ -79,8 +79,8 @@ class Database:
     def restart(self, mode: str = "immediate") -> None:
         self.control("restart", "-m", mode)
 
-    def base_backup(self) -> "Database":
-        """Another server, started from a copy of this one's files that is taken while it runs."""
+    def base_backup(self, standby: bool = False) -> "Database":
+        """Another server, started from a copy of this one's files that is taken while it runs; as a standby it goes on to follow it."""
         copy = Database.__new__(Database)
         copy.folder, copy.port = Path(tempfile.mkdtemp(prefix="nfpg")), free_port()
         os.chmod(copy.folder, 0o755)
@@ -92,6 +92,9 @@ class Database:
         subprocess.run(as_user(command), check=True, cwd=copy.folder, capture_output=True, timeout=60)
         with open(copy.folder / "data" / "postgresql.conf", "a") as file:
             file.write(f"port = {copy.port}\nunix_socket_directories = '{copy.folder}'\n")
+            if standby:
+                file.write(f"primary_conninfo = 'host={self.folder} port={self.port} user=nearfar'\n")
+                (copy.folder / "data" / "standby.signal").touch()
         copy.start()
         return copy
 
