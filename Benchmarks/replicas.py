@@ -15,23 +15,21 @@ every commit. Everything runs on this machine.
 
 import argparse
 import datetime
-import http.client
 import json
 import os
 import queue
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
 
+from replicas_parts import SAFETENSORS, Database, Judge, Service, batch, fill, make, quantiles, searches, vectors, wait_for
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
-DIM = 384
 KINDS = ["lag", "latency", "throughput", "reads", "start"]
-SAFETENSORS = "application/x-safetensors"
 
 
 def arguments() -> argparse.Namespace:
@@ -42,125 +40,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=10, help="of each measurement")
     parser.add_argument("--only", action="append", choices=KINDS)
     return parser.parse_args()
-
-
-class Database:
-    def __init__(self) -> None:
-        # Short, because it holds a socket.
-        self.folder = tempfile.mkdtemp(prefix="nfpg")
-        with tempfile.TemporaryFile("w+") as told:
-            subprocess.run([ROOT / "scripts" / "test-database.sh", "start", self.folder], check=True, stdout=told)
-            told.seek(0)
-            self.url = told.read().split()[-1]
-
-    def seconds(self) -> float:
-        """The processor's time that the server's processes have taken, those that have ended included."""
-        leader = int(Path(self.folder, "data", "postmaster.pid").read_text().split()[0])
-        children = Path(f"/proc/{leader}/task/{leader}/children").read_text().split()
-        return processor(leader, ended=True) + sum(processor(int(each)) for each in children)
-
-    def stop(self) -> None:
-        subprocess.run([ROOT / "scripts" / "test-database.sh", "stop", self.folder], check=False, stdout=subprocess.DEVNULL)
-        subprocess.run(["rm", "-rf", self.folder], check=True)
-
-
-def processor(process: int, ended: bool = False) -> float:
-    """Seconds of the processor that a process has taken; also those of its children that have ended."""
-    try:
-        fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
-    except OSError:
-        return 0.0
-    return sum(int(each) for each in fields[11 : 15 if ended else 13]) / os.sysconf("SC_CLK_TCK")
-
-
-class Service:
-    def __init__(self, options, *flags: str, threads: int = 2, seconds: float = 3600) -> None:
-        from server_process import ServerProcess
-
-        command = [str(options.binary), "serve", "--port", "0", "--model", str(options.model), "--threads", str(threads), *flags]
-        began = time.perf_counter()
-        self.process = ServerProcess(command, seconds)
-        self.started = time.perf_counter() - began
-        self.port = self.process.port
-
-    def client(self) -> "Client":
-        return Client(self.port)
-
-    def processor(self) -> float:
-        return processor(self.process.process.pid)
-
-    def stop(self) -> None:
-        self.process.stop()
-
-
-class Client:
-    """A client with one connection."""
-
-    def __init__(self, port: int) -> None:
-        self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=600)
-
-    def ask(self, method: str, path: str, body=None, kind: str = "application/json", **fields: str):
-        """(parsed body, header fields) of an answer that has to be a success."""
-        data = body if isinstance(body, (bytes, type(None))) else json.dumps(body).encode()
-        names = {name.replace("_", "-"): value for name, value in fields.items()}
-        self.connection.request(method, path, data, {"Content-Type": kind, **names})
-        response = self.connection.getresponse()
-        content = response.read()
-        if response.status not in (200, 201):
-            raise SystemExit(f"{method} {path}: {response.status} {content[:300]!r}")
-        return json.loads(content), response.headers
-
-
-class Judge:
-    missed = 0
-
-    def holds(self, what: str, is_met: bool) -> None:
-        self.missed += not is_met
-        print(f"{'met   ' if is_met else 'MISSED'} {what}", flush=True)
-
-
-def quantiles(values: list[float]) -> tuple[float, float]:
-    """The median and the 99th percentile, in milliseconds."""
-    ordered = sorted(values)
-    return statistics.median(ordered) * 1e3, ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))] * 1e3
-
-
-def vectors(count: int, seed: int = 1):
-    """Vectors in clusters, as of embedded texts."""
-    import numpy
-
-    generator = numpy.random.default_rng(seed)
-    centres = generator.standard_normal((max(1, count // 100), DIM), dtype="f4")
-    return centres[generator.integers(len(centres), size=count)] + 0.5 * generator.standard_normal((count, DIM), dtype="f4")
-
-
-def batch(ids: range, rows) -> bytes:
-    from tensor_file import pack
-
-    return pack({"ids": json.dumps([f"p{n}" for n in ids])}, {"vectors": rows})
-
-
-def make(client: Client, name: str) -> None:
-    client.ask("PUT", f"/collections/{name}", {"dim": DIM, "metric": "cosine"})
-
-
-def fill(client: Client, name: str, rows) -> None:
-    for start in range(0, len(rows), 1000):
-        part = rows[start : start + 1000]
-        client.ask("PUT", f"/collections/{name}/points", batch(range(start, start + len(part)), part), SAFETENSORS)
-
-
-def wait_for(service: Service, name: str) -> None:
-    """Waits until a replica has a collection."""
-    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=60)
-    for _ in range(600):
-        connection.request("GET", f"/collections/{name}")
-        response = connection.getresponse()
-        response.read()
-        if response.status == 200:
-            return
-        time.sleep(0.1)
-    raise SystemExit(f"a replica has no collection {name} after a minute")
 
 
 def lag(options, judge: Judge) -> None:
@@ -258,78 +137,60 @@ def latency(options, judge: Judge) -> None:
 
 
 def throughput(options, judge: Judge) -> None:
+    """Points per second into collections that stay below the size from which they have a graph, and into one that has one."""
     count = min(options.points, 20_000)
     rows = vectors(count)
     bodies = [batch(range(start, start + 1000), rows[start : start + 1000]) for start in range(0, count - 999, 1000)]
-    rates = {}
+    rates: dict[tuple[str, bool], float] = {}
     for name in ("SQLite", "PostgreSQL"):
         database = Database() if name == "PostgreSQL" else None
         with tempfile.TemporaryDirectory(prefix="nearfar-replicas-") as folder:
             service = Service(options, *(["--store", database.url] if database else ["--data", folder]))
             try:
-                make(service.client(), "throughput")
-                # The first batch also makes files and plans.
-                service.client().ask("PUT", "/collections/throughput/points", bodies[0], SAFETENSORS)
-                waiting: queue.Queue = queue.Queue()
-                for body in bodies[1:]:
-                    waiting.put(body)
-
-                def send() -> None:
-                    client = service.client()
-                    while True:
-                        try:
-                            body = waiting.get_nowait()
-                        except queue.Empty:
-                            return
-                        client.ask("PUT", "/collections/throughput/points", body, SAFETENSORS)
-
-                before = service.processor(), database.seconds() if database else 0, time.process_time()
-                began = time.perf_counter()
-                senders = [threading.Thread(target=send) for _ in range(2)]
-                for each in senders:
-                    each.start()
-                for each in senders:
-                    each.join()
-                took = time.perf_counter() - began
-                after = service.processor(), database.seconds() if database else 0, time.process_time()
-                written = 1000 * (len(bodies) - 1)
-                rates[name] = written / took
-                taken = [new - old for new, old in zip(after, before)]
-                print(f"throughput: {name}: {rates[name]:,.0f} points/s, {written:,} in {took:.2f} s; processor: service {taken[0]:.2f} s, database {taken[1]:.2f} s, this client {taken[2]:.2f} s", flush=True)
+                for graph in (False, True):
+                    rates[name, graph] = write_batches(name, graph, service, database, bodies)
             finally:
                 service.stop()
                 if database:
                     database.stop()
-    judge.holds(f"throughput: {rates['PostgreSQL']:,.0f} points/s (at least 15,000), {rates['PostgreSQL'] / rates['SQLite']:.2f} of SQLite's", rates["PostgreSQL"] >= 15_000)
+    for graph in (False, True):
+        print(f"throughput: {'with' if graph else 'without'} a graph: {rates['PostgreSQL', graph] / rates['SQLite', graph]:.2f} of SQLite's rate")
+    judge.holds(f"throughput: without a graph {rates['PostgreSQL', False]:,.0f} points/s (at least 15,000)", rates["PostgreSQL", False] >= 15_000)
 
 
-SCRIPT = """
-local bodies = {}
-for line in io.lines("%s") do bodies[#bodies + 1] = line end
-local turn = %d
-wrk.method = "POST"
-wrk.headers["Content-Type"] = "application/json"
-request = function()
-  turn = turn %% #bodies + 1
-  return wrk.format(nil, nil, nil, bodies[turn])
-end
-"""
+def write_batches(name: str, graph: bool, service: Service, database: Database | None, bodies: list[bytes]) -> float:
+    """Two clients write the batches, 5 to a collection or all to one; returns the points per second."""
+    client = service.client()
+    paths = [f"{'graph' if graph else 'small'}-{0 if graph else number // 5}" for number in range(len(bodies))]
+    for path in sorted(set(paths)):
+        make(client, path)
+    waiting: queue.Queue = queue.Queue()
+    for job in zip(paths, bodies):
+        waiting.put(job)
 
+    def send() -> None:
+        client = service.client()
+        while True:
+            try:
+                path, body = waiting.get_nowait()
+            except queue.Empty:
+                return
+            client.ask("PUT", f"/collections/{path}/points", body, SAFETENSORS)
 
-def searches(folder: str, ports: list[int], seconds: float) -> float:
-    """Answers per second of three wrk, one for each port."""
-    running = []
-    for number, port in enumerate(ports):
-        script = Path(folder, f"{number}.lua")
-        script.write_text(SCRIPT % (Path(folder, "bodies"), number * 30))
-        running.append(subprocess.Popen(["wrk", "-t1", "-c4", f"-d{seconds:.0f}s", "-s", script, f"http://127.0.0.1:{port}/neighbors"], stdout=subprocess.PIPE, text=True))
-    total = 0.0
-    for each in running:
-        text = each.communicate()[0]
-        if "Non-2xx" in text or "Requests/sec" not in text:
-            raise SystemExit(f"wrk: {text}")
-        total += float(text.split("Requests/sec:")[1].split()[0])
-    return total
+    def taken() -> list[float]:
+        return [service.processor(), database.seconds() if database else 0.0, time.process_time()]
+
+    before, began = taken(), time.perf_counter()
+    senders = [threading.Thread(target=send) for _ in range(2)]
+    for each in senders:
+        each.start()
+    for each in senders:
+        each.join()
+    took = time.perf_counter() - began
+    used = [new - old for new, old in zip(taken(), before)]
+    rate = 1000 * len(bodies) / took
+    print(f"throughput: {name}, {'one collection with' if graph else 'collections without'} a graph: {rate:,.0f} points/s, {1000 * len(bodies):,} in {took:.2f} s; processor: service {used[0]:.2f} s, database {used[1]:.2f} s, this client {used[2]:.2f} s", flush=True)
+    return rate
 
 
 def reads(options, judge: Judge) -> None:

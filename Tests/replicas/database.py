@@ -141,6 +141,13 @@ class Database:
         # Sessions read the file when the signal has reached them.
         time.sleep(0.1)
 
+    def allow(self, *lines: str) -> None:
+        """Puts lines before those of pg_hba.conf."""
+        path = self.folder / "data" / "pg_hba.conf"
+        path.write_text("".join(line + "\n" for line in lines) + path.read_text())
+        self.ask("SELECT pg_reload_conf()")
+        time.sleep(0.2)
+
     def backends(self, name: str) -> list[int]:
         """The process numbers of the sessions of this application name."""
         rows = self.ask(f"SELECT pid FROM pg_stat_activity WHERE application_name = '{name}' ORDER BY pid")

@@ -2,18 +2,15 @@
 
 import http.client
 import json
-import os
 import random
-import subprocess
 import threading
 import time
 import uuid
-from pathlib import Path
 
 import pytest
-from database import Database, as_user
+from database import Database
 from faults import FAULTS
-from replica import BINARY, MODEL, Replica, all_points, ask, environment
+from replica import Replica, all_points, ask
 
 SEED = 11
 DIM = 16
@@ -63,7 +60,7 @@ class Trial:
         self.database.ask(
             "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
             "$$ BEGIN RAISE EXCEPTION 'could not extend the file' USING ERRCODE = TG_ARGV[0]; END $$")
-        allow(self.database, "local all service scram-sha-256")
+        self.database.allow("local all service scram-sha-256")
         url = f"postgresql://service:{PASSWORD}@/postgres?host={self.database.folder}&port={self.database.port}"
         self.replicas = [Replica(url, "--access-log", "all") for _ in range(2)]
         status, _, answer = ask(self.replicas[0].port, "PUT", PATH, {"dim": DIM, "metric": "cosine"})
@@ -148,14 +145,6 @@ class Trial:
         self.database.remove()
 
 
-def allow(database: Database, *lines: str) -> None:
-    """Puts lines before those of pg_hba.conf."""
-    path = database.folder / "data" / "pg_hba.conf"
-    path.write_text("".join(line + "\n" for line in lines) + path.read_text())
-    database.ask("SELECT pg_reload_conf()")
-    time.sleep(0.2)
-
-
 @pytest.fixture(scope="module")
 def trial():
     made = Trial()
@@ -206,144 +195,3 @@ def test_the_password_is_in_no_answer_and_in_no_log(trial):
     texts = [replica.errors() for replica in trial.replicas] + [answer.decode() for answer in trial.read_answers]
     assert sum(map(len, texts)) > 10_000
     assert not [text for text in texts if PASSWORD in text or "another" in text]
-
-
-# Starts that a database refuses.
-
-
-def start(url: str, variables: dict[str, str] | None = None, seconds: float = 25) -> tuple[int, str]:
-    """The exit status and the log of a start that has to fail."""
-    command = [BINARY, "serve", "--port", "0", "--threads", "1", "--model", MODEL]
-    done = subprocess.run(
-        command, env=environment({"NEARFAR_STORE": url, **(variables or {})}), capture_output=True, text=True, timeout=seconds)
-    assert PASSWORD not in done.stdout + done.stderr
-    return done.returncode, done.stderr
-
-
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory):
-    """A database on 127.0.0.1 that asks for a password and for TLS, and the certificate of its authority."""
-    import trustme
-
-    authority = trustme.CA()
-    server = authority.issue_cert("127.0.0.1", "localhost")
-    database = Database(listens=True)
-    data = database.folder / "data"
-    server.private_key_pem.write_to_path(data / "server.key")
-    (data / "server.crt").write_bytes(b"".join(blob.bytes() for blob in server.cert_chain_pems))
-    os.chmod(data / "server.key", 0o600)
-    if os.getuid() == 0:
-        import shutil
-
-        shutil.chown(data / "server.key", "nobody", "nogroup")
-    database.ask(f"CREATE ROLE service LOGIN PASSWORD '{PASSWORD}'; GRANT CREATE ON DATABASE postgres TO service")
-    allow(database, "hostssl all service 127.0.0.1/32 scram-sha-256", "host all all 0.0.0.0/0 reject")
-    database.ask("ALTER SYSTEM SET ssl = on")
-    database.restart("fast")
-    folder = tmp_path_factory.mktemp("tls")
-    authority.cert_pem.write_to_path(folder / "ca.pem")
-    trustme.CA().cert_pem.write_to_path(folder / "other.pem")
-    yield database, folder
-    database.remove()
-
-
-def address(database: Database, password: str, options: str) -> str:
-    return f"postgresql://service:{password}@127.0.0.1:{database.port}/postgres?{options}"
-
-
-def test_a_wrong_password_ends_the_start_at_once(guarded):
-    database, _ = guarded
-    began = time.monotonic()
-    status, log = start(address(database, PASSWORD + "x", "sslmode=require"))
-    assert status == 1 and "password authentication failed" in log, log
-    assert time.monotonic() - began < 10
-
-
-def test_tls_is_required(guarded):
-    database, folder = guarded
-    status, log = start(address(database, PASSWORD, "sslmode=disable"))
-    assert status == 1 and "no encryption" in log, log
-    status, log = start(address(database, PASSWORD, f"sslmode=verify-full&sslrootcert={folder}/other.pem"), seconds=60)
-    assert status == 1 and "certificate verify failed" in log, log
-
-
-def test_tls_with_a_checked_certificate(guarded):
-    database, folder = guarded
-    url = address(database, PASSWORD, "sslmode=verify-full")
-    with Replica(url, variables={"PGSSLROOTCERT": str(folder / "ca.pem")}) as replica:
-        assert ask(replica.port, "PUT", "/collections/tls", {"dim": 2, "metric": "cosine"})[0] == 201
-        status, _, content = ask(replica.port, "PUT", "/collections/tls/points", {"points": [{"id": "a", "vector": [1, 2]}]})
-        assert status == 200 and json.loads(content) == {"version": 1, "upserted": 1}
-        used = database.ask("SELECT count(*), bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = 'service'")
-        count, encrypted = used.split("|")
-        assert int(count) >= 2 and encrypted == "t"
-        log = replica.errors()
-    assert PASSWORD not in log and "service:***@127.0.0.1" in log, log
-
-
-# A disk that is really full: a tablespace on a file system of a few megabytes, where this process may mount one.
-
-
-@pytest.fixture
-def small_disk():
-    database = Database()
-    place = database.folder / "small"
-    place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m,mode=777", "tmpfs", str(place)], capture_output=True).returncode == 0
-    if mounted:
-        made = place / "space"
-        subprocess.run(as_user(["mkdir", str(made)]), check=True)
-        database.ask(f"CREATE TABLESPACE small LOCATION '{made}'")
-    yield database, place if mounted else None
-    database.stop("immediate")
-    if mounted:
-        subprocess.run(["umount", str(place)], check=True)
-    database.remove()
-
-
-def fill(replica: Replica, batches: int) -> tuple[list[int], dict]:
-    """Writes batches of 100 points of 4 KiB each until one is refused."""
-    statuses, answer = [], {}
-    for batch in range(batches):
-        points = [{"id": f"{batch}.{n}", "vector": [1, n], "text": f"{batch} {n} " + os.urandom(2000).hex()} for n in range(100)]
-        status, _, content = ask(replica.port, "PUT", "/collections/full/points", {"points": points})
-        statuses.append(status)
-        answer = json.loads(content)
-        if status != 200:
-            break
-    return statuses, answer
-
-
-def test_a_full_disk(small_disk):
-    database, place = small_disk
-    with Replica(database.url) as replica:
-        assert ask(replica.port, "PUT", "/collections/full", {"dim": 2, "metric": "cosine"})[0] == 201
-        if place is None:
-            # Mounting is not allowed here, so the server is made to answer as it would.
-            print("without a file system of its own: the server answers as it does when the disk is full")
-            database.ask(
-                "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF (SELECT count(*) FROM nearfar.points) > 800 THEN "
-                "RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100'; END IF; RETURN NEW; END $$; "
-                "CREATE TRIGGER refuse BEFORE INSERT ON nearfar.points FOR EACH ROW EXECUTE FUNCTION refuse()")
-        else:
-            database.ask("ALTER TABLE nearfar.points SET TABLESPACE small")
-        statuses, answer = fill(replica, 60)
-        assert statuses[-1] == 507 and len(statuses) > 3 and set(statuses[:-1]) == {200}, (statuses, answer)
-        assert answer["status"] == 507 and len(answer["detail"]) > 10
-        kept = 100 * (len(statuses) - 1)
-        for _ in range(2):
-            status, _, content = ask(replica.port, "POST", "/collections/full/points/count", {})
-            assert status == 200 and json.loads(content)["count"] == kept
-        assert database.ask("SELECT version, count FROM nearfar.collections WHERE name = 'full'") == f"{kept // 100}|{kept}"
-        assert database.ask("SELECT count(*) FROM nearfar.points") == str(kept)
-        # With room again, the same write succeeds.
-        if place is None:
-            database.ask("DROP TRIGGER refuse ON nearfar.points")
-        else:
-            database.ask("ALTER TABLE nearfar.points SET TABLESPACE pg_default")
-        statuses, answer = fill(replica, 1)
-        assert statuses == [200] and answer["version"] == kept // 100 + 1
-
-
-def test_no_test_leaves_a_mount_behind():
-    assert "nfpg" not in Path("/proc/mounts").read_text()
