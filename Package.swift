@@ -81,7 +81,8 @@ let package = Package(
     // Tests.
     .target(name: "TestSupport", dependencies: ["SimilarityCore", "Platform"], path: "Tests/TestSupport"),
     .target(
-      name: "StoreSupport", dependencies: [
+      name: "StoreSupport",
+      dependencies: [
         "VectorStore", "SQLiteRecords", "PostgresRecords", "VectorIndex", "CSQLite", "TestSupport",
       ],
       path: "Tests/StoreSupport"),
@@ -111,7 +112,7 @@ let package = Package(
       ]),
     .testTarget(
       name: "PostgresRecordsTests",
-      dependencies: ["PostgresRecords", "VectorStore", "VectorIndex", "StoreSupport", "TestSupport"]),
+      dependencies: ["PostgresRecords", "SQLiteRecords", "VectorStore", "VectorIndex", "StoreSupport", "TestSupport"]),
     .testTarget(
       name: "EncoderTests", dependencies: ["Encoder", "SimilarityCore", "TestSupport"],
       exclude: ["Fixtures", "generate_fixtures.py", "Families"]),

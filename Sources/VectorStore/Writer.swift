@@ -154,6 +154,9 @@ final class Writer: Sendable {
       }
     }
     guard !group.isEmpty else { return }
+    // Versions only grow, so that what is committed now is newer than what is here.
+    let here = Dictionary(
+      group.compactMap(\.collection).map { ($0.id, $0.snapshot.version) }, uniquingKeysWith: { first, _ in first })
     var results: [Result<Committed, StoreError>]
     do throws(StoreError) {
       if let shared = records as? any SharedRecords {
@@ -185,6 +188,9 @@ final class Writer: Sendable {
       guard let collection = pending.collection, case .success(let done) = results[place] else { continue }
       var changing = applying.removeValue(forKey: collection.id) ?? collection.beginChange()
       if let shared = records as? any SharedRecords {
+        if case .changed(let version, let points, _, _, _) = done, points > 0, version <= here[collection.id] ?? 0 {
+          changing.fail(VectorCollection.Changing.otherHistory)
+        }
         // What others have committed before comes first.
         Following.bring(&changing, before: done, shared)
       }
