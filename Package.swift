@@ -40,7 +40,7 @@ let package = Package(
     .target(
       name: "SQLiteRecords", dependencies: ["VectorStore", "VectorIndex", "CSQLite", "Platform"]),
     .target(
-      name: "PostgresRecords", dependencies: ["VectorStore", "VectorIndex", "CPQ", "Platform"]),
+      name: "PostgresRecords", dependencies: ["VectorStore", "VectorIndex", "SimilarityCore", "CPQ", "Platform"]),
 
     // Rank 2.
     .target(name: "HTTPServer", dependencies: ["HTTP1", "CLinux", "COpenSSL", "Platform"]),
@@ -81,7 +81,8 @@ let package = Package(
     // Tests.
     .target(name: "TestSupport", dependencies: ["SimilarityCore", "Platform"], path: "Tests/TestSupport"),
     .target(
-      name: "StoreSupport", dependencies: [
+      name: "StoreSupport",
+      dependencies: [
         "VectorStore", "SQLiteRecords", "PostgresRecords", "VectorIndex", "CSQLite", "TestSupport",
       ],
       path: "Tests/StoreSupport"),

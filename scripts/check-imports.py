@@ -24,6 +24,7 @@ RANKS = {
     "text-bench": 4,
     "Service": 3,
     "SQLiteRecords": 3,
+    "PostgresRecords": 3,
     "HTTPServer": 2,
     "VectorStore": 2,
     "Encoder": 2,
@@ -46,6 +47,7 @@ RANKS = {
     "COpenSSL": -2,
     "CZlib": -2,
     "CSQLite": -2,
+    "CPQ": -2,
 }
 
 FOUNDATION = {

@@ -17,6 +17,8 @@ package final class PostgresRecords: SharedRecords {
   private let listening: ConnectionSlot
   /// Reading a collection whole takes long, and must not keep others from following what changes.
   let loading: ConnectionSlot
+  /// Collections that stay in the database.
+  let vectors: PostgresVectors
 
   /// Attempts at a transaction that others were in the way of.
   private static let attempts = 3
@@ -66,11 +68,15 @@ package final class PostgresRecords: SharedRecords {
     writing = ConnectionSlot(url, name: "nearfar writer")
     reading = ConnectionSlot(url, name: "nearfar reader")
     loading = ConnectionSlot(url, name: "nearfar loader")
+    vectors = PostgresVectors(url, readOnly: readOnly)
     listening = ConnectionSlot(listenURL ?? url, name: "nearfar listener")
   }
 
   package func collections() throws(StoreError) -> [StoredCollection] {
-    try fromReader { connection throws(PostgresError) in try CollectionTable.all(connection).map(\.stored) }
+    let changes = vectors.changes
+    let rows = try fromReader { connection throws(PostgresError) in try CollectionTable.all(connection) }
+    vectors.take(rows, after: changes)
+    return rows.filter { $0.storage == nil }.map(\.stored)
   }
 
   // Nothing is changed by opening them but the tables themselves.
@@ -80,6 +86,7 @@ package final class PostgresRecords: SharedRecords {
     writing.close()
     reading.close()
     loading.close()
+    vectors.close()
     listening.close()
   }
 
