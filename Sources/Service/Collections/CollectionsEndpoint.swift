@@ -19,7 +19,9 @@ struct CollectionsEndpoint: Sendable {
     }
     let metric = Metric(rawValue: try fields.choice("metric", of: Metric.allCases.map(\.rawValue))) ?? .cosine
     let recallTarget = try fields.recallTargetChange()
+    let engine = try EngineRequest(&fields)
     try fields.finish()
+    if try createInDatabase(name, dimension: dimension, metric, recallTarget, engine, call) { return }
     // This queue does not wait for the disk.
     store.create(name, dimension: dimension, metric: metric, recallTarget: recallTarget) { result in
       switch result {
@@ -35,18 +37,24 @@ struct CollectionsEndpoint: Sendable {
       writer.beginObject()
       writer.key("collections")
       writer.beginArray()
-      for collection in store.all { describe(collection, to: &writer) }
+      let kept = store.database?.seen ?? []
+      let all =
+        store.all.map { collection in (collection.name, { describe(collection, to: &$0) }) }
+        + kept.map { each in (each.collection.name, { describe(each.collection, each.state, to: &$0) }) }
+      for (_, write) in all.sorted(by: { $0.0 < $1.0 }) as [(String, (inout JSONWriter) -> Void)] { write(&writer) }
       writer.endArray()
       writer.endObject()
     }
   }
 
   func describe(_ call: Call) throws {
+    if try describeInDatabase(call) { return }
     let collection = try store.collection(try call.name(of: "a collection"))
     call.answer { describe(collection, to: &$0) }
   }
 
   func delete(_ call: Call) throws {
+    if try deleteInDatabase(call) { return }
     let name = try call.name(of: "a collection")
     store.delete(name) { result in
       switch result {
@@ -69,13 +77,18 @@ struct CollectionsEndpoint: Sendable {
     let snapshot = collection.snapshot
     writer.object { writer in
       Self.members(collection, snapshot, to: &writer)
-      guard let bound = snapshot.model.flatMap(models.bound(to:)) else { return }
-      writer.member("model_name", bound.texts.name)
-      writer.key("prompts")
-      writer.object { writer in
-        writer.member("query", bound.query)
-        writer.member("document", bound.document)
-      }
+      modelMembers(snapshot.model, to: &writer)
+    }
+  }
+
+  /// What embeds the texts of a collection that remembers `model`, where that is loaded.
+  func modelMembers(_ model: String?, to writer: inout JSONWriter) {
+    guard let bound = model.flatMap(models.bound(to:)) else { return }
+    writer.member("model_name", bound.texts.name)
+    writer.key("prompts")
+    writer.object { writer in
+      writer.member("query", bound.query)
+      writer.member("document", bound.document)
     }
   }
 
@@ -94,5 +107,6 @@ struct CollectionsEndpoint: Sendable {
     writer.member("recall_target", snapshot.recallTarget)
     writer.member("version", snapshot.version)
     writer.member("model", orNull: snapshot.model)
+    writer.member("engine", EngineRequest.Engine.memory.rawValue)
   }
 }

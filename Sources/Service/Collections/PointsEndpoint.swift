@@ -9,16 +9,12 @@ struct PointsEndpoint: Sendable {
   let store: CollectionStore
   let models: TextModels
   let limits: Limits
-
-  private static let mostListed = 10_000
-  private static let defaultListed = 100
+  let lanes: WorkLanes
 
   func upsert(_ call: Call) throws {
+    if let database = try inDatabase(call) { return try database.upsert(try request(call), call) }
     let collection = try store.collection(try call.name(of: "a collection"))
-    let request =
-      call.bodyType == .safetensors
-      ? try PointsRequest(try SafetensorsArchive(try call.takeBody(limits)), limits)
-      : try PointsRequest(try call.json(limits), limits)
+    let request = try request(call)
     if let source = request.source, let known = collection.snapshot.model, source != known {
       throw Problem(409, "the collection's texts were embedded by another model, \(known)", param: "collection.model")
     }
@@ -36,17 +32,19 @@ struct PointsEndpoint: Sendable {
     }
   }
 
+  private func request(_ call: Call) throws -> PointsRequest {
+    call.bodyType == .safetensors
+      ? try PointsRequest(try SafetensorsArchive(try call.takeBody(limits)), limits)
+      : try PointsRequest(try call.json(limits), limits)
+  }
+
   /// - Parameter model: what the collection is to remember of the texts.
   private func apply(
     _ request: PointsRequest, _ embedded: [Int: [Float]], by model: String?, _ collection: VectorCollection,
     _ call: Call
   ) throws {
-    let points = request.drafts.enumerated().map { row, draft in
-      Point(
-        id: draft.id, vector: draft.vector ?? embedded[row] ?? [], text: draft.text, metadata: draft.metadata)
-    }
     // Requests that come together are stored together: this queue does not wait for the disk.
-    collection.upsert(points, model: model) { result in
+    collection.upsert(request.points(embedded), model: model) { result in
       switch result {
       case .failure(let error): call.fail(request.problem(error))
       case .success(let version): Self.answer(version, "upserted", request.drafts.count, call)
@@ -55,6 +53,7 @@ struct PointsEndpoint: Sendable {
   }
 
   func get(_ call: Call) throws {
+    if let database = try inDatabase(call) { return try database.get(call) }
     let collection = try store.collection(try call.name(of: "a collection"))
     let id = call.parameters.dropFirst().first ?? ""
     guard let point = collection.snapshot.point(id) else {
@@ -65,43 +64,32 @@ struct PointsEndpoint: Sendable {
 
   /// `?after=ID&limit=N`: in the order of ids' bytes.
   func list(_ call: Call) throws {
+    if let database = try inDatabase(call) { return try database.list(try ListRequest(call.head), call) }
     let collection = try store.collection(try call.name(of: "a collection"))
-    var after: String?
-    var limit = Self.defaultListed
-    for (name, value) in call.head.queryItems {
-      switch name {
-      case "after":
-        try PointsRequest.check(after: value)
-        after = value
-      case "limit":
-        guard let number = Int(decimal: value), (1...Self.mostListed).contains(number) else {
-          throw Problem.invalid("limit", "must be a whole number from 1 to \(Self.mostListed)")
-        }
-        limit = number
-      default: throw Problem.invalid(name, "unknown query parameter '\(name)'")
-      }
-    }
-    Self.answer(collection.snapshot.points(after: after, limit: limit), limit, PointContent.all, call)
+    list(try ListRequest(call.head), collection, call)
   }
 
   /// `POST …/points/list`: the points that a filter matches, in the order of ids' bytes.
   func listMatching(_ call: Call) throws {
-    let collection = try store.collection(try call.name(of: "a collection"))
+    let database = try inDatabase(call)
+    let collection = database == nil ? try store.collection(try call.name(of: "a collection")) : nil
     var fields = try Fields(try call.json(limits))
-    let filter = try fields.filter("filter")
-    let after = try fields.string("after")
-    if let after { try PointsRequest.check(after: after) }
-    let limit = try fields.integer("limit", in: 1...Self.mostListed) ?? Self.defaultListed
-    let content = try PointContent(&fields)
+    let request = try ListRequest(&fields)
     try fields.finish()
-    let snapshot = collection.snapshot
-    let points =
-      filter.map { snapshot.points(matching: $0, after: after, limit: limit) }
-      ?? snapshot.points(after: after, limit: limit)
-    Self.answer(points, limit, content, call)
+    try database?.list(request, call)
+    if let collection { list(request, collection, call) }
   }
 
-  private static func answer(_ points: [Point], _ limit: Int, _ content: PointContent, _ call: Call) {
+  private func list(_ request: ListRequest, _ collection: VectorCollection, _ call: Call) {
+    let snapshot = collection.snapshot
+    let (after, limit) = (request.after, request.limit)
+    let points =
+      request.filter.map { snapshot.points(matching: $0, after: after, limit: limit) }
+      ?? snapshot.points(after: after, limit: limit)
+    Self.answer(points, limit, request.content, call)
+  }
+
+  static func answer(_ points: [Point], _ limit: Int, _ content: PointContent, _ call: Call) {
     call.answer { writer in
       writer.object { writer in
         writer.key("points")
@@ -113,56 +101,62 @@ struct PointsEndpoint: Sendable {
 
   /// `POST …/points/count`: how many points a filter matches, which are those that a deletion by it would take.
   func count(_ call: Call) throws {
-    let collection = try store.collection(try call.name(of: "a collection"))
+    let database = try inDatabase(call)
+    let collection = database == nil ? try store.collection(try call.name(of: "a collection")) : nil
     var fields = try Fields(try call.json(limits))
     let filter = try fields.filter("filter")
     try fields.finish()
-    let snapshot = collection.snapshot
+    try database?.count(filter, call)
+    guard let snapshot = collection?.snapshot else { return }
     Self.answer(snapshot.version, "count", filter.map(snapshot.count(matching:)) ?? snapshot.count, call)
   }
 
   /// `PATCH …/points`: changes metadata; vectors and texts stay.
   func change(_ call: Call) throws {
+    if let database = try inDatabase(call) {
+      return try database.change(try MetadataRequest(try call.json(limits), limits), call)
+    }
     let collection = try store.collection(try call.name(of: "a collection"))
     let request = try MetadataRequest(try call.json(limits), limits)
     collection.change(request.changes, request.mode) { result in
       switch result {
       case .failure(let error): call.fail(Problem(error, points: "points"))
       case .success(let outcome):
-        call.answer { writer in
-          writer.object { writer in
-            writer.member("version", outcome.version)
-            writer.member("updated", outcome.updated)
-            writer.key("missing")
-            writer.array { for id in outcome.missing { $0.string(id) } }
-          }
-        }
+        Self.answer(version: outcome.version, updated: outcome.updated, missing: outcome.missing, call)
+      }
+    }
+  }
+
+  static func answer(version: Int, updated: Int, missing: [String], _ call: Call) {
+    call.answer { writer in
+      writer.object { writer in
+        writer.member("version", version)
+        writer.member("updated", updated)
+        writer.key("missing")
+        writer.array { for id in missing { $0.string(id) } }
       }
     }
   }
 
   func delete(_ call: Call) throws {
-    let collection = try store.collection(try call.name(of: "a collection"))
+    let database = try inDatabase(call)
+    let collection = database == nil ? try store.collection(try call.name(of: "a collection")) : nil
     var fields = try Fields(try call.json(limits))
-    let filter = try fields.filter("filter")
-    let ids = try fields.take("ids").map { value throws(Problem) in try limits.texts(value, field: "ids") }
-    try fields.finish()
+    let choice = try PointChoice(&fields, limits)
+    try database?.delete(choice, call)
     let answer = { @Sendable (result: Result<(version: Int, deleted: Int), StoreError>) in
       switch result {
       case .failure(let error): call.fail(Problem(error, points: "ids"))
       case .success(let (version, deleted)): Self.answer(version, "deleted", deleted, call)
       }
     }
-    switch (ids, filter) {
-    case (let ids?, nil): collection.delete(ids, completion: answer)
-    case (nil, let filter?): collection.delete(where: filter, completion: answer)
-    default:
-      throw Problem.invalid(
-        ids == nil ? "ids" : "filter", "exactly one of ids and filter is needed, not \(ids == nil ? "none" : "both")")
+    switch choice {
+    case .ids(let ids): collection?.delete(ids, completion: answer)
+    case .matching(let filter): collection?.delete(where: filter, completion: answer)
     }
   }
 
-  private static func answer(_ version: Int, _ what: String, _ count: Int, _ call: Call) {
+  static func answer(_ version: Int, _ what: String, _ count: Int, _ call: Call) {
     call.answer { writer in
       writer.beginObject()
       writer.member("version", version)
@@ -192,7 +186,7 @@ struct PointContent: Sendable {
 }
 
 extension JSONWriter {
-  fileprivate mutating func point(_ point: Point, _ content: PointContent) {
+  mutating func point(_ point: Point, _ content: PointContent) {
     object { writer in
       writer.member("id", point.id)
       writer.content(of: point, content)

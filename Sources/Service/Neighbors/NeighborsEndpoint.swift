@@ -16,6 +16,7 @@ struct NeighborsEndpoint: Sendable {
 
   func run(_ call: Call) throws {
     let request = try NeighborsRequest(try RequestBody(call, tensors: ["vectors"], limits), limits)
+    if let database = inDatabase(request) { return try database.run(call) }
     let collection = try store.collection(request.collection)
     switch request.query {
     case .vectors(let matrix):
