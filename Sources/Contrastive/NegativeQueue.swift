@@ -13,9 +13,12 @@ public struct NegativeQueue: Sendable {
   /// Where the oldest row stands once the queue is full.
   private var oldest = 0
 
-  /// - Parameters: both at least 1.
-  public init(capacity: Int, dimension: Int) {
+  /// - Parameters:
+  ///   - capacity: at least 1, as `dimension` is.
+  ///   - appended: rows that were appended before, and are not held any more.
+  public init(capacity: Int, dimension: Int, appended: Int = 0) {
     precondition(capacity > 0 && dimension > 0, "a queue of \(capacity) rows of \(dimension) values")
+    self.appended = appended
     self.capacity = capacity
     self.dimension = dimension
   }
@@ -30,12 +33,14 @@ public struct NegativeQueue: Sendable {
   }
 
   /// Appends rows of ``dimension`` values; of more than ``capacity`` the last ones stay.
-  public mutating func append(_ matrix: Matrix) {
+  ///
+  /// - Parameter count: the number of rows that these are the last ones of; nil where they are all.
+  public mutating func append(_ matrix: Matrix, counting count: Int? = nil) {
     precondition(
       matrix.columns == dimension, "rows of \(matrix.columns) values for a queue of rows of \(dimension)")
-    appended &+= matrix.rows
+    appended &+= count ?? matrix.rows
     var rest = matrix.values.suffix(min(matrix.rows, capacity) * dimension)
-    let room = min(rest.count, (capacity - count) * dimension)
+    let room = min(rest.count, (capacity - self.count) * dimension)
     values += rest.prefix(room)
     rest = rest.dropFirst(room)
     while !rest.isEmpty {

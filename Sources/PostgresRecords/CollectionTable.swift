@@ -117,6 +117,7 @@ enum CollectionTable {
 
   /// Its points and changes are removed later (``Sweeping``).
   static func drop(_ id: Int64, _ connection: PostgresConnection) throws(PostgresError) {
+    try connection.run("INSERT INTO nearfar.dropped (id, kind) VALUES ($1, 'collection')", [.integer(id)])
     try connection.run("DELETE FROM nearfar.collections WHERE id = $1", [.integer(id)])
   }
 

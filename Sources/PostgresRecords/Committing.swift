@@ -6,6 +6,7 @@ struct Committing {
   /// Stands with every change of the transaction, so that it can be found out whether a COMMIT without an answer was done.
   let key: [UInt8]
   private var rows: [Int64: PostgresCollection] = [:]
+  private var known = KnownKeys()
 
   init(_ connection: PostgresConnection, key: [UInt8]) {
     self.connection = connection
@@ -21,20 +22,28 @@ struct Committing {
 
   /// Runs the transaction.
   ///
-  /// - Parameter basis: the version that the first change was derived from.
+  /// - Parameters:
+  ///   - basis: the version that the first change was derived from.
+  ///   - keys: those of the changes; empty when none has one.
   /// - Throws: when nothing was stored.
-  mutating func run(_ group: [RecordChange], basis: Int?) throws(PostgresError) -> Outcome {
+  mutating func run(_ group: [RecordChange], basis: Int?, keys: [ChangeKey?]) throws(PostgresError) -> Outcome {
     var results: [Result<Committed, StoreError>] = []
     do throws(PostgresError) {
-      try connection.run("BEGIN")
-      try connection.run(
-        """
-        SELECT set_config('lock_timeout', '1500ms', true), set_config('statement_timeout', '60s', true),
-        set_config('idle_in_transaction_session_timeout', '15s', true)
-        """)
+      try connection.beginBounded()
       rows = try CollectionTable.lock(Array(Set(group.compactMap(\.collection))), connection)
+      // Under the lock, so that another replica with the same key has ended.
+      known = try KnownKeys.read(keys.compactMap { $0 }, connection)
       for (place, change) in group.enumerated() {
-        results.append(try write(change, basis: place == 0 ? basis : nil))
+        let key = keys.isEmpty ? nil : keys[place]
+        if let key, let before = known.outcome(of: key) {
+          results.append(before)
+          continue
+        }
+        let result = try write(change, basis: place == 0 ? basis : nil)
+        if let key, case .success(.changed(let version, let points, _, _)) = result {
+          try known.add(key, version: version, points: points, connection)
+        }
+        results.append(result)
       }
     } catch {
       if !connection.isLost { _ = try? connection.run("ROLLBACK") }

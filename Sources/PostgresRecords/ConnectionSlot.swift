@@ -17,12 +17,16 @@ final class ConnectionSlot: @unchecked Sendable {
   private var lastFailure = PostgresError.lost("no connection yet")
   private var isClosed = false
 
-  private static let connectSeconds = 1.5
+  /// Whether the database is known not to answer.
+  private let isAway: @Sendable () -> Bool
+
+  private static let connectSeconds = 1.2
 
   /// - Parameter name: shown by the database in `pg_stat_activity`.
-  init(_ url: String, name: String) {
+  init(_ url: String, name: String, isAway: @escaping @Sendable () -> Bool = { false }) {
     self.url = url
     self.name = name
+    self.isAway = isAway
     queue = DispatchQueue(label: "nearfar.records.postgresql", qos: .userInitiated)
   }
 
@@ -51,7 +55,10 @@ final class ConnectionSlot: @unchecked Sendable {
 
   private func opened(patiently: Bool) throws(PostgresError) -> PostgresConnection {
     guard !isClosed else { throw .closed }
-    if let connection, !connection.isLost { return connection }
+    if let connection, !connection.isLost {
+      guard patiently || !isAway() else { throw .lost(PostgresConnection.silence) }
+      return connection
+    }
     connection = nil
     let now = SystemClock.monotonic
     if now < nextAttempt {
@@ -59,7 +66,7 @@ final class ConnectionSlot: @unchecked Sendable {
       usleep(UInt32(truncatingIfNeeded: (nextAttempt - now) / 1000))
     }
     do throws(PostgresError) {
-      let made = try PostgresConnection(url, name: name, seconds: Self.connectSeconds)
+      let made = try PostgresConnection(url, name: name, seconds: Self.connectSeconds, isAway: isAway)
       failures = 0
       connection = made
       return made

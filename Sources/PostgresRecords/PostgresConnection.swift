@@ -15,10 +15,16 @@ final class PostgresConnection {
   /// Whether LISTEN has been sent.
   var isListening = false
 
+  /// Whether the database is known not to answer, so that waiting for it is of no use.
+  private let isAway: @Sendable () -> Bool
+
   /// - Parameters:
   ///   - url: `postgresql://…`, or any other form that libpq takes.
   ///   - seconds: within which the connection has to be made.
-  init(_ url: String, name: String, seconds: Double) throws(PostgresError) {
+  init(
+    _ url: String, name: String, seconds: Double, isAway: @escaping @Sendable () -> Bool = { false }
+  ) throws(PostgresError) {
+    self.isAway = isAway
     // Keywords beside the URL are defaults; what the URL says is not overridden, because it comes last.
     let options: [(String, String)] = [
       ("application_name", name), ("client_encoding", "UTF8"), ("keepalives_idle", "5"), ("keepalives_interval", "2"),
@@ -39,7 +45,7 @@ final class PostgresConnection {
     while true {
       guard wait(for: waits, until: deadline) else {
         isLost = true
-        throw .lost("no connection within \(Int(seconds.rounded(.up))) s")
+        throw .lost(isAway() ? Self.silence : "no connection within \(seconds) s")
       }
       switch PQconnectPoll(handle) {
       case PGRES_POLLING_OK:
@@ -68,6 +74,44 @@ final class PostgresConnection {
     let deadline = Self.now + seconds
     try send(sql, values)
     return try result(until: deadline)
+  }
+
+  enum TransactionKind {
+    case plain
+    /// Everything that it reads is of one moment.
+    case snapshot
+    /// Its statements wait for locks, take and leave it idle for a bounded time.
+    case bounded
+  }
+
+  /// Runs `body` in a transaction, which is rolled back when it throws.
+  func transaction<Answer>(
+    _ kind: TransactionKind = .plain, _ body: () throws(PostgresError) -> Answer
+  ) throws(PostgresError) -> Answer {
+    do throws(PostgresError) {
+      switch kind {
+      case .plain: try run("BEGIN")
+      case .snapshot: try run("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+      case .bounded: try beginBounded()
+      }
+      let answer = try body()
+      try run("COMMIT")
+      return answer
+    } catch {
+      if !isLost { _ = try? run("ROLLBACK") }
+      throw error
+    }
+  }
+
+  /// Begins a transaction that cannot stand in the way of others for long, whatever becomes of this process. It waits for a lock only
+  /// shortly, since what this process does for other collections waits with it; whoever asked tries again.
+  func beginBounded() throws(PostgresError) {
+    try run("BEGIN")
+    try run(
+      """
+      SELECT set_config('lock_timeout', '300ms', true), set_config('statement_timeout', '60s', true),
+      set_config('idle_in_transaction_session_timeout', '15s', true)
+      """)
   }
 
   /// Sends a statement without waiting for its answer, which ``result(until:)`` then waits for.
@@ -249,7 +293,7 @@ final class PostgresConnection {
 
   /// Waits until the socket is ready for one of `events`.
   ///
-  /// - Returns: false when it was not by the deadline.
+  /// - Returns: false when it was not by the deadline, or when the database does not answer others either.
   private func wait(for events: Int16, until deadline: Double) -> Bool {
     let socket = PQsocket(handle)
     guard socket >= 0 else { return true }
@@ -257,16 +301,22 @@ final class PostgresConnection {
       let left = deadline - Self.now
       guard left > 0 else { return false }
       var entry = pollfd(fd: socket, events: events, revents: 0)
-      let ready = poll(&entry, 1, Int32(min(left * 1000, 3_600_000).rounded(.up)))
+      let ready = poll(&entry, 1, Int32((min(left, Self.longestWait) * 1000).rounded(.up)))
       if ready > 0 { return true }
       if ready < 0, errno != EINTR { return true }
+      if ready == 0, isAway() { return false }
     }
   }
 
+  /// Seconds after which a wait looks whether the database answers others.
+  private static let longestWait = 0.1
+
   private func timeOut() -> PostgresError {
     isLost = true
-    return .lost("no answer in time")
+    return .lost(isAway() ? Self.silence : "no answer in time")
   }
+
+  static let silence = "it does not answer"
 
   /// What libpq says.
   private func failure() -> PostgresError {

@@ -57,8 +57,8 @@ struct PostgresError: Error, Sendable, Equatable {
   /// Another transaction was in the way, or the server is being stopped: the same transaction may succeed if it is tried again.
   var isTransient: Bool {
     guard let state else { return false }
-    // 40: rolled back because of a conflict; 57P: the server shuts down or starts; 55P03 and 57014: time ran out.
-    return state.hasPrefix("40") || state.hasPrefix("57P") || ["55P03", "57014", "53300", "25006"].contains(state)
+    // 40: rolled back because of a conflict; 57P: the server shuts down or starts; 57014: time ran out.
+    return state.hasPrefix("40") || state.hasPrefix("57P") || ["57014", "53300", "25006"].contains(state)
   }
 
   /// The connection is of no further use: it is lost, or its server is being stopped or is now read-only after a failover.
@@ -70,6 +70,7 @@ struct PostgresError: Error, Sendable, Equatable {
   var asStoreError: StoreError {
     switch state {
     case "53100": return .full
+    case "55P03": return .busy
     case "53200": return .outOfMemory
     case "XX001", "XX002": return .damaged("the database is damaged: \(message)")
     case "25006": return .unavailable("the database can only be read at the moment: \(message)")

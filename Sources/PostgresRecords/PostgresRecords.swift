@@ -5,16 +5,18 @@ import VectorStore
 
 /// Records in PostgreSQL, which several replicas share: each writes to it, and follows what the others have written.
 ///
-/// Writes, reads and the wait for notifications have a connection each. The notifications are hints that something has changed;
-/// a follower also looks by itself, because a hint may be lost.
+/// Writes, reads, loading and the wait for notifications have a connection each. The notifications are hints that something has
+/// changed; a follower also looks by itself, because a hint may be lost.
 package final class PostgresRecords: SharedRecords {
   package let location: RecordsLocation
   package let isReadOnly: Bool
   /// Locked as long as the records are.
   private let snapshots: SnapshotFolder?
-  private let writing: ConnectionSlot
+  let writing: ConnectionSlot
   private let reading: ConnectionSlot
-  private let listening: ConnectionSlot
+  /// Removing what is no longer needed may take long, too.
+  let sweeping: ConnectionSlot
+  private let watch: DatabaseWatch
   /// Reading a collection whole takes long, and must not keep others from following what changes.
   let loading: ConnectionSlot
   /// Collections that stay in the database.
@@ -22,6 +24,8 @@ package final class PostgresRecords: SharedRecords {
 
   /// Attempts at a transaction that others were in the way of.
   private static let attempts = 3
+  /// Seconds after which no further attempt is made.
+  private static let attemptSeconds = 1.0
 
   /// How long a start waits for a database that cannot be reached yet.
   private static let startSeconds = 30.0
@@ -50,6 +54,8 @@ package final class PostgresRecords: SharedRecords {
         try records.writing.with(patiently: true) { connection throws(PostgresError) in
           try PostgresSchema.prepare(connection, isReadOnly: readOnly)
         }
+        records.watch.start()
+        if !readOnly { records.sweepRegularly() }
         return records
       } catch {
         guard error.mayPass, SystemClock.monotonic < deadline else {
@@ -65,11 +71,13 @@ package final class PostgresRecords: SharedRecords {
     location = RecordsLocation(kind: "postgresql", description: StoreURL.withoutSecrets(url), folder: folder?.path)
     snapshots = folder
     isReadOnly = readOnly
-    writing = ConnectionSlot(url, name: "nearfar writer")
-    reading = ConnectionSlot(url, name: "nearfar reader")
-    loading = ConnectionSlot(url, name: "nearfar loader")
-    vectors = PostgresVectors(url, readOnly: readOnly)
-    listening = ConnectionSlot(listenURL ?? url, name: "nearfar listener")
+    let watch = DatabaseWatch(listenURL ?? url)
+    self.watch = watch
+    writing = ConnectionSlot(url, name: "nearfar writer") { watch.isAway }
+    reading = ConnectionSlot(url, name: "nearfar reader") { watch.isAway }
+    loading = ConnectionSlot(url, name: "nearfar loader") { watch.isAway }
+    sweeping = ConnectionSlot(url, name: "nearfar sweeper") { watch.isAway }
+    vectors = PostgresVectors(url, readOnly: readOnly) { watch.isAway }
   }
 
   package func collections() throws(StoreError) -> [StoredCollection] {
@@ -83,14 +91,15 @@ package final class PostgresRecords: SharedRecords {
   package func beginWriting() throws(OpenError) {}
 
   package func close() {
+    watch.stop()
     writing.close()
     reading.close()
     loading.close()
+    sweeping.close()
     vectors.close()
-    listening.close()
   }
 
-  private func fromReader<Answer>(
+  func fromReader<Answer>(
     _ body: (PostgresConnection) throws(PostgresError) -> Answer
   ) throws(StoreError) -> Answer {
     do throws(PostgresError) {
@@ -101,13 +110,16 @@ package final class PostgresRecords: SharedRecords {
   }
 
   /// Runs `body` again when its connection turns out to have been lost, or when another transaction was in the way.
-  private func retrying<Answer>(_ body: () throws(PostgresError) -> Answer) throws(PostgresError) -> Answer {
+  func retrying<Answer>(_ body: () throws(PostgresError) -> Answer) throws(PostgresError) -> Answer {
+    let last = SystemClock.monotonic + SystemClock.nanoseconds(Self.attemptSeconds)
     var attempt = 1
     while true {
       do throws(PostgresError) {
         return try body()
       } catch {
-        guard attempt < Self.attempts, error.isTransient || error.state == nil, error != .closed else { throw error }
+        guard attempt < Self.attempts, SystemClock.monotonic < last, error.isTransient || error.state == nil,
+          error != .closed
+        else { throw error }
         attempt += 1
       }
     }
@@ -116,20 +128,19 @@ package final class PostgresRecords: SharedRecords {
   // MARK: Writing
 
   package func commit(_ group: [RecordChange]) throws(StoreError) -> [Result<Committed, StoreError>] {
-    try commit(group, basis: nil)
+    try commit(group, basis: nil, keys: [])
   }
 
   package func commit(
-    _ group: [RecordChange], basis: Int?
+    _ group: [RecordChange], basis: Int?, keys: [ChangeKey?]
   ) throws(StoreError) -> [Result<Committed, StoreError>] {
     guard !isReadOnly else { throw .readOnly }
-    var generator = SystemRandomNumberGenerator()
-    let key = (0..<16).map { _ in UInt8.random(in: 0...255, using: &generator) }
+    let key = Self.freshKey().key
     do throws(PostgresError) {
       let outcome = try retrying { () throws(PostgresError) in
         try self.writing.with { connection throws(PostgresError) in
           var committing = Committing(connection, key: key)
-          return try committing.run(group, basis: basis)
+          return try committing.run(group, basis: basis, keys: keys)
         }
       }
       switch outcome {
@@ -144,6 +155,11 @@ package final class PostgresRecords: SharedRecords {
     } catch {
       throw error.asStoreError
     }
+  }
+
+  /// A key that no other change has.
+  static func freshKey() -> ChangeKey {
+    ChangeKey(key: (0..<16).map { _ in UInt8.random(in: 0...255) }, fingerprint: [])
   }
 
   /// Finds out whether a transaction whose COMMIT had no answer was done: its changes stand with its key. The lock on the rows
@@ -178,7 +194,7 @@ package final class PostgresRecords: SharedRecords {
 
   /// Tells the other replicas, outside the transaction, because PostgreSQL lets only one transaction with notifications commit at
   /// a time. A hint that is lost delays them until they look by themselves.
-  private func tell() {
+  func tell() {
     _ = try? writing.with { connection throws(PostgresError) in
       try connection.run("SELECT pg_notify('nearfar', '')")
     }
@@ -193,12 +209,14 @@ package final class PostgresRecords: SharedRecords {
       }
       let rows = try connection.run(
         """
-        SELECT version, CASE WHEN version > $2 THEN payload END, digest FROM nearfar.changes
-        WHERE collection = $1 AND version >= $2 AND version <= $3 ORDER BY version LIMIT $4
+        SELECT version, CASE WHEN version > $2 THEN payload END, digest FROM (
+          SELECT version, payload, digest, sum(octet_length(payload)) OVER (ORDER BY version) - octet_length(payload) AS before
+          FROM nearfar.changes WHERE collection = $1 AND version >= $2 AND version <= $3 ORDER BY version LIMIT $4) AS next
+        WHERE before < $5 ORDER BY version
         """,
         [
           .integer(collection), .integer(Int64(version)), .integer(Int64(row.stored.version)),
-          .integer(Int64(Self.changesPerPage)),
+          .integer(Int64(Self.changesPerPage)), .integer(Self.bytesPerPage),
         ], seconds: PointTable.statementSeconds)
       // A server that took over after a failure may not have the last commits.
       guard row.stored.version >= version else { return .failure(.tooOld(oldest: row.stored.version)) }
@@ -211,6 +229,8 @@ package final class PostgresRecords: SharedRecords {
 
   /// Changes that are read at once.
   private static let changesPerPage = 1000
+  /// Bytes of changes after which no further one is read at once.
+  private static let bytesPerPage: Int64 = 16 << 20
 
   private static func page(
     _ rows: PostgresResult, _ row: PostgresCollection, after version: Int, limit: Int
@@ -239,20 +259,5 @@ package final class PostgresRecords: SharedRecords {
     return ChangePage(batches, newest: row.stored.version, after: version, base: base, model: row.stored.model)
   }
 
-  package func waitForHint(seconds: Double) -> Bool {
-    do throws(PostgresError) {
-      return try listening.with { connection throws(PostgresError) in
-        if !connection.isListening {
-          try connection.run("LISTEN nearfar")
-          connection.isListening = true
-          // Whatever came before is not announced again.
-          return true
-        }
-        return try connection.hasNotifications(seconds: seconds)
-      }
-    } catch {
-      usleep(100_000)
-      return false
-    }
-  }
+  package func waitForHint(seconds: Double) -> Bool { watch.waitForHint(seconds: seconds) }
 }

@@ -46,9 +46,44 @@ enum PostgresSchema {
         key bytea NOT NULL,
         payload bytea NOT NULL,
         digest bigint NOT NULL,
+        created timestamptz NOT NULL DEFAULT now(),
         PRIMARY KEY (collection, version))
       """,
       "ALTER TABLE nearfar.changes ALTER COLUMN payload SET STORAGE EXTERNAL",
+      // What clients' Idempotency-Keys have done: the change of a collection or of a queue.
+      """
+      CREATE TABLE nearfar.keys (
+        key bytea PRIMARY KEY,
+        fingerprint bytea NOT NULL,
+        version bigint NOT NULL,
+        points bigint NOT NULL,
+        answer bytea,
+        created timestamptz NOT NULL DEFAULT now())
+      """,
+      // Collections and queues whose points, changes and batches are still to be removed.
+      "CREATE TABLE nearfar.dropped (id bigint NOT NULL, kind text NOT NULL, PRIMARY KEY (kind, id))",
+      """
+      CREATE TABLE nearfar.queues (
+        id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        name text COLLATE "C" NOT NULL UNIQUE,
+        capacity bigint NOT NULL CHECK (capacity > 0),
+        dimension integer NOT NULL CHECK (dimension > 0),
+        version bigint NOT NULL DEFAULT 0,
+        appended bigint NOT NULL DEFAULT 0,
+        digest bigint NOT NULL DEFAULT 0)
+      """,
+      // `before` is the number of rows that were ever appended before the batch.
+      """
+      CREATE TABLE nearfar.queue_batches (
+        queue bigint NOT NULL,
+        version bigint NOT NULL,
+        before bigint NOT NULL,
+        rows bigint NOT NULL,
+        payload bytea NOT NULL,
+        digest bigint NOT NULL,
+        PRIMARY KEY (queue, version))
+      """,
+      "ALTER TABLE nearfar.queue_batches ALTER COLUMN payload SET STORAGE EXTERNAL",
     ],
     [
       // Of a collection that stays in the database: how its vectors are kept, and bounds over all of its rows. Its points are in a table of

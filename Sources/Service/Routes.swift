@@ -85,6 +85,7 @@ struct Endpoints: Sendable {
       Route("/collections/{name}/points/list", .queued(.post, points.listMatching)),
       Route("/collections/{name}/points/count", .queued(.post, points.count)),
       Route("/collections/{name}/export", .queued(.get, export.run)),
+      Route("/collections/{name}/digest", .queued(.get, collections.digest)),
       Route(
         "/collections/{name}/points/delete", .queued(.post, needs: .right(.write), idempotency.once(points.delete))),
       Route("/collections/{name}/points/{id}", .queued(.get, points.get)),

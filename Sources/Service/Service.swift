@@ -11,6 +11,7 @@ public final class Service: RequestHandler {
   /// What the admin port lets in.
   let adminAdmittance: Admittance
   private let limits: Limits
+  private let store: CollectionStore
   private let lanes: WorkLanes
   private let requestTimeout: UInt64?
   private let compression: AnswerCompression
@@ -37,6 +38,7 @@ public final class Service: RequestHandler {
   public init(_ loaded: LoadedModels, store: CollectionStore, configuration: ServiceConfiguration) throws {
     let encoder = loaded.encoders[0].encoder
     limits = configuration.limits
+    self.store = store
     lanes = WorkLanes(
       threads: configuration.threads, loops: configuration.loops, patience: configuration.queueTimeout)
     requestTimeout = configuration.requestTimeout
@@ -63,6 +65,8 @@ public final class Service: RequestHandler {
     let scorer = loaded.reranker.map { PairScorer(encoder: $0, lanes: lanes, crew: crew, record: record) }
     try Self.makeDefault(in: store, dimension: encoder.dimension)
     let negatives = QueueRegistry(work: lanes.long)
+    let shared = SharedQueues(store, negatives)
+    if let shared { try Self.follow(shared, store) }
     health = HealthEndpoint()
     metrics = MetricsEndpoint(
       metrics: counters, lanes: lanes, models: models, scorer: scorer, store: store, queues: negatives)
@@ -77,8 +81,8 @@ public final class Service: RequestHandler {
       similarity: SimilarityEndpoint(models: models, limits: limits),
       rerank: RerankEndpoint(scorer: scorer, limits: limits), predict: PredictEndpoint(scorer: scorer, limits: limits),
       loss: LossEndpoint(
-        models: models, queues: negatives, lanes: lanes, limits: limits, threads: configuration.threads),
-      queues: QueuesEndpoint(queues: negatives, limits: limits),
+        models: models, queues: negatives, shared: shared, lanes: lanes, limits: limits, threads: configuration.threads),
+      queues: QueuesEndpoint(queues: negatives, shared: shared, limits: limits),
       collections: CollectionsEndpoint(
         store: store, models: models, limits: limits, standing: (Self.standing, encoder.dimension)),
       points: PointsEndpoint(store: store, models: models, limits: limits, lanes: lanes),
@@ -90,7 +94,7 @@ public final class Service: RequestHandler {
         store: store, models: models, scorer: scorer, limits: limits, threads: configuration.threads, lanes: lanes),
       health: health, info: InfoEndpoint(models: models, scorer: scorer, store: store, configuration: configuration),
       metrics: metrics, pages: PagesEndpoint(compression: compression),
-      idempotency: IdempotencyStore(work: lanes.short, now: configuration.clock))
+      idempotency: IdempotencyStore(work: lanes.short, isShared: store.isShared, now: configuration.clock))
     let all = endpoints.routes + endpoints.probes + endpoints.reports
     let names = RouteNames(all)
     let http = HTTPMetrics(names)
@@ -112,6 +116,12 @@ public final class Service: RequestHandler {
 
   /// The name of the collection that is always there.
   private static let standing = "default"
+
+  /// Loads the queues, and lets them follow the records from now on.
+  private static func follow(_ queues: SharedQueues, _ store: CollectionStore) throws {
+    store.add(queues)
+    if let failure = store.follow() { throw failure }
+  }
 
   private static func makeDefault(in store: CollectionStore, dimension: Int) throws {
     do {
@@ -169,14 +179,39 @@ public final class Service: RequestHandler {
       compression: action.isImmediate ? .off : compression, lanes: lanes)
     guard !action.isImmediate else { return call.perform { try action.run(call) } }
     let lane = lanes.lane(bodyBytes: Self.contentBytes(request.body.count, call.bodyCoding))
-    lane.waits.enter()
-    lane.collect(loop: request.loop) {
+    @Sendable func run() {
       lane.waits.leave(after: call.leftQueue())
       call.perform {
         try call.requireWaiting()
         try action.run(call)
       }
     }
+    let seen: [VersionToken]
+    do throws(Problem) { seen = try VersionFields.tokens(in: request.head) } catch { return call.fail(error) }
+    guard !seen.isEmpty else {
+      // What the path names may just have been made by another replica.
+      if store.isShared, let name = Self.tokenName(admitted.match), !store.knows(name) {
+        return store.refresh { _ in
+          lane.waits.enter()
+          lane.submit(run)
+        }
+      }
+      lane.waits.enter()
+      return lane.collect(loop: request.loop, run)
+    }
+    // Waiting here takes up neither the event loop nor a work queue.
+    store.reach(seen, within: min(VersionFields.patience, call.secondsLeft)) { shortfall in
+      if let shortfall { return call.fail(Problem(shortfall)) }
+      lane.waits.enter()
+      lane.submit(run)
+    }
+  }
+
+  /// What a path names, as tokens name it: a collection or a queue.
+  private static func tokenName(_ match: Router.Match) -> String? {
+    guard let name = match.parameters.first else { return nil }
+    if match.route.template.hasPrefix("/collections/{name}") { return name }
+    return match.route.template.hasPrefix("/queues/{name}") ? SharedQueues.prefix + name : nil
   }
 
   public func endOfPass(loop: Int = 0) { lanes.flush(loop: loop) }

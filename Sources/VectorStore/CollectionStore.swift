@@ -11,7 +11,11 @@ public final class CollectionStore: Sendable {
   let writer: Writer
   /// When the records were last seen whole, where other replicas write to them.
   let contact = Contact()
+  /// What follows the records beside the collections.
+  let others = Mutex<[any Follower]>([])
   private let isClosed = Atomic(false)
+  /// Numbers of collections are added to it. JSON's readers keep whole numbers of 53 bits.
+  private let firstEpoch: Int64
   let progress: @Sendable (String) -> Void
 
   /// Loads the collections of `records` into memory.
@@ -40,6 +44,7 @@ public final class CollectionStore: Sendable {
     self.options = options
     self.progress = progress
     writer = Writer(records: records)
+    firstEpoch = records.location.kind == "memory" ? Int64.random(in: 1...1 << 51) : 0
     let stored: [StoredCollection]
     do throws(StoreError) {
       stored = try records.collections()
@@ -71,7 +76,7 @@ public final class CollectionStore: Sendable {
     let file = graphFile(row.id)
     let (index, snapshot, origin) = try Loading.load(row, from: writer.records, options, file, progress: progress)
     let loaded = VectorCollection(
-      row, index: index, snapshot: snapshot, writer: writer,
+      row, epoch: firstEpoch + row.id, index: index, snapshot: snapshot, writer: writer,
       savedGraph: SavedGraph(file: mayWriteFolder ? file : nil, origin: origin))
     // Saved now, so that a graph that took long to build is not built again after a kill.
     switch origin {
@@ -97,7 +102,7 @@ public final class CollectionStore: Sendable {
     return found
   }
 
-  private func find(_ name: String) -> VectorCollection? { collections.withLock { $0[name] } }
+  func find(_ name: String) -> VectorCollection? { collections.withLock { $0[name] } }
 
   /// Makes a collection, or finds the one that has this name.
   ///
@@ -163,7 +168,8 @@ public final class CollectionStore: Sendable {
     let snapshot = CollectionSnapshot(
       version: 0, model: nil, recallTarget: stored.recallTarget, vectors: index.snapshot)
     let made = VectorCollection(
-      stored, index: index, snapshot: snapshot, writer: writer, savedGraph: SavedGraph(file: graphFile(stored.id)))
+      stored, epoch: firstEpoch + stored.id, index: index, snapshot: snapshot, writer: writer,
+      savedGraph: SavedGraph(file: graphFile(stored.id)))
     collections.withLock { $0[stored.name] = made }
     return made
   }

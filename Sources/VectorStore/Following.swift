@@ -28,9 +28,13 @@ enum Following {
 
   /// Applies what others have committed before `done`, a change of this process that is about to be applied.
   static func bring(_ changing: inout VectorCollection.Changing, before done: Committed, _ records: any SharedRecords) {
-    guard case .changed(let version, let points, _, _) = done else { return }
+    let wanted: Int
+    switch done {
     // A batch that has changed nothing has met the version as it was.
-    let wanted = points > 0 ? version - 1 : version
+    case .changed(let version, let points, _, _): wanted = points > 0 ? version - 1 : version
+    case .repeated(let version, _, _): wanted = version
+    case .created, .dropped, .retargeted: return
+    }
     guard changing.version < wanted else { return }
     switch catchUp(&changing, through: wanted, records) {
     case .current: return

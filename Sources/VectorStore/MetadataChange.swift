@@ -66,7 +66,7 @@ extension VectorCollection {
   /// Changes the metadata of points; all of those that exist, in one batch. `completion` is called as in
   /// ``upsert(_:model:completion:)``.
   public func change(
-    _ changes: [MetadataChange], _ mode: MetadataChange.Mode,
+    _ changes: [MetadataChange], _ mode: MetadataChange.Mode, key: ChangeKey? = nil,
     completion: @escaping @Sendable (Result<MetadataOutcome, StoreError>) -> Void
   ) {
     if let row = IDBytes.firstRepeated(changes.count, id: { changes[$0].id }) {
@@ -90,7 +90,7 @@ extension VectorCollection {
         // A batch without points changes nothing, whatever it is called.
         return points.isEmpty
           ? .delete(collection: id, ids: []) : .upsert(collection: id, points: points, model: nil)
-      }
+      }, key
     ) { result in
       completion(
         result.map { MetadataOutcome(version: $0.version, updated: $0.deleted, missing: missing.withLock { $0 }) })

@@ -4,9 +4,14 @@
 package protocol SharedRecords: Records {
   /// As ``Records/commit(_:)``.
   ///
-  /// - Parameter basis: the version that the first change was derived from; nil when it was derived from none. When another replica
-  ///   has written a newer one meanwhile, the outcome of that change is ``StoreError/outdated(version:)``.
-  func commit(_ group: [RecordChange], basis: Int?) throws(StoreError) -> [Result<Committed, StoreError>]
+  /// - Parameters:
+  ///   - basis: the version that the first change was derived from; nil when it was derived from none. When another replica has
+  ///     written a newer one meanwhile, the outcome of that change is ``StoreError/outdated(version:)``.
+  ///   - keys: those of the changes, in their order; empty when none has one. A change whose key has been stored with an earlier one
+  ///     is not done again: its outcome is ``Committed/repeated(version:points:answer:)``.
+  func commit(
+    _ group: [RecordChange], basis: Int?, keys: [ChangeKey?]
+  ) throws(StoreError) -> [Result<Committed, StoreError>]
 
   /// Calls `begin` with a collection as it is now, and then `body` with every point of that version, in the order of the bytes of
   /// their ids, and checks that none is damaged.
@@ -33,5 +38,18 @@ extension Records {
     if let shared = self as? any SharedRecords { return try shared.load(collection, begin, body) }
     try begin(collection)
     try load(collection, body)
+  }
+}
+
+/// The name that a client gives a change, so that the change is done once however often it is asked for, on whichever replica.
+public struct ChangeKey: Sendable, Equatable {
+  /// Of the client and of its name for the change; 16 bytes.
+  package let key: [UInt8]
+  /// Of what was asked for; 16 bytes. The same key with another fingerprint is an error.
+  package let fingerprint: [UInt8]
+
+  package init(key: [UInt8], fingerprint: [UInt8]) {
+    self.key = key
+    self.fingerprint = fingerprint
   }
 }

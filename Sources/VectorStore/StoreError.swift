@@ -19,6 +19,10 @@ public enum StoreError: Error, Sendable, Equatable {
   case tooOld(oldest: Int)
   /// A change was derived from a version that is no longer the newest. Nothing has changed.
   case outdated(version: Int)
+  /// Another replica holds the collection, and has not let go of it in the time that this one waits at once. Nothing has changed.
+  case busy
+  /// The key of a change was used with another one. Nothing has changed.
+  case keyReused
   /// There is no room on the disk. Nothing has changed; the same write succeeds once there is room.
   case full
   /// The place of the records cannot be written: only reads are possible until the next start.
@@ -48,6 +52,8 @@ extension StoreError: CustomStringConvertible {
     case .unknownPoint(_, let id): "there is no point '\(id)'"
     case .tooOld(let oldest): "changes are available only from version \(oldest) on"
     case .outdated(let version): "the collection has reached version \(version) meanwhile"
+    case .busy: "another replica holds what is to be changed, and does not let go of it"
+    case .keyReused: "the key was used with another request"
     case .full: "there is no room on the disk"
     case .readOnly: "the data folder cannot be written"
     case .outOfMemory: "there is not enough memory"

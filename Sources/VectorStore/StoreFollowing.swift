@@ -8,18 +8,32 @@ final class Contact: Sendable {
     var last: UInt64 = SystemClock.monotonic
     var failure: StoreError?
     var isStopped = false
+    /// Those who wait for the next look.
+    var asking: [@Sendable (StoreError?) -> Void] = []
   }
 
   private let state = Mutex(State())
-  /// Rounds of following that have ended; waiting readers are woken by it.
-  let rounds = Atomic(0)
 
   func note(_ failure: StoreError?) {
     state.withLock { state in
       state.failure = failure
       if failure == nil { state.last = SystemClock.monotonic }
     }
-    rounds.add(1, ordering: .releasing)
+  }
+
+  /// - Returns: whether a look has to be begun for it; otherwise one is about to begin.
+  func ask(_ completion: @escaping @Sendable (StoreError?) -> Void) -> Bool {
+    state.withLock { state in
+      state.asking.append(completion)
+      return state.asking.count == 1
+    }
+  }
+
+  func takeAsking() -> [@Sendable (StoreError?) -> Void] {
+    state.withLock { state in
+      defer { state.asking = [] }
+      return state.asking
+    }
   }
 
   func stop() { state.withLock { $0.isStopped = true } }
@@ -65,12 +79,17 @@ extension CollectionStore {
 
   /// Takes over everything that the records have now, between two commits of this process, and waits until that is done.
   @discardableResult package func follow() -> StoreError? {
-    guard let records = writer.records as? any SharedRecords, !contact.isStopped else { return nil }
-    return writer.exclusively {
-      let failure = take(from: records)
-      contact.note(failure)
-      return failure
-    }
+    writer.exclusively { look() }
+  }
+
+  /// As ``follow()``, on the writer's queue.
+  func look() -> StoreError? {
+    guard let records = sharedRecords, !contact.isStopped else { return nil }
+    var failure = take(from: records)
+    for follower in others.withLock({ $0 }) { failure = failure ?? follower.look() }
+    contact.note(failure)
+    writer.versions.check()
+    return failure
   }
 
   private func take(from records: any SharedRecords) -> StoreError? {

@@ -12,6 +12,9 @@ public final class VectorCollection: Sendable {
   public let metric: Metric
   /// Never used again for another collection of the same records.
   package let id: Int64
+  /// Tells this collection from earlier and later ones of its name. In memory alone, where numbers begin anew with each process, it
+  /// begins at a number that is drawn for the process.
+  public let epoch: Int64
   let index: VectorIndex
   private let writer: Writer
   private let state: Mutex<State>
@@ -26,9 +29,10 @@ public final class VectorCollection: Sendable {
   }
 
   init(
-    _ stored: StoredCollection, index: VectorIndex, snapshot: CollectionSnapshot, writer: Writer,
+    _ stored: StoredCollection, epoch: Int64, index: VectorIndex, snapshot: CollectionSnapshot, writer: Writer,
     savedGraph: SavedGraph
   ) {
+    self.epoch = epoch
     name = stored.name
     dimension = stored.dimension
     metric = stored.metric
@@ -54,47 +58,52 @@ public final class VectorCollection: Sendable {
   ///
   /// - Parameters:
   ///   - model: the fingerprint of the model that embedded texts of this batch, which the collection remembers.
+  ///   - key: the client's name for the change, where replicas share the records: a change that was stored under it is not stored
+  ///     again, and the answer is the first one's.
   ///   - completion: called once, on this thread or on the writer's, which it must not block: with the version that holds the
   ///     points once they are durable, or with the error, which names the first point that cannot be stored if that is why.
   public func upsert(
-    _ points: [Point], model: String? = nil, completion: @escaping @Sendable (Result<Int, StoreError>) -> Void
+    _ points: [Point], model: String? = nil, key: ChangeKey? = nil,
+    completion: @escaping @Sendable (Result<Int, StoreError>) -> Void
   ) {
     do throws(StoreError) {
       try check(points)
     } catch {
       return completion(.failure(error))
     }
-    submit(.record(.upsert(collection: id, points: points, model: model))) { completion($0.map(\.version)) }
+    submit(.record(.upsert(collection: id, points: points, model: model)), key) { completion($0.map(\.version)) }
   }
 
   /// Removes the points with these ids; unknown ids are skipped. `completion` as in ``upsert(_:model:completion:)``.
   public func delete(
-    _ ids: [String], completion: @escaping @Sendable (Result<(version: Int, deleted: Int), StoreError>) -> Void
+    _ ids: [String], key: ChangeKey? = nil,
+    completion: @escaping @Sendable (Result<(version: Int, deleted: Int), StoreError>) -> Void
   ) {
-    submit(.record(.delete(collection: id, ids: ids)), completion)
+    submit(.record(.delete(collection: id, ids: ids)), key, completion)
   }
 
   /// Removes the points whose metadata `filter` matches. `completion` as in ``upsert(_:model:completion:)``.
   public func delete(
-    where filter: Filter, completion: @escaping @Sendable (Result<(version: Int, deleted: Int), StoreError>) -> Void
+    where filter: Filter, key: ChangeKey? = nil,
+    completion: @escaping @Sendable (Result<(version: Int, deleted: Int), StoreError>) -> Void
   ) {
     let id = id
-    submit(.derived { .delete(collection: id, ids: $0.ids(matching: filter)) }, completion)
+    submit(.derived { .delete(collection: id, ids: $0.ids(matching: filter)) }, key, completion)
   }
 
   func submit(
-    _ change: Writer.Change,
+    _ change: Writer.Change, _ key: ChangeKey?,
     _ completion: @escaping @Sendable (Result<(version: Int, deleted: Int), StoreError>) -> Void
   ) {
     if let stale { return completion(.failure(stale)) }
     writer.submit(
-      Writer.Pending(change: change, collection: self) { result in
+      Writer.Pending(change: change, collection: self, key: key) { result in
         completion(
           result.map { committed in
-            guard case .changed(let version, let points, _, _) = committed else {
-              preconditionFailure("a batch of points is committed as one")
+            switch committed {
+            case .changed(let version, let points, _, _), .repeated(let version, let points, _): (version, points)
+            case .created, .dropped, .retargeted: preconditionFailure("a batch of points is committed as one")
             }
-            return (version, points)
           })
       })
   }
@@ -166,7 +175,8 @@ public final class VectorCollection: Sendable {
     mutating func apply(_ change: RecordChange, _ done: Committed) {
       if case .retarget(_, let target) = change, case .retargeted = done { return retarget(target) }
       guard failure == nil, case .changed(let version, let points, let model, let digest) = done,
-        version != snapshot.version
+        // What is not newer is in already: it came with the changes of other replicas.
+        version > snapshot.version
       else {
         return
       }

@@ -1,4 +1,5 @@
 import Dispatch
+import Platform
 import Synchronization
 
 /// Puts every change of the store, in the order of their arrival, into transactions: whatever waits when the last one is done
@@ -12,6 +13,10 @@ final class Writer: Sendable {
     let change: Change
     /// The collection whose points or settings it changes; nil when it makes or drops one.
     let collection: VectorCollection?
+    /// The client's name for it, where other replicas may be asked for the same change.
+    var key: ChangeKey?
+    /// When it came, in monotonic nanoseconds.
+    let since = SystemClock.monotonic
     /// Called once, on the writer's queue.
     let completion: @Sendable (Result<Committed, StoreError>) -> Void
   }
@@ -25,6 +30,9 @@ final class Writer: Sendable {
   /// Bounds on one transaction: changes beyond them wait for the next.
   private static let mostPoints = 50_000
   private static let mostBatches = 1024
+  /// How long a change is tried again while another replica holds its collection, and the pause between two attempts.
+  private static let patience = 10.0
+  private static let pause = 0.02
   /// How often a change is derived when other replicas keep changing what it is derived from.
   private static let attempts = 8
 
@@ -34,6 +42,8 @@ final class Writer: Sendable {
   }
 
   let records: any Records
+  /// Those who wait for versions that are not here yet.
+  let versions = VersionWaits()
   /// Transactions that have been committed.
   let commits = Atomic(0)
   private let state = Mutex(State())
@@ -51,6 +61,9 @@ final class Writer: Sendable {
     }
     if starts { queue.async { self.runGroup() } }
   }
+
+  /// Runs `body` between two groups, later.
+  func later(_ body: @escaping @Sendable () -> Void) { queue.async(execute: body) }
 
   /// Runs `body` between two groups, and waits for it.
   func exclusively<Answer>(_ body: () -> Answer) -> Answer { queue.sync(execute: body) }
@@ -70,6 +83,26 @@ final class Writer: Sendable {
     }
     // Behind whatever else waits for the queue.
     if more { queue.async { self.runGroup() } }
+  }
+
+  /// What becomes of changes whose collections another replica holds.
+  ///
+  /// - Returns: groups that are to be committed now, one for each collection, where one of several is held; none where the changes
+  ///   wait for another attempt, with others in between; nil when they have waited long enough.
+  private func retried(_ group: [Pending]) -> [[Pending]]? {
+    let ids = Set(group.map { $0.collection?.id })
+    guard ids.count == 1 else { return ids.map { id in group.filter { $0.collection?.id == id } } }
+    let oldest = group.map(\.since).min() ?? 0
+    guard SystemClock.monotonic &- oldest < SystemClock.nanoseconds(Self.patience) else { return nil }
+    queue.asyncAfter(deadline: .now() + Self.pause) { [self] in
+      let starts = state.withLock { state in
+        state.waiting.insert(contentsOf: group, at: 0)
+        defer { state.isScheduled = true }
+        return !state.isScheduled
+      }
+      if starts { runGroup() }
+    }
+    return []
   }
 
   private func takeGroup() -> [Pending] {
@@ -124,13 +157,18 @@ final class Writer: Sendable {
     var results: [Result<Committed, StoreError>]
     do throws(StoreError) {
       if let shared = records as? any SharedRecords {
-        results = try shared.commit(changes, basis: basis)
+        results = try shared.commit(
+          changes, basis: basis, keys: group.contains { $0.key != nil } ? group.map(\.key) : [])
       } else {
         results = try records.commit(changes)
       }
       precondition(results.count == group.count, "the records give every change an outcome")
       commits.add(1, ordering: .relaxed)
     } catch {
+      if error == .busy, let later = retried(group) {
+        for each in later { commit(each) }
+        return
+      }
       results = group.map { _ in .failure(error) }
     }
     // Another replica was faster: what is derived from the newer version is tried next.
@@ -160,6 +198,7 @@ final class Writer: Sendable {
       }
     }
     for changing in applying.values { changing.publish() }
+    versions.check()
     for (pending, result) in zip(group, results) { pending.completion(result) }
     for changing in applying.values { changing.collection.tidy(changed: changing.changed) }
   }

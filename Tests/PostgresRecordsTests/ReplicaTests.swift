@@ -95,6 +95,104 @@ import VectorStore
     #expect(first.snapshot.count == 0)
   }
 
+  /// A deletion by a filter that is derived again, behind a batch of the same transaction, does not take the collection back to the
+  /// version of that batch.
+  @Test func aChangeThatIsDerivedAgainKeepsTheOrder() async throws {
+    let (a, b) = (try replica(), try replica())
+    let first = try a.create("c", dimension: 2, metric: .dot).collection
+    _ = try first.upsert([Point(id: "x", vector: [1, 2], metadata: Array(#"{"n":1}"#.utf8))])
+    b.follow()
+    let second = try b.collection("c")
+    for round in 0..<20 {
+      _ = try first.upsert([Point(id: "x", vector: [1, 2], metadata: Array(#"{"n":1}"#.utf8))])
+      let deleted = AnswerSlot<(version: Int, deleted: Int)>()
+      let written = AnswerSlot<Int>()
+      b.holdingWrites {
+        second.delete(where: .anyOf(field: "n", values: [.number(1)])) { deleted.put($0) }
+        second.upsert([Point(id: "y\(round)", vector: [3, 4])]) { written.put($0) }
+      }
+      let versions = [try deleted.wait().version, try written.wait()]
+      #expect(second.snapshot.version == versions.max())
+      #expect(second.snapshot.point("x") == nil)
+      #expect(second.snapshot.point("y\(round)") != nil)
+      a.follow()
+      #expect(first.snapshot.digest == second.snapshot.digest && first.snapshot.version == second.snapshot.version)
+    }
+  }
+
+  /// A transaction that holds the row of one collection does not hold up the others, and its own writes are made once it ends.
+  @Test func aHeldCollectionDoesNotHoldUpOthers() throws {
+    let store = try replica()
+    let held = try store.create("held", dimension: 2, metric: .dot).collection
+    let free = try store.create("free", dimension: 2, metric: .dot).collection
+    let holder = try database.holding("SELECT FROM nearfar.collections WHERE name = 'held' FOR UPDATE")
+    let waiting = AnswerSlot<Int>()
+    held.upsert([Point(id: "x", vector: [1, 2])]) { waiting.put($0) }
+    for round in 1...5 {
+      #expect(try free.upsert([Point(id: "p\(round)", vector: [1, 2])]) == round)
+      #expect(store.follow() == nil)
+    }
+    #expect(held.snapshot.version == 0)
+    holder.end()
+    #expect(try waiting.wait() == 1)
+    #expect(held.snapshot.count == 1)
+  }
+
+  /// The same key on another replica does nothing, and has the first outcome; with another request it is an error.
+  @Test func aKeyIsUsedOnce() throws {
+    let (a, b) = (try replica(), try replica())
+    let first = try a.create("c", dimension: 2, metric: .dot).collection
+    b.follow()
+    let second = try b.collection("c")
+    let key = ChangeKey(key: Array(repeating: 7, count: 16), fingerprint: [1])
+    func write(_ collection: VectorCollection, _ id: String, _ key: ChangeKey) throws(StoreError) -> Int {
+      let answer = AnswerSlot<Int>()
+      collection.upsert([Point(id: id, vector: [1, 2])], key: key) { answer.put($0) }
+      return try answer.wait()
+    }
+    #expect(try write(first, "x", key) == 1)
+    _ = try first.upsert([Point(id: "x", vector: [9, 9])])
+    #expect(try write(second, "x", key) == 1)
+    // What came after the first write stays.
+    #expect(b.follow() == nil)
+    #expect(second.snapshot.version == 2)
+    #expect(second.snapshot.point("x")?.vector == [9, 9])
+    #expect(throws: StoreError.keyReused) {
+      _ = try write(second, "x", ChangeKey(key: key.key, fingerprint: [2]))
+    }
+    // The same key twice in one transaction.
+    let other = ChangeKey(key: Array(repeating: 8, count: 16), fingerprint: [1])
+    let answers = [AnswerSlot<Int>(), AnswerSlot<Int>()]
+    a.holdingWrites {
+      for answer in answers { first.upsert([Point(id: "z", vector: [1, 2])], key: other) { answer.put($0) } }
+    }
+    #expect(try answers.map { try $0.wait() } == [3, 3])
+    #expect(try database.run("SELECT version FROM nearfar.collections WHERE name = 'c'") == "3")
+  }
+
+  /// What is old is forgotten; a replica that is further behind loads the collection anew, and one that is not goes on.
+  @Test func oldChangesAreForgotten() throws {
+    let (a, late) = (try replica(), try replica())
+    let collection = try a.create("c", dimension: 2, metric: .dot).collection
+    late.follow()
+    for number in 1...5 { _ = try collection.upsert([Point(id: "p\(number)", vector: [Float(number), 2])]) }
+    let near = try replica()
+    let records = try PostgresRecords.open(database.url)
+    _ = try a.create("gone", dimension: 2, metric: .dot).collection.upsert([Point(id: "x", vector: [1, 2])])
+    try a.delete("gone")
+    try records.sweep(changesOlderThan: 0, keysOlderThan: 0)
+    // The last one stays, because the next goes on from its digest.
+    #expect(try database.run("SELECT count(*), min(version) FROM nearfar.changes") == "1|5")
+    #expect(try database.run("SELECT count(*) FROM nearfar.points") == "5")
+    #expect(try database.run("SELECT count(*) FROM nearfar.dropped") == "0")
+    _ = try collection.upsert([Point(id: "p6", vector: [6, 2])])
+    for store in [late, near] {
+      #expect(store.follow() == nil)
+      let snapshot = try store.collection("c").snapshot
+      #expect(snapshot.all == collection.snapshot.all && snapshot.digest == collection.snapshot.digest)
+    }
+  }
+
   @Test func aLostConnectionIsMadeAgain() throws {
     let store = try replica()
     let collection = try store.create("c", dimension: 2, metric: .dot).collection

@@ -26,10 +26,41 @@ package final class TestDatabase: Sendable {
   /// - Returns: the values of the answer, a line for each row and `|` between columns.
   @discardableResult package func run(_ sql: String) throws -> String { try Self.server.get().run(sql, in: name) }
 
+  /// Begins a transaction with a statement, and keeps it open.
+  package func holding(_ sql: String) throws -> OpenTransaction { try OpenTransaction(sql, url) }
+
   /// Ends every connection to the database, as a failure of the network or of the server would.
   package func cutConnections() throws {
     try Self.server.get().run(
       "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = '\(name)'", in: "postgres")
+  }
+}
+
+/// A transaction of another program, which ends when it is told to.
+package final class OpenTransaction {
+  private let process = Process()
+  private let input = Pipe()
+
+  fileprivate init(_ sql: String, _ url: String) throws {
+    let output = Pipe()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/psql")
+    process.arguments = ["-XAtqv", "ON_ERROR_STOP=1", url]
+    process.standardInput = input
+    process.standardOutput = output
+    try process.run()
+    try input.fileHandleForWriting.write(contentsOf: Data("BEGIN;\n\(sql);\n\\echo held\n".utf8))
+    var read = ""
+    while !read.contains("held") {
+      let bytes = output.fileHandleForReading.availableData
+      try #require(!bytes.isEmpty, "psql ended")
+      read += String(decoding: bytes, as: UTF8.self)
+    }
+  }
+
+  /// Rolls it back.
+  package func end() {
+    try? input.fileHandleForWriting.close()
+    process.waitUntilExit()
   }
 }
 

@@ -188,3 +188,46 @@ def test_connections_that_are_cut_are_made_again(server, database):
         assert answer.status_code == 200, answer.text
         assert server.ask("/neighbors", {"collection": "cut", "vectors": [[1, 2, 3]]})["version"] == round + 1
     server.delete("/collections/cut")
+
+
+def test_tokens_and_keys_hold_on_every_replica(server, database):
+    make(server, "token")
+    with Server("--store", database.url) as other:
+        body = {"points": [{"id": "a", "vector": [1, 2, 3]}, {"id": "b", "vector": [3, 2, 1], "metadata": {"x": 1}}]}
+        key = {"Idempotency-Key": "put-1"}
+        first = server.put("/collections/token/points", body, headers=key)
+        name, epoch, version = first.headers["X-Nearfar-Version"].split(":")
+        assert (name, version, first.json()) == ("token", "1", {"version": 1, "upserted": 2})
+        seen = {"X-Nearfar-Min-Version": first.headers["X-Nearfar-Version"]}
+        for method, path, body_of in (
+            ("GET", "/collections/token", None),
+            ("GET", "/collections/token?consistency=strong", None),
+            ("GET", "/collections/token/points?consistency=strong", None),
+            ("GET", "/collections/token/points/a", None),
+            ("GET", "/collections/token/export", None),
+            ("POST", "/collections/token/points/list", {"consistency": "strong"}),
+            ("POST", "/collections/token/points/count", {}),
+            ("POST", "/neighbors", {"collection": "token", "vectors": [[1, 2, 3]], "consistency": "strong"}),
+        ):
+            answer = other.request(method, path, json=body_of, headers=seen)
+            assert answer.status_code == 200, (path, answer.text)
+            assert answer.headers["X-Nearfar-Version"] == f"token:{epoch}:1", path
+        # Repeated on the other replica, after others have written, it does nothing and has the first outcome.
+        other.request("PATCH", "/collections/token/points", json={"points": [{"id": "a", "metadata": {"y": 1}}]})
+        again = other.put("/collections/token/points", body, headers=key)
+        assert again.json() == first.json()
+        assert other.get("/collections/token/points/a").json()["metadata"] == {"y": 1}
+        deletion = {"filter": {"x": 1}}
+        key = {"Idempotency-Key": "delete-1"}
+        for replica in (server, other):
+            answer = replica.post("/collections/token/points/delete", deletion, headers=key)
+            assert answer.json() == {"version": 3, "deleted": 1}
+        different = other.post("/collections/token/points/delete", {"ids": ["a"]}, headers={"Idempotency-Key": "put-1"})
+        assert different.status_code == 422
+        assert other.get("/collections/token").json()["version"] == 3
+        assert other.get("/collections/token/digest").status_code == 409
+        # Whoever has seen the collection that was dropped is told.
+        server.delete("/collections/token")
+        make(server, "token")
+        assert wait_until(lambda: other.get("/collections/token", headers=seen).status_code == 410, 3)
+        server.delete("/collections/token")

@@ -10,17 +10,19 @@ extension PostgresVectors {
   private static let valuesPerInsert = 1 << 20
   private static let rowsPerInsert = 2000
 
-  func upsert(_ points: [Point], model: String?, into collection: DatabaseCollection) throws(StoreError) -> Int {
+  func upsert(
+    _ points: [Point], model: String?, key: ChangeKey?, into collection: DatabaseCollection
+  ) throws(StoreError) -> Int {
     try PointCheck.check(points, dimension: collection.dimension, metric: collection.metric)
     let share = min(Self.rowsPerInsert, max(1, Self.valuesPerInsert / collection.dimension))
-    let (_, state) = try write(collection) { row, connection throws(PostgresError) -> Result<Void, StoreError> in
+    let (_, version) = try write(collection, key) { row, connection throws(PostgresError) -> Result<Int, StoreError> in
       if let model {
         if let held = row.stored.model, held != model {
           return .failure(.conflict("the collection's texts were embedded by another model, \(held)"))
         }
         row.stored.model = model
       }
-      guard !points.isEmpty else { return .success(()) }
+      guard !points.isEmpty else { return .success(0) }
       row.stored.version += 1
       for start in stride(from: 0, to: points.count, by: share) {
         let part = points[start..<min(start + share, points.count)]
@@ -28,24 +30,25 @@ extension PostgresVectors {
         for each in rows { row.widen(each) }
         row.stored.count += try VectorTables.upsert(part, rows, collection, connection)
       }
-      return .success(())
+      return .success(points.count)
     }
-    return state.version
+    return version
   }
 
   func change(
-    _ changes: [MetadataChange], _ mode: MetadataChange.Mode, in collection: DatabaseCollection
+    _ changes: [MetadataChange], _ mode: MetadataChange.Mode, key: ChangeKey?, in collection: DatabaseCollection
   ) throws(StoreError) -> (version: Int, updated: Int, missing: [String]) {
     try PointCheck.check(ids: changes.map(\.id))
     let table = VectorTable(collection)
-    let (outcome, state) = try write(collection) {
-      row, connection throws(PostgresError) -> Result<(updated: Int, missing: [String]), StoreError> in
+    var missing: [String] = []
+    let (updated, version) = try write(collection, key) {
+      row, connection throws(PostgresError) -> Result<Int, StoreError> in
       let before = try VectorRows.read(
         changes.map(\.id), of: collection, PointParts(vector: false, text: false, metadata: true), connection)
       // Keyed by bytes, since String takes canonically equivalent ids for the same.
       let held = Dictionary(before.map { (Array($0.id.utf8), $0.metadata) }, uniquingKeysWith: { $1 })
       var changed: [(id: String, metadata: [UInt8]?)] = []
-      var missing: [String] = []
+      missing = []
       for change in changes {
         guard let old = held[Array(change.id.utf8)] else {
           missing.append(change.id)
@@ -59,15 +62,16 @@ extension PostgresVectors {
         row.stored.version += 1
         try VectorTables.update(changed, table, connection)
       }
-      return .success((changed.count, missing))
+      return .success(changed.count)
     }
-    return (state.version, outcome.updated, outcome.missing)
+    return (version, updated, missing)
   }
 
   func delete(
-    _ choice: PointChoice, from collection: DatabaseCollection
+    _ choice: PointChoice, key: ChangeKey?, from collection: DatabaseCollection
   ) throws(StoreError) -> (version: Int, deleted: Int) {
-    let (deleted, state) = try write(collection) { row, connection throws(PostgresError) -> Result<Int, StoreError> in
+    let (deleted, version) = try write(collection, key) {
+      row, connection throws(PostgresError) -> Result<Int, StoreError> in
       if case .ids(let ids) = choice, ids.isEmpty { return .success(0) }
       let deleted = try VectorTables.delete(choice, VectorTable(collection), connection)
       if deleted > 0 {
@@ -76,26 +80,31 @@ extension PostgresVectors {
       }
       return .success(deleted)
     }
-    return (state.version, deleted)
+    return (version, deleted)
   }
 
   /// What became of a transaction.
-  private enum Outcome<Answer> {
-    case done(Result<Answer, StoreError>, DatabaseState?)
+  private enum Outcome {
+    /// The number of points that were changed, and the version that has the change.
+    case done(Result<(points: Int, version: Int), StoreError>, DatabaseState?)
     /// COMMIT was sent, and no answer came: `number` is the transaction's.
-    case unknown(Answer, DatabaseState, number: [UInt8], PostgresError)
+    case unknown(points: Int, DatabaseState, number: [UInt8], PostgresError)
   }
 
   /// Runs `body` in a transaction that holds the lock of the collection's row, and writes the row.
-  func write<Answer>(
-    _ collection: DatabaseCollection,
-    _ body: (inout PostgresCollection, PostgresConnection) throws(PostgresError) -> Result<Answer, StoreError>
-  ) throws(StoreError) -> (Answer, DatabaseState) {
+  ///
+  /// - Parameters:
+  ///   - key: a change that was stored under it is not stored again, and the outcome is the first one's.
+  ///   - body: returns how many points it has changed. It may run again, and runs for nothing where the key is known.
+  func write(
+    _ collection: DatabaseCollection, _ key: ChangeKey? = nil,
+    _ body: (inout PostgresCollection, PostgresConnection) throws(PostgresError) -> Result<Int, StoreError>
+  ) throws(StoreError) -> (points: Int, version: Int) {
     guard !isReadOnly else { throw .readOnly }
-    let outcome = try ask(about: collection) { connection throws(PostgresError) -> Outcome<Answer> in
+    let outcome = try ask(about: collection) { connection throws(PostgresError) -> Outcome in
       try connection.run("BEGIN", seconds: Self.quick)
       do throws(PostgresError) {
-        return try self.write(collection, connection, body)
+        return try self.write(collection, key, connection, body)
       } catch {
         if !connection.isLost { _ = try? connection.run("ROLLBACK") }
         throw error
@@ -103,20 +112,19 @@ extension PostgresVectors {
     }
     switch outcome {
     case .done(let result, let state):
-      let state = try present(state, collection)
-      note(state, of: collection)
-      return (try result.get(), state)
-    case .unknown(let answer, let state, let number, let error):
+      note(try present(state, collection), of: collection)
+      return try result.get()
+    case .unknown(let points, let state, let number, let error):
       guard try isCommitted(number) else { throw error.asStoreError }
       note(state, of: collection)
-      return (answer, state)
+      return (points, state.version)
     }
   }
 
-  private func write<Answer>(
-    _ collection: DatabaseCollection, _ connection: PostgresConnection,
-    _ body: (inout PostgresCollection, PostgresConnection) throws(PostgresError) -> Result<Answer, StoreError>
-  ) throws(PostgresError) -> Outcome<Answer> {
+  private func write(
+    _ collection: DatabaseCollection, _ key: ChangeKey?, _ connection: PostgresConnection,
+    _ body: (inout PostgresCollection, PostgresConnection) throws(PostgresError) -> Result<Int, StoreError>
+  ) throws(PostgresError) -> Outcome {
     try connection.run(
       """
       SELECT set_config('search_path', $1, true), set_config('lock_timeout', '1500ms', true),
@@ -126,27 +134,36 @@ extension PostgresVectors {
       try connection.run("ROLLBACK")
       return .done(.failure(.unknownCollection(collection.name)), nil)
     }
+    // Under the lock, so that another replica with the same key has ended.
+    var known = try KnownKeys.read(key.map { [$0] } ?? [], connection)
+    let past = key.flatMap { known.outcome(of: $0) }
     var row = before
-    let answer: Answer
-    switch try body(&row, connection) {
-    case .success(let given): answer = given
-    case .failure(let refusal):
+    let result = try body(&row, connection)
+    guard past == nil, case .success(let points) = result else {
       try connection.run("ROLLBACK")
-      return .done(.failure(refusal), before.state)
+      return .done(Self.outcome(past, result, before), before.state)
     }
-    guard row.differs(from: before) else {
-      try connection.run("COMMIT")
-      return .done(.success(answer), row.state)
-    }
-    try CollectionTable.write(row, connection)
-    let number = try connection.run("SELECT pg_current_xact_id()::text").bytes(0, 0) ?? []
+    if row.differs(from: before) { try CollectionTable.write(row, connection) }
+    if let key { try known.add(key, version: row.stored.version, points: points, connection) }
+    let number = try connection.run("SELECT pg_current_xact_id_if_assigned()::text").bytes(0, 0)
     do throws(PostgresError) {
       try connection.run("COMMIT", seconds: 5)
     } catch {
-      guard error.outcome == .unknown else { throw error }
-      return .unknown(answer, row.state, number: number, error)
+      guard error.outcome == .unknown, let number else { throw error }
+      return .unknown(points: points, row.state, number: number, error)
     }
-    return .done(.success(answer), row.state)
+    return .done(.success((points, row.stored.version)), row.state)
+  }
+
+  /// The outcome of a change that is not stored: that of the one before with its key, or why it is refused.
+  private static func outcome(
+    _ past: Result<Committed, StoreError>?, _ result: Result<Int, StoreError>, _ row: PostgresCollection
+  ) -> Result<(points: Int, version: Int), StoreError> {
+    switch past {
+    case .success(.repeated(let version, let points, _)): .success((points, version))
+    case .failure(let error): .failure(error)
+    case .success, nil: result.map { ($0, row.stored.version) }
+    }
   }
 
   /// Asks the database, which remembers it for a long time, what became of a transaction.

@@ -30,13 +30,17 @@ final class PostgresVectors: DatabaseEngine {
 
   let url: String
   let isReadOnly: Bool
+  /// Whether the database is known not to answer.
+  let isAway: @Sendable () -> Bool
   private let known = Mutex(Known())
   private let pool: ConnectionPool
 
-  init(_ url: String, readOnly: Bool) {
+  init(_ url: String, readOnly: Bool, isAway: @escaping @Sendable () -> Bool) {
     self.url = url
     isReadOnly = readOnly
-    pool = ConnectionPool((0..<Self.connections).map { _ in ConnectionSlot(url, name: "nearfar vectors") })
+    self.isAway = isAway
+    pool = ConnectionPool(
+      (0..<Self.connections).map { _ in ConnectionSlot(url, name: "nearfar vectors", isAway: isAway) })
   }
 
   func close() { pool.close() }
@@ -54,7 +58,12 @@ final class PostgresVectors: DatabaseEngine {
     let entries = rows.compactMap { row in row.inDatabase.map { Entry(collection: $0, state: row.state) } }
     known.withLock { known in
       guard known.changes == changes else { return }
+      let before = known.entries
       known.entries = Dictionary(entries.map { ($0.collection.name, $0) }, uniquingKeysWith: { $1 })
+      // A write of this process may have ended since the look began.
+      for (name, entry) in before where entry.collection == known.entries[name]?.collection {
+        if let found = known.entries[name], found.state.version < entry.state.version { known.entries[name] = entry }
+      }
     }
   }
 
@@ -222,11 +231,11 @@ final class PostgresVectors: DatabaseEngine {
     case .reset: break
     case .set(let wanted): target = wanted
     }
-    let (_, state) = try write(found) { row, _ throws(PostgresError) in
+    _ = try write(found) { row, _ throws(PostgresError) in
       row.stored.recallTarget = target
-      return .success(())
+      return .success(0)
     }
-    return (found, state, false)
+    return (found, try state(of: found), false)
   }
 
   func drop(_ collection: DatabaseCollection) throws(StoreError) {

@@ -98,7 +98,8 @@ public struct WebOrigins: Sendable {
     "X-Request-Timeout-Ms",
   ]
   /// Fields that a page may read beyond those that every page may.
-  private static let answerFields = "Link, Retry-After, Server-Timing, Traceparent, WWW-Authenticate, X-Request-Id"
+  private static let answerFields =
+    "Link, Retry-After, Server-Timing, Traceparent, WWW-Authenticate, X-Nearfar-Version, X-Request-Id"
   /// Seconds for which a browser need not ask again: as long as Chromium takes.
   private static let maxAge = "7200"
 }

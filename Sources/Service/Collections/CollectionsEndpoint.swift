@@ -27,7 +27,9 @@ struct CollectionsEndpoint: Sendable {
       switch result {
       case .failure(let error): call.fail(Problem(describing: error))
       case .success(let (collection, created)):
-        call.answer(status: created ? 201 : 200) { describe(collection, to: &$0) }
+        let snapshot = collection.snapshot
+        call.note(collection.token(snapshot.version))
+        call.answer(status: created ? 201 : 200) { describe(collection, snapshot, to: &$0) }
       }
     }
   }
@@ -37,25 +39,52 @@ struct CollectionsEndpoint: Sendable {
       writer.beginObject()
       writer.key("collections")
       writer.beginArray()
-      let kept = store.database?.seen ?? []
-      let all =
-        store.all.map { collection in (collection.name, { describe(collection, to: &$0) }) }
-        + kept.map { each in (each.collection.name, { describe(each.collection, each.state, to: &$0) }) }
-      for (_, write) in all.sorted(by: { $0.0 < $1.0 }) as [(String, (inout JSONWriter) -> Void)] { write(&writer) }
+      for write in descriptions { write(&writer) }
       writer.endArray()
       writer.endObject()
     }
   }
 
   func describe(_ call: Call) throws {
-    if try describeInDatabase(call) { return }
-    let collection = try store.collection(try call.name(of: "a collection"))
-    call.answer { describe(collection, to: &$0) }
+    let name = try call.name(of: "a collection")
+    try call.read(try call.head.consistency(), store) {
+      if try describeInDatabase(name, call) { return }
+      let collection = try store.collection(name)
+      let snapshot = collection.snapshot
+      call.note(collection.token(snapshot.version))
+      call.answer { describe(collection, snapshot, to: &$0) }
+    }
+  }
+
+  /// `GET /collections/{name}/digest`: what has to be equal on all replicas at the same version.
+  func digest(_ call: Call) throws {
+    let name = try call.name(of: "a collection")
+    guard store.inDatabase(name) == nil else {
+      throw Problem(409, "a collection with the engine pgvector is not copied to replicas, so it has no digest")
+    }
+    try call.read(try call.head.consistency(), store) {
+      let collection = try store.collection(name)
+      let snapshot = collection.snapshot
+      guard store.isShared else {
+        throw Problem(409, "replicas do not share this service's collections: a digest is kept where --store is given")
+      }
+      call.note(collection.token(snapshot.version))
+      call.answer { writer in
+        writer.object { writer in
+          writer.member("version", snapshot.version)
+          writer.member("epoch", Int(collection.epoch))
+          writer.member("digest", Hexadecimal(UInt64(bitPattern: snapshot.digest)).text)
+          writer.staleness(of: store)
+        }
+      }
+    }
   }
 
   func delete(_ call: Call) throws {
-    if try deleteInDatabase(call) { return }
     let name = try call.name(of: "a collection")
+    if try deleteInDatabase(name, call) { return }
+    // Whoever comes with this token waits until the collection has gone where it asks.
+    if let found = try? store.collection(name) { call.note(found.token(.max)) }
     store.delete(name) { result in
       switch result {
       case .failure(let error): call.fail(Problem(describing: error))
@@ -73,12 +102,23 @@ struct CollectionsEndpoint: Sendable {
     }
   }
 
-  private func describe(_ collection: VectorCollection, to writer: inout JSONWriter) {
-    let snapshot = collection.snapshot
+  private func describe(_ collection: VectorCollection, _ snapshot: CollectionSnapshot, to writer: inout JSONWriter) {
     writer.object { writer in
       Self.members(collection, snapshot, to: &writer)
+      writer.staleness(of: store)
       modelMembers(snapshot.model, to: &writer)
     }
+  }
+
+  /// What writes each collection, in the order of their names.
+  private var descriptions: [(inout JSONWriter) -> Void] {
+    let here = store.all.map { collection in
+      (collection.name, { (writer: inout JSONWriter) in describe(collection, collection.snapshot, to: &writer) })
+    }
+    let kept = (store.database?.seen ?? []).map { each in
+      (each.collection.name, { (writer: inout JSONWriter) in describe(each.collection, each.state, to: &writer) })
+    }
+    return (here + kept).sorted { $0.0 < $1.0 }.map(\.1)
   }
 
   /// What embeds the texts of a collection that remembers `model`, where that is loaded.

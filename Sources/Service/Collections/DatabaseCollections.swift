@@ -67,26 +67,30 @@ extension CollectionsEndpoint {
     try engine.run(call) {
       let (collection, state, created) = try engine.create(
         name, dimension: dimension, metric: metric, recallTarget: recallTarget, storage: request.storage)
+      call.note(collection.token(state.version))
       call.answer(status: created ? 201 : 200) { describe(collection, state, to: &$0) }
     }
     return true
   }
 
   /// - Returns: false when the collection is not in the database.
-  func describeInDatabase(_ call: Call) throws(Problem) -> Bool {
-    guard let access = try store.inDatabase(call) else { return false }
+  func describeInDatabase(_ name: String, _ call: Call) throws(Problem) -> Bool {
+    guard let access = store.inDatabase(name) else { return false }
     try access.run(call) {
       let state = try access.engine.state(of: access.collection)
+      call.note(access.collection.token(state.version))
       call.answer { describe(access.collection, state, to: &$0) }
     }
     return true
   }
 
   /// - Returns: false when the collection is not in the database.
-  func deleteInDatabase(_ call: Call) throws(Problem) -> Bool {
-    guard let access = try store.inDatabase(call) else { return false }
+  func deleteInDatabase(_ name: String, _ call: Call) throws(Problem) -> Bool {
+    guard let access = store.inDatabase(name) else { return false }
     try access.run(call) {
       try access.engine.drop(access.collection)
+      // Whoever comes with this token waits until the collection has gone where it asks.
+      call.note(access.collection.token(.max))
       call.answer(Response(status: 204))
     }
     return true

@@ -36,6 +36,7 @@ struct DatabaseExport: Sendable {
       fields.append("Link", query.link(after: last, taken: lists.count, snapshot: key))
       kept.keep(key, snapshot)
     }
+    call.note(collection.token(snapshot.state.version))
     let count = lists.count
     let head = try SafetensorsHead.pieces(
       name: "vectors", dtype: .f32, shape: [count, collection.dimension],

@@ -6,9 +6,8 @@ import VectorStore
 /// The points of a collection that stays in the database: the requests of ``PointsEndpoint``, with the same answers.
 struct DatabasePoints: Sendable {
   let access: DatabaseAccess
-  let models: TextModels
-  let limits: Limits
-  let lanes: WorkLanes
+  /// Its answers are given here, too.
+  let endpoint: PointsEndpoint
 
   private var engine: any DatabaseEngine { access.engine }
   private var collection: DatabaseCollection { access.collection }
@@ -23,13 +22,13 @@ struct DatabasePoints: Sendable {
       }
       guard !request.texts.isEmpty else { return try store(request, [:], by: request.source, call) }
       // Texts are read and encoded where all are.
-      lanes.short.submit { call.perform { try embed(request, known, call) } }
+      endpoint.lanes.short.submit { call.perform { try embed(request, known, call) } }
     }
   }
 
   private func embed(_ request: PointsRequest, _ known: String?, _ call: Call) throws {
     let embedded = request.texts
-    let chosen = try models.texts(
+    let chosen = try endpoint.models.texts(
       known: known, dimension: collection.dimension, model: request.model, field: request.textField(embedded[0].row))
     let prompt = try request.prompt.text(chosen.texts.encoder, standing: chosen.document)
     let names: TextNames = { request.textField(embedded[$0].row) }
@@ -47,8 +46,8 @@ struct DatabasePoints: Sendable {
   ) throws {
     let points = request.points(embedded)
     do throws(StoreError) {
-      let version = try engine.upsert(points, model: model, into: collection)
-      PointsEndpoint.answer(version, "upserted", points.count, call)
+      let version = try engine.upsert(points, model: model, key: call.changeKey, into: collection)
+      endpoint.answer(collection.token(version), "upserted", points.count, call)
     } catch {
       throw request.problem(error)
     }
@@ -57,33 +56,36 @@ struct DatabasePoints: Sendable {
   func get(_ call: Call) throws {
     let id = call.parameters.dropFirst().first ?? ""
     try access.run(call) {
-      guard let point = try engine.points([id], of: collection, .all).points.first else {
+      let (state, points) = try engine.points([id], of: collection, .all)
+      guard let point = points.first else {
         throw Problem(404, "there is no point '\(id)' in collection '\(collection.name)'", param: "id")
       }
+      call.note(collection.token(state.version))
       call.answer { $0.point(point, .all) }
     }
   }
 
-  func list(_ request: ListRequest, _ call: Call) throws {
+  func list(_ filter: Filter?, after: String?, _ limit: Int, _ content: PointContent, _ call: Call) throws {
     try access.run(call) {
-      let (_, points) = try engine.points(
-        of: collection, matching: request.filter, after: request.after, limit: request.limit, request.content.parts)
-      PointsEndpoint.answer(points, request.limit, request.content, call)
+      let (state, points) = try engine.points(
+        of: collection, matching: filter, after: after, limit: limit, content.parts)
+      endpoint.answer(collection.token(state.version), points, limit, content, call)
     }
   }
 
   func count(_ filter: Filter?, _ call: Call) throws {
     try access.run(call) {
       let (version, count) = try engine.count(of: collection, matching: filter)
-      PointsEndpoint.answer(version, "count", count, call)
+      endpoint.answer(collection.token(version), "count", count, call)
     }
   }
 
   func change(_ request: MetadataRequest, _ call: Call) throws {
     try access.run(call) {
       do throws(StoreError) {
-        let (version, updated, missing) = try engine.change(request.changes, request.mode, in: collection)
-        PointsEndpoint.answer(version: version, updated: updated, missing: missing, call)
+        let (version, updated, missing) = try engine.change(
+          request.changes, request.mode, key: call.changeKey, in: collection)
+        PointsEndpoint.answer(collection.token(version), updated: updated, missing: missing, call)
       } catch {
         throw Problem(error, points: "points")
       }
@@ -93,8 +95,8 @@ struct DatabasePoints: Sendable {
   func delete(_ choice: PointChoice, _ call: Call) throws {
     try access.run(call) {
       do throws(StoreError) {
-        let (version, deleted) = try engine.delete(choice, from: collection)
-        PointsEndpoint.answer(version, "deleted", deleted, call)
+        let (version, deleted) = try engine.delete(choice, key: call.changeKey, from: collection)
+        endpoint.answer(collection.token(version), "deleted", deleted, call)
       } catch {
         throw Problem(error, points: "ids")
       }
@@ -105,6 +107,6 @@ struct DatabasePoints: Sendable {
 extension PointsEndpoint {
   /// nil where the collection that the path names is not in the database.
   func inDatabase(_ call: Call) throws(Problem) -> DatabasePoints? {
-    try store.inDatabase(call).map { DatabasePoints(access: $0, models: models, limits: limits, lanes: lanes) }
+    try store.inDatabase(call).map { DatabasePoints(access: $0, endpoint: self) }
   }
 }

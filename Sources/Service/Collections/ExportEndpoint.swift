@@ -39,6 +39,7 @@ struct ExportEndpoint: Sendable {
       bytes: longestHeader - description.bytes.count * 2 - Self.headerRest, page: Self.page
     ) { call.isAbandoned }
     let key = KeptSnapshots.key(collection, snapshot)
+    call.note(collection.token(snapshot.version))
     var fields = HTTPFields([("Content-Type", MediaType.safetensors.rawValue)])
     var use = held
     if end != .complete {

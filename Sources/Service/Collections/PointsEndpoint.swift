@@ -11,6 +11,9 @@ struct PointsEndpoint: Sendable {
   let limits: Limits
   let lanes: WorkLanes
 
+  private static let mostListed = 10_000
+  private static let defaultListed = 100
+
   func upsert(_ call: Call) throws {
     if let database = try inDatabase(call) { return try database.upsert(try request(call), call) }
     let collection = try store.collection(try call.name(of: "a collection"))
@@ -44,54 +47,87 @@ struct PointsEndpoint: Sendable {
     _ call: Call
   ) throws {
     // Requests that come together are stored together: this queue does not wait for the disk.
-    collection.upsert(request.points(embedded), model: model) { result in
+    collection.upsert(request.points(embedded), model: model, key: call.changeKey) { result in
       switch result {
       case .failure(let error): call.fail(request.problem(error))
-      case .success(let version): Self.answer(version, "upserted", request.drafts.count, call)
+      case .success(let version): answer(collection.token(version), "upserted", request.drafts.count, call)
       }
     }
   }
 
   func get(_ call: Call) throws {
-    if let database = try inDatabase(call) { return try database.get(call) }
-    let collection = try store.collection(try call.name(of: "a collection"))
-    let id = call.parameters.dropFirst().first ?? ""
-    guard let point = collection.snapshot.point(id) else {
-      throw Problem(404, "there is no point '\(id)' in collection '\(collection.name)'", param: "id")
+    let name = try call.name(of: "a collection")
+    try call.read(try call.head.consistency(), store) {
+      if let database = try inDatabase(call) { return try database.get(call) }
+      let collection = try store.collection(name)
+      let id = call.parameters.dropFirst().first ?? ""
+      let snapshot = collection.snapshot
+      guard let point = snapshot.point(id) else {
+        throw Problem(404, "there is no point '\(id)' in collection '\(collection.name)'", param: "id")
+      }
+      call.note(collection.token(snapshot.version))
+      call.answer { $0.point(point, .all) }
     }
-    call.answer { $0.point(point, .all) }
   }
 
   /// `?after=ID&limit=N`: in the order of ids' bytes.
   func list(_ call: Call) throws {
-    if let database = try inDatabase(call) { return try database.list(try ListRequest(call.head), call) }
-    let collection = try store.collection(try call.name(of: "a collection"))
-    list(try ListRequest(call.head), collection, call)
+    let collection = try call.name(of: "a collection")
+    var after: String?
+    var limit = Self.defaultListed
+    for (name, value) in call.head.queryItems {
+      switch name {
+      case "after":
+        try PointsRequest.check(after: value)
+        after = value
+      case "limit":
+        guard let number = Int(decimal: value), (1...Self.mostListed).contains(number) else {
+          throw Problem.invalid("limit", "must be a whole number from 1 to \(Self.mostListed)")
+        }
+        limit = number
+      case "consistency": continue
+      default: throw Problem.invalid(name, "unknown query parameter '\(name)'")
+      }
+    }
+    try call.read(try call.head.consistency(), store) { [after, limit] in
+      if let database = try inDatabase(call) { return try database.list(nil, after: after, limit, .all, call) }
+      let collection = try store.collection(collection)
+      let snapshot = collection.snapshot
+      answer(
+        collection.token(snapshot.version), snapshot.points(after: after, limit: limit), limit, PointContent.all, call)
+    }
   }
 
   /// `POST …/points/list`: the points that a filter matches, in the order of ids' bytes.
   func listMatching(_ call: Call) throws {
-    let database = try inDatabase(call)
-    let collection = database == nil ? try store.collection(try call.name(of: "a collection")) : nil
+    let name = try call.name(of: "a collection")
     var fields = try Fields(try call.json(limits))
-    let request = try ListRequest(&fields)
+    let filter = try fields.filter("filter")
+    let after = try fields.string("after")
+    if let after { try PointsRequest.check(after: after) }
+    let limit = try fields.integer("limit", in: 1...Self.mostListed) ?? Self.defaultListed
+    let content = try PointContent(&fields)
+    let consistency = try fields.consistency()
     try fields.finish()
-    try database?.list(request, call)
-    if let collection { list(request, collection, call) }
+    try call.read(consistency, store) {
+      if let database = try inDatabase(call) {
+        return try database.list(filter, after: after, limit, content, call)
+      }
+      let collection = try store.collection(name)
+      let snapshot = collection.snapshot
+      let points =
+        filter.map { snapshot.points(matching: $0, after: after, limit: limit) }
+        ?? snapshot.points(after: after, limit: limit)
+      answer(collection.token(snapshot.version), points, limit, content, call)
+    }
   }
 
-  private func list(_ request: ListRequest, _ collection: VectorCollection, _ call: Call) {
-    let snapshot = collection.snapshot
-    let (after, limit) = (request.after, request.limit)
-    let points =
-      request.filter.map { snapshot.points(matching: $0, after: after, limit: limit) }
-      ?? snapshot.points(after: after, limit: limit)
-    Self.answer(points, limit, request.content, call)
-  }
-
-  static func answer(_ points: [Point], _ limit: Int, _ content: PointContent, _ call: Call) {
+  func answer(_ token: VersionToken, _ points: [Point], _ limit: Int, _ content: PointContent, _ call: Call) {
+    call.note(token)
     call.answer { writer in
       writer.object { writer in
+        writer.member("version", token.version)
+        writer.staleness(of: store)
         writer.key("points")
         writer.array { for point in points { $0.point(point, content) } }
         writer.member("next_after", orNull: points.count == limit ? points.last?.id : nil)
@@ -101,14 +137,18 @@ struct PointsEndpoint: Sendable {
 
   /// `POST …/points/count`: how many points a filter matches, which are those that a deletion by it would take.
   func count(_ call: Call) throws {
-    let database = try inDatabase(call)
-    let collection = database == nil ? try store.collection(try call.name(of: "a collection")) : nil
+    let name = try call.name(of: "a collection")
     var fields = try Fields(try call.json(limits))
     let filter = try fields.filter("filter")
+    let consistency = try fields.consistency()
     try fields.finish()
-    try database?.count(filter, call)
-    guard let snapshot = collection?.snapshot else { return }
-    Self.answer(snapshot.version, "count", filter.map(snapshot.count(matching:)) ?? snapshot.count, call)
+    try call.read(consistency, store) {
+      if let database = try inDatabase(call) { return try database.count(filter, call) }
+      let collection = try store.collection(name)
+      let snapshot = collection.snapshot
+      let count = filter.map(snapshot.count(matching:)) ?? snapshot.count
+      answer(collection.token(snapshot.version), "count", count, call)
+    }
   }
 
   /// `PATCH …/points`: changes metadata; vectors and texts stay.
@@ -118,19 +158,20 @@ struct PointsEndpoint: Sendable {
     }
     let collection = try store.collection(try call.name(of: "a collection"))
     let request = try MetadataRequest(try call.json(limits), limits)
-    collection.change(request.changes, request.mode) { result in
+    collection.change(request.changes, request.mode, key: call.changeKey) { result in
       switch result {
       case .failure(let error): call.fail(Problem(error, points: "points"))
       case .success(let outcome):
-        Self.answer(version: outcome.version, updated: outcome.updated, missing: outcome.missing, call)
+        Self.answer(collection.token(outcome.version), updated: outcome.updated, missing: outcome.missing, call)
       }
     }
   }
 
-  static func answer(version: Int, updated: Int, missing: [String], _ call: Call) {
+  static func answer(_ token: VersionToken, updated: Int, missing: [String], _ call: Call) {
+    call.note(token)
     call.answer { writer in
       writer.object { writer in
-        writer.member("version", version)
+        writer.member("version", token.version)
         writer.member("updated", updated)
         writer.key("missing")
         writer.array { for id in missing { $0.string(id) } }
@@ -139,28 +180,43 @@ struct PointsEndpoint: Sendable {
   }
 
   func delete(_ call: Call) throws {
-    let database = try inDatabase(call)
-    let collection = database == nil ? try store.collection(try call.name(of: "a collection")) : nil
-    var fields = try Fields(try call.json(limits))
-    let choice = try PointChoice(&fields, limits)
-    try database?.delete(choice, call)
-    let answer = { @Sendable (result: Result<(version: Int, deleted: Int), StoreError>) in
+    if let database = try inDatabase(call) { return try database.delete(try choice(call), call) }
+    let collection = try store.collection(try call.name(of: "a collection"))
+    let choice = try choice(call)
+    let answered = { @Sendable (result: Result<(version: Int, deleted: Int), StoreError>) in
       switch result {
       case .failure(let error): call.fail(Problem(error, points: "ids"))
-      case .success(let (version, deleted)): Self.answer(version, "deleted", deleted, call)
+      case .success(let (version, deleted)): answer(collection.token(version), "deleted", deleted, call)
       }
     }
     switch choice {
-    case .ids(let ids): collection?.delete(ids, completion: answer)
-    case .matching(let filter): collection?.delete(where: filter, completion: answer)
+    case .ids(let ids): collection.delete(ids, key: call.changeKey, completion: answered)
+    case .matching(let filter): collection.delete(where: filter, key: call.changeKey, completion: answered)
     }
   }
 
-  static func answer(_ version: Int, _ what: String, _ count: Int, _ call: Call) {
+  /// What the body says is to be deleted: exactly one of `ids` and `filter`.
+  private func choice(_ call: Call) throws -> PointChoice {
+    var fields = try Fields(try call.json(limits))
+    let filter = try fields.filter("filter")
+    let ids = try fields.take("ids").map { value throws(Problem) in try limits.texts(value, field: "ids") }
+    try fields.finish()
+    switch (ids, filter) {
+    case (let ids?, nil): return .ids(ids)
+    case (nil, let filter?): return .matching(filter)
+    default:
+      throw Problem.invalid(
+        ids == nil ? "ids" : "filter", "exactly one of ids and filter is needed, not \(ids == nil ? "none" : "both")")
+    }
+  }
+
+  func answer(_ token: VersionToken, _ what: String, _ count: Int, _ call: Call) {
+    call.note(token)
     call.answer { writer in
       writer.beginObject()
-      writer.member("version", version)
+      writer.member("version", token.version)
       writer.member(what, count)
+      writer.staleness(of: store)
       writer.endObject()
     }
   }

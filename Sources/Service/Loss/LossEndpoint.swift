@@ -3,11 +3,13 @@ import Encoder
 import HTTP1
 import Platform
 import SimilarityCore
+import VectorStore
 
 /// `POST /loss`: a contrastive loss of a batch of queries and keys, with gradients and diagnostics.
 struct LossEndpoint: Sendable {
   let models: TextModels
   let queues: QueueRegistry
+  let shared: SharedQueues?
   let lanes: WorkLanes
   let limits: Limits
   let threads: Int
@@ -15,6 +17,11 @@ struct LossEndpoint: Sendable {
   func run(_ call: Call) throws {
     let request = try LossRequest(try RequestBody(call, tensors: LossRequest.tensors, limits))
     if let queue = request.queue, queue.update { try call.require(.write) }
+    guard let use = request.queue, let shared else { return try embed(request, call) }
+    try shared.whenKnown(use.name, call) { try embed(request, call) }
+  }
+
+  private func embed(_ request: LossRequest, _ call: Call) throws {
     // Found before its texts are embedded: an unknown queue should cost nothing.
     let queue = try request.queue.map { try queues.queue($0.name) }
     // One pass through the encoder for all texts, in the order in which `input` takes their rows.
@@ -61,8 +68,21 @@ struct LossEndpoint: Sendable {
           throw Problem.invalid("queue", "rows have \(turn.dimension) values where queries have \(width)")
         }
         var input = given
+        if let token = turn.token { call.note(token) }
         input.queue = turn.rows
         let response = try response(request, input, call)
+        if use.update, let keys = input.keys, let shared, let id = turn.shared {
+          // The turn ends before the database has the keys: it waits for nothing that others wait for.
+          shared.append(keys, to: turn, id, key: call.changeKey, answer: response) { result in
+            switch result {
+            case .failure(let problem): call.fail(problem)
+            case .success(let (version, answer)):
+              call.note(VersionToken(name: SharedQueues.prefix + turn.name, epoch: id, version: version))
+              call.answer(answer)
+            }
+          }
+          return
+        }
         // Before the answer leaves: whoever has it finds the keys in the queue.
         if use.update, let keys = input.keys { turn.append(keys) }
         call.answer(response)

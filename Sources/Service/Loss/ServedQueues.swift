@@ -1,16 +1,17 @@
 import Contrastive
 import SimilarityCore
 import Synchronization
+import VectorStore
 
-/// All queues of the process, by name. They live in memory and end with it.
+/// All queues of the process, by name: those that live in memory and end with it, and those that replicas share (``SharedQueues``).
 final class QueueRegistry: Sendable {
   /// Values that all queues together may hold: 2 GiB.
-  private static let mostValues = 1 << 29
+  static let mostValues = 1 << 29
 
   /// The limit also bounds `/metrics`, which has two lines for each queue.
-  private static let mostQueues = 1024
+  static let mostQueues = 1024
 
-  private let work: WorkQueues
+  let work: WorkQueues
   private let queues = Mutex<[String: ServedQueue]>([:])
 
   init(work: WorkQueues) {
@@ -29,30 +30,38 @@ final class QueueRegistry: Sendable {
       queues[name] = queue
       return (queue, true)
     }
-    guard let made else {
-      throw .invalid(
-        "capacity", "there may be \(Self.mostQueues) queues, which may hold \(Self.mostValues) values together")
-    }
-    guard made.queue.capacity == capacity, made.queue.dimension == dimension else {
-      throw Problem(409, "queue '\(name)' exists with capacity \(made.queue.capacity) and dim \(made.queue.dimension)")
-    }
-    return made
+    guard let made else { throw Self.noRoom }
+    return (try made.queue.checked(capacity, dimension), made.created)
   }
 
+  static var noRoom: Problem {
+    .invalid("capacity", "there may be \(mostQueues) queues, which may hold \(mostValues) values together")
+  }
+
+  static func unknown(_ name: String) -> Problem { Problem(404, "there is no queue '\(name)'", param: "queue") }
+
+  func find(_ name: String) -> ServedQueue? { queues.withLock { $0[name] } }
+
   func queue(_ name: String) throws(Problem) -> ServedQueue {
-    guard let queue = queues.withLock({ $0[name] }) else {
-      throw Problem(404, "there is no queue '\(name)'", param: "queue")
-    }
+    guard let queue = find(name) else { throw Self.unknown(name) }
     return queue
+  }
+
+  /// Puts a shared queue in the place of whatever has its name here.
+  func install(_ queue: ServedQueue) { queues.withLock { $0[queue.name] = queue } }
+
+  /// Removes this queue, and not another one that has its name meanwhile.
+  func remove(_ queue: ServedQueue) {
+    queues.withLock { queues in
+      if queues[queue.name] === queue { queues[queue.name] = nil }
+    }
   }
 
   /// Every queue, by name.
   var all: [ServedQueue] { queues.withLock { Array($0.values) }.sorted { $0.name < $1.name } }
 
   func delete(_ name: String) throws(Problem) {
-    guard queues.withLock({ $0.removeValue(forKey: name) }) != nil else {
-      throw Problem(404, "there is no queue '\(name)'", param: "queue")
-    }
+    guard queues.withLock({ $0.removeValue(forKey: name) }) != nil else { throw Self.unknown(name) }
   }
 }
 
@@ -64,11 +73,18 @@ final class ServedQueue: Sendable {
   let name: String
   let capacity: Int
   let dimension: Int
+  /// Its number in the records that replicas share; nil for a queue of this process alone.
+  let shared: Int64?
   private let work: WorkQueues
   private let state: Mutex<State>
 
   private struct State {
     var contents: NegativeQueue
+    /// Batches that were appended, and the digest over them, as the shared records count them.
+    var version = 0
+    var digest: Int64 = 0
+    /// Whether a batch has been applied.
+    var hasBatch = false
     var waiting: [Turn] = []
     var isBusy = false
   }
@@ -78,7 +94,57 @@ final class ServedQueue: Sendable {
     self.capacity = capacity
     self.dimension = dimension
     self.work = work
+    shared = nil
     state = Mutex(State(contents: NegativeQueue(capacity: capacity, dimension: dimension)))
+  }
+
+  /// A queue that replicas share, before its batches are applied.
+  init(_ stored: StoredQueue, work: WorkQueues) {
+    name = stored.name
+    capacity = stored.capacity
+    dimension = stored.dimension
+    shared = stored.id
+    self.work = work
+    state = Mutex(State(contents: NegativeQueue(capacity: stored.capacity, dimension: stored.dimension)))
+  }
+
+  /// - Throws: 409 when it was made with other settings.
+  func checked(_ capacity: Int, _ dimension: Int) throws(Problem) -> ServedQueue {
+    guard self.capacity == capacity, self.dimension == dimension else {
+      throw Problem(409, "queue '\(name)' exists with capacity \(self.capacity) and dim \(self.dimension)")
+    }
+    return self
+  }
+
+  /// How far a shared queue has followed the records.
+  var progress: (version: Int, digest: Int64) { state.withLock { ($0.version, $0.digest) } }
+
+  /// What clients carry to other replicas; nil for a queue of this process alone.
+  var token: VersionToken? {
+    shared.map { VersionToken(name: SharedQueues.prefix + name, epoch: $0, version: progress.version) }
+  }
+
+  /// Appends a batch as the records have it. The first one says how many rows came before it.
+  func apply(_ batch: QueueBatch) {
+    let count = batch.values.count / dimension
+    guard let rows = Matrix(rows: count, columns: dimension, values: batch.values) else { return }
+    state.withLock { state in
+      if !state.hasBatch {
+        state.contents = NegativeQueue(capacity: capacity, dimension: dimension, appended: batch.before)
+        state.hasBatch = true
+      }
+      state.contents.append(rows, counting: batch.rows)
+      state.version = batch.version
+      state.digest = batch.digest
+    }
+  }
+
+  /// The batches that are held have been applied; a queue without any is at the records' version, too.
+  func arrive(at stored: StoredQueue) {
+    state.withLock { state in
+      state.version = stored.version
+      state.digest = stored.digest
+    }
   }
 
   /// Rows held, and rows that were ever appended.

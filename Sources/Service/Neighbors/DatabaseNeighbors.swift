@@ -10,6 +10,7 @@ struct DatabaseNeighbors: Sendable {
   let models: TextModels
   let scorer: PairScorer?
   let lanes: WorkLanes
+  let store: CollectionStore
 
   private var engine: any DatabaseEngine { access.engine }
   private var collection: DatabaseCollection { access.collection }
@@ -76,8 +77,10 @@ struct DatabaseNeighbors: Sendable {
       throw Problem(error, points: field)
     }
     call.add(.search, since: began)
+    call.note(collection.token(state.version))
     let answer = NeighborsAnswer(
-      request: request, collection: collection.name, version: state.version, count: state.count, found: found)
+      request: request, collection: collection.name, version: state.version, count: state.count, found: found,
+      store: store)
     guard case .texts(let inputs) = request.query, let top = request.reranked, let scorer else {
       return call.answer(reserving: 1024) { answer.write(to: &$0) }
     }
@@ -96,7 +99,7 @@ extension NeighborsEndpoint {
   /// nil where the collection that the request names is not in the database.
   func inDatabase(_ request: NeighborsRequest) -> DatabaseNeighbors? {
     store.inDatabase(request.collection).map {
-      DatabaseNeighbors(access: $0, request: request, models: models, scorer: scorer, lanes: lanes)
+      DatabaseNeighbors(access: $0, request: request, models: models, scorer: scorer, lanes: lanes, store: store)
     }
   }
 }

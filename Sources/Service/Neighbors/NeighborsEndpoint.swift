@@ -16,6 +16,10 @@ struct NeighborsEndpoint: Sendable {
 
   func run(_ call: Call) throws {
     let request = try NeighborsRequest(try RequestBody(call, tensors: ["vectors"], limits), limits)
+    try call.read(request.consistency, store, of: request.collection) { try answer(request, call) }
+  }
+
+  private func answer(_ request: NeighborsRequest, _ call: Call) throws {
     if let database = inDatabase(request) { return try database.run(call) }
     let collection = try store.collection(request.collection)
     switch request.query {
@@ -82,8 +86,10 @@ struct NeighborsEndpoint: Sendable {
       throw Problem(error, points: field)
     }
     call.add(.search, since: began)
+    call.note(collection.token(snapshot.version))
     let answer = NeighborsAnswer(
-      request: request, collection: collection.name, version: snapshot.version, count: snapshot.count, found: found)
+      request: request, collection: collection.name, version: snapshot.version, count: snapshot.count, found: found,
+      store: store)
     guard case .texts(let inputs) = request.query, let top = request.reranked, let scorer else {
       return call.answer(reserving: 1024) { answer.write(to: &$0) }
     }
@@ -102,6 +108,7 @@ struct NeighborsAnswer {
   /// Points of the collection.
   let count: Int
   let found: NeighborResult
+  let store: CollectionStore
 
   /// - Parameter order: that which a cross-encoder gave the neighbours of each query; nil for that of their scores.
   func write(in order: [[Reranking.Place]]? = nil, to writer: inout JSONWriter) {
@@ -113,6 +120,9 @@ struct NeighborsAnswer {
       writer.member("mode", found.usedGraph ? "graph" : "exact")
       if let ef = found.ef { writer.member("ef", ef) }
       if let recall = found.expectedRecall { writer.member("expected_recall", recall) }
+      // Each replica builds a graph of its own, which may find others among neighbours that are nearly as near.
+      if store.isShared, found.usedGraph { writer.member("replica_identical", false) }
+      writer.staleness(of: store)
       writer.key("results")
       writer.array { writer in
         for (query, neighbors) in kept.enumerated() {

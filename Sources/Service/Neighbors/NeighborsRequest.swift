@@ -27,6 +27,7 @@ struct NeighborsRequest: Sendable {
   /// Only neighbours with at least this score.
   let scoreThreshold: Double?
   let content: PointContent
+  let consistency: ReadConsistency
   /// The name of the model that embeds texts, and what stands before them.
   let model: String?
   let prompt: PromptChoice
@@ -46,6 +47,7 @@ struct NeighborsRequest: Sendable {
     filter = try fields.filter("filter")
     scoreThreshold = try fields.number("score_threshold")
     content = try PointContent(&fields)
+    consistency = try fields.consistency()
     model = try fields.string("model")
     prompt = try PromptChoice(&fields)
     reranked = try fields.take("rerank").map { value throws(Problem) in try Self.reranked(value, limits) }

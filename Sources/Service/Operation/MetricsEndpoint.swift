@@ -77,6 +77,11 @@ final class MetricsEndpoint: Sendable {
     text.family("nearfar_store_commits_total", "counter", "Transactions that stored batches of points.")
     text.sample(
       "nearfar_store_commits_total", [("data", store.location.kind)], Double(store.commits))
+    if store.isShared {
+      text.family(
+        "nearfar_store_stale_seconds", "gauge", "Seconds since all that the shared database has was known to be here.")
+      text.sample("nearfar_store_stale_seconds", [], store.staleSeconds)
+    }
     text.family("nearfar_queue_rows", "gauge", "Rows that a queue of negatives holds.")
     let held = queues.all.map { (labels: [("queue", $0.name)], counts: $0.counts) }
     for queue in held { text.sample("nearfar_queue_rows", queue.labels, Double(queue.counts.held)) }

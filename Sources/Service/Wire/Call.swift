@@ -3,6 +3,7 @@ import HTTP1
 import JSON
 import Platform
 import Synchronization
+import VectorStore
 
 /// One request on its way through the service. It is answered exactly once, from any thread.
 final class Call: Sendable {
@@ -29,6 +30,10 @@ final class Call: Sendable {
   private let compression: AnswerCompression
   private let lanes: WorkLanes
   private let timings = Mutex(Timings())
+  /// What the answer tells of, for its X-Nearfar-Version.
+  private let version = Mutex<VersionToken?>(nil)
+  /// The client's name for a change, where it gave one and replicas share the records.
+  private let given = Mutex<ChangeKey?>(nil)
 
   /// - Parameters:
   ///   - timeout: nanoseconds that the answer may take where the request says nothing of it.
@@ -162,7 +167,24 @@ final class Call: Sendable {
   /// The coding that the client wants the answer in.
   var answerCoding: ContentCoding { ContentCoding(acceptEncoding: head.fields["accept-encoding"]) }
 
+  /// The answer tells of this version.
+  func note(_ token: VersionToken) { version.withLock { $0 = token } }
+
+  var changeKey: ChangeKey? {
+    get { given.withLock { $0 } }
+    set { given.withLock { $0 = newValue } }
+  }
+
+  /// Goes on with the call on a work queue; whatever `body` throws becomes the answer.
+  func resume(_ body: @escaping @Sendable () throws -> Void) {
+    lanes.lane(bodyBytes: bytesIn).submit { self.perform(body) }
+  }
+
   func answer(_ response: Response) {
+    var response = response
+    if let token = version.withLock({ $0 }), response.status < 400 {
+      response.fields.append(VersionFields.answer, token.description)
+    }
     observer.withLock { observer in
       defer { observer = nil }
       return observer

@@ -98,6 +98,7 @@ extension Problem {
     case 406: "Not Acceptable"
     case 408: "Request Timeout"
     case 409: "Conflict"
+    case 410: "Gone"
     case 411: "Length Required"
     case 413: "Content Too Large"
     case 414: "URI Too Long"
@@ -173,6 +174,10 @@ extension Problem {
       self.init(409, "changes are available only from version \(oldest) on")
     case .outdated:
       self.init(503, "other replicas keep changing what the change is derived from")
+    case .busy:
+      self.init(503, error.description)
+    case .keyReused:
+      self = .invalid("Idempotency-Key", "was used with another request")
     case .full:
       self.init(507, "there is no room to store it; nothing has changed")
     case .readOnly:

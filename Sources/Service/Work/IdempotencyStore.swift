@@ -1,5 +1,7 @@
 import HTTP1
+import Platform
 import Synchronization
+import VectorStore
 
 /// Answers under the `Idempotency-Key` of their requests (draft-ietf-httpapi-idempotency-key-header): a repeated request
 /// gets the first answer and is not run again.
@@ -65,10 +67,13 @@ final class IdempotencyStore: Sendable {
   private let state = Mutex(State())
   private let work: WorkQueues
   private let now: @Sendable () -> UInt64
+  /// Whether the same request may come to another replica, so that its key has to be stored with what it changes.
+  private let isShared: Bool
 
   /// - Parameter now: the time in nanoseconds.
-  init(work: WorkQueues, now: @escaping @Sendable () -> UInt64) {
+  init(work: WorkQueues, isShared: Bool = false, now: @escaping @Sendable () -> UInt64) {
     self.work = work
+    self.isShared = isShared
     self.now = now
   }
 
@@ -92,6 +97,7 @@ final class IdempotencyStore: Sendable {
     let entry = "\(call.caller.share) \(key)"
     switch claim(entry, Self.fingerprint(call), Repetition(call: call, action: action)) {
     case .run:
+      if isShared { call.changeKey = try Self.changeKey(entry, call) }
       call.whenAnswered { self.finish(entry, $0) }
       return true
     case .wait: return false
@@ -114,6 +120,21 @@ final class IdempotencyStore: Sendable {
       hasher.combine(call.answerType)
       body.withUnsafeBytes { hasher.combine(bytes: $0) }
       return hasher.finalize()
+    }
+  }
+
+  /// The same on every replica, and after a restart.
+  private static func changeKey(_ entry: String, _ call: Call) throws(Problem) -> ChangeKey {
+    let what = "\(call.head.method.name) \(call.head.target) \(call.bodyType) \(call.bodyCoding) \(call.answerType)\n"
+    do throws(DigestFailure) {
+      var hash = try SHA256()
+      hash.add(Array(what.utf8))
+      call.withBody { hash.add($0) }
+      return ChangeKey(
+        key: Array(try SHA256.digest(of: Array(entry.utf8)).prefix(16)),
+        fingerprint: Array(try hash.digest().prefix(16)))
+    } catch {
+      throw .internalError
     }
   }
 

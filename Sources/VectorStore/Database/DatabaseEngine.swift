@@ -28,6 +28,9 @@ package struct DatabaseCollection: Sendable, Equatable {
     self.metric = metric
     self.storage = storage
   }
+
+  /// What whoever sees this version has seen.
+  package func token(_ version: Int) -> VersionToken { VersionToken(name: name, epoch: id, version: version) }
 }
 
 /// What changes of such a collection, as the database had it at one moment.
@@ -119,18 +122,22 @@ package protocol DatabaseEngine: AnyObject, Sendable {
 
   /// Inserts points, replacing those with the same id; all of them or none.
   ///
-  /// - Parameter model: the fingerprint of the model that embedded texts of the batch.
+  /// - Parameters:
+  ///   - model: the fingerprint of the model that embedded texts of the batch.
+  ///   - key: the client's name for the change: one that was stored under it is not stored again, and the outcome is the first one's.
   /// - Returns: the version that holds them.
-  func upsert(_ points: [Point], model: String?, into collection: DatabaseCollection) throws(StoreError) -> Int
+  func upsert(
+    _ points: [Point], model: String?, key: ChangeKey?, into collection: DatabaseCollection
+  ) throws(StoreError) -> Int
 
   /// Changes the metadata of those points that exist, in one batch.
   func change(
-    _ changes: [MetadataChange], _ mode: MetadataChange.Mode, in collection: DatabaseCollection
+    _ changes: [MetadataChange], _ mode: MetadataChange.Mode, key: ChangeKey?, in collection: DatabaseCollection
   ) throws(StoreError) -> (version: Int, updated: Int, missing: [String])
 
-  func delete(_ choice: PointChoice, from collection: DatabaseCollection) throws(StoreError) -> (
-    version: Int, deleted: Int
-  )
+  func delete(
+    _ choice: PointChoice, key: ChangeKey?, from collection: DatabaseCollection
+  ) throws(StoreError) -> (version: Int, deleted: Int)
 
   /// The points with these ids, in no order; ids that no point has are left out.
   func points(
@@ -167,6 +174,13 @@ package enum PointChoice: Sendable {
 /// Records that can keep collections in their database.
 package protocol DatabaseRecords: SharedRecords {
   var engine: any DatabaseEngine { get }
+}
+
+extension DatabaseEngine {
+  /// How far a collection was seen to be.
+  func standing(_ name: String) -> VersionToken? {
+    seen.first { $0.collection.name == name }.map { $0.collection.token($0.state.version) }
+  }
 }
 
 extension CollectionStore {

@@ -1,0 +1,89 @@
+import Dispatch
+import Platform
+import Synchronization
+
+/// Asks the database, on a thread and a connection of its own, whether it is still there, and receives the notifications of other
+/// replicas.
+///
+/// A statement may wait long for good reasons: for a lock, for much work. That the database does not answer at all shows here, within
+/// two seconds, whatever the statements wait for.
+final class DatabaseWatch: Sendable {
+  private struct State {
+    /// When the database answered last; nil before its first answer.
+    var answered: UInt64?
+    var hasHint = false
+    var isStopped = false
+  }
+
+  /// Seconds between two questions.
+  private static let pause = 0.3
+  /// Seconds without an answer after which the database is away.
+  private static let patience = 1.2
+
+  private let slot: ConnectionSlot
+  private let state = Mutex(State())
+  private let hint = DispatchSemaphore(value: 0)
+
+  /// - Parameter url: a direct connection, since a pool does not pass notifications on.
+  init(_ url: String) { slot = ConnectionSlot(url, name: "nearfar listener") }
+
+  func start() {
+    let thread = DispatchQueue(label: "nearfar.records.watch", qos: .userInitiated)
+    thread.async { [self] in
+      while !isStopped { look() }
+      slot.close()
+    }
+  }
+
+  func stop() {
+    state.withLock { $0.isStopped = true }
+    tell()
+  }
+
+  /// The database has answered before and does not now.
+  var isAway: Bool {
+    guard let answered = state.withLock({ $0.answered }) else { return false }
+    let now = SystemClock.monotonic
+    return now > answered && now - answered > SystemClock.nanoseconds(Self.patience)
+  }
+
+  /// Waits until another replica may have changed something, for at most so many seconds.
+  func waitForHint(seconds: Double) -> Bool {
+    _ = hint.wait(timeout: .now() + seconds)
+    return state.withLock { state in
+      defer { state.hasHint = false }
+      return state.hasHint
+    }
+  }
+
+  private var isStopped: Bool { state.withLock { $0.isStopped } }
+
+  private func look() {
+    do throws(PostgresError) {
+      let isTold = try slot.with { connection throws(PostgresError) in
+        if !connection.isListening {
+          try connection.run("LISTEN nearfar", seconds: Self.patience)
+          connection.isListening = true
+          // What came before is not announced again.
+          return true
+        }
+        if try connection.hasNotifications(seconds: Self.pause) { return true }
+        try connection.run("SELECT 1", seconds: Self.patience)
+        return false
+      }
+      state.withLock { $0.answered = SystemClock.monotonic }
+      if isTold { tell() }
+    } catch {
+      usleep(50_000)
+    }
+  }
+
+  private func tell() {
+    // Hints that nobody has taken yet are one hint.
+    let isNew = state.withLock { state in
+      defer { state.hasHint = true }
+      return !state.hasHint
+    }
+    if isNew { hint.signal() }
+  }
+}
