@@ -10,7 +10,7 @@ import pytest
 # The running server is that of the other clients' tests.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "clients"))
 
-from database import Database  # noqa: E402
+from pgvector_server import Database  # noqa: E402
 from process import Server  # noqa: E402
 
 

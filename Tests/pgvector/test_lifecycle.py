@@ -5,7 +5,7 @@ import time
 
 import psycopg
 import pytest
-from database import Database
+from pgvector_server import Database
 from process import Server, wait_until
 
 
