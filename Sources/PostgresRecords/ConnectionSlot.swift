@@ -14,19 +14,20 @@ final class ConnectionSlot: @unchecked Sendable {
   private var connection: PostgresConnection?
   private var failures = 0
   private var nextAttempt: UInt64 = 0
+  private var failedAt: UInt64 = 0
   private var lastFailure = PostgresError.lost("no connection yet")
   private var isClosed = false
 
-  /// Whether the database is known not to answer.
-  private let isAway: @Sendable () -> Bool
+  /// Knows whether the database answers; nil for what finds that out.
+  private let watch: DatabaseWatch?
 
   private static let connectSeconds = 1.2
 
   /// - Parameter name: shown by the database in `pg_stat_activity`.
-  init(_ url: String, name: String, isAway: @escaping @Sendable () -> Bool = { false }) {
+  init(_ url: String, name: String, watch: DatabaseWatch? = nil) {
     self.url = url
     self.name = name
-    self.isAway = isAway
+    self.watch = watch
     queue = DispatchQueue(label: "nearfar.records.postgresql", qos: .userInitiated)
   }
 
@@ -56,23 +57,27 @@ final class ConnectionSlot: @unchecked Sendable {
   private func opened(patiently: Bool) throws(PostgresError) -> PostgresConnection {
     guard !isClosed else { throw .closed }
     if let connection, !connection.isLost {
-      guard patiently || !isAway() else { throw .lost(PostgresConnection.silence) }
+      guard patiently || !(watch?.isAway ?? false) else { throw .lost(PostgresConnection.silence) }
       return connection
     }
     connection = nil
     let now = SystemClock.monotonic
-    if now < nextAttempt {
+    // Whatever was wrong is over when others have had an answer since.
+    if now < nextAttempt, (watch?.lastAnswer ?? 0) <= failedAt {
       guard patiently else { throw lastFailure }
       usleep(UInt32(truncatingIfNeeded: (nextAttempt - now) / 1000))
     }
     do throws(PostgresError) {
-      let made = try PostgresConnection(url, name: name, seconds: Self.connectSeconds, isAway: isAway)
+      let made = try PostgresConnection(url, name: name, seconds: Self.connectSeconds) { [watch] in
+        watch?.isAway ?? false
+      }
       failures = 0
       connection = made
       return made
     } catch {
       let longest = min(2.0, 0.1 * Double(1 << min(failures, 5)))
       failures += 1
+      failedAt = SystemClock.monotonic
       nextAttempt = SystemClock.monotonic + SystemClock.nanoseconds(longest * Double.random(in: 0.5...1))
       lastFailure = error
       throw error

@@ -47,6 +47,9 @@ final class DatabaseWatch: Sendable {
     return now > answered && now - answered > SystemClock.nanoseconds(Self.patience)
   }
 
+  /// When the database answered last, in monotonic nanoseconds; 0 before it has.
+  var lastAnswer: UInt64 { state.withLock { $0.answered } ?? 0 }
+
   /// Waits until another replica may have changed something, for at most so many seconds.
   func waitForHint(seconds: Double) -> Bool {
     _ = hint.wait(timeout: .now() + seconds)

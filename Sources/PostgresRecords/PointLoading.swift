@@ -21,6 +21,8 @@ extension PostgresRecords {
         do throws(LoadFailure) {
           return .success(try Self.load(collection, connection, begin, body))
         } catch {
+          // Otherwise the next reader of the connection would see what this one has seen.
+          if !connection.isLost { _ = try? connection.run("ROLLBACK") }
           switch error {
           case .database(let error): throw error
           case .other(let error): return .failure(error)

@@ -158,28 +158,19 @@ final class PostgresConnection {
 
   /// Runs statements in one transaction, which costs one way there and back.
   ///
-  /// - Parameters:
-  ///   - first: seconds within which the first has to be answered, which shows whether the database is there.
-  ///   - seconds: within which the others have to be.
+  /// - Parameter seconds: within which all answers have to be there.
   /// - Returns: the rows of each.
-  func pipeline(
-    _ statements: [PostgresStatement], first: Double, seconds: Double
-  ) throws(PostgresError) -> [PostgresResult] {
+  func pipeline(_ statements: [PostgresStatement], seconds: Double) throws(PostgresError) -> [PostgresResult] {
     guard !isLost else { throw .lost("the connection is lost") }
-    let began = Self.now
+    let deadline = Self.now + seconds
     guard PQenterPipelineMode(handle) == 1 else { throw failure() }
-    for (place, statement) in statements.enumerated() {
-      try send(statement)
-      // Without this the server would answer only when it has done everything.
-      if place == 0, PQsendFlushRequest(handle) == 0 { throw failure() }
-    }
+    for statement in statements { try send(statement) }
     guard PQpipelineSync(handle) == 1 else { throw failure() }
-    try flush(until: began + seconds)
+    try flush(until: deadline)
     var results: [PostgresResult] = []
     var refusal: PostgresError?
     var ends = 0
     while true {
-      let deadline = began + (results.isEmpty ? first : seconds)
       while PQisBusy(handle) == 1 {
         guard wait(for: Int16(POLLIN), until: deadline) else { throw timeOut() }
         guard PQconsumeInput(handle) == 1 else { throw failure() }

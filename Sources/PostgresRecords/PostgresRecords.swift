@@ -73,11 +73,11 @@ package final class PostgresRecords: SharedRecords {
     isReadOnly = readOnly
     let watch = DatabaseWatch(listenURL ?? url)
     self.watch = watch
-    writing = ConnectionSlot(url, name: "nearfar writer") { watch.isAway }
-    reading = ConnectionSlot(url, name: "nearfar reader") { watch.isAway }
-    loading = ConnectionSlot(url, name: "nearfar loader") { watch.isAway }
-    sweeping = ConnectionSlot(url, name: "nearfar sweeper") { watch.isAway }
-    vectors = PostgresVectors(url, readOnly: readOnly) { watch.isAway }
+    writing = ConnectionSlot(url, name: "nearfar writer", watch: watch)
+    reading = ConnectionSlot(url, name: "nearfar reader", watch: watch)
+    loading = ConnectionSlot(url, name: "nearfar loader", watch: watch)
+    sweeping = ConnectionSlot(url, name: "nearfar sweeper", watch: watch)
+    vectors = PostgresVectors(url, readOnly: readOnly, watch: watch)
   }
 
   package func collections() throws(StoreError) -> [StoredCollection] {

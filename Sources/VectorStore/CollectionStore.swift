@@ -44,7 +44,8 @@ public final class CollectionStore: Sendable {
     self.options = options
     self.progress = progress
     writer = Writer(records: records)
-    firstEpoch = records.location.kind == "memory" ? Int64.random(in: 1...1 << 51) : 0
+    // Microseconds since 1970, so that a later process has later epochs.
+    firstEpoch = records.location.kind == "memory" ? Int64(SystemClock.unixSeconds) * 1_000_000 : 0
     let stored: [StoredCollection]
     do throws(StoreError) {
       stored = try records.collections()

@@ -85,6 +85,8 @@ public struct OpenError: Error, Sendable, Equatable, CustomStringConvertible {
     case outOfMemory
     /// The matrix library, or a thread that it needs, failed; nothing is known to be wrong with what is stored.
     case libraryFailed
+    /// What was to be read has been dropped meanwhile.
+    case gone
   }
 
   public let description: String
@@ -103,6 +105,7 @@ public struct OpenError: Error, Sendable, Equatable, CustomStringConvertible {
       case .damaged: .damaged
       case .outOfMemory: .outOfMemory
       case .libraryFailed: .libraryFailed
+      case .unknownCollection: .gone
       default: .unusable
       }
   }

@@ -145,6 +145,7 @@ extension CollectionStore {
       old?.retire()
       return nil
     } catch {
+      if error.cause == .gone { return nil }
       return .unavailable("\(error)")
     }
   }

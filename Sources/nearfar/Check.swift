@@ -45,7 +45,7 @@ enum CheckCommand: Command {
   private static func verdict(_ finding: CollectionFinding) -> String {
     guard let problem = finding.problem else { return "sound" }
     return switch problem.cause {
-    case .unusable, .damaged: problem.description
+    case .unusable, .damaged, .gone: problem.description
     case .outOfMemory, .libraryFailed: "not checked: \(problem)"
     }
   }
@@ -64,7 +64,7 @@ extension OpenError.Cause {
   /// How `nearfar check` ends.
   fileprivate var exitStatus: Int32 {
     switch self {
-    case .unusable, .damaged: 1
+    case .unusable, .damaged, .gone: 1
     case .outOfMemory: 3
     case .libraryFailed: 4
     }

@@ -40,6 +40,7 @@ enum Storage {
 
   /// What is not an address is not repeated, since it may hold a password.
   private static let url = Accepted<String>(placeholder: "URL", rule: nil) { text throws(UsageError) in
+    guard !text.isEmpty else { return nil }
     guard StoreURL.isOne(text) else {
       throw UsageError("must be the address of a database, postgresql://USER@HOST:PORT/NAME")
     }

@@ -90,7 +90,7 @@ def test_help_of_a_command_shows_its_flags_alone(command):
         assert (again.returncode, again.stdout, again.stderr) == (0, done.stdout, b"")
     assert FLAGS[command].keys() == {
         "serve": {
-            "--host", "--port", "--admin-port", "--model", "--reranker", "--max-seq-length", "--default-prompt", "--data", "--low-memory", "--precision", "--threads", "--loops", "--log-format",
+            "--host", "--port", "--admin-port", "--model", "--reranker", "--max-seq-length", "--default-prompt", "--data", "--store", "--store-listen", "--follow", "--snapshot-dir", "--low-memory", "--precision", "--threads", "--loops", "--log-format",
             "--compression", "--accept-token-ids", "--access-log", "--api-key-file", "--cors-origin",
             "--tls-cert", "--tls-key", "--tls-client-ca", "--tls-client-auth",
             "--max-connections-per-client", "--max-requests-per-client", "--max-requests-per-key", "--max-memory-in-flight", "--embedding-cache-mb", "--proxy-protocol", "--trusted-proxy",

@@ -11,7 +11,7 @@ from test_api_keys import ALL, bearer, write_keys
 PAGE = "https://page.example"
 OTHER = "https://other.example"
 BODY = {"queries": [[1, 0]], "keys": [[1, 0]]}
-EXPOSED = {"link", "retry-after", "server-timing", "traceparent", "www-authenticate", "x-request-id"}
+EXPOSED = {"link", "retry-after", "server-timing", "traceparent", "www-authenticate", "x-nearfar-version", "x-request-id"}
 
 
 def names(text):

@@ -7,6 +7,7 @@ import socket
 import pytest
 import requests
 import yaml
+from database import Database
 from process import ROOT, Server, wait_until
 
 DOCUMENT = yaml.safe_load((ROOT / "openapi.yaml").read_text())
@@ -18,7 +19,7 @@ POINTS = [
 # Members that differ between machines and between starts, of which only the type is compared.
 VARIES = {
     "created", "threads", "kernels", "onednn", "tokenization_workers", "collections", "usable_cores", "max_memory_in_flight",
-    "modified_at", "total_duration",
+    "modified_at", "total_duration", "epoch",
 }
 # An id that the service made for a request varies, too; those of points and models do not.
 MADE_ID = re.compile("[0-9a-f]{16}")
@@ -75,6 +76,15 @@ def service():
         yield running
 
 
+@pytest.fixture(scope="module")
+def replica():
+    """A service that shares its collections with others."""
+    with Database() as database, Server("--store", database.url) as running:
+        yield running
+
+
+# The route that only such a service has an answer for.
+SHARED = {"/collections/{name}/digest"}
 # The routes whose examples were made with the reranker of the shared server.
 RERANKER = {"/rerank", "/v1/rerank", "/v2/rerank", "/predict"}
 
@@ -82,8 +92,11 @@ RERANKER = {"/rerank", "/v1/rerank", "/v2/rerank", "/predict"}
 @pytest.fixture
 def story(request, service):
     """Makes the state that the examples assume: the collection `notes` with the points a and b, and the queue `moments`."""
-    if getattr(request.node, "callspec", None) and request.node.callspec.params.get("path") in RERANKER:
+    path = request.node.callspec.params.get("path") if getattr(request.node, "callspec", None) else None
+    if path in RERANKER:
         return request.getfixturevalue("server")
+    if path in SHARED:
+        service = request.getfixturevalue("replica")
     for path in ["/collections/notes", "/queues/moments"]:
         service.delete(path)
     assert service.put("/collections/notes", {"dim": 2}).status_code == 201
@@ -168,6 +181,9 @@ def test_header_examples(story):
     assert form.fullmatch(answer.headers["Server-Timing"])
     stages = [re.findall("[a-z]+(?=;)", text) for text in (headers["Server-Timing"], answer.headers["Server-Timing"])]
     assert stages[0] == stages[1]
+    token = re.compile(r"notes:\d+:\d+")
+    assert token.fullmatch(headers["X-Nearfar-Version"])
+    assert token.fullmatch(story.get("/collections/notes").headers["X-Nearfar-Version"])
     assert story.get("/embed").headers["Allow"] == headers["Allow"]
     refused = story.request("POST", "/loss", data=b"a", headers={"Content-Type": "text/plain"})
     assert refused.headers["Accept-Post"] == headers["Accept-Post"]

@@ -43,11 +43,11 @@ def test_list_and_count_by_a_filter(server, path, condition, ids):
 
 def test_what_is_listed(server, path):
     plain = server.ask(f"{path}/list", {"filter": {"lang": "ja"}})
-    assert plain == {"points": [{"id": "\u732b", "metadata": {"lang": "ja", "year": 2010}}], "next_after": None}
+    assert plain == {"version": 1, "points": [{"id": "\u732b", "metadata": {"lang": "ja", "year": 2010}}], "next_after": None}
     include = ["vector", "text", "metadata"]
     answer = server.ask(f"{path}/list", {"filter": {"lang": "ja"}, "include": include})
     assert answer["points"] == [POINTS[4]]
-    assert server.ask(f"{path}/list", {"include": [], "limit": 1}) == {"points": [{"id": "a"}], "next_after": "a"}
+    assert server.ask(f"{path}/list", {"include": [], "limit": 1}) == {"version": 1, "points": [{"id": "a"}], "next_after": "a"}
 
 
 def test_pages(server, path):

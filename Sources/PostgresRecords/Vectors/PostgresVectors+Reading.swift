@@ -20,7 +20,7 @@ extension PostgresVectors {
     let (state, answer) = try ask(about: collection) {
       connection throws(PostgresError) -> (DatabaseState?, Answer) in
       let results = try connection.pipeline(
-        [VectorRows.state(of: collection), statement], first: Self.quick, seconds: PointTable.statementSeconds)
+        [VectorRows.state(of: collection), statement], seconds: PointTable.statementSeconds)
       guard results.count == 2 else { throw .damage("two statements did not give two results") }
       return (results[0].rows == 1 ? try VectorRows.state(results[0]) : nil, try decode(results[1]))
     }
@@ -63,7 +63,7 @@ extension PostgresVectors {
     let connection: PostgresConnection
     let found: DatabaseState?
     do throws(PostgresError) {
-      connection = try PostgresConnection(url, name: "nearfar export", seconds: Self.quick, isAway: isAway)
+      connection = try PostgresConnection(url, name: "nearfar export", seconds: Self.quick) { [watch] in watch.isAway }
       try connection.run("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", seconds: Self.quick)
       // Longer than a snapshot is held between two answers.
       try connection.run("SELECT set_config('idle_in_transaction_session_timeout', '300s', true)")

@@ -30,17 +30,17 @@ final class PostgresVectors: DatabaseEngine {
 
   let url: String
   let isReadOnly: Bool
-  /// Whether the database is known not to answer.
-  let isAway: @Sendable () -> Bool
+  /// Knows whether the database answers.
+  let watch: DatabaseWatch
   private let known = Mutex(Known())
   private let pool: ConnectionPool
 
-  init(_ url: String, readOnly: Bool, isAway: @escaping @Sendable () -> Bool) {
+  init(_ url: String, readOnly: Bool, watch: DatabaseWatch) {
     self.url = url
     isReadOnly = readOnly
-    self.isAway = isAway
+    self.watch = watch
     pool = ConnectionPool(
-      (0..<Self.connections).map { _ in ConnectionSlot(url, name: "nearfar vectors", isAway: isAway) })
+      (0..<Self.connections).map { _ in ConnectionSlot(url, name: "nearfar vectors", watch: watch) })
   }
 
   func close() { pool.close() }
@@ -72,6 +72,13 @@ final class PostgresVectors: DatabaseEngine {
   var seen: [(collection: DatabaseCollection, state: DatabaseState)] {
     known.withLock { Array($0.entries.values) }.sorted { $0.collection.name < $1.collection.name }
       .map { ($0.collection, $0.state) }
+  }
+
+  /// The state as of the last look or write; nil where none is known.
+  func lastState(of collection: DatabaseCollection) -> DatabaseState? {
+    known.withLock { known in
+      known.entries[collection.name].flatMap { $0.collection == collection ? $0.state : nil }
+    }
   }
 
   private func note(_ row: PostgresCollection) {

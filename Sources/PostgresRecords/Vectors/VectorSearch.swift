@@ -9,7 +9,7 @@ extension PostgresVectors {
   /// From so many neighbours on a walk costs more than it saves.
   private static let manyNeighbors = 400
   /// The largest pool that the extension takes.
-  private static let longestPool = 1000
+  static let longestPool = 1000
 
   func nearest(
     to queries: Matrix, _ search: NeighborSearch, in collection: DatabaseCollection, _ parts: PointParts
@@ -42,7 +42,9 @@ extension PostgresVectors {
   private func plan(
     _ search: NeighborSearch, _ collection: DatabaseCollection
   ) throws(StoreError) -> (DatabaseState, Int?) {
-    let state = try state(of: collection)
+    // That of the last look will do: how many points there are and the recall target change slowly.
+    let state: DatabaseState
+    if let last = lastState(of: collection) { state = last } else { state = try self.state(of: collection) }
     guard search.mode != .exact, state.count > Self.fewPoints else { return (state, nil) }
     if case .graph(let ef?) = search.mode { return (state, min(ef, Self.longestPool)) }
     let target = search.recallTarget ?? state.recallTarget
@@ -100,7 +102,8 @@ private struct VectorQuery {
   ) throws(PostgresError) -> (DatabaseState?, [Neighbor]) {
     var state: DatabaseState?
     if let ef, filter == nil || search.iterates {
-      let wanted = k + k / 2 + 8
+      // Some more than are wanted, since rounding may have changed the order.
+      let wanted = k + k / 4 + 4
       let (rows, found) = try candidates(connection, search, limit: wanted, ef: ef)
       guard rows.rows == 1 else { return (nil, []) }
       let now = try VectorRows.state(rows)
@@ -149,23 +152,27 @@ private struct VectorQuery {
     }
     statement.add(" LIMIT ")
     statement.add(.integer(Int64(limit)))
-    let pool = min(1000, search.iterates ? ef ?? 40 : max(ef ?? 40, limit))
+    let pool = ef.map { min(PostgresVectors.longestPool, search.iterates ? $0 : max($0, limit)) }
     let results = try connection.pipeline(
-      [settings(search, ef: pool), statement], first: PostgresVectors.quick, seconds: PointTable.statementSeconds)
+      [settings(search, ef: pool), statement], seconds: PointTable.statementSeconds)
     guard results.count == 2 else { throw .damage("two statements did not give two results") }
     return (results[0], results[1])
   }
 
   /// Reads the collection's state, and sets up the transaction for a search.
-  private func settings(_ search: VectorExtension, ef: Int) -> PostgresStatement {
+  private func settings(_ search: VectorExtension, ef: Int?) -> PostgresStatement {
     var statement = PostgresStatement(
-      "SELECT model, recall_target, version, count, slack, size, set_config('jit', 'off', true), set_config('search_path', "
-    )
+      "SELECT model, recall_target, version, count, slack, size, set_config('search_path', ")
     statement.add(.text(search.path))
-    statement.add(", true), set_config('hnsw.ef_search', ")
-    statement.add(.text(String(ef)))
+    if let ef {
+      statement.add(", true), set_config('hnsw.ef_search', ")
+      statement.add(.text(String(ef)))
+      if search.iterates { statement.add(", true), set_config('hnsw.iterative_scan', 'relaxed_order'") }
+    } else {
+      // Compiling takes longer than what it would save in a scan.
+      statement.add(", true), set_config('jit', 'off'")
+    }
     statement.add(", true)")
-    if search.iterates { statement.add(", set_config('hnsw.iterative_scan', 'relaxed_order', true)") }
     statement.add(" FROM nearfar.collections WHERE id = ")
     statement.add(.integer(collection.id))
     return statement
@@ -218,7 +225,7 @@ private struct VectorQuery {
       statement.add(" ORDER BY id LIMIT ")
       statement.add(.integer(Int64(Self.page)))
       let results = try connection.pipeline(
-        [settings(search, ef: 40), statement], first: PostgresVectors.quick, seconds: PointTable.statementSeconds)
+        [settings(search, ef: nil), statement], seconds: PointTable.statementSeconds)
       guard results.count == 2 else { throw .damage("two statements did not give two results") }
       best = try self.best(of: results[1], with: best)
       guard results[1].rows == Self.page, let last = results[1].bytes(Self.page - 1, 0) else { return }
