@@ -76,6 +76,6 @@ class Pair:
     def same(self, method: str, path: str, body=None, status: int | None = None, **options):
         """Sends a request to both, whose answers have to be the same bytes; returns one of them, parsed."""
         first, second = self.both(method, path, body, **options)
-        assert first == second, (method, path, str(body)[:500])
+        assert first == second, (method, path, str(body)[:500], first[1][:300], second[1][:300])
         assert status is None or first[0] == status, first
         return json.loads(first[1]) if first[1] else None

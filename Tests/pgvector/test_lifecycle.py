@@ -169,6 +169,7 @@ def test_a_database_that_is_away(how):
                 frozen = []
             body = {"points": [{"id": "c", "vector": [1, 2, 3]}]}
             assert wait_until(lambda: server.put("/collections/away/points", body).status_code == 200, 15, 0.2)
+            assert wait_until(lambda: server.get("/collections/away/points").status_code == 200, 5, 0.2)
             ids = [each["id"] for each in server.get("/collections/away/points").json()["points"]]
             # The write that was refused may have reached a frozen server, but never half of it.
             assert ids in (["a", "c"], ["a", "b", "c"])

@@ -125,11 +125,12 @@ extension PostgresVectors {
     _ collection: DatabaseCollection, _ key: ChangeKey?, _ connection: PostgresConnection,
     _ body: (inout PostgresCollection, PostgresConnection) throws(PostgresError) -> Result<Int, StoreError>
   ) throws(PostgresError) -> Outcome {
+    try vectorExtension(connection).setPath(connection)
     try connection.run(
       """
-      SELECT set_config('search_path', $1, true), set_config('lock_timeout', '1500ms', true),
-      set_config('statement_timeout', '60s', true), set_config('idle_in_transaction_session_timeout', '15s', true)
-      """, [.text(try vectorExtension(connection).path)])
+      SELECT set_config('lock_timeout', '1500ms', true), set_config('statement_timeout', '60s', true),
+      set_config('idle_in_transaction_session_timeout', '15s', true)
+      """)
     guard let before = try CollectionTable.lock([collection.id], connection)[collection.id] else {
       try connection.run("ROLLBACK")
       return .done(.failure(.unknownCollection(collection.name)), nil)

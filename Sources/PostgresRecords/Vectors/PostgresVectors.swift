@@ -204,8 +204,8 @@ final class PostgresVectors: DatabaseEngine {
     case .success(let found): search = found
     case .failure(let error): return .failure(error)
     }
-    try connection.run(
-      "SELECT set_config('search_path', $1, true), set_config('lock_timeout', '1500ms', true)", [.text(search.path)])
+    try search.setPath(connection)
+    try connection.run("SELECT set_config('lock_timeout', '1500ms', true)")
     let row = try CollectionTable.create(
       name, dimension: dimension, metric: metric, recallTarget: target, storage: storage, connection)
     guard let row, let collection = row.inDatabase else {

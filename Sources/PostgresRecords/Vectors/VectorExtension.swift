@@ -2,8 +2,8 @@ import VectorStore
 
 /// The extension `vector` (pgvector) of the database.
 struct VectorExtension: Sendable {
-  /// Its types and operators are found by this search path.
-  let path: String
+  /// Its types and operators are found by this search path; nil where they are found without setting one.
+  let path: String?
   /// Whether a walk over the index goes on where a filter leaves too few rows (version 0.8).
   let iterates: Bool
 
@@ -34,7 +34,7 @@ struct VectorExtension: Sendable {
   }
 
   private struct Found {
-    let path: String
+    let path: String?
     let version: String
 
     var checked: Result<VectorExtension, StoreError> {
@@ -50,10 +50,18 @@ struct VectorExtension: Sendable {
   private static func read(_ connection: PostgresConnection) throws(PostgresError) -> Found? {
     let rows = try connection.run(
       """
-      SELECT e.extversion, 'pg_catalog, ' || quote_ident(n.nspname) FROM pg_catalog.pg_extension e
-      JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'vector'
+      SELECT e.extversion, CASE WHEN to_regtype('vector') IS DISTINCT FROM t.oid::regtype
+        THEN 'pg_catalog, ' || quote_ident(n.nspname) END
+      FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
+      JOIN pg_catalog.pg_type t ON t.typnamespace = n.oid AND t.typname = 'vector' WHERE e.extname = 'vector'
       """)
-    guard rows.rows == 1, let version = rows.text(0, 0), let path = rows.text(0, 1) else { return nil }
-    return Found(path: path, version: version)
+    guard rows.rows == 1, let version = rows.text(0, 0) else { return nil }
+    return Found(path: rows.text(0, 1), version: version)
+  }
+
+  /// Has the rest of the transaction find the extension's types.
+  func setPath(_ connection: PostgresConnection) throws(PostgresError) {
+    guard let path else { return }
+    try connection.run("SELECT set_config('search_path', $1, true)", [.text(path)])
   }
 }

@@ -139,7 +139,7 @@ private struct VectorQuery {
   private func candidates(
     _ connection: PostgresConnection, _ search: VectorExtension, limit: Int, ef: Int?
   ) throws(PostgresError) -> (state: PostgresResult, found: PostgresResult) {
-    var statement = select()
+    var statement = select(withDistance: ef == nil)
     statement.add(" WHERE ")
     statement.add(filter ?? .all)
     statement.add(" ORDER BY ")
@@ -152,38 +152,47 @@ private struct VectorQuery {
     }
     statement.add(" LIMIT ")
     statement.add(.integer(Int64(limit)))
-    let pool = ef.map { min(PostgresVectors.longestPool, search.iterates ? $0 : max($0, limit)) }
+    let pool = ef.map { min(PostgresVectors.longestPool, iterates(search) ? $0 : max($0, limit)) }
     let results = try connection.pipeline(
       [settings(search, ef: pool), statement], seconds: PointTable.statementSeconds)
     guard results.count == 2 else { throw .damage("two statements did not give two results") }
     return (results[0], results[1])
   }
 
+  /// Whether a walk goes on where the rows that it has found do not match.
+  private func iterates(_ search: VectorExtension) -> Bool { search.iterates && filter != nil }
+
   /// Reads the collection's state, and sets up the transaction for a search.
   private func settings(_ search: VectorExtension, ef: Int?) -> PostgresStatement {
-    var statement = PostgresStatement(
-      "SELECT model, recall_target, version, count, slack, size, set_config('search_path', ")
-    statement.add(.text(search.path))
+    // Few settings: each costs time, too.
+    var statement = PostgresStatement("SELECT model, recall_target, version, count, slack, size")
+    if let path = search.path {
+      statement.add(", set_config('search_path', ")
+      statement.add(.text(path))
+      statement.add(", true)")
+    }
     if let ef {
-      statement.add(", true), set_config('hnsw.ef_search', ")
+      statement.add(", set_config('hnsw.ef_search', ")
       statement.add(.text(String(ef)))
-      if search.iterates { statement.add(", true), set_config('hnsw.iterative_scan', 'relaxed_order'") }
+      statement.add(", true)")
+      if iterates(search) { statement.add(", set_config('hnsw.iterative_scan', 'relaxed_order', true)") }
     } else {
       // Compiling takes longer than what it would save in a scan.
-      statement.add(", true), set_config('jit', 'off'")
+      statement.add(", set_config('jit', 'off', true)")
     }
-    statement.add(", true)")
     statement.add(" FROM nearfar.collections WHERE id = ")
     statement.add(.integer(collection.id))
     return statement
   }
 
-  /// The columns of a point, and how far the database finds it from the query.
-  private func select() -> PostgresStatement {
+  /// The columns of a point, and how far the database finds it from the query, which only scans need to know.
+  private func select(withDistance: Bool = true) -> PostgresStatement {
     var statement = PostgresStatement("SELECT ")
     statement.add(VectorRows.columns(parts))
-    statement.add(", ")
-    addDistance(to: &statement)
+    if withDistance {
+      statement.add(", ")
+      addDistance(to: &statement)
+    }
     statement.add(" FROM ")
     statement.add(VectorTable(collection))
     return statement
