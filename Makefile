@@ -68,11 +68,11 @@ sanitize: deps default-model ## run the Swift tests under the sanitizers for add
 	@scripts/sanitize.sh $(SANITIZERS)
 
 smoke: deps default-model ## test the deployment: replicas behind HAProxy, the image in a chroot, each package of dist (needs root)
-	@scripts/deps.sh smoke dist
+	@scripts/deps.sh smoke dist database
 	@scripts/smoke.sh
 
 bench: deps default-model build ## measure speed and recall beside other libraries (Benchmarks/run.sh)
-	@scripts/deps.sh bench
+	@scripts/deps.sh bench database
 	@Benchmarks/run.sh $(BINARY)
 
 format: ## rewrite the Swift sources in the house style

@@ -112,7 +112,7 @@ let package = Package(
       ]),
     .testTarget(
       name: "PostgresRecordsTests",
-      dependencies: ["PostgresRecords", "VectorStore", "VectorIndex", "StoreSupport", "TestSupport"]),
+      dependencies: ["PostgresRecords", "SQLiteRecords", "VectorStore", "VectorIndex", "StoreSupport", "TestSupport"]),
     .testTarget(
       name: "EncoderTests", dependencies: ["Encoder", "SimilarityCore", "TestSupport"],
       exclude: ["Fixtures", "generate_fixtures.py", "Families"]),

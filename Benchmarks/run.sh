@@ -36,6 +36,8 @@ echo "==> bench: searches in a database with pgvector, beside psycopg"
 Benchmarks/pgvector.py --binary "$binary" || status=1
 echo "==> bench: the recall of a graph after many removals and insertions"
 Benchmarks/index_churn.py --binary "$binary" --index-bench "$(dirname "$binary")/index-bench" || status=1
+echo "==> bench: replicas on one PostgreSQL"
+Benchmarks/replicas.py --binary "$binary" || status=1
 echo "==> bench: a million points in the service: memory, filters"
 Benchmarks/index_memory.py --binary "$binary" || status=1
 exit "$status"

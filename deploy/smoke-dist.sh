@@ -37,7 +37,7 @@ try() {
   mapped=$(awk '$6 ~ /\.so/ { print $6 }' "/proc/$pid/maps" | sort -u)
   grep -qE "^($libraries)libdnnl" <<<"$mapped" || die "the program has not loaded the libraries that it is to have"
   if grep -q libswift <<<"$mapped"; then die "the program needs a Swift runtime"; fi
-  strange=$(grep -vE "^($libraries)|/(libc|libm|libdl|librt|libpthread|ld-linux-x86-64)\.so\.[0-9]+$" <<<"$mapped" || true)
+  strange=$(grep -vE "^($libraries)|/(libc|libm|libdl|librt|libpthread|libresolv|ld-linux-x86-64)\.so\.[0-9]+$" <<<"$mapped" || true)
   [ -z "$strange" ] || die "the program has loaded $strange"
   python3 deploy/smoke_jobs.py "$url" || die "a job failed"
   kill -TERM "$pid"
@@ -75,7 +75,7 @@ mkdir -p "$root"/{dev,proc,tmp,model,opt,lib64,usr/lib/x86_64-linux-gnu}
 touch "$root/dev/null"
 chmod 1777 "$root/tmp"
 # The C library of the minimal Debian and its loader; no shell and no other library.
-cp -a "$base"/usr/lib/x86_64-linux-gnu/lib{c,m,dl,rt,pthread}.so.[0-9] "$root/usr/lib/x86_64-linux-gnu/"
+cp -a "$base"/usr/lib/x86_64-linux-gnu/lib{c,m,dl,rt,pthread,resolv}.so.[0-9] "$root/usr/lib/x86_64-linux-gnu/"
 cp -aL "$base/lib64/ld-linux-x86-64.so.2" "$root/lib64/"
 ln -s usr/lib "$root/lib"
 tar --extract --gzip --directory "$root/opt" --file "$dist"/nearfar-*.tar.gz

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Stops, kills and starts two replicas behind a balancer in turn while requests continue, and counts the answers.
+"""Stops, kills and starts replicas behind a balancer in turn while requests continue, and counts the answers.
 
-Called by smoke-balancer.sh. It needs the standard library only, and ends every process that it starts. With --tls the balancer serves HTTPS
-and asks the replicas by HTTPS, with certificates that the command openssl makes.
+Called by smoke-balancer.sh. It needs the standard library only, and ends every process that it starts. With --store there are three replicas
+on one PostgreSQL, and every request goes to any of them; otherwise there are two, of which one has the collections. With --tls the balancer
+serves HTTPS and asks the replicas by HTTPS, with certificates that the command openssl makes.
 """
 
 import argparse
@@ -21,6 +22,7 @@ import sys
 import tempfile
 import threading
 import time
+import uuid
 
 HERE = pathlib.Path(__file__).resolve().parent
 JSON_HEADERS = {"Content-Type": "application/json"}
@@ -28,14 +30,26 @@ TEXTS = ["a cat sat on the mat", "the dog ran far", "near and far", "stars are f
 QUERIES = [[1, 0, 0.5, 0], [0, 1, 0, 0.25], [0.5, 0, 1, 0]]
 KEYS = [[1, 0, 0.25, 0], [0, 1, 0.125, 0], [0, 0.5, 1, 0]]
 
-# Routes that are balanced over both replicas; their answers depend on the body only.
+# Requests that are always balanced; their answers depend on the body only.
 STATELESS = [
-    ("/embed", {"inputs": TEXTS[0]}),
-    ("/embed", {"inputs": TEXTS}),
-    ("/v1/embeddings", {"input": TEXTS[:2], "model": "any"}),
-    ("/loss", {"queries": QUERIES, "keys": KEYS, "return": ["loss", "per_row"]}),
-    ("/loss", {"queries": TEXTS[:2], "keys": TEXTS[2:]}),
+    ("POST", "/embed", {"inputs": TEXTS[0]}),
+    ("POST", "/embed", {"inputs": TEXTS}),
+    ("POST", "/v1/embeddings", {"input": TEXTS[:2], "model": "any"}),
+    ("POST", "/loss", {"queries": QUERIES, "keys": KEYS, "return": ["loss", "per_row"]}),
+    ("POST", "/loss", {"queries": TEXTS[:2], "keys": TEXTS[2:]}),
 ]
+# Requests that are balanced where replicas share a store. Those that read ask for a collection that does not change.
+STORED = [
+    ("POST", "/neighbors", {"collection": "smoke", "vectors": [[1, 0, 0]], "k": 2, "exact": True}),
+    ("GET", "/collections/smoke/points/x", None),
+    ("PUT", "/collections/written/points", {"points": [{"id": "w", "vector": [1, 2, 3]}]}),
+]
+POINTS = {"points": [{"id": "x", "vector": [1, 0, 0]}, {"id": "y", "vector": [0, 1, 0]}]}
+
+
+def is_write(request):
+    """Writes have a key of their own each time, and their answers name another version each time."""
+    return request[0] == "PUT"
 
 
 def free_ports(count):
@@ -123,14 +137,15 @@ class Replica:
 class Load:
     """A few threads that send requests all the time, and the results."""
 
-    def __init__(self, port, threads, pause):
-        self.port, self.pause = port, pause
+    def __init__(self, port, threads, pause, requests):
+        self.port, self.pause, self.requests = port, pause, requests
         self.lock = threading.Lock()
-        self.phase = "both up"
+        self.phase = "all up"
         self.served = collections.Counter()
         self.routes = collections.Counter()
         self.failures = []
         self.slowest = 0.0
+        self.written = 0
         self.expected = {}
         self.stopping = threading.Event()
         self.threads = [threading.Thread(target=self.work, args=(index,)) for index in range(threads)]
@@ -140,8 +155,10 @@ class Load:
         for number in itertools.count(offset):
             if self.stopping.is_set():
                 break
-            index = number % len(STATELESS)
-            path, body = STATELESS[index]
+            index = number % len(self.requests)
+            method, path, body = self.requests[index]
+            writes = is_write(self.requests[index])
+            headers = JSON_HEADERS | ({"Idempotency-Key": str(uuid.uuid4())} if writes else {})
             with self.lock:
                 phase = self.phase
             started = time.monotonic()
@@ -152,10 +169,10 @@ class Load:
                     if connection is not None:
                         connection.close()
                     connection = connect(self.port)
-                status, served, answer = call(connection, "POST", path, body)
+                status, served, answer = call(connection, method, path, body, headers)
                 if status != 200:
                     failure = f"{status} {answer[:200]!r}"
-                elif answer != self.expected[index]:
+                elif not writes and answer != self.expected[index]:
                     failure = f"200 with other bytes than at first: {answer[:100]!r}"
             except (OSError, http.client.HTTPException) as error:
                 failure = repr(error)
@@ -164,9 +181,10 @@ class Load:
             with self.lock:
                 self.served[phase, served] += 1
                 self.routes[path] += 1
+                self.written += writes and failure is None
                 self.slowest = max(self.slowest, seconds)
                 if failure:
-                    self.failures.append(f"{phase}: POST {path}: {failure}")
+                    self.failures.append(f"{phase}: {method} {path}: {failure}")
             time.sleep(self.pause)
         if connection is not None:
             connection.close()
@@ -199,8 +217,7 @@ def check_pinned(checks, port, reads_bodies):
     """Routes with state, and /loss with a queue, are always served by replica a; without a key only where the balancer reads bodies."""
     status, served, body = once(port, "PUT", "/collections/smoke", {"dim": 3, "metric": "cosine"})
     checks.expect(status in (200, 201) and served == "a", f"PUT /collections/smoke: {status} from {served}: {body[:200]!r}")
-    points = {"points": [{"id": "x", "vector": [1, 0, 0]}, {"id": "y", "vector": [0, 1, 0]}]}
-    status, served, body = once(port, "PUT", "/collections/smoke/points", points)
+    status, served, body = once(port, "PUT", "/collections/smoke/points", POINTS)
     checks.expect(status in (200, 201) and served == "a", f"PUT points: {status} from {served}: {body[:200]!r}")
     query = {"collection": "smoke", "vectors": [[1, 0, 0]], "k": 1}
     for _ in range(20):
@@ -215,7 +232,7 @@ def check_pinned(checks, port, reads_bodies):
     pinned = [
         ("GET", "/queues/smoke", None, JSON_HEADERS),
         ("GET", "/%63ollections", None, JSON_HEADERS),
-        ("POST", "/loss", STATELESS[3][1], keyed),
+        ("POST", "/loss", STATELESS[3][2], keyed),
     ]
     if reads_bodies:
         pinned.append(("POST", "/loss", queued, JSON_HEADERS))
@@ -234,11 +251,48 @@ def check_pinned(checks, port, reads_bodies):
         connection.close()
 
 
-def turn(load, checks, replica, other, options, frontend, by="stopped"):
+def make_shared(checks, port, replicas):
+    """Makes the collections of STORED by the balancer, and checks that every replica has them soon."""
+    for name in ("smoke", "written"):
+        status, _, body = once(port, "PUT", f"/collections/{name}", {"dim": 3, "metric": "cosine"})
+        checks.expect(status == 201, f"PUT /collections/{name}: {status}: {body[:200]!r}")
+        for replica in replicas:
+            wait_until(lambda: once(replica.port, "GET", f"/collections/{name}")[0] == 200, 5, f"{name} at replica {replica.name}")
+    status, _, body = once(port, "PUT", "/collections/smoke/points", POINTS)
+    checks.expect(status == 200, f"PUT points: {status}: {body[:200]!r}")
+    for replica in replicas:
+        path = "/collections/smoke/points/y"
+        wait_until(lambda: once(replica.port, "GET", path)[0] == 200, 5, f"points at replica {replica.name}")
+
+
+def check_shared(checks, port, replicas):
+    """Any replica serves any route, and a write that comes again with its key is done once, wherever it goes."""
+    status, _, body = once(port, "PUT", "/queues/smoke", {"capacity": 8, "dim": 4})
+    checks.expect(status == 201, f"PUT /queues/smoke: {status}: {body[:200]!r}")
+    for replica in replicas:
+        wait_until(lambda: once(replica.port, "GET", "/queues/smoke")[0] == 200, 5, f"the queue at replica {replica.name}")
+    for path in ("/collections", "/collections/smoke", "/queues/smoke"):
+        served = {once(port, "GET", path)[:2] for _ in range(9)}
+        checks.expect(served == {(200, name) for name in "abc"}, f"GET {path} is served by {served}")
+    keyed = JSON_HEADERS | {"Idempotency-Key": "smoke"}
+    for method, path, body in [
+        ("POST", "/loss", {"queries": QUERIES, "keys": KEYS, "queue": "smoke"}),
+        ("PUT", "/collections/written/points", {"points": [{"id": "once", "vector": [1, 2, 3]}]}),
+    ]:
+        keyed["Idempotency-Key"] += "."
+        answers = {once(port, method, path, body, keyed)[::2] for _ in range(6)}
+        checks.expect(len(answers) == 1 and {status for status, _ in answers} == {200}, f"{method} {path} with one key: {answers}")
+    appended = json.loads(once(port, "GET", "/queues/smoke?consistency=strong")[2]).get("appended")
+    checks.expect(appended == len(KEYS), f"{appended} rows were appended to the queue, not {len(KEYS)}")
+    version = json.loads(once(port, "GET", "/collections/written?consistency=strong")[2])["version"]
+    checks.expect(version == 1, f"one write made version {version}")
+
+
+def turn(load, checks, replica, others, options, frontend, by="stopped"):
     """Stops or kills one replica under load, waits, starts it again, and waits again."""
     down = f"replica {replica.name} {by}"
     load.enter(down)
-    before = load.count(down, other.name)
+    before = {other.name: load.count(down, other.name) for other in others}
     if by == "stopped":
         status, took = replica.stop()
         print(f"smoke-balancer: replica {replica.name} ended with status {status} after {took:.2f} s", flush=True)
@@ -246,8 +300,12 @@ def turn(load, checks, replica, other, options, frontend, by="stopped"):
     else:
         replica.kill()
     time.sleep(options.seconds)
-    checks.expect(load.count(down, other.name) > before, f"{down}: {other.name} served nothing")
-    if replica.name == "a":
+    for name, count in before.items():
+        checks.expect(load.count(down, name) > count, f"{down}: {name} served nothing")
+    if options.store:
+        status, served, _ = once(frontend, "GET", "/collections/smoke")
+        checks.expect(status == 200 and served in before, f"GET /collections/smoke while {replica.name} is down: {status} from {served}")
+    elif replica.name == "a":
         status, served, body = once(frontend, "GET", "/collections")
         told = status == 503 and served is None and json.loads(body)["status"] == 503
         # nginx has no page of its own in the service's form.
@@ -300,7 +358,8 @@ def balancer_command(options, environment, folder):
 
 def trial(options, folder, processes):
     """Runs everything and returns (checks, load)."""
-    port_a, port_b, frontend = free_ports(3)
+    names = "abc" if options.store else "ab"
+    *ports, frontend = free_ports(len(names) + 1)
     command = [str(options.binary), "serve", "--host", "127.0.0.1", "--model", str(options.model), "--threads", "1"]
     command += ["--trusted-proxy", "127.0.0.1", "--trusted-proxy", "::1"]
     secured = {}
@@ -310,16 +369,18 @@ def trial(options, folder, processes):
         secured = {"NEARFAR_BALANCER_CERTIFICATE": str(both), "NEARFAR_REPLICA_CA": str(authority)}
         global trust
         trust = ssl.create_default_context(cafile=str(authority))
-    a, b = Replica("a", command, port_a, folder), Replica("b", command, port_b, folder)
-    processes += [a, b]
-    for replica in (a, b):
+    if options.store:
+        command += ["--store", options.store]
+    replicas = [Replica(name, command, port, folder) for name, port in zip(names, ports)]
+    processes += replicas
+    for replica in replicas:
         replica.start()
 
     environment = os.environ | secured | {
         "NEARFAR_BIND": f"127.0.0.1:{frontend}",
-        "NEARFAR_REPLICA_A": f"127.0.0.1:{port_a}",
-        "NEARFAR_REPLICA_B": f"127.0.0.1:{port_b}",
-    }
+    } | {f"NEARFAR_REPLICA_{replica.name.upper()}": f"127.0.0.1:{replica.port}" for replica in replicas}
+    if not options.store:
+        environment["NEARFAR_NO_STORE"] = "1"
     balancer = Replica("balancer", [], frontend, folder)
     processes.append(balancer)
     running = balancer_command(options, environment, folder)
@@ -328,33 +389,47 @@ def trial(options, folder, processes):
     wait_until(lambda: once(frontend, "GET", "/readyz")[0] == 200, 30, "the balancer")
 
     checks = Checks()
-    load = Load(frontend, options.threads, options.pause)
-    for index, (path, body) in enumerate(STATELESS):
-        answers = [once(port, "POST", path, body) for port in (port_a, port_b)]
+    if options.store:
+        make_shared(checks, frontend, replicas)
+    load = Load(frontend, options.threads, options.pause, STATELESS + (STORED if options.store else []))
+    for index, request in enumerate(load.requests):
+        if is_write(request):
+            continue
+        method, path, body = request
+        answers = [once(port, method, path, body) for port in ports]
         for status, _, answer in answers:
-            checks.expect(status == 200, f"POST {path} straight to a replica: {status} {answer[:200]!r}")
-        checks.expect(answers[0][2] == answers[1][2], f"POST {path}: the replicas' answers differ")
+            checks.expect(status == 200, f"{method} {path} straight to a replica: {status} {answer[:200]!r}")
+        checks.expect(len({answer for _, _, answer in answers}) == 1, f"{method} {path}: the replicas' answers differ")
         load.expected[index] = answers[0][2]
-    check_pinned(checks, frontend, options.balancer == "haproxy")
+    if options.store:
+        check_shared(checks, frontend, replicas)
+    else:
+        check_pinned(checks, frontend, options.balancer == "haproxy")
     if checks.failed:
         return checks, load
 
-    load.enter("both up")
+    load.enter("all up")
     for thread in load.threads:
         thread.start()
     try:
         time.sleep(options.seconds)
-        for name in "ab":
-            checks.expect(load.count("both up", name) > 0, f"with both up, {name} served nothing")
-        for number in range(options.restarts):
-            turn(load, checks, *((b, a) if number % 2 == 0 else (a, b)), options, frontend)
-        for number in range(options.kills):
-            turn(load, checks, *((b, a) if number % 2 == 0 else (a, b)), options, frontend, by="killed")
+        for name in names:
+            checks.expect(load.count("all up", name) > 0, f"with all up, {name} served nothing")
+        # The last one first, since the first may have the state.
+        turns = [("stopped", number) for number in range(options.restarts or len(names))]
+        turns += [("killed", number) for number in range(options.kills or len(names))]
+        for by, number in turns:
+            replica = replicas[-1 - number % len(names)]
+            turn(load, checks, replica, [each for each in replicas if each is not replica], options, frontend, by)
     finally:
         load.stopping.set()
         for thread in load.threads:
             thread.join()
-    for replica in (a, b):
+    if options.store:
+        # One write of check_shared, and each of the load was done once, however often the balancer has sent it.
+        version = json.loads(once(frontend, "GET", "/collections/written?consistency=strong")[2])["version"]
+        checks.expect(version == load.written + 1, f"{load.written + 1} writes made version {version}")
+    for replica in replicas:
         checks.expect(replica.stop()[0] == 0, f"replica {replica.name} did not end with status 0")
     return checks, load
 
@@ -366,8 +441,9 @@ def main():
     parser.add_argument("--threads", type=int, default=4)
     parser.add_argument("--pause", type=float, default=0.01, help="seconds a thread waits between requests")
     parser.add_argument("--seconds", type=float, default=3, help="how long a replica is down, and how long it is up again")
-    parser.add_argument("--restarts", type=int, default=2, help="how often a replica is stopped by SIGTERM and started again")
-    parser.add_argument("--kills", type=int, default=2, help="how often one is killed by SIGKILL and started again")
+    parser.add_argument("--restarts", type=int, help="how often a replica is stopped by SIGTERM and started again; default: each once")
+    parser.add_argument("--kills", type=int, help="how often one is killed by SIGKILL and started again; default: each once")
+    parser.add_argument("--store", help="the address of the database that the replicas share; the balancer is HAProxy")
     parser.add_argument("--tls", action="store_true", help="the balancer and the replicas speak TLS")
     parser.add_argument("--balancer", choices=["haproxy", "nginx"], default="haproxy")
     options = parser.parse_args()

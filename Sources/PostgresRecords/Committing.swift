@@ -40,7 +40,7 @@ struct Committing {
           continue
         }
         let result = try write(change, basis: place == 0 ? basis : nil)
-        if let key, case .success(.changed(let version, let points, _, _)) = result {
+        if let key, case .success(.changed(let version, let points, _, _, _)) = result {
           try known.add(key, version: version, points: points, connection)
         }
         results.append(result)
@@ -74,6 +74,7 @@ struct Committing {
     }
     if let basis, row.stored.version != basis { return .failure(.outdated(version: row.stored.version)) }
     defer { rows[id] = rows[id] == nil ? nil : row }
+    let before = row.stored.digest
     switch change {
     case .create: preconditionFailure("a collection that is made has no number yet")
     case .drop:
@@ -91,18 +92,18 @@ struct Committing {
         }
         row.stored.model = model
       }
-      guard !points.isEmpty else { return .success(row.changed(0)) }
+      guard !points.isEmpty else { return .success(row.changed(0, before: before)) }
       row.stored.version += 1
       row.stored.count += try PointTable.upsert(points, collection: id, version: row.stored.version, connection)
       try finish(&row, ChangePayload.encode(upserts: points, deletes: []))
-      return .success(row.changed(points.count))
+      return .success(row.changed(points.count, before: before))
     case .delete(_, let ids):
       let deleted = ids.isEmpty ? [] : try PointTable.delete(ids, collection: id, connection)
-      guard !deleted.isEmpty else { return .success(row.changed(0)) }
+      guard !deleted.isEmpty else { return .success(row.changed(0, before: before)) }
       row.stored.version += 1
       row.stored.count -= deleted.count
       try finish(&row, ChangePayload.encode(upserts: [], deletes: deleted))
-      return .success(row.changed(deleted.count))
+      return .success(row.changed(deleted.count, before: before))
     }
   }
 
@@ -115,8 +116,9 @@ struct Committing {
 
 extension PostgresCollection {
   /// The outcome of a batch that has changed so many points.
-  fileprivate func changed(_ points: Int) -> Committed {
-    .changed(version: stored.version, points: points, model: stored.model, digest: stored.digest)
+  fileprivate func changed(_ points: Int, before: Int64) -> Committed {
+    .changed(
+      version: stored.version, points: points, model: stored.model, digest: stored.digest, before: before)
   }
 }
 

@@ -64,15 +64,18 @@ final class DatabaseWatch: Sendable {
   private func look() {
     do throws(PostgresError) {
       let isTold = try slot.with { connection throws(PostgresError) in
-        if !connection.isListening {
-          try connection.run("LISTEN nearfar", seconds: Self.patience)
-          connection.isListening = true
-          // What came before is not announced again.
-          return true
+        if connection.isListening, try connection.hasNotifications(seconds: Self.pause) { return true }
+        // A standby does not pass notifications on, until it is promoted.
+        let isStandby = try connection.run("SELECT pg_is_in_recovery()", seconds: Self.patience).boolean(0, 0)
+        guard isStandby == false else {
+          usleep(UInt32(Self.pause * 1e6))
+          return false
         }
-        if try connection.hasNotifications(seconds: Self.pause) { return true }
-        try connection.run("SELECT 1", seconds: Self.patience)
-        return false
+        guard !connection.isListening else { return false }
+        try connection.run("LISTEN nearfar", seconds: Self.patience)
+        connection.isListening = true
+        // What came before is not announced again.
+        return true
       }
       state.withLock { $0.answered = SystemClock.monotonic }
       if isTold { tell() }

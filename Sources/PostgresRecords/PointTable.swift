@@ -2,32 +2,32 @@ import VectorStore
 
 /// The statements about points and changes.
 enum PointTable {
-  /// Inserts or replaces points.
+  /// Inserts or replaces points: those that are there are deleted first, because a table whose partitions are on other servers has no
+  /// index over all of them, which ON CONFLICT would need.
   ///
   /// - Returns: how many of them are new.
   static func upsert(
     _ points: [Point], collection: Int64, version: Int, _ connection: PostgresConnection
   ) throws(PostgresError) -> Int {
-    let rows = try connection.run(
+    let ids = points.map { Array($0.id.utf8) }
+    let replaced = try connection.run(
+      "DELETE FROM nearfar.points WHERE collection = $1 AND id = ANY($2)", [.integer(collection), .byteArrays(ids)],
+      seconds: statementSeconds
+    ).changed
+    try connection.run(
       """
-      WITH written AS (
-        INSERT INTO nearfar.points (collection, id, vector, text, metadata, version, checksum)
-        SELECT $1, given.id, given.vector, given.text, given.metadata, $7, given.checksum
-        FROM unnest($2::bytea[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bigint[])
-          AS given (id, vector, text, metadata, checksum)
-        ON CONFLICT (collection, id) DO UPDATE SET vector = excluded.vector, text = excluded.text,
-          metadata = excluded.metadata, version = excluded.version, checksum = excluded.checksum
-        RETURNING xmax = 0 AS is_new)
-      SELECT count(*) FILTER (WHERE is_new) FROM written
+      INSERT INTO nearfar.points (collection, id, vector, text, metadata, version, checksum)
+      SELECT $1, given.id, given.vector, given.text, given.metadata, $7, given.checksum
+      FROM unnest($2::bytea[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bigint[])
+        AS given (id, vector, text, metadata, checksum)
       """,
       [
-        .integer(collection), .byteArrays(points.map { Array($0.id.utf8) }),
+        .integer(collection), .byteArrays(ids),
         .byteArrays(points.map { point in point.vector.withUnsafeBytes { Array($0) } }),
         .byteArrays(points.map { $0.text.map { Array($0.utf8) } }), .byteArrays(points.map(\.metadata)),
         .integers(points.map { checksum($0, collection: collection, version: version) }), .integer(Int64(version)),
       ], seconds: statementSeconds)
-    guard let count = rows.integer(0, 0) else { throw .damage("an INSERT did not count its rows") }
-    return Int(count)
+    return points.count - replaced
   }
 
   /// Deletes points.

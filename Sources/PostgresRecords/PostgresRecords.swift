@@ -44,6 +44,7 @@ package final class PostgresRecords: SharedRecords {
     _ url: String, listenURL: String? = nil, readOnly: Bool = false, folder: String? = nil,
     progress: (String) -> Void = { _ in }
   ) throws(OpenError) -> PostgresRecords {
+    for address in [url, listenURL] { if let address { try StoreURL.check(address) } }
     let folder = try folder.map { path throws(OpenError) in try SnapshotFolder(path) }
     let records = PostgresRecords(url, listenURL: listenURL, readOnly: readOnly, folder: folder)
     let place = records.location.description
@@ -168,7 +169,7 @@ package final class PostgresRecords: SharedRecords {
     _ results: [Result<Committed, StoreError>], _ group: [RecordChange], key: [UInt8]
   ) throws(PostgresError) -> Bool {
     let written = zip(group, results).compactMap { change, result -> (id: Int64, version: Int)? in
-      guard let id = change.collection, case .success(.changed(let version, let points, _, _)) = result, points > 0
+      guard let id = change.collection, case .success(.changed(let version, let points, _, _, _)) = result, points > 0
       else {
         return nil
       }

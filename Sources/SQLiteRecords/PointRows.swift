@@ -178,7 +178,7 @@ final class PointRows {
     }
   }
 
-  private static func point(_ row: Statement, dimension: Int) -> Point? {
+  static func point(_ row: Statement, dimension: Int) -> Point? {
     guard let id = row.text(0), !id.isEmpty, let vector = row.floats(1), vector.count == dimension,
       vector.allSatisfy(\.isFinite)
     else { return nil }

@@ -104,10 +104,15 @@ package final class SQLiteRecords: Records, @unchecked Sendable {
   package func load(
     _ collection: StoredCollection, _ body: (Point) throws(OpenError) -> Void
   ) throws(OpenError) {
+    try read { tables throws(OpenError) in try tables.load(collection, body) }
+  }
+
+  /// Runs `body` with the tables, while nothing else reads or writes them.
+  func read(_ body: (RecordTables) throws(OpenError) -> Void) throws(OpenError) {
     let result = queue.sync { () -> Result<Void, OpenError> in
       guard let tables else { return .failure(OpenError("\(location) is closed")) }
       do throws(OpenError) {
-        return .success(try tables.load(collection, body))
+        return .success(try body(tables))
       } catch {
         return .failure(error)
       }

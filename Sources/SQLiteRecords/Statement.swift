@@ -43,6 +43,12 @@ final class Statement {
     }
   }
 
+  /// Begins with these values; ``step()`` then gives row after row until ``reset()``.
+  func begin(_ values: Value...) throws(SQLiteError) {
+    reset()
+    try bind(values)
+  }
+
   /// The value of a parameter.
   enum Value {
     case integer(Int64)

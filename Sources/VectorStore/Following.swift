@@ -31,7 +31,7 @@ enum Following {
     let wanted: Int
     switch done {
     // A batch that has changed nothing has met the version as it was.
-    case .changed(let version, let points, _, _): wanted = points > 0 ? version - 1 : version
+    case .changed(let version, let points, _, _, _): wanted = points > 0 ? version - 1 : version
     case .repeated(let version, _, _): wanted = version
     case .created, .dropped, .retargeted: return
     }

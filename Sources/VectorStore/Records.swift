@@ -111,8 +111,8 @@ package enum Committed: Sendable {
   case dropped
   case retargeted
   /// The version that holds the batch, or the current one when it changed nothing; the number of points that it changed; the
-  /// collection's model; the digest as in ``StoredCollection``.
-  case changed(version: Int, points: Int, model: String?, digest: Int64 = 0)
+  /// collection's model; the digest as in ``StoredCollection``, and as it was before the batch.
+  case changed(version: Int, points: Int, model: String?, digest: Int64 = 0, before: Int64 = 0)
   /// A change with the same key was stored before, as this version, and has changed so many points; nothing was done now. `answer`
   /// is what was stored with it.
   case repeated(version: Int, points: Int, answer: [UInt8]? = nil)

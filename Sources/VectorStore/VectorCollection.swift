@@ -101,7 +101,7 @@ public final class VectorCollection: Sendable {
         completion(
           result.map { committed in
             switch committed {
-            case .changed(let version, let points, _, _), .repeated(let version, let points, _): (version, points)
+            case .changed(let version, let points, _, _, _), .repeated(let version, let points, _): (version, points)
             case .created, .dropped, .retargeted: preconditionFailure("a batch of points is committed as one")
             }
           })
@@ -174,12 +174,13 @@ public final class VectorCollection: Sendable {
 
     mutating func apply(_ change: RecordChange, _ done: Committed) {
       if case .retarget(_, let target) = change, case .retargeted = done { return retarget(target) }
-      guard failure == nil, case .changed(let version, let points, let model, let digest) = done,
+      guard failure == nil, case .changed(let version, let points, let model, let digest, let before) = done,
         // What is not newer is in already: it came with the changes of other replicas.
         version > snapshot.version
       else {
         return
       }
+      guard before == snapshot.digest else { return fail(Self.otherHistory) }
       do throws(IndexError) {
         switch change {
         case .upsert(_, let points, _): try snapshot.insert(points, into: collection.index)
@@ -222,6 +223,10 @@ public final class VectorCollection: Sendable {
     /// The version that has been reached.
     var version: Int { snapshot.version }
     var digest: Int64 { snapshot.digest }
+
+    /// A database server that took over after a failure lacks changes that are here, and has gone on without them.
+    static let otherHistory = StoreError.unavailable(
+      "the write is stored, but the database has gone back to an earlier state: the collection is loaded again")
 
     /// Memory cannot follow the records any more; `reason` says why.
     mutating func fail(_ reason: StoreError) { failure = failure ?? reason }

@@ -33,8 +33,8 @@ final class Writer: Sendable {
   /// How long a change is tried again while another replica holds its collection, and the pause between two attempts.
   private static let patience = 10.0
   private static let pause = 0.02
-  /// How often a change is derived when other replicas keep changing what it is derived from.
-  private static let attempts = 8
+  /// How often a change is derived when other replicas keep changing what it is derived from; each attempt takes some milliseconds.
+  private static let attempts = 500
 
   private struct State {
     var waiting: [Pending] = []
@@ -154,6 +154,9 @@ final class Writer: Sendable {
       }
     }
     guard !group.isEmpty else { return }
+    // Versions only grow, so that what is committed now is newer than what is here.
+    let here = Dictionary(
+      group.compactMap(\.collection).map { ($0.id, $0.snapshot.version) }, uniquingKeysWith: { first, _ in first })
     var results: [Result<Committed, StoreError>]
     do throws(StoreError) {
       if let shared = records as? any SharedRecords {
@@ -172,7 +175,9 @@ final class Writer: Sendable {
       results = group.map { _ in .failure(error) }
     }
     // Another replica was faster: what is derived from the newer version is tried next.
-    if case .failure(.outdated) = results.first, attempt < Self.attempts, let collection = group[0].collection,
+    if case .failure(.outdated) = results.first, attempt < Self.attempts,
+      SystemClock.monotonic &- group[0].since < SystemClock.nanoseconds(Self.patience),
+      let collection = group[0].collection,
       let shared = records as? any SharedRecords, Following.catchUp(collection, shared) == .current
     {
       let again = group.removeFirst()
@@ -185,6 +190,9 @@ final class Writer: Sendable {
       guard let collection = pending.collection, case .success(let done) = results[place] else { continue }
       var changing = applying.removeValue(forKey: collection.id) ?? collection.beginChange()
       if let shared = records as? any SharedRecords {
+        if case .changed(let version, let points, _, _, _) = done, points > 0, version <= here[collection.id] ?? 0 {
+          changing.fail(VectorCollection.Changing.otherHistory)
+        }
         // What others have committed before comes first.
         Following.bring(&changing, before: done, shared)
       }

@@ -6,8 +6,7 @@ import Service
 enum Nearfar {
   private static let commands: [any Command.Type] = [
     ServeCommand.self, EmbedCommand.self, LossCommand.self, IndexCommand.self, ExportCommand.self, ImportCommand.self,
-    BackupCommand.self,
-    CheckCommand.self, HealthCommand.self,
+    BackupCommand.self, CheckCommand.self, MigrateCommand.self, HealthCommand.self,
   ]
 
   private static let reference = Reference(

@@ -20,7 +20,8 @@ enum Storage {
   private static let dataFolder = Flag(
     "data", .text("DIR"), .defaults(to: ":memory:"), isVariable: true,
     "The folder that keeps collections, for one writing process at a time; :memory: keeps nothing.")
-  private static let store = Flag(
+  /// Also read by `nearfar migrate`, from the environment.
+  static let store = Flag(
     "store", url, .optional(meaning: "--data"), isVariable: true,
     "The PostgreSQL database that keeps collections, shared by all replicas that name it. The variable keeps a password out of the "
       + "list of processes; PGPASSWORD and PGSSLROOTCERT are read, too.")
@@ -39,7 +40,7 @@ enum Storage {
   )
 
   /// What is not an address is not repeated, since it may hold a password.
-  private static let url = Accepted<String>(placeholder: "URL", rule: nil) { text throws(UsageError) in
+  static let url = Accepted<String>(placeholder: "URL", rule: nil) { text throws(UsageError) in
     guard !text.isEmpty else { return nil }
     guard StoreURL.isOne(text) else {
       throw UsageError("must be the address of a database, postgresql://USER@HOST:PORT/NAME")

@@ -239,6 +239,37 @@ import VectorStore
     #expect(again.digest == other.snapshot.digest)
   }
 
+  /// The same, where the replica writes before it has looked: its own batch must not hide what was lost, whether its version was
+  /// there before or is the next one.
+  @Test(arguments: [3, 4]) func ownWritesDoNotHideThatHistoryWasRewound(left: Int) throws {
+    let (a, b) = (try replica(), try replica())
+    let collection = try a.create("c", dimension: 2, metric: .dot).collection
+    for number in 1...5 { _ = try collection.upsert([Point(id: "p\(number)", vector: [Float(number), 2])]) }
+    b.follow()
+    try database.run(
+      """
+      BEGIN;
+      DELETE FROM nearfar.points WHERE version > \(left); DELETE FROM nearfar.changes WHERE version > \(left);
+      UPDATE nearfar.collections SET version = \(left), count = \(left),
+        digest = (SELECT digest FROM nearfar.changes WHERE version = \(left));
+      COMMIT
+      """)
+    let other = try replica().collection("c")
+    // The others go on until the version that the second replica has, which then writes the next one.
+    for number in left..<4 { _ = try other.upsert([Point(id: "q\(number)", vector: [7, 8])]) }
+    let late = try b.collection("c")
+    for number in 1...3 {
+      // What is answered is there; what is not answered is stored, and is there after the collection has been loaded again.
+      _ = try? late.upsert([Point(id: "r\(number)", vector: [1, Float(number)])])
+    }
+    #expect(b.follow() == nil)
+    let snapshot = try b.collection("c").snapshot
+    let truth = try replica().collection("c").snapshot
+    #expect(snapshot.all == truth.all)
+    #expect(snapshot.version == truth.version && snapshot.digest == truth.digest)
+    #expect(snapshot.point("p5") == nil && snapshot.point("p\(left)") != nil)
+  }
+
   @Test func damageIsNamed() throws {
     let collection = try replica().create("c", dimension: 2, metric: .dot).collection
     _ = try collection.upsert([Point(id: "x", vector: [1, 2]), Point(id: "y", vector: [1, 2])])

@@ -7,7 +7,7 @@ import pytest
 from commands import run
 from process import BINARY, MODEL, Server
 
-COMMANDS = ["serve", "embed", "loss", "index", "export", "import", "backup", "check", "health"]
+COMMANDS = ["serve", "embed", "loss", "index", "export", "import", "backup", "check", "migrate", "health"]
 
 INTEGER = re.compile(r"A whole number from (\d+) to (\d+)\.")
 CHOICE = re.compile(r"One of ([^.]+)\.")
@@ -112,6 +112,7 @@ def test_help_of_a_command_shows_its_flags_alone(command):
         "import": {"--input", "--collection", "--metric", "--engine", "--batch", "--url", "--retry", "--api-key-file", "--ca-file", "--insecure"},
         "backup": {"--data", "--output"},
         "check": {"--data"},
+        "migrate": {"--from", "--to"},
         "health": {"--url", "--api-key-file", "--ca-file", "--insecure"},
     }[command]
 
@@ -156,6 +157,8 @@ def test_help_that_cannot_be_written_is_a_failure():
         (["serve", "--precision", "f7"], "--precision must be one of auto, f32, bf16, int8, not 'f7'", "nearfar help serve"),
         (["backup", "--data", "d"], "--output is required", "nearfar help backup"),
         (["backup", "--data", ":memory:", "--output", "f"], "--data must be", "nearfar help backup"),
+        (["migrate", "--to", "postgresql://h/d"], "--from is required", "nearfar help migrate"),
+        (["migrate", "--from", ":memory:"], "--from must be the path of a data folder", "nearfar help migrate"),
         (["health", "--url", "ftp://h"], "--url must begin with http:// or https://", "nearfar help health"),
         (["index", "--input", "f"], "--collection is required", "nearfar help index"),
     ],

@@ -7,7 +7,7 @@ import socket
 import pytest
 import requests
 import yaml
-from database import Database
+from database import DatabaseServer
 from process import ROOT, Server, wait_until
 
 DOCUMENT = yaml.safe_load((ROOT / "openapi.yaml").read_text())
@@ -79,7 +79,7 @@ def service():
 @pytest.fixture(scope="module")
 def replica():
     """A service that shares its collections with others."""
-    with Database() as database, Server("--store", database.url) as running:
+    with DatabaseServer() as database, Server("--store", database.url) as running:
         yield running
 
 

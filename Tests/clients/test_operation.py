@@ -204,6 +204,10 @@ def test_every_route_of_the_specification_answers(server, method, path, operatio
         if operation["operationId"] == "upsertPoints" and "text" in body["points"][0]:
             url = path.replace("{name}", "default")
         response = server.request(method, url, json=body)
+        if operation["operationId"] == "getDigest":
+            # Only replicas that share a database have one; test_document_examples.py asks such a replica.
+            assert response.status_code == 409
+            continue
         # The examples are valid requests: each must succeed with a status and a type that the route documents.
         assert 200 <= response.status_code < 300, f"{body}: {response.status_code} {response.text[:500]}"
         stated = operation["responses"][str(response.status_code)]

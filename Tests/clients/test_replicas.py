@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from database import Database
+from database import DatabaseServer
 from process import Server
 
 TOKEN = "X-Nearfar-Version"
@@ -13,7 +13,7 @@ SEEN = "X-Nearfar-Min-Version"
 
 @pytest.fixture(scope="module")
 def database():
-    with Database() as running:
+    with DatabaseServer() as running:
         yield running
 
 

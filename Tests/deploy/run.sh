@@ -26,22 +26,40 @@ check() {
   fi
 }
 
-# kustomization.yaml names every other manifest of its folder, so that none is forgotten by `kubectl apply -k`.
+# The kustomization.yaml of a folder names every other manifest of it, as a resource or as a patch, so that none is forgotten by
+# `kubectl apply -k`. $1: the folder.
 names_all() {
-  for manifest in deploy/kubernetes/*.yaml; do
+  for manifest in "$1"/*.yaml; do
     file=${manifest##*/}
-    [ "$file" = kustomization.yaml ] || grep -qx "  - $file" deploy/kubernetes/kustomization.yaml || {
-      echo "kustomization.yaml does not name $file"
+    [ "$file" = kustomization.yaml ] || grep -qxE "  - (path: )?$file" "$1/kustomization.yaml" || {
+      echo "$1/kustomization.yaml does not name $file"
       return 1
     }
   done
 }
 
-for manifest in deploy/kubernetes/*.yaml; do
-  # Kustomize's own file is not part of the interface of Kubernetes.
-  [ "${manifest##*/}" = kustomization.yaml ] || check "$manifest" "$venv/bin/kubernetes-validate" --strict --quiet "$manifest"
+# Every patch is for a resource of another file: the kind and the name are there. $1: the patch.
+has_target() {
+  kind=$(sed -n 's/^kind: //p' "$1")
+  name=$(sed -n '/^metadata:/,/^[^ ]/s/^  name: //p' "$1")
+  grep -lx "kind: $kind" deploy/kubernetes*/*.yaml | grep -vxF "$1" |
+    xargs grep -lx "  name: $name" || {
+      echo "there is no $kind $name for $1"
+      return 1
+    }
+}
+
+for folder in deploy/kubernetes*; do
+  for manifest in "$folder"/*.yaml; do
+    case ${manifest##*/} in
+      # Kustomize's own file is not part of the interface of Kubernetes, and a patch has only a part of what a manifest needs.
+      kustomization.yaml) ;;
+      *-patch.yaml) check "$manifest" has_target "$manifest" ;;
+      *) check "$manifest" "$venv/bin/kubernetes-validate" --strict --quiet "$manifest" ;;
+    esac
+  done
+  check "$folder/kustomization.yaml" names_all "$folder"
 done
-check "kustomization.yaml" names_all
 check "deploy/compose.yaml" "$venv/bin/check-jsonschema" --builtin-schema vendor.compose-spec deploy/compose.yaml
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

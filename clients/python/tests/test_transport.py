@@ -118,13 +118,8 @@ def test_only_503_is_repeated(scripted, waits):
     assert len(script.requests) == 1 and waits == []
 
 
+# Writes that no idempotency key protects. The others are in test_versions.py.
 WRITES = {
-    "loss that appends": lambda client: client.loss([[1.0]], [[1.0]], queue="q"),
-    "loss that appends, spelt out": lambda client: client.loss([[1.0]], [[1.0]], queue={"name": "q"}),
-    "upsert": lambda client: client.upsert(["a"], [[1.0]]),
-    "delete_points": lambda client: client.delete_points(["a"]),
-    "delete by filter": lambda client: client.delete_points(filter={"a": 1}),
-    "update_metadata": lambda client: client.update_metadata(["a"], [{"b": 1}]),
     "create_collection": lambda client: client.create_collection("a", 1),
     "delete_collection": lambda client: client.delete_collection("a"),
     "create_queue": lambda client: client.create_queue("a", 1, 1),

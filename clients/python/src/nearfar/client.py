@@ -35,6 +35,15 @@ class Operation(Embedding, Scoring, Collections, Points):
             raise
         return True
 
+    @call
+    async def forget_versions(self) -> None:
+        """Forgets which versions of collections and queues this client has seen, so that any replica may answer its next calls.
+
+        This is needed only after a service went back to an older state, such as that of a backup: until its collections have
+        reached the versions that were seen before, calls would fail with UnavailableError.
+        """
+        self._session.forget_versions()
+
 
 class Client(Operation, Blocking):
     """A connection to a Nearfar service. Threads may share one; close it, or use it as a context manager.
@@ -43,6 +52,9 @@ class Client(Operation, Blocking):
     timeout: the seconds that each step of a request (connect, send, wait for the answer) may take.
     retries: how often a request is repeated where that is safe. Any request is repeated when its connection was refused;
     requests that change nothing, or that carry an idempotency key, also after a broken connection or a 503 with Retry-After.
+    Writes of points, and losses that append to a queue, carry a new key unless they are given one or retries is 0.
+    track_versions: whether calls about a collection or queue are answered from no older version than this client has seen or
+    written, whichever replica of the service a balancer chooses.
     api_key: sent as a bearer token; by default the one in the environment variable NEARFAR_API_KEY, if any, and with "" none.
     transport: an httpx transport that carries the requests instead of the network, for tests.
 
@@ -58,11 +70,12 @@ class Client(Operation, Blocking):
         *,
         retries: int = 2,
         api_key: Optional[str] = None,
+        track_versions: bool = True,
         transport: Optional[httpx.BaseTransport] = None,
     ) -> None:
         check_base_url(base_url)
         http = httpx.Client(base_url=base_url, timeout=timeout, headers=default_headers(api_key), transport=transport)
-        self._session = Session(BlockingTransport(http, timeout), retries)
+        self._session = Session(BlockingTransport(http, timeout), retries, track_versions)
 
     def close(self) -> None:
         """Closes the connections."""
@@ -88,11 +101,12 @@ class AsyncClient(Operation, Awaiting):
         *,
         retries: int = 2,
         api_key: Optional[str] = None,
+        track_versions: bool = True,
         transport: Optional[httpx.AsyncBaseTransport] = None,
     ) -> None:
         check_base_url(base_url)
         http = httpx.AsyncClient(base_url=base_url, timeout=timeout, headers=default_headers(api_key), transport=transport)
-        self._session = Session(AsyncTransport(http, timeout), retries)
+        self._session = Session(AsyncTransport(http, timeout), retries, track_versions)
 
     async def close(self) -> None:
         """Closes the connections."""

@@ -9,7 +9,7 @@ from .calls import Calls, call, stream
 from .progress import progress_bar
 from .results import Collection, Exported
 from .session import Session, read_tensors
-from .wire import NULL, json_body, segment
+from .wire import NULL, Consistency, json_body, query, segment
 
 # The number of points per answer when an export shows its progress.
 EXPORT_PART = 10_000
@@ -34,13 +34,21 @@ class Collections(Calls):
         target = NULL if isinstance(recall_target, str) and recall_target == "default" else recall_target
         body = json_body(dim=dim, metric=metric, recall_target=target)
         return await self._session.json(
-            "PUT", f"/collections/{segment(name)}", Collection.read, pure=False, content=body
+            "PUT", f"/collections/{segment(name)}", Collection.read, pure=False, content=body, about=[name], anew=True
         )
 
     @call
-    async def collection(self, name: str = "default") -> Collection:
-        """Returns the description of a collection."""
-        return await self._session.json("GET", f"/collections/{segment(name)}", Collection.read, pure=True)
+    async def collection(self, name: str = "default", *, consistency: Optional[Consistency] = None) -> Collection:
+        """Returns the description of a collection. consistency: see neighbors."""
+        return await self._session.json(
+            "GET",
+            f"/collections/{segment(name)}",
+            Collection.read,
+            pure=True,
+            params=query(consistency=consistency),
+            about=[name],
+            anew=True,
+        )
 
     @call
     async def collections(self) -> List[Collection]:
@@ -52,7 +60,7 @@ class Collections(Calls):
     @call
     async def delete_collection(self, name: str) -> None:
         """Deletes a collection and its points."""
-        await self._session.send("DELETE", f"/collections/{segment(name)}", pure=False)
+        await self._session.send("DELETE", f"/collections/{segment(name)}", pure=False, about=[name])
 
     @call
     async def export(
@@ -93,17 +101,16 @@ class Collections(Calls):
 
 
 async def _parts(
-    session: Session, collection: str, params: Dict[str, Any], progress: bool
+    session: Session, collection: str, given: Dict[str, Any], progress: bool
 ) -> AsyncGenerator[Exported, None]:
     path = f"/collections/{segment(collection)}/export"
-    params = {name: value for name, value in params.items() if value is not None}
     # The total for the progress is known only when the whole collection is exported.
-    whole = "after" not in params and "limit" not in params
-    query: Optional[Dict[str, Any]] = params
+    whole = given.get("after") is None and given.get("limit") is None
+    params = query(**given)
     advance: Optional[Callable[[int], object]] = None
     with ExitStack() as stack:
         while True:
-            response = await session.send("GET", path, pure=True, params=query)
+            response = await session.send("GET", path, pure=True, params=params, about=[collection], anew=True)
             part = read_tensors(response, Exported.read)
             if advance is None:
                 total = part.collection.count if whole else None
@@ -113,4 +120,4 @@ async def _parts(
             if "next" not in response.links:
                 return
             # The link is relative to this request's URL. It consists of a query that also names the version.
-            path, query = path.partition("?")[0] + response.links["next"]["url"], None
+            path, params = path.partition("?")[0] + response.links["next"]["url"], None

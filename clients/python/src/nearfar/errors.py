@@ -86,6 +86,15 @@ class ConflictError(NearfarError):
     """409: the collection or queue exists with other settings, or holds texts of another model."""
 
 
+class GoneError(NearfarError):
+    """410: the collection or queue was deleted and made anew since this client has seen it. Nothing was changed.
+
+    A call that reads or makes a collection or queue does not raise it, but takes the new one. For a write it is raised once, so
+    that nothing is added to a collection whose earlier points are gone without the program's knowledge; the next call is for
+    the new collection.
+    """
+
+
 class TooLargeError(NearfarError):
     """413: the request exceeds a limit of the service, which the detail states. Also raised before such a request is sent."""
 
@@ -104,6 +113,7 @@ _CLASSES: Dict[int, Type[NearfarError]] = {
     403: AuthenticationError,
     404: NotFoundError,
     409: ConflictError,
+    410: GoneError,
     413: TooLargeError,
     422: InvalidError,
     503: UnavailableError,

@@ -10,7 +10,7 @@ from .calls import Calls, call, stream
 from .progress import progress_bar
 from .results import Counted, Deleted, Neighbors, Page, Point, Updated, Upserted
 from .session import Session, read_json
-from .wire import json_body, matrix, numbers, option_texts, segment
+from .wire import Consistency, json_body, matrix, numbers, option_texts, query, segment
 
 Metadata = Mapping[str, Any]
 Include = Sequence[Literal["metadata", "text", "vector"]]
@@ -38,7 +38,7 @@ class Points(Calls):
         A single request is applied completely or not at all. A call that needs several requests is not: when one of them
         fails, the points of the earlier ones are stored, and the error says how many. The version is that of the last
         request. idempotency_key: when the call is repeated with the same key, the service repeats its answer and changes
-        nothing.
+        nothing. Without one, a new key protects the repetitions that the client makes by itself.
         """
         ids = list(ids)
         vectors = None if vectors is None else matrix("vectors", vectors)
@@ -51,18 +51,20 @@ class Points(Calls):
             batch = VectorBatch(vectors, {"ids": ids, **columns})
         else:
             batch = ListBatch("points", _records(ids, {"text": texts, "metadata": metadata}))
+        key = self._session.key(idempotency_key)
         parts = await self._session.in_batches(
             "PUT",
             _path(collection),
             batch,
             partial(read_json, read=lambda body: Upserted(body["version"], body["upserted"])),
-            pure=idempotency_key is not None,
-            idempotency_key=idempotency_key,
+            pure=key is not None,
+            idempotency_key=key,
             batch_size=batch_size,
             progress=progress,
             title="upsert",
             unit="points",
             changes=True,
+            about=[collection],
         )
         return Upserted(parts[-1].version, sum(part.upserted for part in parts))
 
@@ -87,18 +89,20 @@ class Points(Calls):
         ids = list(ids)
         if len(ids) != len(metadata):
             raise ValueError(f"{len(ids)} ids, but {len(metadata)} of metadata")
+        key = self._session.key(idempotency_key)
         parts = await self._session.in_batches(
             "PATCH",
             _path(collection),
             ListBatch("points", [{"id": name, "metadata": entry} for name, entry in zip(ids, metadata)], mode=mode),
             partial(read_json, read=lambda body: Updated(body["version"], body["updated"], list(body["missing"]))),
-            pure=idempotency_key is not None,
-            idempotency_key=idempotency_key,
+            pure=key is not None,
+            idempotency_key=key,
             batch_size=batch_size,
             progress=progress,
             title="update",
             unit="points",
             changes=True,
+            about=[collection],
         )
         missing = [name for part in parts for name in part.missing]
         return Updated(parts[-1].version, sum(part.updated for part in parts), missing)
@@ -118,42 +122,66 @@ class Points(Calls):
 
         A call with many ids may need several requests, which are not applied as one batch. idempotency_key: see upsert.
         """
-        path, keyed = _path(collection) + "/delete", idempotency_key is not None
+        path, key = _path(collection) + "/delete", self._session.key(idempotency_key)
         if ids is None or filter is not None:
             # This is a single request. When both or neither are given, the service says what is wrong.
             body = json_body(ids=None if ids is None else list(ids), filter=filter)
-            headers = {} if idempotency_key is None else {"Idempotency-Key": idempotency_key}
-            return await self._session.json("POST", path, _deleted, pure=keyed, content=body, headers=headers)
+            headers = {} if key is None else {"Idempotency-Key": key}
+            return await self._session.json(
+                "POST", path, _deleted, pure=key is not None, content=body, headers=headers, about=[collection]
+            )
         parts = await self._session.in_batches(
             "POST",
             path,
             ListBatch("ids", list(ids)),
             partial(read_json, read=_deleted),
-            pure=keyed,
-            idempotency_key=idempotency_key,
+            pure=key is not None,
+            idempotency_key=key,
             batch_size=batch_size,
             progress=progress,
             title="delete",
             unit="points",
             changes=True,
+            about=[collection],
         )
         return Deleted(parts[-1].version, sum(part.deleted for part in parts))
 
     @call
-    async def point(self, id: str, collection: str = "default") -> Point:
-        """Returns the point with this id."""
-        return await self._session.json("GET", f"{_path(collection)}/{segment(id)}", Point.read, pure=True)
+    async def point(
+        self, id: str, collection: str = "default", *, consistency: Optional[Consistency] = None
+    ) -> Point:
+        """Returns the point with this id. consistency: see neighbors."""
+        return await self._session.json(
+            "GET",
+            f"{_path(collection)}/{segment(id)}",
+            Point.read,
+            pure=True,
+            params=query(consistency=consistency),
+            about=[collection],
+            anew=True,
+        )
 
     @call
-    async def count_points(self, collection: str = "default", *, filter: Optional[Metadata] = None) -> Counted:
-        """Returns the number of points that match a filter, or of all points. A deletion with the filter deletes that many."""
-        body = json_body(filter=filter)
+    async def count_points(
+        self,
+        collection: str = "default",
+        *,
+        filter: Optional[Metadata] = None,
+        consistency: Optional[Consistency] = None,
+    ) -> Counted:
+        """Returns the number of points that match a filter, or of all points. A deletion with the filter deletes that many.
+
+        consistency: see neighbors.
+        """
+        body = json_body(filter=filter, consistency=consistency)
         return await self._session.json(
             "POST",
             _path(collection) + "/count",
             lambda answer: Counted(answer["version"], answer["count"]),
             pure=True,
             content=body,
+            about=[collection],
+            anew=True,
         )
 
     @call
@@ -165,12 +193,13 @@ class Points(Calls):
         include: Optional[Include] = None,
         after: Optional[str] = None,
         limit: int = 1000,
+        consistency: Optional[Consistency] = None,
     ) -> Page:
         """Returns one page of the points in the order of their ids; the iterator `points` fetches all pages.
 
-        after: only points whose id is greater, such as the `next_after` of the previous page.
+        after: only points whose id is greater, such as the `next_after` of the previous page. consistency: see neighbors.
         """
-        return await _page(self._session, collection, filter, include, after, limit)
+        return await _page(self._session, collection, filter, include, after, limit, consistency)
 
     @stream
     async def points(
@@ -181,17 +210,18 @@ class Points(Calls):
         include: Optional[Include] = None,
         after: Optional[str] = None,
         page_size: int = 1000,
+        consistency: Optional[Consistency] = None,
         progress: bool = False,
     ) -> AsyncGenerator[Point, None]:
         """Yields every point in the order of ids, fetched page by page.
 
         filter: only points that match it. include: which of metadata, text and vector each point has; all three when it is
         None. after: only points whose id is greater. Each page shows the collection at the time when it is fetched;
-        export_parts yields points of one version.
+        export_parts yields points of one version. consistency: see neighbors.
         """
         with progress_bar(progress, "points", None, "points") as advance:
             while True:
-                page = await _page(self._session, collection, filter, include, after, page_size)
+                page = await _page(self._session, collection, filter, include, after, page_size, consistency)
                 for point in page.points:
                     yield point
                 advance(len(page.points))
@@ -215,6 +245,7 @@ class Points(Calls):
         filter: Optional[Metadata] = None,
         score_threshold: Optional[float] = None,
         include: Include = ("metadata",),
+        consistency: Optional[Consistency] = None,
         batch_size: Optional[int] = None,
         progress: bool = False,
     ) -> Neighbors:
@@ -224,6 +255,10 @@ class Points(Calls):
         include: which of metadata, text and vector each neighbour has. recall_target: the share of the ten nearest points
         that a graph search must find, from 0.5 to 1, where 1 is exact. ef: the number of candidates of a graph search,
         instead of recall_target. batch_size: the most queries per request; by default, as many as the service accepts.
+
+        consistency: "strong" finds everything that anybody had written before the call, also through another replica, and fails
+        when the replicas' database is away. By default ("eventual") only what this client has written or seen is sure to be
+        there, and what others write follows within moments.
         """
         given = {"inputs": inputs, "vectors": vectors, "ids": ids}
         given = {name: value for name, value in given.items() if value is not None}
@@ -239,6 +274,7 @@ class Points(Calls):
             "filter": filter,
             "score_threshold": score_threshold,
             "include": list(include),
+            "consistency": consistency,
         }
         batch: Batch
         if vectors is not None:
@@ -257,6 +293,7 @@ class Points(Calls):
             progress=progress,
             title="neighbors",
             unit="queries",
+            about=[collection],
         )
         return Neighbors.joined(parts)
 
@@ -268,15 +305,17 @@ async def _page(
     include: Optional[Include],
     after: Optional[str],
     limit: int,
+    consistency: Optional[Consistency],
 ) -> Page:
     path = _path(collection)
+    about = [collection]
     if filter is None and include is None:
         # Every version of the service has this route.
-        params = {name: value for name, value in (("limit", limit), ("after", after)) if value is not None}
-        return await session.json("GET", path, Page.read, pure=True, params=params)
+        params = query(limit=limit, after=after, consistency=consistency)
+        return await session.json("GET", path, Page.read, pure=True, params=params, about=about, anew=True)
     wanted = ["metadata", "text", "vector"] if include is None else list(include)
-    body = json_body(filter=filter, after=after, limit=limit, include=wanted)
-    return await session.json("POST", path + "/list", Page.read, pure=True, content=body)
+    body = json_body(filter=filter, after=after, limit=limit, include=wanted, consistency=consistency)
+    return await session.json("POST", path + "/list", Page.read, pure=True, content=body, about=about, anew=True)
 
 
 def _path(collection: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
@@ -244,17 +244,22 @@ class Counted:
 
 @dataclass(frozen=True)
 class Queue:
-    """A queue of negatives. It holds `count` of at most `capacity` rows; `appended` rows were appended since it was made."""
+    """A queue of negatives. It holds `count` of at most `capacity` rows; `appended` rows were appended since it was made.
+
+    durable: whether it is in the database that replicas share. Otherwise it ends with the service's process.
+    """
 
     name: str
     capacity: int
     dim: int
     count: int
     appended: int
+    durable: bool = False
 
     @classmethod
     def read(cls, body: Mapping[str, Any]) -> "Queue":
-        return cls(*(body[entry.name] for entry in fields(cls)))
+        durable = body.get("durable", False)
+        return cls(body["name"], body["capacity"], body["dim"], body["count"], body["appended"], durable)
 
 
 class Upserted(NamedTuple):

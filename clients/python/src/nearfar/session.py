@@ -5,15 +5,17 @@ Every failure raises a NearfarError.
 
 from __future__ import annotations
 
-from typing import Any, Callable, List, Mapping, Optional, TypeVar, Union
+from typing import Any, Callable, List, Mapping, Optional, Sequence, TypeVar, Union
+from uuid import uuid4
 
 import httpx
 
 from .batches import Batch, Limits, check_size, cut
-from .errors import NearfarError, UnreachableError, problem, unreachable, unreadable
+from .errors import GoneError, NearfarError, UnreachableError, problem, unreachable, unreadable
 from .progress import progress_bar
 from .safetensors import Tensors, decode
 from .transport import Transport
+from .versions import SEEN, WANTED, Versions
 from .wire import JSON
 
 # When a busy service asks for a longer wait than this, in seconds, the call fails and the caller can decide.
@@ -28,11 +30,12 @@ Result = TypeVar("Result")
 class Session:
     """The operations from which the calls of both clients are built."""
 
-    def __init__(self, transport: Transport, retries: int) -> None:
+    def __init__(self, transport: Transport, retries: int, track_versions: bool = True) -> None:
         if retries < 0:
             raise ValueError(f"retries is {retries}, which is less than none")
         self._transport = transport
         self._retries = retries
+        self._versions: Optional[Versions] = Versions() if track_versions else None
         self._limits: Optional[Limits] = None
 
     async def close(self) -> None:
@@ -47,32 +50,60 @@ class Session:
         content: Optional[bytes] = None,
         headers: Optional[Mapping[str, str]] = None,
         params: Optional[Mapping[str, Any]] = None,
+        about: Sequence[str] = (),
+        anew: bool = False,
     ) -> httpx.Response:
         """Sends a request, repeats it where that is safe, and returns a successful answer.
 
         Every request is repeated when its connection was refused, because nothing was sent. A pure request, which changes
         nothing or which the service carries out only once, is also repeated when the connection broke and when the service
         was too busy (503 with Retry-After).
+
+        about: the names of the collections and queues of which the service must not be behind what was seen before. anew:
+        whether one that was deleted and made anew meanwhile is taken as it is now; otherwise this raises GoneError, once.
         """
         wait = FIRST_WAIT
         base_url = self._transport.base_url
-        for left in range(self._retries, -1, -1):
+        left = self._retries
+        seen = self._versions.wanted(about) if self._versions else ""
+        while True:
+            fields = {**(headers or {}), WANTED: seen} if seen else headers
             try:
-                response = await self._transport.send(method, path, content=content, headers=headers, params=params)
+                response = await self._transport.send(method, path, content=content, headers=fields, params=params)
             except httpx.RequestError as error:
                 broke = isinstance(error, (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError))
                 if left and (isinstance(error, httpx.ConnectError) or (pure and broke)):
                     await self._transport.sleep(wait)
                     wait *= 2
+                    left -= 1
                     continue
                 raise unreachable(error, base_url, self._transport.timeout) from error
+            if self._versions and SEEN in response.headers:
+                self._versions.note(response.headers[SEEN])
             if response.is_success:
                 return response
+            if self._versions and seen and response.status_code == 410:
+                # The service has not carried out the request.
+                failure = problem(response, base_url)
+                if isinstance(failure, GoneError) and failure.param == WANTED:
+                    self._versions.forget(seen)
+                    if anew:
+                        seen = ""
+                        continue
+                raise failure
             pause = retry_after(response)
             if not (left and pure and pause is not None and pause <= LONGEST_WAIT):
                 raise problem(response, base_url)
             await self._transport.sleep(pause)
-        raise AssertionError("the last attempt returns or raises")
+            left -= 1
+
+    def key(self, given: Optional[str]) -> Optional[str]:
+        """Returns the idempotency key of a write: the given one, or else a new one if requests are repeated at all."""
+        return uuid4().hex if given is None and self._retries > 0 else given
+
+    def forget_versions(self) -> None:
+        if self._versions:
+            self._versions.clear()
 
     async def json(
         self, method: str, path: str, read: Callable[[Any], Result], *, pure: bool, **more: Any
@@ -97,11 +128,12 @@ class Session:
         title: str,
         unit: str,
         changes: bool = False,
+        about: Sequence[str] = (),
     ) -> List[Result]:
         """Sends as many requests as the rows need, one after another, and returns their answers.
 
         idempotency_key: sent with a single request as it is; with several, a number is appended for each. changes: whether the
-        requests change something, so that an error must say how much was done before it.
+        requests change something, so that an error must say how much was done before it. about: see send.
         """
         small = len(batch) <= 1 and batch.body.total <= SMALL_BODY
         pieces = cut(batch, Limits() if small else await self.limits(), batch_size)
@@ -112,7 +144,15 @@ class Session:
                 if idempotency_key is not None:
                     fields["Idempotency-Key"] = idempotency_key if len(pieces) == 1 else f"{idempotency_key}-{number}"
                 try:
-                    response = await self.send(method, path, pure=pure, content=batch.request(rows), headers=fields)
+                    response = await self.send(
+                        method,
+                        path,
+                        pure=pure,
+                        content=batch.request(rows),
+                        headers=fields,
+                        about=about,
+                        anew=not changes,
+                    )
                 except NearfarError as error:
                     if number == 0:
                         raise

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Mapping, Tuple
+from typing import Any, Dict, Literal, Mapping, Optional, Tuple
 from urllib.parse import quote
 
 import numpy as np
@@ -12,6 +12,9 @@ from .safetensors import encode
 
 JSON = "application/json"
 SAFETENSORS = "application/x-safetensors"
+
+# How new the version is that a read is answered from: "strong" asks the replicas' database first.
+Consistency = Literal["eventual", "strong"]
 
 # Marks a field that is sent as null, since a field that is None is not sent.
 NULL = object()
@@ -121,6 +124,11 @@ def loss_body(
         return json_body(**lists, **{name: array.tolist() for name, array in arrays.items()}, **options), JSON
     arrays.update((name, numbers(value)) for name, value in rows.items())
     return encode(arrays, option_texts(options)), SAFETENSORS
+
+
+def query(**parameters: Any) -> Optional[Dict[str, Any]]:
+    """Returns the parameters of a query that are not None; None when there are none."""
+    return {name: value for name, value in parameters.items() if value is not None} or None
 
 
 def option_texts(options: Mapping[str, Any]) -> Mapping[str, str]:
