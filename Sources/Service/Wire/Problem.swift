@@ -190,6 +190,8 @@ extension Problem {
       self.init(500, reason)
     case .unavailable(let reason):
       self.init(503, reason)
+    case .unsupported(let reason):
+      self = .invalid("engine", reason)
     case .unknownPoint(let row, let id):
       self.init(404, "there is no point '\(id)'", param: "\(points)[\(row)]")
     }
