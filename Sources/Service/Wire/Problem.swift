@@ -181,7 +181,10 @@ extension Problem {
     case .full:
       self.init(507, "there is no room to store it; nothing has changed")
     case .readOnly:
-      self.init(503, "collections are served read-only: the data folder cannot be written, or this replica only follows others (--follow)")
+      self.init(
+        503,
+        "collections are served read-only: the data folder cannot be written, or this replica only follows others (--follow)"
+      )
     case .outOfMemory:
       self.init(503, "there is not enough memory")
     case .libraryFailed:
