@@ -33,6 +33,15 @@ def conflict(server):
     return response
 
 
+def gone(server):
+    seen = server.put("/collections/notes", {"dim": 2}).headers["X-Nearfar-Version"]
+    server.delete("/collections/notes")
+    server.put("/collections/notes", {"dim": 2})
+    response = server.get("/collections/notes", headers={"X-Nearfar-Min-Version": seen})
+    server.delete("/collections/notes")
+    return response
+
+
 ROWS = {"queries": [[1, 0], [0, 1], [1, 1], [0, 0]], "keys": [[1, 0], [0, 1], [1, 1], [1, 0]]}
 PRODUCED = {
     "Status": lambda server: server.get("/livez"),
@@ -40,6 +49,7 @@ PRODUCED = {
     "NotFound": lambda server: server.get("/collections/notes"),
     "NotAcceptable": lambda server: server.post("/embed", {"inputs": "a"}, headers={"Accept": "text/html"}),
     "Conflict": conflict,
+    "Gone": gone,
     "TooLarge": too_large,
     "UnsupportedMediaType": lambda server: server.request(
         "POST", "/embed", data=b"a", headers={"Content-Type": "text/plain"}
