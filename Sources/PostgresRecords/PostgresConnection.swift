@@ -19,17 +19,18 @@ final class PostgresConnection {
   private let isAway: @Sendable () -> Bool
 
   /// - Parameters:
-  ///   - url: `postgresql://…`, or any other form that libpq takes.
+  ///   - servers: an address as `postgresql://…`, or in any other form that libpq takes.
   ///   - seconds: within which the connection has to be made.
   init(
-    _ url: String, name: String, seconds: Double, isAway: @escaping @Sendable () -> Bool = { false }
+    _ servers: ServerOrder, name: String, seconds: Double, isAway: @escaping @Sendable () -> Bool = { false }
   ) throws(PostgresError) {
     self.isAway = isAway
     // Keywords beside the URL are defaults; what the URL says is not overridden, because it comes last.
-    let options: [(String, String)] = [
+    var options: [(String, String)] = [
       ("application_name", name), ("client_encoding", "UTF8"), ("keepalives_idle", "5"), ("keepalives_interval", "2"),
-      ("keepalives_count", "3"), ("tcp_user_timeout", "10000"), ("dbname", url),
+      ("keepalives_count", "3"), ("tcp_user_timeout", "10000"), ("dbname", servers.url),
     ]
+    options += servers.options
     let keys = CStrings(options.map(\.0))
     let values = CStrings(options.map(\.1))
     guard let handle = PQconnectStartParams(keys.pointers, values.pointers, 1) else {
@@ -45,6 +46,9 @@ final class PostgresConnection {
     while true {
       guard wait(for: waits, until: deadline) else {
         isLost = true
+        servers.passOver(
+          host: PQhost(handle).map { String(cString: $0) } ?? "", port: PQport(handle).map { String(cString: $0) } ?? ""
+        )
         throw .lost(isAway() ? Self.silence : "no connection within \(seconds) s")
       }
       switch PQconnectPoll(handle) {

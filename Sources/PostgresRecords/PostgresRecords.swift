@@ -70,12 +70,14 @@ package final class PostgresRecords: SharedRecords {
     location = RecordsLocation(kind: "postgresql", description: StoreURL.withoutSecrets(url), folder: folder?.path)
     snapshots = folder
     isReadOnly = readOnly
-    let watch = DatabaseWatch(listenURL ?? url)
+    // Shared, so that what one connection has found out about a server that does not answer helps the others.
+    let servers = ServerOrder(url)
+    let watch = DatabaseWatch(listenURL.map { ServerOrder($0) } ?? servers)
     self.watch = watch
-    writing = ConnectionSlot(url, name: "nearfar writer", watch: watch)
-    reading = ConnectionSlot(url, name: "nearfar reader", watch: watch)
-    loading = ConnectionSlot(url, name: "nearfar loader", watch: watch)
-    sweeping = ConnectionSlot(url, name: "nearfar sweeper", watch: watch)
+    writing = ConnectionSlot(servers, name: "nearfar writer", watch: watch)
+    reading = ConnectionSlot(servers, name: "nearfar reader", watch: watch)
+    loading = ConnectionSlot(servers, name: "nearfar loader", watch: watch)
+    sweeping = ConnectionSlot(servers, name: "nearfar sweeper", watch: watch)
   }
 
   package func collections() throws(StoreError) -> [StoredCollection] {
