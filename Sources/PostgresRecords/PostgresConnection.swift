@@ -94,7 +94,8 @@ final class PostgresConnection {
   ) throws(PostgresError) -> Answer {
     do throws(PostgresError) {
       switch kind {
-      case .plain: try run("BEGIN")
+      // Said each time, because a database may have another default, in which a transaction that waited for a lock sees the past.
+      case .plain: try run("BEGIN ISOLATION LEVEL READ COMMITTED")
       case .snapshot: try run("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
       case .bounded: try beginBounded()
       }
@@ -110,7 +111,7 @@ final class PostgresConnection {
   /// Begins a transaction that cannot stand in the way of others for long, whatever becomes of this process. It waits for a lock only
   /// shortly, since what this process does for other collections waits with it; whoever asked tries again.
   func beginBounded() throws(PostgresError) {
-    try run("BEGIN")
+    try run("BEGIN ISOLATION LEVEL READ COMMITTED")
     try run(
       """
       SELECT set_config('lock_timeout', '300ms', true), set_config('statement_timeout', '60s', true),
@@ -122,6 +123,12 @@ final class PostgresConnection {
   private func send(_ sql: StaticString, _ values: [PostgresValue]) throws(PostgresError) {
     guard !isLost else { throw .lost("the connection is lost") }
     let encoded = values.map(\.encoded)
+    // PostgreSQL takes messages of less than 1 GiB, and would end the connection.
+    guard encoded.reduce(0, { $0 + ($1?.count ?? 0) }) < Self.mostBytes else {
+      throw PostgresError(
+        state: "54000", message: "the change has more than the \(Self.mostBytes) bytes that a statement may have",
+        outcome: .refused)
+    }
     let types = values.map(\.type)
     let lengths = encoded.map { Int32(truncatingIfNeeded: $0?.count ?? 0) }
     let formats = [Int32](repeating: 1, count: values.count)
@@ -136,6 +143,8 @@ final class PostgresConnection {
     }
     guard sent == 1 else { throw failure() }
   }
+
+  private static let mostBytes = 1_000_000_000
 
   /// Waits for the answer to what was sent.
   private func result(until deadline: Double) throws(PostgresError) -> PostgresResult {
