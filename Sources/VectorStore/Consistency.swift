@@ -30,13 +30,16 @@ extension CollectionStore {
       hasLooked.raise()
       writer.versions.check()
     }
-    writer.versions.wait(
-      until: { [self] in
-        guard let shortfall = hasLooked.isRaised ? absence(tokens) : shortfall(tokens) else { return true }
-        if case .remade = shortfall { return true }
-        return false
-      }, seconds: seconds
-    ) { [self] _ in completion(absence(tokens)) }
+    let isOver: @Sendable () -> Bool = { [self] in
+      switch hasLooked.isRaised ? absence(tokens) : shortfall(tokens) {
+      case nil, .remade: true
+      case .behind, .records: false
+      }
+    }
+    writer.versions.wait(until: isOver, seconds: seconds) { [self] _ in
+      // Where the records could not be asked in time, what is not there may just have been made.
+      completion(hasLooked.isRaised ? absence(tokens) : shortfall(tokens))
+    }
   }
 
   /// Calls `completion` once a look at the records that began after this call has ended: with nil when everything that they have is
