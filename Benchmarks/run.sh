@@ -32,6 +32,8 @@ echo "==> bench: searches under filters"
 Benchmarks/sets.py --filters --binary "$binary" --index-bench "$(dirname "$binary")/index-bench" || status=1
 echo "==> bench: searches over HTTP"
 Benchmarks/index_service.py --binary "$binary" --index-bench "$(dirname "$binary")/index-bench" || status=1
+echo "==> bench: searches in a database with pgvector, beside psycopg"
+Benchmarks/pgvector.py --binary "$binary" || status=1
 echo "==> bench: the recall of a graph after many removals and insertions"
 Benchmarks/index_churn.py --binary "$binary" --index-bench "$(dirname "$binary")/index-bench" || status=1
 echo "==> bench: replicas on one PostgreSQL"

@@ -6,6 +6,11 @@ struct PostgresCollection {
   var stored: StoredCollection
   /// Changes up to this version have been forgotten.
   var horizon: Int
+  /// How its vectors are kept where the collection stays in the database; nil where replicas have it in memory.
+  let storage: DatabaseStorage?
+  /// Bounds over all rows that a collection in the database has ever had (``NearRow``).
+  var slack: Double
+  var size: Double
 
   /// - Throws: for a row that is not as it was written.
   init(_ rows: PostgresResult, _ row: Int) throws(PostgresError) {
@@ -24,6 +29,12 @@ struct PostgresCollection {
       id: id, name: name, dimension: Int(dimension), metric: metric, model: rows.text(row, 4),
       recallTarget: recallTarget, version: version, count: count, digest: digest)
     self.horizon = horizon
+    let kept = rows.text(row, 10)
+    storage = kept.flatMap { DatabaseStorage(rawValue: $0) }
+    guard (kept == nil) == (storage == nil), let slack = rows.real(row, 11), let size = rows.real(row, 12) else {
+      throw .damage("the storage of collection '\(name)' is not as it was written")
+    }
+    (self.slack, self.size) = (slack, size)
   }
 
   /// The digest after a further change.
@@ -42,7 +53,7 @@ enum CollectionTable {
     try read(
       connection.run(
         """
-        SELECT id, name, dimension, metric, model, recall_target, version, count, digest, horizon
+        SELECT id, name, dimension, metric, model, recall_target, version, count, digest, horizon, storage, slack, size
         FROM nearfar.collections ORDER BY id
         """))
   }
@@ -51,7 +62,7 @@ enum CollectionTable {
     try read(
       connection.run(
         """
-        SELECT id, name, dimension, metric, model, recall_target, version, count, digest, horizon
+        SELECT id, name, dimension, metric, model, recall_target, version, count, digest, horizon, storage, slack, size
         FROM nearfar.collections WHERE id = $1
         """, [.integer(id)])
     ).first
@@ -66,7 +77,7 @@ enum CollectionTable {
     let rows = try read(
       connection.run(
         """
-        SELECT id, name, dimension, metric, model, recall_target, version, count, digest, horizon
+        SELECT id, name, dimension, metric, model, recall_target, version, count, digest, horizon, storage, slack, size
         FROM nearfar.collections WHERE id = ANY($1) ORDER BY id FOR UPDATE
         """, [.integers(ids)]))
     return Dictionary(rows.map { ($0.stored.id, $0) }, uniquingKeysWith: { first, _ in first })
@@ -74,15 +85,19 @@ enum CollectionTable {
 
   /// - Returns: nil when there is a collection of that name.
   static func create(
-    _ name: String, dimension: Int, metric: Metric, recallTarget: RecallTarget?, _ connection: PostgresConnection
+    _ name: String, dimension: Int, metric: Metric, recallTarget: RecallTarget?, storage: DatabaseStorage? = nil,
+    _ connection: PostgresConnection
   ) throws(PostgresError) -> PostgresCollection? {
     let rows = try connection.run(
       """
-      INSERT INTO nearfar.collections (name, dimension, metric, recall_target) VALUES ($1, $2, $3, $4)
+      INSERT INTO nearfar.collections (name, dimension, metric, recall_target, storage) VALUES ($1, $2, $3, $4, $5)
       ON CONFLICT (name) DO NOTHING
-      RETURNING id, name, dimension, metric, model, recall_target, version, count, digest, horizon
+      RETURNING id, name, dimension, metric, model, recall_target, version, count, digest, horizon, storage, slack, size
       """,
-      [.text(name), .integer(Int64(dimension)), .text(metric.rawValue), .optionalReal(recallTarget?.value)])
+      [
+        .text(name), .integer(Int64(dimension)), .text(metric.rawValue), .optionalReal(recallTarget?.value),
+        .text(storage?.rawValue),
+      ])
     return try read(rows).first
   }
 
@@ -90,11 +105,13 @@ enum CollectionTable {
   static func write(_ row: PostgresCollection, _ connection: PostgresConnection) throws(PostgresError) {
     try connection.run(
       """
-      UPDATE nearfar.collections SET model = $2, recall_target = $3, version = $4, count = $5, digest = $6 WHERE id = $1
+      UPDATE nearfar.collections SET model = $2, recall_target = $3, version = $4, count = $5, digest = $6,
+        slack = $7, size = $8 WHERE id = $1
       """,
       [
         .integer(row.stored.id), .text(row.stored.model), .optionalReal(row.stored.recallTarget?.value),
         .integer(Int64(row.stored.version)), .integer(Int64(row.stored.count)), .integer(row.stored.digest),
+        .optionalReal(row.slack), .optionalReal(row.size),
       ])
   }
 

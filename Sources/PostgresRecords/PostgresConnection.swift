@@ -119,8 +119,20 @@ final class PostgresConnection {
       """)
   }
 
+  /// Bytes of all parameters of a statement.
+  private static let mostBytes = 1_000_000_000
+
   /// Sends a statement without waiting for its answer, which ``result(until:)`` then waits for.
   private func send(_ sql: StaticString, _ values: [PostgresValue]) throws(PostgresError) {
+    // SAFETY: a static string ends with a zero byte.
+    let sent = sql.withUTF8Buffer { text in
+      Result { () throws(PostgresError) in try send(text: text, values) }
+    }
+    try sent.get()
+  }
+
+  /// - Parameter text: ends with a zero byte, which may stand behind the buffer.
+  private func send(text: UnsafeBufferPointer<UInt8>, _ values: [PostgresValue]) throws(PostgresError) {
     guard !isLost else { throw .lost("the connection is lost") }
     let encoded = values.map(\.encoded)
     // PostgreSQL takes messages of less than 1 GiB, and would end the connection.
@@ -133,18 +145,80 @@ final class PostgresConnection {
     let lengths = encoded.map { Int32(truncatingIfNeeded: $0?.count ?? 0) }
     let formats = [Int32](repeating: 1, count: values.count)
     let sent = withPointers(encoded) { pointers in
-      sql.withUTF8Buffer { text in
-        text.withMemoryRebound(to: CChar.self) { text in
-          // SAFETY: a static string ends with a zero byte; libpq copies the parameters before it returns.
-          PQsendQueryParams(
-            handle, text.baseAddress, Int32(values.count), types, pointers, lengths, formats, 1)
-        }
+      text.withMemoryRebound(to: CChar.self) { text in
+        // SAFETY: the text ends with a zero byte; libpq copies the parameters before it returns.
+        PQsendQueryParams(
+          handle, text.baseAddress, Int32(values.count), types, pointers, lengths, formats, 1)
       }
     }
     guard sent == 1 else { throw failure() }
   }
 
-  private static let mostBytes = 1_000_000_000
+  /// As ``run(_:_:seconds:)``, for a statement that was put together.
+  @discardableResult func run(
+    _ statement: PostgresStatement, seconds: Double = 10
+  ) throws(PostgresError) -> PostgresResult {
+    let deadline = Self.now + seconds
+    try send(statement)
+    return try result(until: deadline)
+  }
+
+  private func send(_ statement: PostgresStatement) throws(PostgresError) {
+    let sent = (statement.text + [0]).withUnsafeBufferPointer { text in
+      Result { () throws(PostgresError) in try send(text: text, statement.values) }
+    }
+    try sent.get()
+  }
+
+  /// Runs statements in one transaction, which costs one way there and back.
+  ///
+  /// - Parameter seconds: within which all answers have to be there.
+  /// - Returns: the rows of each.
+  func pipeline(_ statements: [PostgresStatement], seconds: Double) throws(PostgresError) -> [PostgresResult] {
+    guard !isLost else { throw .lost("the connection is lost") }
+    let deadline = Self.now + seconds
+    guard PQenterPipelineMode(handle) == 1 else { throw failure() }
+    do throws(PostgresError) {
+      for statement in statements { try send(statement) }
+    } catch {
+      // Half a pipeline is of no use to the next caller.
+      isLost = true
+      throw error
+    }
+    guard PQpipelineSync(handle) == 1 else { throw failure() }
+    try flush(until: deadline)
+    var results: [PostgresResult] = []
+    var refusal: PostgresError?
+    var ends = 0
+    while true {
+      while PQisBusy(handle) == 1 {
+        guard wait(for: Int16(POLLIN), until: deadline) else { throw timeOut() }
+        guard PQconsumeInput(handle) == 1 else { throw failure() }
+      }
+      guard let next = PQgetResult(handle) else {
+        // There is one behind the rows of each statement.
+        ends += 1
+        guard ends <= statements.count, PQstatus(handle) != CONNECTION_BAD else { throw failure() }
+        continue
+      }
+      let result = PostgresResult(next)
+      switch result.status {
+      case PGRES_PIPELINE_SYNC:
+        guard PQexitPipelineMode(handle) == 1 else { throw failure() }
+        if let refusal { throw refusal }
+        return results
+      case PGRES_COMMAND_OK, PGRES_TUPLES_OK: results.append(result)
+      case PGRES_PIPELINE_ABORTED: continue
+      default:
+        let error = result.error
+        if PQstatus(handle) == CONNECTION_BAD || error.endsConnection {
+          isLost = true
+          throw PostgresError(state: error.state, message: error.message, outcome: .unknown)
+        }
+        refusal = refusal ?? error
+      }
+    }
+  }
 
   /// Waits for the answer to what was sent.
   private func result(until deadline: Double) throws(PostgresError) -> PostgresResult {

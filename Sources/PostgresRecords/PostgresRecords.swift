@@ -19,6 +19,8 @@ package final class PostgresRecords: SharedRecords {
   private let watch: DatabaseWatch
   /// Reading a collection whole takes long, and must not keep others from following what changes.
   let loading: ConnectionSlot
+  /// Collections that stay in the database.
+  let vectors: PostgresVectors
 
   /// Attempts at a transaction that others were in the way of.
   private static let attempts = 3
@@ -80,10 +82,14 @@ package final class PostgresRecords: SharedRecords {
     reading = ConnectionSlot(servers, name: "nearfar reader", watch: watch)
     loading = ConnectionSlot(servers, name: "nearfar loader", watch: watch)
     sweeping = ConnectionSlot(servers, name: "nearfar sweeper", watch: watch)
+    vectors = PostgresVectors(servers, readOnly: readOnly, watch: watch)
   }
 
   package func collections() throws(StoreError) -> [StoredCollection] {
-    try fromReader { connection throws(PostgresError) in try CollectionTable.all(connection).map(\.stored) }
+    let changes = vectors.changes
+    let rows = try fromReader { connection throws(PostgresError) in try CollectionTable.all(connection) }
+    vectors.take(rows, after: changes)
+    return rows.filter { $0.storage == nil }.map(\.stored)
   }
 
   // Nothing is changed by opening them but the tables themselves.
@@ -95,6 +101,7 @@ package final class PostgresRecords: SharedRecords {
     reading.close()
     loading.close()
     sweeping.close()
+    vectors.close()
   }
 
   func fromReader<Answer>(

@@ -7,7 +7,7 @@ import VectorStore
 /// be visible to readers before the transaction of a smaller one had ended, and a follower would skip that one.
 enum PostgresSchema {
   /// Raised with every change of the tables or of what is in them.
-  static let format: Int64 = 1
+  static let format: Int64 = 2
 
   /// Statements that bring the schema to the format of their place, beginning with 1.
   private static let migrations: [[StaticString]] = [
@@ -84,7 +84,14 @@ enum PostgresSchema {
         PRIMARY KEY (queue, version))
       """,
       "ALTER TABLE nearfar.queue_batches ALTER COLUMN payload SET STORAGE EXTERNAL",
-    ]
+    ],
+    [
+      // Of a collection that stays in the database: how its vectors are kept, and bounds over all of its rows. Its points are in a table of
+      // its own. NULL for one whose points are in nearfar.points and in the memory of the replicas.
+      "ALTER TABLE nearfar.collections ADD COLUMN storage text",
+      "ALTER TABLE nearfar.collections ADD COLUMN slack double precision NOT NULL DEFAULT 0",
+      "ALTER TABLE nearfar.collections ADD COLUMN size double precision NOT NULL DEFAULT 0",
+    ],
   ]
 
   /// "nearfar" in ASCII, as the number of the advisory lock that whoever changes the schema holds.

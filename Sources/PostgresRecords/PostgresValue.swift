@@ -8,6 +8,12 @@ enum PostgresValue {
   case integers([Int64])
   /// bytea[].
   case byteArrays([[UInt8]?])
+  /// real[].
+  case reals([Float])
+  /// double precision[].
+  case doubles([Double])
+  /// text[], each as its UTF-8.
+  case texts([[UInt8]])
 
   /// PostgreSQL's number of the type (its catalogue `pg_type`).
   var type: UInt32 {
@@ -18,6 +24,9 @@ enum PostgresValue {
     case .text: 25
     case .integers: 1016
     case .byteArrays: 1001
+    case .reals: 1021
+    case .doubles: 1022
+    case .texts: 1009
     }
   }
 
@@ -35,15 +44,33 @@ enum PostgresValue {
           out.append(contentsOf: Self.bigEndian(UInt64(bitPattern: value)))
         }
       }
-    case .byteArrays(let values):
-      Self.array(
-        of: 17, count: values.count, hasNull: values.contains { $0 == nil },
-        bytes: values.reduce(0) { $0 + 4 + ($1?.count ?? 0) }
-      ) { out in
+    case .byteArrays(let values): Self.array(of: 17, values)
+    case .texts(let values): Self.array(of: 25, values)
+    case .reals(let values):
+      Self.array(of: 700, count: values.count, hasNull: false, bytes: values.count * 8) { out in
         for value in values {
-          Self.append(value.map { UInt32(truncatingIfNeeded: $0.count) } ?? UInt32.max, to: &out)
-          if let value { out.append(contentsOf: value) }
+          Self.append(UInt32(4), to: &out)
+          Self.append(value.bitPattern, to: &out)
         }
+      }
+    case .doubles(let values):
+      Self.array(of: 701, count: values.count, hasNull: false, bytes: values.count * 12) { out in
+        for value in values {
+          Self.append(UInt32(8), to: &out)
+          out.append(contentsOf: Self.bigEndian(value.bitPattern))
+        }
+      }
+    }
+  }
+
+  private static func array(of type: UInt32, _ values: [[UInt8]?]) -> [UInt8] {
+    array(
+      of: type, count: values.count, hasNull: values.contains { $0 == nil },
+      bytes: values.reduce(0) { $0 + 4 + ($1?.count ?? 0) }
+    ) { out in
+      for value in values {
+        append(value.map { UInt32(truncatingIfNeeded: $0.count) } ?? UInt32.max, to: &out)
+        if let value { out.append(contentsOf: value) }
       }
     }
   }

@@ -120,24 +120,27 @@ extension PostgresRecords {
   private static func remove(
     _ id: Int64, _ kind: String, _ connection: PostgresConnection
   ) throws(PostgresError) -> Int {
+    // By keys, since rows of partitions on other servers have no place that a statement could name.
     let values: [PostgresValue] = [.integer(id), .integer(rowsPerStep)]
     if kind == "queue" {
       return try connection.run(
         """
-        DELETE FROM nearfar.queue_batches WHERE ctid = ANY(ARRAY(
-          SELECT ctid FROM nearfar.queue_batches WHERE queue = $1 LIMIT $2))
+        DELETE FROM nearfar.queue_batches WHERE queue = $1 AND version IN (
+          SELECT version FROM nearfar.queue_batches WHERE queue = $1 LIMIT $2)
         """, values, seconds: 60
       ).changed
     }
     let points = try connection.run(
-      "DELETE FROM nearfar.points WHERE ctid = ANY(ARRAY(SELECT ctid FROM nearfar.points WHERE collection = $1 LIMIT $2))",
-      values, seconds: 60
+      """
+      DELETE FROM nearfar.points WHERE collection = $1 AND id IN (
+        SELECT id FROM nearfar.points WHERE collection = $1 LIMIT $2)
+      """, values, seconds: 60
     ).changed
     return try points
       + connection.run(
         """
-        DELETE FROM nearfar.changes WHERE ctid = ANY(ARRAY(
-          SELECT ctid FROM nearfar.changes WHERE collection = $1 LIMIT $2))
+        DELETE FROM nearfar.changes WHERE collection = $1 AND version IN (
+          SELECT version FROM nearfar.changes WHERE collection = $1 LIMIT $2)
         """, values, seconds: 60
       ).changed
   }

@@ -85,9 +85,10 @@ public final class Service: RequestHandler {
       queues: QueuesEndpoint(queues: negatives, shared: shared, limits: limits),
       collections: CollectionsEndpoint(
         store: store, models: models, limits: limits, standing: (Self.standing, encoder.dimension)),
-      points: PointsEndpoint(store: store, models: models, limits: limits),
+      points: PointsEndpoint(store: store, models: models, limits: limits, lanes: lanes),
       export: ExportEndpoint(
-        store: store, kept: KeptSnapshots(now: configuration.clock), work: lanes.long,
+        store: store, kept: KeptSnapshots(now: configuration.clock),
+        transactions: KeptTransactions(now: configuration.clock), work: lanes.long,
         longestHeader: configuration.longestExportHeader),
       neighbors: NeighborsEndpoint(
         store: store, models: models, scorer: scorer, limits: limits, threads: configuration.threads, lanes: lanes),

@@ -23,11 +23,7 @@ struct ScoredQuery {
 
   /// Exactly 1 under the cosine, and 0 (not −0) as a distance, for a row whose values are those of the query.
   func score(_ slot: Int) -> Double {
-    switch metric {
-    case .cosine: kernels.cosine(values, rows.row(slot), squares: (square, rows.square(slot)))
-    case .dot: kernels.dot(values, rows.row(slot))
-    case .euclidean: 0 - kernels.squaredDistance(values, rows.row(slot)).squareRoot()
-    }
+    RowScore.of(rows.row(slot), square: rows.square(slot), to: values, querySquare: square, metric, kernels)
   }
 
   /// The `k` best of `slots`, best first; equal scores are in the order of `tiePrecedes`.

@@ -75,6 +75,7 @@ extension CollectionStore {
 
   private func standing(_ name: String) -> VersionToken? {
     if let found = find(name) { return found.token(found.snapshot.version) }
+    if let kept = database?.standing(name) { return kept }
     return others.withLock { $0 }.lazy.compactMap { $0.standing(name) }.first
   }
 }

@@ -21,7 +21,7 @@ public struct MetadataChange: Sendable {
   }
 
   /// The metadata of a point that has `old`.
-  fileprivate func applied(to old: [UInt8]?, _ mode: Mode) throws(StoreError) -> [UInt8]? {
+  package func applied(to old: [UInt8]?, _ mode: Mode) throws(StoreError) -> [UInt8]? {
     guard mode == .merge, let metadata else { return mode == .merge ? old : metadata }
     let before = try Self.members(old ?? Array("{}".utf8))
     let changes = try Self.members(metadata)

@@ -24,13 +24,28 @@ public struct Neighbor: Sendable {
   public let score: Double
   let slot: Int
   let record: Record
-  let vectors: IndexSnapshot
+  /// Where the vector is; nil where it was read with the point.
+  let vectors: IndexSnapshot?
+  private let held: [Float]
+
+  init(score: Double, slot: Int, record: Record, vectors: IndexSnapshot) {
+    (self.score, self.slot, self.record, self.vectors, held) = (score, slot, record, vectors, [])
+  }
+
+  /// A neighbour that a database has given.
+  package init(score: Double, _ point: Point) {
+    self.score = score
+    slot = -1
+    record = Record(id: point.id, text: point.text, metadata: point.metadata)
+    vectors = nil
+    held = point.vector
+  }
 
   public var id: String { record.id }
   public var text: String? { record.text }
   /// A JSON object, as text.
   public var metadata: [UInt8]? { record.metadata }
-  public var vector: [Float] { vectors.vector(at: slot) }
+  public var vector: [Float] { vectors?.vector(at: slot) ?? held }
 
   /// The point; without its vector when that is not wanted.
   public func point(withVector: Bool = true) -> Point {
@@ -50,6 +65,13 @@ public struct NeighborResult: Sendable {
   public let expectedRecall: Double?
   /// The number of points that match the filter; of all points when there is none.
   public let matching: Int
+
+  package init(neighbors: [[Neighbor]], ef: Int?, expectedRecall: Double?, matching: Int) {
+    self.neighbors = neighbors
+    self.ef = ef
+    self.expectedRecall = expectedRecall
+    self.matching = matching
+  }
 }
 
 extension CollectionSnapshot {

@@ -33,6 +33,8 @@ public enum StoreError: Error, Sendable, Equatable {
   case libraryFailed
   /// What is stored is not what was written, and how that shows.
   case damaged(String)
+  /// The records do not have what a collection was asked to be kept with, and what that is.
+  case unsupported(String)
   /// The records cannot be reached, and why. Nothing has changed; a later attempt may succeed.
   case unavailable(String)
 }
@@ -41,7 +43,7 @@ extension StoreError: CustomStringConvertible {
   public var description: String {
     switch self {
     case .unknownCollection(let name): "there is no collection '\(name)'"
-    case .conflict(let reason), .damaged(let reason), .unavailable(let reason): reason
+    case .conflict(let reason), .damaged(let reason), .unavailable(let reason), .unsupported(let reason): reason
     case .dimension(let row, let expected, let found):
       "row \(row) has \(found) values where the collection has \(expected)"
     case .zeroVector(let row): "row \(row) is all zeros and has no direction"

@@ -127,14 +127,7 @@ public final class VectorCollection: Sendable {
 
   private func check(_ points: [Point]) throws(StoreError) {
     if let stale { throw stale }
-    for (row, point) in points.enumerated() {
-      guard point.vector.count == dimension else {
-        throw .dimension(row: row, expected: dimension, found: point.vector.count)
-      }
-      guard point.vector.allSatisfy(\.isFinite) else { throw .notFinite(row: row) }
-      guard metric != .cosine || point.vector.contains(where: { $0 != 0 }) else { throw .zeroVector(row: row) }
-    }
-    if let row = IDBytes.firstRepeated(points.count, id: { points[$0].id }) { throw .duplicateID(row: row) }
+    try PointCheck.check(points, dimension: dimension, metric: metric)
   }
 
   // MARK: Changes since a version

@@ -37,7 +37,7 @@ def test_create_describe_list_and_delete(server, name):
     found = server.get(f"/collections/{name}")
     assert found.status_code == 200
     assert found.json() == made
-    assert set(made) == {"name", "dim", "metric", "count", "recall_target", "version", "model"}
+    assert set(made) == {"name", "dim", "metric", "count", "recall_target", "version", "model", "engine"}
     listed = server.get("/collections").json()["collections"]
     assert made in listed
     assert [item["name"] for item in listed] == sorted(item["name"] for item in listed)
@@ -75,7 +75,9 @@ def test_a_recall_target_of_its_own(server, name):
     for _ in range(2):
         answer = server.put(path, {**shape, "recall_target": None})
         assert (answer.status_code, answer.json()["recall_target"]) == (200, 0.97)
-    assert answer.json() == {**shape, "name": name, "count": 1, "recall_target": 0.97, "version": version, "model": None}
+    assert answer.json() == {
+        **shape, "name": name, "count": 1, "recall_target": 0.97, "version": version, "model": None, "engine": "memory",
+    }  # fmt: skip
     # A new collection of the same name has nothing of the deleted one.
     assert server.put(path, {**shape, "recall_target": 0.7}).json()["recall_target"] == 0.7
     assert server.delete(path).status_code == 204

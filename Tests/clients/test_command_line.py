@@ -109,7 +109,7 @@ def test_help_of_a_command_shows_its_flags_alone(command):
             "--url", "--retry", "--api-key-file", "--ca-file", "--insecure",
         },
         "export": {"--collection", "--output", "--after", "--limit", "--shard-points", "--url", "--retry", "--api-key-file", "--ca-file", "--insecure"},
-        "import": {"--input", "--collection", "--metric", "--batch", "--url", "--retry", "--api-key-file", "--ca-file", "--insecure"},
+        "import": {"--input", "--collection", "--metric", "--engine", "--batch", "--url", "--retry", "--api-key-file", "--ca-file", "--insecure"},
         "backup": {"--data", "--output"},
         "check": {"--data"},
         "migrate": {"--from", "--to"},

@@ -243,6 +243,9 @@ def test_the_database_goes_away_and_comes_back(replicas, made, database, once):
         found = replicas[1].post("/neighbors", {"collection": name, "vectors": [[1, 2]]}).json()
         assert found["results"][0][0]["id"] == "x" and found["stale_seconds"] > 0.5
         assert replicas[1].get(f"/collections/{name}?consistency=strong").status_code == 503
+        # Of what is not known here, only a token says that it has been made.
+        assert replicas[1].get("/collections/unknown", headers={SEEN: "unknown:1000:1"}).status_code == 503
+        assert replicas[1].get("/collections/unknown").status_code == 404
         assert float(metric(replicas[1], "nearfar_store_stale_seconds")) > 0.5
         assert replicas[1].get("/readyz").status_code == 200
     finally:

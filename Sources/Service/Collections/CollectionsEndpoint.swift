@@ -19,7 +19,9 @@ struct CollectionsEndpoint: Sendable {
     }
     let metric = Metric(rawValue: try fields.choice("metric", of: Metric.allCases.map(\.rawValue))) ?? .cosine
     let recallTarget = try fields.recallTargetChange()
+    let engine = try EngineRequest(&fields)
     try fields.finish()
+    if try createInDatabase(name, dimension: dimension, metric, recallTarget, engine, call) { return }
     // This queue does not wait for the disk.
     store.create(name, dimension: dimension, metric: metric, recallTarget: recallTarget) { result in
       switch result {
@@ -37,7 +39,7 @@ struct CollectionsEndpoint: Sendable {
       writer.beginObject()
       writer.key("collections")
       writer.beginArray()
-      for collection in store.all { describe(collection, collection.snapshot, to: &writer) }
+      for write in descriptions { write(&writer) }
       writer.endArray()
       writer.endObject()
     }
@@ -46,6 +48,7 @@ struct CollectionsEndpoint: Sendable {
   func describe(_ call: Call) throws {
     let name = try call.name(of: "a collection")
     try call.read(try call.head.consistency(), store) {
+      if try describeInDatabase(name, call) { return }
       let collection = try store.collection(name)
       let snapshot = collection.snapshot
       call.note(collection.token(snapshot.version))
@@ -56,6 +59,9 @@ struct CollectionsEndpoint: Sendable {
   /// `GET /collections/{name}/digest`: what has to be equal on all replicas at the same version.
   func digest(_ call: Call) throws {
     let name = try call.name(of: "a collection")
+    guard store.inDatabase(name) == nil else {
+      throw Problem(409, "a collection with the engine pgvector is not copied to replicas, so it has no digest")
+    }
     try call.read(try call.head.consistency(), store) {
       let collection = try store.collection(name)
       let snapshot = collection.snapshot
@@ -76,6 +82,7 @@ struct CollectionsEndpoint: Sendable {
 
   func delete(_ call: Call) throws {
     let name = try call.name(of: "a collection")
+    if try deleteInDatabase(name, call) { return }
     // Whoever comes with this token waits until the collection has gone where it asks.
     if let found = try? store.collection(name) { call.note(found.token(.max)) }
     store.delete(name) { result in
@@ -99,13 +106,29 @@ struct CollectionsEndpoint: Sendable {
     writer.object { writer in
       Self.members(collection, snapshot, to: &writer)
       writer.staleness(of: store)
-      guard let bound = snapshot.model.flatMap(models.bound(to:)) else { return }
-      writer.member("model_name", bound.texts.name)
-      writer.key("prompts")
-      writer.object { writer in
-        writer.member("query", bound.query)
-        writer.member("document", bound.document)
-      }
+      modelMembers(snapshot.model, to: &writer)
+    }
+  }
+
+  /// What writes each collection, in the order of their names.
+  private var descriptions: [(inout JSONWriter) -> Void] {
+    let here = store.all.map { collection in
+      (collection.name, { (writer: inout JSONWriter) in describe(collection, collection.snapshot, to: &writer) })
+    }
+    let kept = (store.database?.seen ?? []).map { each in
+      (each.collection.name, { (writer: inout JSONWriter) in describe(each.collection, each.state, to: &writer) })
+    }
+    return (here + kept).sorted { $0.0 < $1.0 }.map(\.1)
+  }
+
+  /// What embeds the texts of a collection that remembers `model`, where that is loaded.
+  func modelMembers(_ model: String?, to writer: inout JSONWriter) {
+    guard let bound = model.flatMap(models.bound(to:)) else { return }
+    writer.member("model_name", bound.texts.name)
+    writer.key("prompts")
+    writer.object { writer in
+      writer.member("query", bound.query)
+      writer.member("document", bound.document)
     }
   }
 
@@ -124,5 +147,6 @@ struct CollectionsEndpoint: Sendable {
     writer.member("recall_target", snapshot.recallTarget)
     writer.member("version", snapshot.version)
     writer.member("model", orNull: snapshot.model)
+    writer.member("engine", EngineRequest.Engine.memory.rawValue)
   }
 }

@@ -32,7 +32,7 @@ struct ExportLists {
   ///   - bytes: what all lists may need of a header.
   ///   - isAbandoned: true when nobody waits for the export any more.
   mutating func read(
-    _ snapshot: CollectionSnapshot, after: String?, limit: Int, part: Int, bytes: Int, page: Int,
+    _ pages: any PointPages, after: String?, limit: Int, part: Int, bytes: Int, page: Int,
     isAbandoned: () -> Bool
   ) throws(Problem) -> End {
     last = after
@@ -41,12 +41,20 @@ struct ExportLists {
       guard !isAbandoned() else { throw Problem(503, "the client went away") }
       // One more than is taken: it tells whether there are more.
       let wanted = min(page, most - count)
-      let points = snapshot.points(after: last, limit: wanted + 1)
+      let points = try self.page(pages, after: last, limit: wanted + 1)
       for point in points.prefix(wanted) {
         guard add(point, bytes) else { return .full(point.id) }
       }
       guard points.count > wanted else { return .complete }
       if count == most { return most == limit ? .complete : .part }
+    }
+  }
+
+  private func page(_ pages: any PointPages, after: String?, limit: Int) throws(Problem) -> [Point] {
+    do throws(StoreError) {
+      return try pages.page(after: after, limit: limit, withVectors: false)
+    } catch {
+      throw Problem(error, points: "points")
     }
   }
 
@@ -103,22 +111,22 @@ struct ExportLists {
 /// The vectors of a snapshot's points in the order of their ids, as little-endian f32, a piece at a time.
 final class VectorPieces: Sendable {
   let byteCount: Int
-  private let snapshot: CollectionSnapshot
+  private let pages: any PointPages
   private let rowsOfPiece: Int
   /// The id that the next piece follows, and the rows still to come.
   private let place: Mutex<(after: String?, rows: Int)>
 
-  init(_ snapshot: CollectionSnapshot, after: String?, rows: Int, dimension: Int, pieceBytes: Int) {
-    self.snapshot = snapshot
+  init(_ pages: any PointPages, after: String?, rows: Int, dimension: Int, pieceBytes: Int) {
+    self.pages = pages
     byteCount = rows * dimension * 4
     rowsOfPiece = max(1, pieceBytes / (dimension * 4))
     place = Mutex((after, rows))
   }
 
   /// The next piece; empty behind the last one.
-  func next() -> [UInt8] {
-    place.withLock { place in
-      let points = snapshot.points(after: place.after, limit: min(rowsOfPiece, place.rows))
+  func next() throws(StoreError) -> [UInt8] {
+    try place.withLock { place throws(StoreError) in
+      let points = try pages.page(after: place.after, limit: min(rowsOfPiece, place.rows), withVectors: true)
       guard let last = points.last else { return [] }
       place = (last.id, place.rows - points.count)
       var bytes: [UInt8] = []

@@ -11,18 +11,23 @@ import VectorStore
 struct ExportEndpoint: Sendable {
   let store: CollectionStore
   let kept: KeptSnapshots
+  let transactions: KeptTransactions
   let work: WorkQueues
   /// Bytes that a header may have.
   let longestHeader: Int
 
   /// Points read at once.
-  private static let page = 1024
+  static let page = 1024
   /// Bytes of vectors made and sent at once, between other connections' turns.
-  private static let pieceBytes = 131_072
+  static let pieceBytes = 131_072
   /// What a header has beside the lists and the collection.
-  private static let headerRest = 512
+  static let headerRest = 512
 
   func run(_ call: Call) throws {
+    if let access = try store.inDatabase(call) {
+      let export = DatabaseExport(access: access, kept: transactions, longestHeader: longestHeader)
+      return try export.run(try ExportQuery(call.head), call)
+    }
     let collection = try store.collection(try call.name(of: "a collection"))
     let query = try ExportQuery(call.head)
     let (snapshot, held) = try find(query, collection)
@@ -38,8 +43,8 @@ struct ExportEndpoint: Sendable {
     var fields = HTTPFields([("Content-Type", MediaType.safetensors.rawValue)])
     var use = held
     if end != .complete {
-      guard let last = lists.last, lists.count > 0 else { throw tooLarge(end, collection) }
-      guard query.part != nil else { throw tooLarge }
+      guard let last = lists.last, lists.count > 0 else { throw tooLarge(collection).problem(end) }
+      guard query.part != nil else { throw tooLarge(collection).problem }
       fields.append("Link", query.link(after: last, taken: lists.count, snapshot: key))
       use = use ?? kept.keep(key, snapshot)
     }
@@ -72,12 +77,23 @@ struct ExportEndpoint: Sendable {
     return BodyStream(count: head.reduce(0) { $0 + $1.count } + rows.byteCount) { [work] deliver in
       // On a work queue, since rows may have to be read from the disk.
       work.submit {
-        deliver(withExtendedLifetime(use) { first.withLock { $0.popFirst() } ?? rows.next() })
+        deliver(withExtendedLifetime(use) { first.withLock { $0.popFirst() } ?? (try? rows.next()) })
       }
     }
   }
 
-  private var tooLarge: Problem {
+  private func tooLarge(_ collection: VectorCollection) -> ExportTooLarge {
+    ExportTooLarge(longestHeader: longestHeader, collection: collection.name)
+  }
+}
+
+/// Why one file cannot hold an export.
+struct ExportTooLarge: Sendable {
+  let longestHeader: Int
+  /// The collection's name.
+  let collection: String
+
+  var problem: Problem {
     Problem(
       413,
       """
@@ -87,13 +103,14 @@ struct ExportEndpoint: Sendable {
       """)
   }
 
-  private func tooLarge(_ end: ExportLists.End, _ collection: VectorCollection) -> Problem {
-    guard case .full(let id) = end else { return tooLarge }
+  /// - Parameter end: why there is not even one point.
+  func problem(_ end: ExportLists.End) -> Problem {
+    guard case .full(let id) = end else { return problem }
     return Problem(
       413,
       """
       the point '\(id)' alone needs more than the \(longestHeader) bytes that the header of one file may have: \
-      GET /collections/\(collection.name)/points/ID has it
+      GET /collections/\(collection)/points/ID has it
       """)
   }
 }

@@ -9,16 +9,15 @@ struct PointsEndpoint: Sendable {
   let store: CollectionStore
   let models: TextModels
   let limits: Limits
+  let lanes: WorkLanes
 
   private static let mostListed = 10_000
   private static let defaultListed = 100
 
   func upsert(_ call: Call) throws {
+    if let database = try inDatabase(call) { return try database.upsert(try request(call), call) }
     let collection = try store.collection(try call.name(of: "a collection"))
-    let request =
-      call.bodyType == .safetensors
-      ? try PointsRequest(try SafetensorsArchive(try call.takeBody(limits)), limits)
-      : try PointsRequest(try call.json(limits), limits)
+    let request = try request(call)
     if let source = request.source, let known = collection.snapshot.model, source != known {
       throw Problem(409, "the collection's texts were embedded by another model, \(known)", param: "collection.model")
     }
@@ -36,20 +35,22 @@ struct PointsEndpoint: Sendable {
     }
   }
 
+  private func request(_ call: Call) throws -> PointsRequest {
+    call.bodyType == .safetensors
+      ? try PointsRequest(try SafetensorsArchive(try call.takeBody(limits)), limits)
+      : try PointsRequest(try call.json(limits), limits)
+  }
+
   /// - Parameter model: what the collection is to remember of the texts.
   private func apply(
     _ request: PointsRequest, _ embedded: [Int: [Float]], by model: String?, _ collection: VectorCollection,
     _ call: Call
   ) throws {
-    let points = request.drafts.enumerated().map { row, draft in
-      Point(
-        id: draft.id, vector: draft.vector ?? embedded[row] ?? [], text: draft.text, metadata: draft.metadata)
-    }
     // Requests that come together are stored together: this queue does not wait for the disk.
-    collection.upsert(points, model: model, key: call.changeKey) { result in
+    collection.upsert(request.points(embedded), model: model, key: call.changeKey) { result in
       switch result {
       case .failure(let error): call.fail(request.problem(error))
-      case .success(let version): answer(collection, version, "upserted", request.drafts.count, call)
+      case .success(let version): answer(collection.token(version), "upserted", request.drafts.count, call)
       }
     }
   }
@@ -57,6 +58,7 @@ struct PointsEndpoint: Sendable {
   func get(_ call: Call) throws {
     let name = try call.name(of: "a collection")
     try call.read(try call.head.consistency(), store) {
+      if let database = try inDatabase(call) { return try database.get(call) }
       let collection = try store.collection(name)
       let id = call.parameters.dropFirst().first ?? ""
       let snapshot = collection.snapshot
@@ -88,9 +90,11 @@ struct PointsEndpoint: Sendable {
       }
     }
     try call.read(try call.head.consistency(), store) { [after, limit] in
+      if let database = try inDatabase(call) { return try database.list(nil, after: after, limit, .all, call) }
       let collection = try store.collection(collection)
       let snapshot = collection.snapshot
-      answer(collection, snapshot, snapshot.points(after: after, limit: limit), limit, PointContent.all, call)
+      answer(
+        collection.token(snapshot.version), snapshot.points(after: after, limit: limit), limit, PointContent.all, call)
     }
   }
 
@@ -106,23 +110,23 @@ struct PointsEndpoint: Sendable {
     let consistency = try fields.consistency()
     try fields.finish()
     try call.read(consistency, store) {
+      if let database = try inDatabase(call) {
+        return try database.list(filter, after: after, limit, content, call)
+      }
       let collection = try store.collection(name)
       let snapshot = collection.snapshot
       let points =
         filter.map { snapshot.points(matching: $0, after: after, limit: limit) }
         ?? snapshot.points(after: after, limit: limit)
-      answer(collection, snapshot, points, limit, content, call)
+      answer(collection.token(snapshot.version), points, limit, content, call)
     }
   }
 
-  private func answer(
-    _ collection: VectorCollection, _ snapshot: CollectionSnapshot, _ points: [Point], _ limit: Int,
-    _ content: PointContent, _ call: Call
-  ) {
-    call.note(collection.token(snapshot.version))
+  func answer(_ token: VersionToken, _ points: [Point], _ limit: Int, _ content: PointContent, _ call: Call) {
+    call.note(token)
     call.answer { writer in
       writer.object { writer in
-        writer.member("version", snapshot.version)
+        writer.member("version", token.version)
         writer.staleness(of: store)
         writer.key("points")
         writer.array { for point in points { $0.point(point, content) } }
@@ -139,60 +143,78 @@ struct PointsEndpoint: Sendable {
     let consistency = try fields.consistency()
     try fields.finish()
     try call.read(consistency, store) {
+      if let database = try inDatabase(call) { return try database.count(filter, call) }
       let collection = try store.collection(name)
       let snapshot = collection.snapshot
       let count = filter.map(snapshot.count(matching:)) ?? snapshot.count
-      answer(collection, snapshot.version, "count", count, call)
+      answer(collection.token(snapshot.version), "count", count, call)
     }
   }
 
   /// `PATCH …/points`: changes metadata; vectors and texts stay.
   func change(_ call: Call) throws {
+    if let database = try inDatabase(call) {
+      return try database.change(try MetadataRequest(try call.json(limits), limits), call)
+    }
     let collection = try store.collection(try call.name(of: "a collection"))
     let request = try MetadataRequest(try call.json(limits), limits)
     collection.change(request.changes, request.mode, key: call.changeKey) { result in
       switch result {
       case .failure(let error): call.fail(Problem(error, points: "points"))
       case .success(let outcome):
-        call.note(collection.token(outcome.version))
-        call.answer { writer in
-          writer.object { writer in
-            writer.member("version", outcome.version)
-            writer.member("updated", outcome.updated)
-            writer.key("missing")
-            writer.array { for id in outcome.missing { $0.string(id) } }
-          }
-        }
+        Self.answer(collection.token(outcome.version), updated: outcome.updated, missing: outcome.missing, call)
+      }
+    }
+  }
+
+  static func answer(_ token: VersionToken, updated: Int, missing: [String], _ call: Call) {
+    call.note(token)
+    call.answer { writer in
+      writer.object { writer in
+        writer.member("version", token.version)
+        writer.member("updated", updated)
+        writer.key("missing")
+        writer.array { for id in missing { $0.string(id) } }
       }
     }
   }
 
   func delete(_ call: Call) throws {
+    if let database = try inDatabase(call) { return try database.delete(try choice(call), call) }
     let collection = try store.collection(try call.name(of: "a collection"))
+    let choice = try choice(call)
+    let answered = { @Sendable (result: Result<(version: Int, deleted: Int), StoreError>) in
+      switch result {
+      case .failure(let error): call.fail(Problem(error, points: "ids"))
+      case .success(let (version, deleted)): answer(collection.token(version), "deleted", deleted, call)
+      }
+    }
+    switch choice {
+    case .ids(let ids): collection.delete(ids, key: call.changeKey, completion: answered)
+    case .matching(let filter): collection.delete(where: filter, key: call.changeKey, completion: answered)
+    }
+  }
+
+  /// What the body says is to be deleted: exactly one of `ids` and `filter`.
+  private func choice(_ call: Call) throws -> PointChoice {
     var fields = try Fields(try call.json(limits))
     let filter = try fields.filter("filter")
     let ids = try fields.take("ids").map { value throws(Problem) in try limits.texts(value, field: "ids") }
     try fields.finish()
-    let answered = { @Sendable (result: Result<(version: Int, deleted: Int), StoreError>) in
-      switch result {
-      case .failure(let error): call.fail(Problem(error, points: "ids"))
-      case .success(let (version, deleted)): answer(collection, version, "deleted", deleted, call)
-      }
-    }
     switch (ids, filter) {
-    case (let ids?, nil): collection.delete(ids, key: call.changeKey, completion: answered)
-    case (nil, let filter?): collection.delete(where: filter, key: call.changeKey, completion: answered)
+    case (let ids?, nil): return .ids(ids)
+    case (nil, let filter?): return .matching(filter)
     default:
       throw Problem.invalid(
         ids == nil ? "ids" : "filter", "exactly one of ids and filter is needed, not \(ids == nil ? "none" : "both")")
     }
   }
 
-  private func answer(_ collection: VectorCollection, _ version: Int, _ what: String, _ count: Int, _ call: Call) {
-    call.note(collection.token(version))
+  func answer(_ token: VersionToken, _ what: String, _ count: Int, _ call: Call) {
+    call.note(token)
     call.answer { writer in
       writer.beginObject()
-      writer.member("version", version)
+      writer.member("version", token.version)
       writer.member(what, count)
       writer.staleness(of: store)
       writer.endObject()
@@ -220,7 +242,7 @@ struct PointContent: Sendable {
 }
 
 extension JSONWriter {
-  fileprivate mutating func point(_ point: Point, _ content: PointContent) {
+  mutating func point(_ point: Point, _ content: PointContent) {
     object { writer in
       writer.member("id", point.id)
       writer.content(of: point, content)

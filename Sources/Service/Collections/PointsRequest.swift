@@ -64,6 +64,13 @@ struct PointsRequest: Sendable {
     isList = false
   }
 
+  /// The points with the vectors that their texts were given, by row.
+  func points(_ embedded: [Int: [Float]]) -> [Point] {
+    drafts.enumerated().map { row, draft in
+      Point(id: draft.id, vector: draft.vector ?? embedded[row] ?? [], text: draft.text, metadata: draft.metadata)
+    }
+  }
+
   /// What a store's error about a row of this body means to its sender.
   func problem(_ error: StoreError) -> Problem {
     if !isList, case .duplicateID(let row) = error {

@@ -20,6 +20,7 @@ struct NeighborsEndpoint: Sendable {
   }
 
   private func answer(_ request: NeighborsRequest, _ call: Call) throws {
+    if let database = inDatabase(request) { return try database.run(call) }
     let collection = try store.collection(request.collection)
     switch request.query {
     case .vectors(let matrix):

@@ -56,6 +56,7 @@ struct InfoEndpoint: Sendable {
         writer.key("collections")
         writer.object { writer in
           for collection in collections { writer.member(collection.name, collection.snapshot.count) }
+          for kept in store.database?.seen ?? [] { writer.member(kept.collection.name, kept.state.count) }
         }
         writer.key("graphs")
         writer.object { writer in

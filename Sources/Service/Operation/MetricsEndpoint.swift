@@ -52,6 +52,9 @@ final class MetricsEndpoint: Sendable {
     for collection in store.all {
       text.sample("nearfar_collection_points", [("collection", collection.name)], Double(collection.snapshot.count))
     }
+    for kept in store.database?.seen ?? [] {
+      text.sample("nearfar_collection_points", [("collection", kept.collection.name)], Double(kept.state.count))
+    }
     let graphs = store.all.compactMap { collection in
       collection.snapshot.graph.map { (labels: [("collection", collection.name)], graph: $0) }
     }

@@ -181,7 +181,10 @@ extension Problem {
     case .full:
       self.init(507, "there is no room to store it; nothing has changed")
     case .readOnly:
-      self.init(503, "collections are served read-only: the data folder cannot be written, or this replica only follows others (--follow)")
+      self.init(
+        503,
+        "collections are served read-only: the data folder cannot be written, or this replica only follows others (--follow)"
+      )
     case .outOfMemory:
       self.init(503, "there is not enough memory")
     case .libraryFailed:
@@ -190,6 +193,8 @@ extension Problem {
       self.init(500, reason)
     case .unavailable(let reason):
       self.init(503, reason)
+    case .unsupported(let reason):
+      self = .invalid("engine", reason)
     case .unknownPoint(let row, let id):
       self.init(404, "there is no point '\(id)'", param: "\(points)[\(row)]")
     }

@@ -26,17 +26,23 @@ extension TextModels {
   func texts(
     of collection: VectorCollection, model name: String?, field: String
   ) throws(Problem) -> CollectionTexts {
-    let known = collection.snapshot.model
+    try texts(known: collection.snapshot.model, dimension: collection.dimension, model: name, field: field)
+  }
+
+  /// As ``texts(of:model:field:)``, for a collection of this dimension that remembers `known`.
+  func texts(
+    known: String?, dimension: Int, model name: String?, field: String
+  ) throws(Problem) -> CollectionTexts {
     let remembered = known.flatMap(bound(to:))
     let texts = name == nil ? remembered?.texts ?? first : try named(name)
-    guard let known else { return try checked(CollectionTexts(texts, withPrompts: true), collection, field) }
+    guard let known else { return try checked(CollectionTexts(texts, withPrompts: true), dimension, field) }
     // One folder may have several names.
     guard let chosen = texts.remembered(as: known) else {
       let owner = remembered.map { "'\($0.texts.name)'" } ?? known
       throw Problem(
         409, "the collection's texts were embedded by another model, or behind other prompts: \(owner)", param: field)
     }
-    return try checked(chosen, collection, field)
+    return try checked(chosen, dimension, field)
   }
 
   /// What a collection remembers, where its model is loaded.
@@ -45,12 +51,12 @@ extension TextModels {
   }
 
   private func checked(
-    _ chosen: CollectionTexts, _ collection: VectorCollection, _ field: String
+    _ chosen: CollectionTexts, _ expected: Int, _ field: String
   ) throws(Problem) -> CollectionTexts {
     let dimension = chosen.texts.encoder.dimension
-    guard collection.dimension == dimension else {
+    guard expected == dimension else {
       throw .invalid(
-        field, "the model's vectors have \(dimension) values where the collection has \(collection.dimension)")
+        field, "the model's vectors have \(dimension) values where the collection has \(expected)")
     }
     return chosen
   }

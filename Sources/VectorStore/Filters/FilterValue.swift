@@ -65,6 +65,15 @@ public struct FilterNumber: Sendable, Hashable, Comparable, ExpressibleByInteger
   public static func < (a: FilterNumber, b: FilterNumber) -> Bool {
     a.nearest != b.nearest ? a.nearest < b.nearest : a.rest < b.rest
   }
+
+  /// Ten bytes that stand in the order of the numbers: equal for equal numbers, and compared from the first byte on.
+  var orderedBytes: [UInt8] {
+    // There are two zeros of f64, which are one number.
+    let bits = nearest == 0 ? 0 : nearest.bitPattern
+    let ordered = bits >> 63 == 1 ? ~bits : bits | 1 << 63
+    let rest = UInt16(bitPattern: self.rest) ^ 0x8000
+    return withUnsafeBytes(of: ordered.bigEndian) { Array($0) } + withUnsafeBytes(of: rest.bigEndian) { Array($0) }
+  }
 }
 
 /// A string as its UTF-8 bytes. `String` equates strings that are canonically equivalent in Unicode, and orders them

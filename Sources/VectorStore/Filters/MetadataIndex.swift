@@ -153,7 +153,7 @@ struct FieldIndex: Sendable {
 }
 
 /// Reads the fields of metadata, as ``Filter`` defines them.
-private enum MetadataFields {
+enum MetadataFields {
   /// The deepest nesting of arrays and objects that is read.
   static let depth = 64
 

@@ -12,13 +12,17 @@ enum ImportCommand: Command {
     The exit status is 0 when every row is stored. An import that stopped can be repeated: rows that are stored already \
     are stored again, with the same result.
     """
-  static let flags: [any CommandFlag] = [input, collection, metric, batch] + RemoteService.flags
+  static let flags: [any CommandFlag] = [input, collection, metric, engine, batch] + RemoteService.flags
 
   private static let input = Flag("input", .text("FILE"), .required, "The file to read.")
   private static let collection = Flag("collection", .text("NAME"), .required, "The collection to store into.")
   private static let metric = Flag(
     "metric", .choice(["cosine", "dot", "euclidean"]),
     .optional(meaning: "that of the exported collection, or cosine"), "The metric of a new collection.")
+  private static let engine = Flag(
+    "engine", .choice(["memory", "pgvector"]),
+    .optional(meaning: "that of the collection that is there, or memory"),
+    "Where a new collection is kept: in memory, or in the database of the service's --store.")
   private static let batch = Flag("batch", .integer(1...100_000), .defaults(to: 1000), "The most points per request.")
 
   /// Bytes of vectors in one request, at most.
@@ -28,6 +32,7 @@ enum ImportCommand: Command {
     let path = try arguments.value(input)
     let collection = try arguments.value(collection)
     let metric = try arguments.given(metric)
+    let engine = try arguments.given(engine)
     let batch = try arguments.value(batch)
     let service = try RemoteService(arguments)
     return CommandError.status { () throws(CommandError) in
@@ -43,7 +48,7 @@ enum ImportCommand: Command {
         // One at a time: a file's ids and metadata are held while its rows are sent.
         let file = try ImportFile(path, firstRow: rows)
         do throws(CommandError) {
-          try store(file, in: collection, metric: metric, batch: batch) { stored in
+          try store(file, in: collection, metric: metric, engine: engine, batch: batch) { stored in
             for row in stored { ids.insert(file.id(row)) }
             let share = Double(stored.upperBound) / Double(max(1, file.rows))
             progress.show(points: ids.count, done: (Double(before) + share * Double(size)) / whole)
@@ -72,11 +77,12 @@ enum ImportCommand: Command {
 
   /// - Parameter stored: gets each range of rows when it is stored.
   private static func store(
-    _ file: ImportFile, in collection: RemoteCollection, metric: String?, batch: Int, _ stored: (Range<Int>) -> Void
+    _ file: ImportFile, in collection: RemoteCollection, metric: String?, engine: String?, batch: Int,
+    _ stored: (Range<Int>) -> Void
   ) throws(CommandError) {
     let width = file.dimension * file.vectors.dtype.size
     let share = max(1, min(batch, batchBytes / width))
-    try prepare(file, collection, metric, first: 0..<min(share, file.rows))
+    try prepare(file, collection, metric, engine, first: 0..<min(share, file.rows))
     var start = 0
     while start < file.rows {
       let range = start..<min(start + share, file.rows)
@@ -95,7 +101,7 @@ enum ImportCommand: Command {
   ///
   /// - Parameter first: the rows that come first. They are checked before a collection is made for them.
   private static func prepare(
-    _ file: ImportFile, _ collection: RemoteCollection, _ metric: String?, first: Range<Int>
+    _ file: ImportFile, _ collection: RemoteCollection, _ metric: String?, _ engine: String?, first: Range<Int>
   ) throws(CommandError) {
     let wanted = metric ?? file.metric
     let found: RemoteCollection.Description?
@@ -110,13 +116,14 @@ enum ImportCommand: Command {
     }
     if found == nil {
       try file.check(first, isCosine: wanted ?? "cosine" == "cosine")
-    } else if wanted == nil {
+    } else if wanted == nil, engine == nil {
       return
     }
     do throws(RemoteFailure) {
       // A collection that exists keeps the recall that it aims at.
       _ = try collection.create(
-        dimension: file.dimension, metric: wanted ?? "cosine", recallTarget: found == nil ? file.recallTarget : nil)
+        dimension: file.dimension, metric: wanted ?? found?.metric ?? "cosine",
+        recallTarget: found == nil ? file.recallTarget : nil, engine: engine)
     } catch {
       throw CommandError("\(error)")
     }

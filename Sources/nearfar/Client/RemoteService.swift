@@ -130,7 +130,9 @@ struct RemoteCollection {
   /// Makes the collection; one that exists must have the same dimension and metric.
   ///
   /// - Parameter recallTarget: set on an existing collection as well; nil leaves it as it is.
-  func create(dimension: Int, metric: String, recallTarget: Double? = nil) throws(RemoteFailure) -> Description? {
+  func create(
+    dimension: Int, metric: String, recallTarget: Double? = nil, engine: String? = nil
+  ) throws(RemoteFailure) -> Description? {
     var body = JSONWriter()
     body.beginObject()
     body.key("dim")
@@ -140,6 +142,10 @@ struct RemoteCollection {
     if let recallTarget {
       body.key("recall_target")
       body.number(recallTarget)
+    }
+    if let engine {
+      body.key("engine")
+      body.string(engine)
     }
     body.endObject()
     return Self.description(try service.json("PUT", path, body.bytes))

@@ -1,0 +1,67 @@
+import Dispatch
+import Synchronization
+
+/// A few connections, and as many threads on which work may wait for them.
+final class ConnectionPool: Sendable {
+  private struct State {
+    /// Those that no work uses. The one that was used last is used next, so that after the database was away not each of them has to find
+    /// out for a caller.
+    var idle: [ConnectionSlot]
+    var waiting: [@Sendable () -> Void] = []
+    var running = 0
+  }
+
+  /// Work that may wait; more of it is refused.
+  private static let mostWaiting = 4096
+
+  private let state: Mutex<State>
+  private let all: [ConnectionSlot]
+  private let queue = DispatchQueue(label: "nearfar.database", qos: .userInitiated, attributes: .concurrent)
+
+  init(_ slots: [ConnectionSlot]) {
+    all = slots
+    state = Mutex(State(idle: slots))
+  }
+
+  /// - Returns: false when too much waits.
+  func submit(_ work: @escaping @Sendable () -> Void) -> Bool {
+    let (taken, starts) = state.withLock { state in
+      guard state.waiting.count < Self.mostWaiting else { return (false, false) }
+      state.waiting.append(work)
+      let starts = state.running < all.count
+      if starts { state.running += 1 }
+      return (true, starts)
+    }
+    if starts { queue.async { self.run() } }
+    return taken
+  }
+
+  private func run() {
+    while let work = take() { work() }
+  }
+
+  private func take() -> (@Sendable () -> Void)? {
+    state.withLock { state in
+      guard !state.waiting.isEmpty else {
+        state.running -= 1
+        return nil
+      }
+      return state.waiting.removeFirst()
+    }
+  }
+
+  /// Calls `body` with a connection that nobody else uses meanwhile.
+  func with<Answer>(
+    _ body: (PostgresConnection) throws(PostgresError) -> Answer
+  ) throws(PostgresError) -> Answer {
+    // There is one for each piece of work; whoever calls from elsewhere shares the first.
+    let slot = state.withLock { $0.idle.popLast() }
+    defer { if let slot { state.withLock { $0.idle.append(slot) } } }
+    guard let used = slot ?? all.first else { throw .closed }
+    return try used.with(body)
+  }
+
+  func close() {
+    for slot in all { slot.close() }
+  }
+}
