@@ -34,13 +34,14 @@ enum CopyTarget {
     var reader = CopyReader()
     var parts = Parts(input)
     while !parts.isEmpty {
-      do throws(PostgresError) {
-        let point = try parts.next().withUnsafeBytes { bytes throws(PostgresError) in
-          try reader.point(bytes, collection)
-        }
-        guard let point else { continue }
+      let outcome = parts.next().withUnsafeBytes { bytes in
+        Result { () throws(PostgresError) in try reader.point(bytes, collection) }
+      }
+      switch outcome {
+      case .success(nil): continue
+      case .success(let point?):
         require(!point.id.isEmpty && point.vector.count == 2, "a point is not as it was written")
-      } catch {
+      case .failure(let error):
         require(error.state == "XX001" && !error.message.isEmpty, "the error \(error) does not speak of damage")
         return
       }
