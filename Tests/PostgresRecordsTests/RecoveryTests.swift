@@ -71,6 +71,22 @@ import VectorStore
     #expect(later.snapshot.version == 1)
   }
 
+  /// Whoever asks for the newest state gets an answer in time, whatever holds up the look at the database.
+  @Test func aLookThatIsHeldUpIsNotWaitedForForEver() throws {
+    let store = try replica()
+    let answer = AnswerSlot<Int>()
+    store.holdingWrites {
+      store.refresh(within: 0.2) { answer.put($0.map { .failure($0) } ?? .success(1)) }
+      #expect(throws: StoreError.unavailable("the database has not been asked in time, because other work came first"))
+      {
+        _ = try answer.wait()
+      }
+    }
+    let later = AnswerSlot<Int>()
+    store.refresh(within: 30) { later.put($0.map { .failure($0) } ?? .success(1)) }
+    #expect(try later.wait() == 1)
+  }
+
   /// A transaction of a database with another default would see what was there before it waited for a lock.
   @Test(arguments: ["repeatable read", "serializable"]) func otherIsolationByDefault(level: String) async throws {
     try database.run(

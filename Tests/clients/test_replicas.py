@@ -210,6 +210,15 @@ def test_queues_are_one_queue(replicas):
         assert replica.get("/queues/shared", headers={SEEN: gone.headers[TOKEN]}).status_code == 404
 
 
+def test_the_standing_collection_is_deleted_and_is_there_again(replicas):
+    """The answer tells of the new one, so that whoever carries its token may go on."""
+    gone = replicas[0].delete("/collections/default")
+    assert gone.status_code == 204 and gone.headers[TOKEN].endswith(":0")
+    for replica in replicas:
+        found = replica.get("/collections/default", headers={SEEN: gone.headers[TOKEN]})
+        assert found.status_code == 200 and found.headers[TOKEN] == gone.headers[TOKEN]
+
+
 def test_a_queue_of_one_process(replicas):
     made = replicas[0].put("/queues/own", {"capacity": 10, "dim": 3, "durable": False})
     assert made.status_code == 201 and "durable" not in made.json() and TOKEN not in made.headers
