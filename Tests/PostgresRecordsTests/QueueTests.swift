@@ -69,6 +69,21 @@ import VectorStore
     #expect(try batches(of: queue.id).queue.appended == 1)
   }
 
+  /// The connection is lost after the first batch has been given: nobody gets a batch twice.
+  @Test func aLostConnectionGivesNoBatchTwice() throws {
+    let queue = try make()
+    for number in 0..<4 {
+      _ = try records.append(rows: 1, [Float(number), 2], to: queue.id, key: nil, answer: nil)
+    }
+    var given: [Int] = []
+    let whole = try records.readQueue(queue.id, after: 0) { batch in
+      if given.isEmpty { _ = try? database.cutConnections() }
+      given.append(batch.version)
+    }
+    #expect(given == [1, 2, 3, 4])
+    #expect(whole.version == 4)
+  }
+
   /// A key of an earlier queue of the name: nobody is told of a version that the new one does not have.
   @Test func aKeyOfAnEarlierQueue() throws {
     let key = ChangeKey(key: [1, 2, 3], fingerprint: [4])
