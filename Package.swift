@@ -137,7 +137,7 @@ if Context.environment["NEARFAR_FUZZ"] != nil {
       name: "Fuzz",
       dependencies: [
         "Service", "HTTP1", "HTTPClient", "JSON", "Safetensors", "Tokenization", "Encoder", "VectorStore",
-        "VectorIndex", "SQLiteRecords", "SimilarityCore", "Compression", "Platform", "CFuzzer",
+        "VectorIndex", "SQLiteRecords", "PostgresRecords", "SimilarityCore", "Compression", "Platform", "CFuzzer",
       ],
       path: "Fuzz/Sources"),
   ]

@@ -426,10 +426,49 @@ def keys():
         yield text.encode()
 
 
+def changes():
+    def value(data):
+        return struct.pack("<I", 0xFFFFFFFF) if data is None else struct.pack("<I", len(data)) + data
+
+    def batch(upserts, deletes, dim):
+        points = [value(id) + value(text) + value(metadata) + struct.pack(f"<{dim}f", *range(dim)) for id, text, metadata in upserts]
+        return bytes([dim - 1, 1]) + struct.pack("<I", len(points)) + b"".join(points) + struct.pack("<I", len(deletes)) + b"".join(map(value, deletes))
+
+    yield batch([], [], 1)
+    yield batch([(b"a", None, None)], [], 2)
+    yield batch([(b"a", b"text", b'{"n":1}'), (b"b", b"", None), (b"\0", None, b"{}")], [b"c", b"", b"\0"], 3)
+    yield batch([], [b"%d" % number for number in range(40)], 8)
+    yield batch([("\u732b".encode(), "\u00fc".encode(), None)], [b"\xe7\x8c"], 4)
+    yield b"\x00\x02"
+    yield b"\x00\x01" + b"\xff" * 8
+    yield b"\x00\x01" + struct.pack("<IIII", 1, 0xFFFFFFFE, 0, 0)
+
+
+def copies():
+    def field(data):
+        return struct.pack(">i", -1) if data is None else struct.pack(">i", len(data)) + data
+
+    def row(*fields):
+        return struct.pack(">h", len(fields)) + b"".join(map(field, fields))
+
+    head = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+    vector, number = struct.pack("<2f", 1, 2), struct.pack(">q", 1)
+    whole = row(b"a", vector, b"text", b"{}", number, number)
+    yield parts(head + whole, whole, struct.pack(">h", -1))
+    yield parts(head, row(b"a", vector, None, None, number, number))
+    yield parts(head[:-4] + struct.pack(">i", 3) + b"ext" + whole)
+    yield parts(head, row(b"", vector, None, None, number, number))
+    yield parts(head, row(b"a", b"", None, None, number, number))
+    yield parts(head, row(None, vector, None, None, None, None))
+    yield parts(head, row(b"a", vector), whole[:-3])
+    yield head[:12]
+    yield parts(head[:-4] + struct.pack(">i", -5), whole)
+
+
 TARGETS = {
     "connection": connection, "chunks": chunks, "gzip": gzip_bodies, "service": service, "safetensors": safetensors,
     "tokenizer": tokenizer, "text": texts, "filter": filters, "graph": graph, "json": texts_of_json, "response": responses,
-    "proxy": proxy, "keys": keys,
+    "proxy": proxy, "keys": keys, "change": changes, "copy": copies,
 }
 
 JSON_WORDS = ["{", "}", "[", "]", ":", ",", "null", "true", "false", "1e308", "-0.0", "18446744073709551615", "9007199254740993", "\\ud800", "\\u0000"]
@@ -468,6 +507,8 @@ DICTIONARIES = {
     "text": ["[UNK]", "[CLS]", "[MASK]", "##", "the", "hello", "\u0301", "\u4e2d", "\u00c9", "\u0130", "\u200d", "\u3000", "\ud55c"],
     "filter": FILTER_WORDS + JSON_WORDS, "json": JSON_WORDS, "graph": ["keys", "lists", "recall", "version", "format", ":", ";", "nan", "inf"] + TENSOR_WORDS,
     "gzip": [], "proxy": [PROXY_SIGNATURE, "PROXY TCP4 ", "PROXY TCP6 ", "PROXY UNKNOWN", "\r\n", "::", "::ffff:", "1.2.3.4", " 65535", "/8", "/128"],
+    "change": [b"\xff\xff\xff\xff", b"\x00\x00\x00\x00", b"\x01\x00\x00\x00", b"\xff\xff\xff\x7f"],
+    "copy": [b"PGCOPY\n\xff\r\n\0", bytes(8), b"\x00\x06", b"\xff\xff", b"\xff\xff\xff\xff", b"\x00\x00\x00\x08"],
     "keys": ["read", "write", "admin", "none:", "invalid:", ":", "#", "\n", "\r\n", "\t", ",", "://", "https://", ":443", "[::1]", "*"],
 }
 

@@ -21,6 +21,8 @@ let targets: [(name: String, make: () -> ([UInt8]) -> Void)] = {
     ("response", { ResponseTarget.run }),
     ("proxy", { ProxyTarget.run }),
     ("keys", { KeysTarget.run }),
+    ("change", { ChangeTarget.run }),
+    ("copy", { CopyTarget.run }),
   ]
   #if canImport(Compression)
     targets.append(("gzip", { GzipTarget.run }))

@@ -5,11 +5,11 @@ import VectorStore
 /// All numbers are little-endian. After a byte with the format, 1, come the number of points (u32) and each point: its id, text
 /// and metadata, each behind its length (u32; 0xffffffff for none), and its values (f32); then the number of deleted ids (u32)
 /// and each id behind its length.
-enum ChangePayload {
+package enum ChangePayload {
   private static let format: UInt8 = 1
   private static let none = UInt32.max
 
-  static func encode(upserts: [Point], deletes: [[UInt8]]) -> [UInt8] {
+  package static func encode(upserts: [Point], deletes: [[UInt8]]) -> [UInt8] {
     var out: [UInt8] = [format]
     out.reserveCapacity(
       upserts.reduce(16) { $0 + 12 + $1.id.utf8.count + 4 * $1.vector.count + ($1.metadata?.count ?? 0) }
@@ -27,7 +27,7 @@ enum ChangePayload {
   }
 
   /// - Returns: nil when the bytes are not what ``encode(upserts:deletes:)`` makes for this dimension.
-  static func decode(_ bytes: [UInt8], dimension: Int) -> (upserts: [Point], deletes: [String])? {
+  package static func decode(_ bytes: [UInt8], dimension: Int) -> (upserts: [Point], deletes: [String])? {
     var reader = Reader(bytes: bytes)
     guard reader.byte() == format, let count = reader.count() else { return nil }
     var upserts: [Point] = []

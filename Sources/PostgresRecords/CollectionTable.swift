@@ -17,8 +17,8 @@ struct PostgresCollection {
     guard let id = rows.integer(row, 0), let name = rows.text(row, 1),
       let dimension = rows.integer(row, 2), dimension > 0,
       let metric = Metric(rawValue: rows.text(row, 3) ?? ""),
-      let version = rows.integer(row, 6), version >= 0, let count = rows.integer(row, 7), count >= 0,
-      let digest = rows.integer(row, 8), let horizon = rows.integer(row, 9)
+      let version = rows.count(row, 6), let count = rows.count(row, 7), let digest = rows.integer(row, 8),
+      let horizon = rows.count(row, 9)
     else { throw .damage("a row of nearfar.collections is not as it was written") }
     let target = rows.real(row, 5)
     let recallTarget = target.flatMap { RecallTarget($0) }
@@ -27,8 +27,8 @@ struct PostgresCollection {
     }
     stored = StoredCollection(
       id: id, name: name, dimension: Int(dimension), metric: metric, model: rows.text(row, 4),
-      recallTarget: recallTarget, version: Int(version), count: Int(count), digest: digest)
-    self.horizon = Int(horizon)
+      recallTarget: recallTarget, version: version, count: count, digest: digest)
+    self.horizon = horizon
     let kept = rows.text(row, 10)
     storage = kept.flatMap { DatabaseStorage(rawValue: $0) }
     guard (kept == nil) == (storage == nil), let slack = rows.real(row, 11), let size = rows.real(row, 12) else {

@@ -36,7 +36,7 @@ struct Committing {
       for (place, change) in group.enumerated() {
         let key = keys.isEmpty ? nil : keys[place]
         if let key, let before = known.outcome(of: key) {
-          results.append(before)
+          results.append(before.upTo(change.collection.flatMap { rows[$0]?.stored.version } ?? .max))
           continue
         }
         let result = try write(change, basis: place == 0 ? basis : nil)
@@ -119,6 +119,15 @@ extension PostgresCollection {
   fileprivate func changed(_ points: Int, before: Int64) -> Committed {
     .changed(
       version: stored.version, points: points, model: stored.model, digest: stored.digest, before: before)
+  }
+}
+
+extension Result<Committed, StoreError> {
+  /// An earlier outcome of a collection that has come to a version. A key may be older than the collection, whose name another one
+  /// had before; nobody must wait for a version of that one.
+  fileprivate func upTo(_ newest: Int) -> Self {
+    guard case .success(.repeated(let version, let points, let answer)) = self else { return self }
+    return .success(.repeated(version: min(version, newest), points: points, answer: answer))
   }
 }
 

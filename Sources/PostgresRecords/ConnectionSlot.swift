@@ -8,7 +8,7 @@ import VectorStore
 /// seconds and is shortened by chance, so that many replicas do not come back at the same moment. Calls meanwhile fail at once.
 // SAFETY: every variable is used on `queue` only.
 final class ConnectionSlot: @unchecked Sendable {
-  private let url: String
+  private let servers: ServerOrder
   private let name: String
   private let queue: DispatchQueue
   private var connection: PostgresConnection?
@@ -24,8 +24,8 @@ final class ConnectionSlot: @unchecked Sendable {
   private static let connectSeconds = 1.2
 
   /// - Parameter name: shown by the database in `pg_stat_activity`.
-  init(_ url: String, name: String, watch: DatabaseWatch? = nil) {
-    self.url = url
+  init(_ servers: ServerOrder, name: String, watch: DatabaseWatch? = nil) {
+    self.servers = servers
     self.name = name
     self.watch = watch
     queue = DispatchQueue(label: "nearfar.records.postgresql", qos: .userInitiated)
@@ -68,7 +68,7 @@ final class ConnectionSlot: @unchecked Sendable {
       usleep(UInt32(truncatingIfNeeded: (nextAttempt - now) / 1000))
     }
     do throws(PostgresError) {
-      let made = try PostgresConnection(url, name: name, seconds: Self.connectSeconds) { [watch] in
+      let made = try PostgresConnection(servers, name: name, seconds: Self.connectSeconds) { [watch] in
         watch?.isAway ?? false
       }
       failures = 0

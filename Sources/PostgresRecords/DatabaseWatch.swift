@@ -24,8 +24,8 @@ final class DatabaseWatch: Sendable {
   private let state = Mutex(State())
   private let hint = DispatchSemaphore(value: 0)
 
-  /// - Parameter url: a direct connection, since a pool does not pass notifications on.
-  init(_ url: String) { slot = ConnectionSlot(url, name: "nearfar listener") }
+  /// - Parameter servers: a direct connection, since a pool does not pass notifications on.
+  init(_ servers: ServerOrder) { slot = ConnectionSlot(servers, name: "nearfar listener") }
 
   func start() {
     let thread = DispatchQueue(label: "nearfar.records.watch", qos: .userInitiated)

@@ -19,11 +19,11 @@ struct KnownKeys {
       "SELECT key, fingerprint, version, points, answer FROM nearfar.keys WHERE key = ANY($1)",
       [.byteArrays(keys.map(\.key))])
     for row in 0..<rows.rows {
-      guard let key = rows.bytes(row, 0), let fingerprint = rows.bytes(row, 1), let version = rows.integer(row, 2),
-        let points = rows.integer(row, 3)
+      guard let key = rows.bytes(row, 0), let fingerprint = rows.bytes(row, 1), let version = rows.count(row, 2),
+        let points = rows.count(row, 3)
       else { throw .damage("a row of nearfar.keys is not as it was written") }
       known.entries[key] = Entry(
-        fingerprint: fingerprint, version: Int(version), points: Int(points), answer: rows.bytes(row, 4))
+        fingerprint: fingerprint, version: version, points: points, answer: rows.bytes(row, 4))
     }
     return known
   }

@@ -19,17 +19,18 @@ final class PostgresConnection {
   private let isAway: @Sendable () -> Bool
 
   /// - Parameters:
-  ///   - url: `postgresql://…`, or any other form that libpq takes.
+  ///   - servers: an address as `postgresql://…`, or in any other form that libpq takes.
   ///   - seconds: within which the connection has to be made.
   init(
-    _ url: String, name: String, seconds: Double, isAway: @escaping @Sendable () -> Bool = { false }
+    _ servers: ServerOrder, name: String, seconds: Double, isAway: @escaping @Sendable () -> Bool = { false }
   ) throws(PostgresError) {
     self.isAway = isAway
     // Keywords beside the URL are defaults; what the URL says is not overridden, because it comes last.
-    let options: [(String, String)] = [
+    var options: [(String, String)] = [
       ("application_name", name), ("client_encoding", "UTF8"), ("keepalives_idle", "5"), ("keepalives_interval", "2"),
-      ("keepalives_count", "3"), ("tcp_user_timeout", "10000"), ("dbname", url),
+      ("keepalives_count", "3"), ("tcp_user_timeout", "10000"), ("dbname", servers.url),
     ]
+    options += servers.options
     let keys = CStrings(options.map(\.0))
     let values = CStrings(options.map(\.1))
     guard let handle = PQconnectStartParams(keys.pointers, values.pointers, 1) else {
@@ -45,6 +46,9 @@ final class PostgresConnection {
     while true {
       guard wait(for: waits, until: deadline) else {
         isLost = true
+        servers.passOver(
+          host: PQhost(handle).map { String(cString: $0) } ?? "", port: PQport(handle).map { String(cString: $0) } ?? ""
+        )
         throw .lost(isAway() ? Self.silence : "no connection within \(seconds) s")
       }
       switch PQconnectPoll(handle) {
@@ -90,7 +94,8 @@ final class PostgresConnection {
   ) throws(PostgresError) -> Answer {
     do throws(PostgresError) {
       switch kind {
-      case .plain: try run("BEGIN")
+      // Said each time, because a database may have another default, in which a transaction that waited for a lock sees the past.
+      case .plain: try run("BEGIN ISOLATION LEVEL READ COMMITTED")
       case .snapshot: try run("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY")
       case .bounded: try beginBounded()
       }
@@ -106,13 +111,16 @@ final class PostgresConnection {
   /// Begins a transaction that cannot stand in the way of others for long, whatever becomes of this process. It waits for a lock only
   /// shortly, since what this process does for other collections waits with it; whoever asked tries again.
   func beginBounded() throws(PostgresError) {
-    try run("BEGIN")
+    try run("BEGIN ISOLATION LEVEL READ COMMITTED")
     try run(
       """
       SELECT set_config('lock_timeout', '300ms', true), set_config('statement_timeout', '60s', true),
       set_config('idle_in_transaction_session_timeout', '15s', true)
       """)
   }
+
+  /// Bytes of all parameters of a statement.
+  private static let mostBytes = 1_000_000_000
 
   /// Sends a statement without waiting for its answer, which ``result(until:)`` then waits for.
   private func send(_ sql: StaticString, _ values: [PostgresValue]) throws(PostgresError) {
@@ -127,6 +135,12 @@ final class PostgresConnection {
   private func send(text: UnsafeBufferPointer<UInt8>, _ values: [PostgresValue]) throws(PostgresError) {
     guard !isLost else { throw .lost("the connection is lost") }
     let encoded = values.map(\.encoded)
+    // PostgreSQL takes messages of less than 1 GiB, and would end the connection.
+    guard encoded.reduce(0, { $0 + ($1?.count ?? 0) }) < Self.mostBytes else {
+      throw PostgresError(
+        state: "54000", message: "the change has more than the \(Self.mostBytes) bytes that a statement may have",
+        outcome: .refused)
+    }
     let types = values.map(\.type)
     let lengths = encoded.map { Int32(truncatingIfNeeded: $0?.count ?? 0) }
     let formats = [Int32](repeating: 1, count: values.count)
@@ -164,7 +178,13 @@ final class PostgresConnection {
     guard !isLost else { throw .lost("the connection is lost") }
     let deadline = Self.now + seconds
     guard PQenterPipelineMode(handle) == 1 else { throw failure() }
-    for statement in statements { try send(statement) }
+    do throws(PostgresError) {
+      for statement in statements { try send(statement) }
+    } catch {
+      // Half a pipeline is of no use to the next caller.
+      isLost = true
+      throw error
+    }
     guard PQpipelineSync(handle) == 1 else { throw failure() }
     try flush(until: deadline)
     var results: [PostgresResult] = []

@@ -24,6 +24,8 @@ package final class PostgresRecords: SharedRecords {
 
   /// Attempts at a transaction that others were in the way of.
   private static let attempts = 3
+  /// How long the outcome of a COMMIT without an answer is looked for while somebody holds the rows.
+  private static let lookUpSeconds = 2.0
   /// Seconds after which no further attempt is made.
   private static let attemptSeconds = 1.0
 
@@ -72,13 +74,15 @@ package final class PostgresRecords: SharedRecords {
     location = RecordsLocation(kind: "postgresql", description: StoreURL.withoutSecrets(url), folder: folder?.path)
     snapshots = folder
     isReadOnly = readOnly
-    let watch = DatabaseWatch(listenURL ?? url)
+    // Shared, so that what one connection has found out about a server that does not answer helps the others.
+    let servers = ServerOrder(url)
+    let watch = DatabaseWatch(listenURL.map { ServerOrder($0) } ?? servers)
     self.watch = watch
-    writing = ConnectionSlot(url, name: "nearfar writer", watch: watch)
-    reading = ConnectionSlot(url, name: "nearfar reader", watch: watch)
-    loading = ConnectionSlot(url, name: "nearfar loader", watch: watch)
-    sweeping = ConnectionSlot(url, name: "nearfar sweeper", watch: watch)
-    vectors = PostgresVectors(url, readOnly: readOnly, watch: watch)
+    writing = ConnectionSlot(servers, name: "nearfar writer", watch: watch)
+    reading = ConnectionSlot(servers, name: "nearfar reader", watch: watch)
+    loading = ConnectionSlot(servers, name: "nearfar loader", watch: watch)
+    sweeping = ConnectionSlot(servers, name: "nearfar sweeper", watch: watch)
+    vectors = PostgresVectors(servers, readOnly: readOnly, watch: watch)
   }
 
   package func collections() throws(StoreError) -> [StoredCollection] {
@@ -178,17 +182,27 @@ package final class PostgresRecords: SharedRecords {
     // What makes, drops or sets a collection is seen in the list of collections; whoever asked may ask again.
     guard let first = written.first else { return false }
     let ids = Array(Set(group.compactMap(\.collection)))
-    return try retrying { () throws(PostgresError) in
-      try self.writing.with(patiently: true) { connection throws(PostgresError) in
-        try connection.run("BEGIN")
-        let locked = try CollectionTable.lock(ids, connection)
-        let found = try connection.run(
-          "SELECT 1 FROM nearfar.changes WHERE collection = $1 AND version = $2 AND key = $3",
-          [.integer(first.id), .integer(Int64(first.version)), .bytes(key)])
-        try connection.run("COMMIT")
-        // A change that has been forgotten since was committed.
-        if let row = locked[first.id], row.horizon >= first.version { return true }
-        return found.rows == 1
+    let last = SystemClock.monotonic + SystemClock.nanoseconds(Self.lookUpSeconds)
+    while true {
+      do throws(PostgresError) {
+        return try retrying { () throws(PostgresError) in
+          try self.writing.with(patiently: true) { connection throws(PostgresError) in
+            try connection.transaction(.bounded) { () throws(PostgresError) in
+              let locked = try CollectionTable.lock(ids, connection)
+              let found = try connection.run(
+                "SELECT 1 FROM nearfar.changes WHERE collection = $1 AND version = $2 AND key = $3",
+                [.integer(first.id), .integer(Int64(first.version)), .bytes(key)])
+              // A change that has been forgotten since was committed.
+              if let row = locked[first.id], row.horizon >= first.version { return true }
+              return found.rows == 1
+            }
+          }
+        }
+      } catch {
+        // The lock is held, perhaps by the very transaction. This must not become StoreError.busy, after which the change is tried again.
+        guard error.asStoreError == .busy else { throw error }
+        guard SystemClock.monotonic < last else { throw .lost("no answer came to a COMMIT, and it may still be done") }
+        usleep(20_000)
       }
     }
   }
@@ -211,7 +225,9 @@ package final class PostgresRecords: SharedRecords {
       let rows = try connection.run(
         """
         SELECT version, CASE WHEN version > $2 THEN payload END, digest FROM (
-          SELECT version, payload, digest, sum(octet_length(payload)) OVER (ORDER BY version) - octet_length(payload) AS before
+          SELECT version, payload, digest,
+            coalesce(sum(octet_length(payload)) FILTER (WHERE version > $2) OVER (ORDER BY version), 0)
+              - octet_length(payload) AS before
           FROM nearfar.changes WHERE collection = $1 AND version >= $2 AND version <= $3 ORDER BY version LIMIT $4) AS next
         WHERE before < $5 ORDER BY version
         """,

@@ -48,6 +48,11 @@ final class PostgresResult {
     } ?? nil
   }
 
+  /// A value of these types that counts something; nil also when it is negative, or so large that adding to it could overflow.
+  func count(_ row: Int, _ column: Int) -> Int? {
+    integer(row, column).flatMap { (0...1 << 56).contains($0) ? Int($0) : nil }
+  }
+
   /// A value of the type double precision.
   func real(_ row: Int, _ column: Int) -> Double? {
     integer(row, column).map { Double(bitPattern: UInt64(bitPattern: $0)) }

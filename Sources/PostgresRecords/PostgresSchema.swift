@@ -107,7 +107,7 @@ enum PostgresSchema {
           state: "0A000", message: "the server's version is older than 14", outcome: .refused)
       }
       if let found = try found(connection), found == format { return }
-      try connection.run("BEGIN")
+      try connection.run("BEGIN ISOLATION LEVEL READ COMMITTED")
       try connection.run("SELECT pg_advisory_xact_lock($1)", [.integer(lock)], seconds: 60)
       let found = try found(connection) ?? 0
       guard found <= format else {
@@ -120,7 +120,9 @@ enum PostgresSchema {
         throw PostgresError(
           state: "25006", message: "its format is \(found), and a follower does not change it", outcome: .refused)
       }
-      if found == 0 { try connection.run("CREATE SCHEMA IF NOT EXISTS nearfar") }
+      // Whoever may not make schemas may still use one that was made for it.
+      let there = try connection.run("SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = 'nearfar')")
+      if there.boolean(0, 0) != true { try connection.run("CREATE SCHEMA nearfar") }
       for migration in migrations[Int(found)...] {
         for statement in migration { try connection.run(statement, seconds: 600) }
       }
@@ -143,7 +145,7 @@ enum PostgresSchema {
       """)
     guard there.boolean(0, 0) == true else { return nil }
     let rows = try connection.run("SELECT format FROM nearfar.format")
-    guard rows.rows == 1, let format = rows.integer(0, 0) else {
+    guard rows.rows == 1, let format = rows.integer(0, 0), format > 0 else {
       throw .damage("the table nearfar.format does not have one row")
     }
     return format

@@ -51,13 +51,18 @@ extension PostgresRecords: QueueRecords {
   package func append(
     rows: Int, _ values: [Float], to id: Int64, key: ChangeKey?, answer: [UInt8]?
   ) throws(StoreError) -> Appended {
+    let isNamed = key != nil
     // Tells whether a COMMIT without an answer was done, also where the client gave no key.
     let key = key ?? Self.freshKey()
     return try writingQueues { connection throws(PostgresError) -> Result<Appended, StoreError> in
       guard let queue = try Self.locked(id, connection) else { return .failure(.unknownCollection("\(id)")) }
       var known = try KnownKeys.read([key], connection)
       switch known.outcome(of: key) {
-      case .success(.repeated(let version, _, let answer)): return .success(.repeated(version: version, answer: answer))
+      case .success(.repeated(let version, _, let answer)):
+        // Of this very call: its COMMIT had no answer.
+        guard isNamed else { return .success(.done(version: version)) }
+        // A key may be older than the queue, whose name another one had before.
+        return .success(.repeated(version: min(version, queue.version), answer: answer))
       case .failure(let error): return .failure(error)
       default: break
       }
@@ -91,6 +96,8 @@ extension PostgresRecords: QueueRecords {
   package func readQueue(
     _ id: Int64, after version: Int, _ body: (QueueBatch) -> Void
   ) throws(StoreError) -> StoredQueue {
+    // Kept from one attempt to the next, so that no batch is given twice where the connection was lost in between.
+    var last = version
     let result = try fromReader { connection throws(PostgresError) -> Result<StoredQueue, StoreError> in
       try connection.transaction(.snapshot) { () throws(PostgresError) in
         let found = try Self.read(
@@ -100,7 +107,6 @@ extension PostgresRecords: QueueRecords {
             """, [.integer(id)])
         ).first
         guard let queue = found else { return .failure(.unknownCollection("\(id)")) }
-        var last = version
         while last < queue.version {
           let rows = try connection.run(
             """
@@ -112,13 +118,12 @@ extension PostgresRecords: QueueRecords {
             """, [.integer(id), .integer(Int64(last)), .integer(16 << 20)], seconds: PointTable.statementSeconds)
           guard rows.rows > 0 else { break }
           for row in 0..<rows.rows {
-            guard let number = rows.integer(row, 0), let before = rows.integer(row, 1),
-              let count = rows.integer(row, 2),
+            guard let number = rows.count(row, 0), let before = rows.count(row, 1), let count = rows.count(row, 2),
               let values = rows.floats(row, 3), let digest = rows.integer(row, 4), number > last,
-              values.count % queue.dimension == 0
+              values.count == min(count, queue.capacity) * queue.dimension
             else { throw .damage("a row of nearfar.queue_batches is not as it was written") }
-            last = Int(number)
-            body(QueueBatch(version: last, before: Int(before), rows: Int(count), values: values, digest: digest))
+            last = number
+            body(QueueBatch(version: last, before: before, rows: count, values: values, digest: digest))
           }
         }
         return .success(queue)
@@ -166,14 +171,15 @@ extension PostgresRecords: QueueRecords {
   private static func read(_ rows: PostgresResult) throws(PostgresError) -> [StoredQueue] {
     var all: [StoredQueue] = []
     for row in 0..<rows.rows {
-      guard let id = rows.integer(row, 0), let name = rows.text(row, 1), let capacity = rows.integer(row, 2),
-        let dimension = rows.integer(row, 3), let version = rows.integer(row, 4), let appended = rows.integer(row, 5),
-        let digest = rows.integer(row, 6), capacity > 0, dimension > 0
+      guard let id = rows.integer(row, 0), let name = rows.text(row, 1), let capacity = rows.count(row, 2),
+        let dimension = rows.count(row, 3), let version = rows.count(row, 4), let appended = rows.count(row, 5),
+        let digest = rows.integer(row, 6), capacity > 0, dimension > 0,
+        !capacity.multipliedReportingOverflow(by: 4 * dimension).overflow
       else { throw .damage("a row of nearfar.queues is not as it was written") }
       all.append(
         StoredQueue(
-          id: id, name: name, capacity: Int(capacity), dimension: Int(dimension), version: Int(version),
-          appended: Int(appended), digest: digest))
+          id: id, name: name, capacity: capacity, dimension: dimension, version: version, appended: appended,
+          digest: digest))
     }
     return all
   }

@@ -13,6 +13,14 @@ extension StoreURL {
     defer { PQconninfoFree(options) }
     var next = options
     while let name = next.pointee.keyword {
+      // Where a password has an @, its rest is taken for the host, which messages would repeat.
+      if String(cString: name) == "host", let value = next.pointee.val {
+        // Folders of sockets, and names of abstract ones, may have one.
+        let isOne = String(cString: value).split(separator: ",").allSatisfy { host in
+          host.hasPrefix("/") || host.hasPrefix("@") || !host.contains("@")
+        }
+        guard isOne else { throw unreadable("its host has an @") }
+      }
       if String(cString: name) == "port", let value = next.pointee.val {
         let isNumeric = String(cString: value).utf8.allSatisfy {
           (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) || $0 == UInt8(ascii: ",")

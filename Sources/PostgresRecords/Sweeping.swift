@@ -39,33 +39,63 @@ extension PostgresRecords {
   }
 
   private func removeOld(changes: Double, keys: Double) throws(PostgresError) {
+    try forget(olderThan: changes)
     var isMore = true
     while isMore {
-      isMore = try sweeping.with { connection throws(PostgresError) in
-        try connection.transaction { () throws(PostgresError) in
-          let held = try connection.run("SELECT pg_try_advisory_xact_lock($1)", [.integer(Self.lock)])
-          guard held.boolean(0, 0) == true else { return false }
-          return try Self.step(connection, changes: changes, keys: keys)
+      let step = try alone(.plain) { connection throws(PostgresError) in try Self.step(connection, keys: keys) }
+      isMore = step ?? false
+    }
+  }
+
+  /// Runs `body` in a transaction.
+  ///
+  /// - Returns: nil while another replica sweeps.
+  private func alone<Answer>(
+    _ kind: PostgresConnection.TransactionKind,
+    _ body: (PostgresConnection) throws(PostgresError) -> Answer
+  ) throws(PostgresError) -> Answer? {
+    try sweeping.with { connection throws(PostgresError) in
+      try connection.transaction(kind) { () throws(PostgresError) in
+        let held = try connection.run("SELECT pg_try_advisory_xact_lock($1)", [.integer(Self.lock)])
+        guard held.boolean(0, 0) == true else { return nil }
+        return try body(connection)
+      }
+    }
+  }
+
+  /// Notes in the rows of collections which changes nobody may count on any more. Each row has a transaction of its own: one that held
+  /// several, or removed changes as well, would keep writers waiting.
+  private func forget(olderThan changes: Double) throws(PostgresError) {
+    // The newest change of those that are forgotten stays: its digest is what the next ones go on from.
+    let found = try alone(.plain) { connection throws(PostgresError) in
+      try connection.run(
+        """
+        SELECT c.id, old.version FROM nearfar.collections c JOIN (
+          SELECT collection, max(version) AS version FROM nearfar.changes
+          WHERE created < now() - make_interval(secs => $1) GROUP BY collection) AS old ON c.id = old.collection
+        WHERE c.horizon < old.version ORDER BY c.id
+        """, [.optionalReal(changes)], seconds: 60)
+    }
+    guard let found else { return }
+    for row in 0..<found.rows {
+      guard let id = found.integer(row, 0), let version = found.integer(row, 1) else { continue }
+      do throws(PostgresError) {
+        _ = try alone(.bounded) { connection throws(PostgresError) in
+          try connection.run(
+            "UPDATE nearfar.collections SET horizon = $2 WHERE id = $1 AND horizon < $2",
+            [.integer(id), .integer(version)])
         }
+      } catch {
+        // Somebody holds the collection: the next round does it.
+        guard error.asStoreError == .busy else { throw error }
       }
     }
   }
 
   /// - Returns: whether there is more to remove.
-  private static func step(
-    _ connection: PostgresConnection, changes: Double, keys: Double
-  ) throws(PostgresError) -> Bool {
+  private static func step(_ connection: PostgresConnection, keys: Double) throws(PostgresError) -> Bool {
     try connection.run(
       "DELETE FROM nearfar.keys WHERE created < now() - make_interval(secs => $1)", [.optionalReal(keys)])
-    // The newest change of those that are forgotten stays: its digest is what the next ones go on from.
-    try connection.run(
-      """
-      WITH old AS (
-        SELECT collection, max(version) AS version FROM nearfar.changes
-        WHERE created < now() - make_interval(secs => $1) GROUP BY collection)
-      UPDATE nearfar.collections c SET horizon = old.version FROM old
-      WHERE c.id = old.collection AND c.horizon < old.version
-      """, [.optionalReal(changes)], seconds: 60)
     var removed = try connection.run(
       """
       DELETE FROM nearfar.changes WHERE (collection, version) IN (

@@ -191,7 +191,7 @@ public final class Service: RequestHandler {
     guard !seen.isEmpty else {
       // What the path names may just have been made by another replica.
       if store.isShared, let name = Self.tokenName(admitted.match), !store.knows(name) {
-        return store.refresh { _ in
+        return store.refresh(within: min(VersionFields.patience, call.secondsLeft)) { _ in
           lane.waits.enter()
           lane.submit(run)
         }

@@ -145,8 +145,11 @@ public final class CollectionStore: Sendable {
         switch result {
         case .success(.created(let stored)): completion(.success((publish(stored), true)))
         case .success: preconditionFailure("a new collection is committed as one")
-        // Another caller was first: the answer is about the collection that it made.
+        // Another caller was first: the answer is about the collection that it made, perhaps on another replica.
         case .failure(.conflict) where find(name) != nil: again()
+        case .failure(.conflict(let reason)):
+          _ = look()
+          if find(name) != nil { again() } else { completion(.failure(.conflict(reason))) }
         case .failure(let error): completion(.failure(error))
         }
       })

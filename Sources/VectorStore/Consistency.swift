@@ -1,3 +1,4 @@
+import Dispatch
 import Synchronization
 
 /// What a request asks of the version that it is answered from.
@@ -30,12 +31,16 @@ extension CollectionStore {
       hasLooked.raise()
       writer.versions.check()
     }
-    let isOver = { @Sendable [self] in
-      guard let shortfall = hasLooked.isRaised ? absence(tokens) : shortfall(tokens) else { return true }
-      if case .remade = shortfall { return true }
-      return false
+    let isOver: @Sendable () -> Bool = { [self] in
+      switch hasLooked.isRaised ? absence(tokens) : shortfall(tokens) {
+      case nil, .remade: true
+      case .behind, .records: false
+      }
     }
-    writer.versions.wait(until: isOver, seconds: seconds) { [self] _ in completion(absence(tokens)) }
+    writer.versions.wait(until: isOver, seconds: seconds) { [self] _ in
+      // Where the records could not be asked in time, what is not there may just have been made.
+      completion(hasLooked.isRaised ? absence(tokens) : shortfall(tokens))
+    }
   }
 
   /// Calls `completion` once a look at the records that began after this call has ended: with nil when everything that they have is
@@ -47,6 +52,17 @@ extension CollectionStore {
       let asking = contact.takeAsking()
       let failure = look()
       for each in asking { each(failure) }
+    }
+  }
+
+  /// As ``refresh(completion:)``, and with an error after so many seconds: a look waits for writes, and for collections that are loaded.
+  public func refresh(within seconds: Double, completion: @escaping @Sendable (StoreError?) -> Void) {
+    guard isShared else { return completion(nil) }
+    // The timer must not keep what the completion holds, such as a request's body.
+    let waiting = OneCall(completion)
+    refresh { waiting.call($0) }
+    DispatchQueue.global().asyncAfter(deadline: .now() + seconds) {
+      waiting.call(.unavailable("the database has not been asked in time, because other work came first"))
     }
   }
 
@@ -73,6 +89,21 @@ extension CollectionStore {
     if let found = find(name) { return found.token(found.snapshot.version) }
     if let kept = database?.standing(name) { return kept }
     return others.withLock { $0 }.lazy.compactMap { $0.standing(name) }.first
+  }
+}
+
+/// Passes on the first call, and lets go of what it calls.
+private final class OneCall: Sendable {
+  private let target: Mutex<(@Sendable (StoreError?) -> Void)?>
+
+  init(_ target: @escaping @Sendable (StoreError?) -> Void) { self.target = Mutex(target) }
+
+  func call(_ failure: StoreError?) {
+    let first = target.withLock { target in
+      defer { target = nil }
+      return target
+    }
+    first?(failure)
   }
 }
 

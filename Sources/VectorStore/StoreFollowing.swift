@@ -8,11 +8,46 @@ final class Contact: Sendable {
     var last: UInt64 = SystemClock.monotonic
     var failure: StoreError?
     var isStopped = false
+    /// Collections that could not be loaded, by their numbers.
+    var failedLoads: [Int64: FailedLoad] = [:]
     /// Those who wait for the next look.
     var asking: [@Sendable (StoreError?) -> Void] = []
   }
 
+  private struct FailedLoad {
+    let failure: StoreError
+    /// Nanoseconds until the next attempt, which begins at a monotonic time.
+    let pause: UInt64
+    let next: UInt64
+  }
+
+  private static let longestPause = SystemClock.nanoseconds(10)
+
   private let state = Mutex(State())
+
+  /// Why a collection could not be loaded, while it is too early for another attempt; nil otherwise.
+  func postponed(_ id: Int64) -> StoreError? {
+    let failed = state.withLock { $0.failedLoads[id] }
+    return failed.flatMap { SystemClock.monotonic < $0.next ? $0.failure : nil }
+  }
+
+  /// Notes that a collection could not be loaded, or with nil that it was. The pauses between attempts become longer: reading a large
+  /// collection whole is much work for the database, and meanwhile nothing else is followed or written here.
+  func noteLoad(_ id: Int64, _ failure: StoreError?) {
+    state.withLock { state in
+      let pause = min(Self.longestPause, 2 * (state.failedLoads[id]?.pause ?? SystemClock.nanoseconds(0.25)))
+      state.failedLoads[id] = failure.map {
+        FailedLoad(failure: $0, pause: pause, next: SystemClock.monotonic + pause)
+      }
+    }
+  }
+
+  /// Forgets failures of collections that have been dropped.
+  func keepLoads(of ids: Set<Int64>) {
+    state.withLock { state in
+      if !state.failedLoads.isEmpty { state.failedLoads = state.failedLoads.filter { ids.contains($0.key) } }
+    }
+  }
 
   func note(_ failure: StoreError?) {
     state.withLock { state in
@@ -96,6 +131,7 @@ extension CollectionStore {
     let stored: [StoredCollection]
     do throws(StoreError) { stored = try records.collections() } catch { return error }
     let held = collections.withLock { $0 }
+    contact.keepLoads(of: Set(stored.map(\.id)))
     let names = Set(stored.map(\.name))
     for (name, collection) in held where !names.contains(name) { drop(name, collection) }
     var failure: StoreError?
@@ -138,15 +174,23 @@ extension CollectionStore {
 
   /// Loads a collection that is new here, or that could not be followed.
   private func loadAnew(_ row: StoredCollection, replacing old: VectorCollection?) -> StoreError? {
+    if let failure = contact.postponed(row.id) { return failure }
     if old != nil { progress("collection '\(row.name)' is loaded anew, because it could not be followed") }
     do throws(OpenError) {
       let loaded = try load(row)
       collections.withLock { $0[row.name] = loaded }
       old?.retire()
+      contact.noteLoad(row.id, nil)
       return nil
     } catch {
       if error.cause == .gone { return nil }
-      return .unavailable("\(error)")
+      let failure = StoreError.unavailable("\(error)")
+      // A database that is away for a moment is another matter.
+      if error.cause != .unusable {
+        contact.noteLoad(row.id, failure)
+        progress("\(error)")
+      }
+      return failure
     }
   }
 

@@ -30,11 +30,10 @@ final class Writer: Sendable {
   /// Bounds on one transaction: changes beyond them wait for the next.
   private static let mostPoints = 50_000
   private static let mostBatches = 1024
-  /// How long a change is tried again while another replica holds its collection, and the pause between two attempts.
+  /// How long a change is tried again while another replica holds its collection, or keeps changing what it is derived from.
   private static let patience = 10.0
+  /// Between two attempts at a collection that is held.
   private static let pause = 0.02
-  /// How often a change is derived when other replicas keep changing what it is derived from; each attempt takes some milliseconds.
-  private static let attempts = 500
 
   private struct State {
     var waiting: [Pending] = []
@@ -138,8 +137,8 @@ final class Writer: Sendable {
     }
   }
 
-  /// - Parameter attempt: how often the first change has been derived.
-  private func commit(_ group: [Pending], attempt: Int = 1) {
+  /// Called by ``runGroup()``, which goes on with whatever waits afterwards.
+  private func commit(_ group: [Pending]) {
     var group = group
     var basis: Int?
     if let first = group.first, case .derived = first.change { basis = first.collection?.snapshot.version }
@@ -174,8 +173,8 @@ final class Writer: Sendable {
       }
       results = group.map { _ in .failure(error) }
     }
-    // Another replica was faster: what is derived from the newer version is tried next.
-    if case .failure(.outdated) = results.first, attempt < Self.attempts,
+    // Another replica was faster: the change is derived again from the newer version, behind whatever else waits for the queue.
+    if case .failure(.outdated) = results.first,
       SystemClock.monotonic &- group[0].since < SystemClock.nanoseconds(Self.patience),
       let collection = group[0].collection,
       let shared = records as? any SharedRecords, Following.catchUp(collection, shared) == .current
@@ -183,7 +182,7 @@ final class Writer: Sendable {
       let again = group.removeFirst()
       changes.removeFirst()
       results.removeFirst()
-      commit([again], attempt: attempt + 1)
+      state.withLock { $0.waiting.insert(again, at: 0) }
     }
     var applying: [Int64: VectorCollection.Changing] = [:]
     for (place, pending) in group.enumerated() {

@@ -69,6 +69,54 @@ import VectorStore
     #expect(try batches(of: queue.id).queue.appended == 1)
   }
 
+  /// The connection is lost after the first batch has been given: nobody gets a batch twice.
+  @Test func aLostConnectionGivesNoBatchTwice() throws {
+    let queue = try make()
+    for number in 0..<4 {
+      _ = try records.append(rows: 1, [Float(number), 2], to: queue.id, key: nil, answer: nil)
+    }
+    var given: [Int] = []
+    let whole = try records.readQueue(queue.id, after: 0) { batch in
+      if given.isEmpty { _ = try? database.cutConnections() }
+      given.append(batch.version)
+    }
+    #expect(given == [1, 2, 3, 4])
+    #expect(whole.version == 4)
+  }
+
+  /// A key of an earlier queue of the name: nobody is told of a version that the new one does not have.
+  @Test func aKeyOfAnEarlierQueue() throws {
+    let key = ChangeKey(key: [1, 2, 3], fingerprint: [4])
+    let earlier = try make()
+    for _ in 0..<3 { _ = try records.append(rows: 1, [1, 2], to: earlier.id, key: nil, answer: nil) }
+    #expect(try records.append(rows: 1, [1, 2], to: earlier.id, key: key, answer: [9]) == .done(version: 4))
+    try records.dropQueue(earlier.id)
+    #expect(
+      try records.append(rows: 1, [1, 2], to: try make().id, key: key, answer: [8])
+        == .repeated(version: 0, answer: [9]))
+  }
+
+  @Test func rowsThatNobodyHasWrittenAreNamed() throws {
+    let queue = try make()
+    _ = try records.append(rows: 1, [1, 2], to: queue.id, key: nil, answer: nil)
+    for column in ["version", "appended", "capacity"] {
+      let before = try database.run("SELECT \(column) FROM nearfar.queues")
+      try database.run("UPDATE nearfar.queues SET \(column) = 9223372036854775807")
+      #expect(throws: StoreError.damaged("the database is damaged: a row of nearfar.queues is not as it was written")) {
+        _ = try records.queues()
+      }
+      #expect(throws: StoreError.self) { _ = try records.append(rows: 1, [1, 2], to: queue.id, key: nil, answer: nil) }
+      try database.run("UPDATE nearfar.queues SET \(column) = \(before)")
+    }
+    for (column, value) in [("before", "-1"), ("rows", "2"), ("rows", "-1"), ("before", "9223372036854775807")] {
+      let before = try database.run("SELECT \(column) FROM nearfar.queue_batches")
+      try database.run("UPDATE nearfar.queue_batches SET \(column) = \(value)")
+      #expect(throws: StoreError.self) { _ = try batches(of: queue.id) }
+      try database.run("UPDATE nearfar.queue_batches SET \(column) = \(before)")
+    }
+    #expect(try batches(of: queue.id).batches.count == 1)
+  }
+
   @Test func queuesAreBoundedInNumberAndSize() throws {
     #expect(try make("a").name == "a")
     #expect(try records.makeQueue("a", capacity: 9, dimension: 9, most: 3, mostValues: 100).created == false)

@@ -210,6 +210,15 @@ def test_queues_are_one_queue(replicas):
         assert replica.get("/queues/shared", headers={SEEN: gone.headers[TOKEN]}).status_code == 404
 
 
+def test_the_standing_collection_is_deleted_and_is_there_again(replicas):
+    """The answer tells of the new one, so that whoever carries its token may go on."""
+    gone = replicas[0].delete("/collections/default")
+    assert gone.status_code == 204 and gone.headers[TOKEN].endswith(":0")
+    for replica in replicas:
+        found = replica.get("/collections/default", headers={SEEN: gone.headers[TOKEN]})
+        assert found.status_code == 200 and found.headers[TOKEN] == gone.headers[TOKEN]
+
+
 def test_a_queue_of_one_process(replicas):
     made = replicas[0].put("/queues/own", {"capacity": 10, "dim": 3, "durable": False})
     assert made.status_code == 201 and "durable" not in made.json() and TOKEN not in made.headers
@@ -243,6 +252,9 @@ def test_the_database_goes_away_and_comes_back(replicas, made, database, once):
         found = replicas[1].post("/neighbors", {"collection": name, "vectors": [[1, 2]]}).json()
         assert found["results"][0][0]["id"] == "x" and found["stale_seconds"] > 0.5
         assert replicas[1].get(f"/collections/{name}?consistency=strong").status_code == 503
+        # Of what is not known here, only a token says that it has been made.
+        assert replicas[1].get("/collections/unknown", headers={SEEN: "unknown:1000:1"}).status_code == 503
+        assert replicas[1].get("/collections/unknown").status_code == 404
         assert float(metric(replicas[1], "nearfar_store_stale_seconds")) > 0.5
         assert replicas[1].get("/readyz").status_code == 200
     finally:

@@ -63,7 +63,9 @@ extension PostgresVectors {
     let connection: PostgresConnection
     let found: DatabaseState?
     do throws(PostgresError) {
-      connection = try PostgresConnection(url, name: "nearfar export", seconds: Self.quick) { [watch] in watch.isAway }
+      connection = try PostgresConnection(servers, name: "nearfar export", seconds: Self.quick) { [watch] in
+        watch.isAway
+      }
       try connection.run("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", seconds: Self.quick)
       // Longer than a snapshot is held between two answers.
       try connection.run("SELECT set_config('idle_in_transaction_session_timeout', '300s', true)")

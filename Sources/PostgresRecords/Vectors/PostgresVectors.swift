@@ -28,19 +28,19 @@ final class PostgresVectors: DatabaseEngine {
   /// Seconds after which a lost connection is not tried again, because whoever asked has waited long enough.
   private static let patience = 0.3
 
-  let url: String
+  let servers: ServerOrder
   let isReadOnly: Bool
   /// Knows whether the database answers.
   let watch: DatabaseWatch
   private let known = Mutex(Known())
   private let pool: ConnectionPool
 
-  init(_ url: String, readOnly: Bool, watch: DatabaseWatch) {
-    self.url = url
+  init(_ servers: ServerOrder, readOnly: Bool, watch: DatabaseWatch) {
+    self.servers = servers
     isReadOnly = readOnly
     self.watch = watch
     pool = ConnectionPool(
-      (0..<Self.connections).map { _ in ConnectionSlot(url, name: "nearfar vectors", watch: watch) })
+      (0..<Self.connections).map { _ in ConnectionSlot(servers, name: "nearfar vectors", watch: watch) })
   }
 
   func close() { pool.close() }

@@ -92,8 +92,14 @@ struct CollectionsEndpoint: Sendable {
         // It is deleted in order to be empty, or to get the dimension of another model: it is there again at once.
         store.create(name, dimension: standing.dimension) { result in
           switch result {
-          // Another request may have been faster.
-          case .success, .failure(.conflict): call.answer(Response(status: 204))
+          // What the answer tells of is the new one.
+          case .success(let (made, _)):
+            call.note(made.token(made.snapshot.version))
+            call.answer(Response(status: 204))
+          // Another request may have been faster, with another dimension.
+          case .failure(.conflict):
+            if let made = try? store.collection(name) { call.note(made.token(made.snapshot.version)) }
+            call.answer(Response(status: 204))
           case .failure(let error): call.fail(Problem(describing: error))
           }
         }

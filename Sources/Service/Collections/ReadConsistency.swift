@@ -29,6 +29,9 @@ extension RequestHead {
 }
 
 extension Call {
+  /// Seconds that a strong read waits for the database to be asked.
+  private static let patience = 5.0
+
   /// Runs `body` when what is here is as new as it has to be: at once, or on a work queue later.
   ///
   /// - Parameter name: what is read, as tokens name it. When it is not known here, another replica may just have made it, so that the
@@ -39,7 +42,8 @@ extension Call {
   ) rethrows {
     let isMissing = name.map { !store.knows($0) } ?? false
     guard store.isShared, consistency == .strong || isMissing else { return try body() }
-    store.refresh { failure in
+    let seconds = min(consistency == .strong ? Self.patience : VersionFields.patience, secondsLeft)
+    store.refresh(within: seconds) { failure in
       self.resume {
         if let failure, consistency == .strong { throw Problem(describing: failure) }
         try self.requireWaiting()

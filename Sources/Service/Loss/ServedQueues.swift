@@ -139,14 +139,6 @@ final class ServedQueue: Sendable {
     }
   }
 
-  /// The batches that are held have been applied; a queue without any is at the records' version, too.
-  func arrive(at stored: StoredQueue) {
-    state.withLock { state in
-      state.version = stored.version
-      state.digest = stored.digest
-    }
-  }
-
   /// Rows held, and rows that were ever appended.
   var counts: (held: Int, appended: Int) { state.withLock { ($0.contents.count, $0.contents.appended) } }
 

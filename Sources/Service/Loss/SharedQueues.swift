@@ -78,9 +78,17 @@ final class SharedQueues: Follower {
 
   private func load(_ stored: StoredQueue) throws(StoreError) {
     let made = ServedQueue(stored, work: registry.work)
+    var fits = true
     do throws(StoreError) {
-      let whole = try records.readQueue(stored.id, after: 0) { made.apply($0) }
-      made.arrive(at: whole)
+      let whole = try records.readQueue(stored.id, after: 0) { batch in
+        let (version, digest) = made.progress
+        fits = fits && (version == 0 || batch.version == version + 1 && records.follows(digest, batch))
+        if fits { made.apply(batch) }
+      }
+      // The database may have gone back to an earlier state while it was read. The newest batch is always held.
+      guard fits, made.progress == (whole.version, whole.digest) else {
+        throw .unavailable("queue '\(stored.name)' has changed while it was read")
+      }
     } catch StoreError.unknownCollection {
       return
     }
