@@ -60,9 +60,16 @@ final class DataFolder: Sendable {
 
   /// - Throws: when another process holds the lock; the descriptor is then closed.
   private static func lock(_ descriptor: Int32, _ kind: Int32, _ path: String) throws(OpenError) {
+    var attempts = 0
     while flock(descriptor, kind | LOCK_NB) != 0 {
       let reason = errno
       if reason == EINTR { continue }
+      // A child that its owner has just forked holds the lock as well, until it runs another program.
+      attempts += 1
+      if reason == EWOULDBLOCK, attempts < 5 {
+        usleep(20_000)
+        continue
+      }
       close(descriptor)
       guard reason == EWOULDBLOCK else {
         errno = reason
