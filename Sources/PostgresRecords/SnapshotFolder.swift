@@ -17,11 +17,12 @@ final class SnapshotFolder: Sendable {
     }
     descriptor = open("\(path)/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else { throw OpenError("the folder \(path) cannot be written: \(systemMessage())") }
-    while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
-      if errno == EINTR { continue }
-      let reason = errno == EWOULDBLOCK ? "another process holds \(path)/lock" : systemMessage()
-      close(descriptor)
-      throw OpenError("the folder \(path) is in use: \(reason)")
+    let outcome = FileLock.take(descriptor)
+    if outcome != .taken { close(descriptor) }
+    switch outcome {
+    case .taken: return
+    case .held: throw OpenError("the folder \(path) is in use: another process holds \(path)/lock")
+    case .failed(let reason): throw OpenError("the folder \(path) is in use: \(systemMessage(reason))")
     }
   }
 

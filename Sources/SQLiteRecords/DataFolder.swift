@@ -33,7 +33,7 @@ final class DataFolder: Sendable {
     if mkdir(path, 0o777) != 0, errno != EEXIST { throw Self.failure("the folder \(path) cannot be made") }
     descriptor = open("\(path)/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else { throw Self.failure("the folder \(path) cannot be written") }
-    try Self.lock(descriptor, LOCK_EX, path)
+    try Self.lock(descriptor, path)
   }
 
   /// Whether there are records that this process may not write, for want of rights or because the file system is read-only.
@@ -54,28 +54,20 @@ final class DataFolder: Sendable {
       if errno == ENOENT, access(database(in: path), R_OK) == 0 { return -1 }
       throw failure("the folder \(path) cannot be read")
     }
-    try lock(descriptor, LOCK_SH, path)
+    try lock(descriptor, isShared: true, path)
     return descriptor
   }
 
   /// - Throws: when another process holds the lock; the descriptor is then closed.
-  private static func lock(_ descriptor: Int32, _ kind: Int32, _ path: String) throws(OpenError) {
-    var attempts = 0
-    while flock(descriptor, kind | LOCK_NB) != 0 {
-      let reason = errno
-      if reason == EINTR { continue }
-      // A child that its owner has just forked holds the lock as well, until it runs another program.
-      attempts += 1
-      if reason == EWOULDBLOCK, attempts < 5 {
-        usleep(20_000)
-        continue
-      }
-      close(descriptor)
-      guard reason == EWOULDBLOCK else {
-        errno = reason
-        throw Self.failure("the folder \(path) cannot be locked")
-      }
-      throw OpenError("the folder \(path) is in use: another process holds \(path)/lock")
+  private static func lock(_ descriptor: Int32, isShared: Bool = false, _ path: String) throws(OpenError) {
+    let outcome = FileLock.take(descriptor, shared: isShared)
+    if outcome != .taken { close(descriptor) }
+    switch outcome {
+    case .taken: return
+    case .held: throw OpenError("the folder \(path) is in use: another process holds \(path)/lock")
+    case .failed(let reason):
+      errno = reason
+      throw Self.failure("the folder \(path) cannot be locked")
     }
   }
 

@@ -2,11 +2,10 @@ import Dispatch
 import Platform
 import Synchronization
 
-/// When a store last saw its shared records whole, and whether it goes on looking.
+/// When a store last saw its shared records whole, and what it tries again and when.
 final class Contact: Sendable {
   private struct State {
     var last: UInt64 = SystemClock.monotonic
-    var failure: StoreError?
     var isStopped = false
     /// Collections that could not be loaded, by their numbers.
     var failedLoads: [Int64: FailedLoad] = [:]
@@ -49,12 +48,8 @@ final class Contact: Sendable {
     }
   }
 
-  func note(_ failure: StoreError?) {
-    state.withLock { state in
-      state.failure = failure
-      if failure == nil { state.last = SystemClock.monotonic }
-    }
-  }
+  /// The records have just been seen whole.
+  func noteSeen() { state.withLock { $0.last = SystemClock.monotonic } }
 
   /// - Returns: whether a look has to be begun for it; otherwise one is about to begin.
   func ask(_ completion: @escaping @Sendable (StoreError?) -> Void) -> Bool {
@@ -75,11 +70,8 @@ final class Contact: Sendable {
 
   var isStopped: Bool { state.withLock { $0.isStopped } }
 
-  /// Seconds since the records were last seen whole, and why they have not been since.
-  var age: (seconds: Double, failure: StoreError?) {
-    let (last, failure) = state.withLock { ($0.last, $0.failure) }
-    return (Double(SystemClock.monotonic - last) / 1e9, failure)
-  }
+  /// Seconds since the records were last seen whole.
+  var age: Double { Double(SystemClock.monotonic - state.withLock { $0.last }) / 1e9 }
 }
 
 /// Follows what other replicas write to shared records.
@@ -88,21 +80,18 @@ extension CollectionStore {
   private static let secondsPerLook = 0.25
 
   /// Whether other replicas may write to the records.
-  public var isShared: Bool { writer.records is any SharedRecords }
+  public var isShared: Bool { sharedRecords != nil }
 
   /// Seconds since what is in memory was known to be all that is stored; 0 where no other process writes to the records.
   public var staleSeconds: Double {
     guard isShared else { return 0 }
-    let (seconds, _) = contact.age
+    let seconds = contact.age
     return seconds < 2 * Self.secondsPerLook ? 0 : seconds
   }
 
-  /// Why the records could not be followed last time; nil when they could.
-  public var followFailure: StoreError? { contact.age.failure }
-
   /// Follows the records on a thread of its own until the store is closed. Nothing happens where no other process writes to them.
   package func startFollowing() {
-    guard let records = writer.records as? any SharedRecords else { return }
+    guard let records = sharedRecords else { return }
     let thread = DispatchQueue(label: "nearfar.store.follower", qos: .userInitiated)
     thread.async { [weak self] in
       while let store = self, !store.contact.isStopped {
@@ -122,7 +111,7 @@ extension CollectionStore {
     guard let records = sharedRecords, !contact.isStopped else { return nil }
     var failure = take(from: records)
     for follower in others.withLock({ $0 }) { failure = failure ?? follower.look() }
-    contact.note(failure)
+    if failure == nil { contact.noteSeen() }
     writer.versions.check()
     return failure
   }

@@ -30,14 +30,8 @@ struct DatabasePoints: Sendable {
     let embedded = request.texts
     let chosen = try endpoint.models.texts(
       known: known, dimension: collection.dimension, model: request.model, field: request.textField(embedded[0].row))
-    let prompt = try request.prompt.text(chosen.texts.encoder, standing: chosen.document)
-    let names: TextNames = { request.textField(embedded[$0].row) }
-    let sequences = try chosen.texts.sequences(of: embedded.map(\.text), prompt: prompt, names, for: call)
-    try chosen.texts.encode(sequences, names, for: call) { rows in
-      var vectors: [Int: [Float]] = [:]
-      for (index, entry) in embedded.enumerated() { vectors[entry.row] = Array(rows.row(index)) }
-      let complete = vectors
-      try access.run(call) { try store(request, complete, by: chosen.identity, call) }
+    try request.embed(with: chosen, for: call) { vectors in
+      try access.run(call) { try store(request, vectors, by: chosen.identity, call) }
     }
   }
 

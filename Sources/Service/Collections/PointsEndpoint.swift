@@ -25,12 +25,7 @@ struct PointsEndpoint: Sendable {
     guard !embedded.isEmpty else { return try apply(request, [:], by: request.source, collection, call) }
     let chosen = try models.texts(
       of: collection, model: request.model, field: request.textField(embedded[0].row))
-    let prompt = try request.prompt.text(chosen.texts.encoder, standing: chosen.document)
-    let names: TextNames = { request.textField(embedded[$0].row) }
-    let sequences = try chosen.texts.sequences(of: embedded.map(\.text), prompt: prompt, names, for: call)
-    try chosen.texts.encode(sequences, names, for: call) { rows in
-      var vectors: [Int: [Float]] = [:]
-      for (index, entry) in embedded.enumerated() { vectors[entry.row] = Array(rows.row(index)) }
+    try request.embed(with: chosen, for: call) { vectors in
       try apply(request, vectors, by: chosen.identity, collection, call)
     }
   }

@@ -202,3 +202,20 @@ struct PointsArchive {
     }
   }
 }
+
+extension PointsRequest {
+  /// Embeds the texts that have no vector of their own, and calls `body` with their vectors by the rows of the points.
+  func embed(
+    with chosen: CollectionTexts, for call: Call, _ body: @escaping @Sendable ([Int: [Float]]) throws -> Void
+  ) throws {
+    let embedded = texts
+    let prompt = try prompt.text(chosen.texts.encoder, standing: chosen.document)
+    let names: TextNames = { textField(embedded[$0].row) }
+    let sequences = try chosen.texts.sequences(of: embedded.map(\.text), prompt: prompt, names, for: call)
+    try chosen.texts.encode(sequences, names, for: call) { rows in
+      var vectors: [Int: [Float]] = [:]
+      for (index, entry) in embedded.enumerated() { vectors[entry.row] = Array(rows.row(index)) }
+      try body(vectors)
+    }
+  }
+}

@@ -61,11 +61,7 @@ struct DatabaseNeighbors: Sendable {
 
   private func search(_ queries: Matrix, excluding: [String] = [], field: String, _ call: Call) throws {
     let began = SystemClock.monotonic
-    var search = NeighborSearch(k: request.searched)
-    search.mode = request.mode
-    search.recallTarget = request.recallTarget
-    search.filter = request.filter
-    search.excluding = excluding
+    let search = request.search(excluding: excluding)
     var parts = request.content.parts
     // A cross-encoder reads texts.
     if request.reranked != nil { parts.text = true }

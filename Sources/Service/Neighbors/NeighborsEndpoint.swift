@@ -72,11 +72,7 @@ struct NeighborsEndpoint: Sendable {
   ) throws {
     try call.beginWork()
     let began = SystemClock.monotonic
-    var search = NeighborSearch(k: request.searched)
-    search.mode = request.mode
-    search.recallTarget = request.recallTarget
-    search.filter = request.filter
-    search.excluding = excluding
+    var search = request.search(excluding: excluding)
     // A few queries are done sooner than shared out; other requests use the other cores.
     search.loop = ParallelLoop(threads: queries.rows > Self.fewQueries ? threads : 1)
     let found: NeighborResult

@@ -37,6 +37,18 @@ struct NeighborsRequest: Sendable {
   /// The points that are searched for, of which the best are answered.
   var searched: Int { max(k, reranked ?? 0) }
 
+  /// What is searched for.
+  ///
+  /// - Parameter excluding: for each query the point that is left out; empty for none.
+  func search(excluding: [String]) -> NeighborSearch {
+    var search = NeighborSearch(k: searched)
+    search.mode = mode
+    search.recallTarget = recallTarget
+    search.filter = filter
+    search.excluding = excluding
+    return search
+  }
+
   init(_ body: RequestBody, _ limits: Limits) throws {
     let vectors = try body.tensor("vectors")
     var fields = body.fields
