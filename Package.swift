@@ -14,7 +14,7 @@ let package = Package(
       name: "nearfar",
       dependencies: [
         "Service", "HTTPServer", "HTTPClient", "HTTP1", "SQLiteRecords", "PostgresRecords", "VectorStore",
-        "Safetensors", "JSON", "Platform",
+        "Safetensors", "JSON", "Training", "Platform",
       ],
       // The Swift runtime is part of the program: calls of it need no detour through tables, and nothing of it has to be installed.
       linkerSettings: [.unsafeFlags(["-static-stdlib"])]),
@@ -37,6 +37,9 @@ let package = Package(
         "VectorIndex", "SimilarityCore", "Compression", "COpenSSL", "CAssets", "Platform",
       ]),
 
+    .target(
+      name: "Training",
+      dependencies: ["Encoder", "Contrastive", "SimilarityCore", "Tokenization", "Safetensors", "JSON", "Platform"]),
     .target(
       name: "SQLiteRecords", dependencies: ["VectorStore", "VectorIndex", "CSQLite", "Platform"]),
     .target(
@@ -116,6 +119,9 @@ let package = Package(
     .testTarget(
       name: "EncoderTests", dependencies: ["Encoder", "SimilarityCore", "TestSupport"],
       exclude: ["Fixtures", "generate_fixtures.py", "Families"]),
+    .testTarget(
+      name: "TrainingTests",
+      dependencies: ["Training", "Encoder", "Contrastive", "SimilarityCore", "Safetensors", "TestSupport", "Platform"]),
     .testTarget(
       name: "ServiceTests",
       dependencies: [

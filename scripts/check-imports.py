@@ -28,6 +28,7 @@ RANKS = {
     "HTTPServer": 2,
     "VectorStore": 2,
     "Encoder": 2,
+    "Training": 3,
     "Contrastive": 1,
     "VectorIndex": 1,
     "HTTP1": 1,
