@@ -20,7 +20,7 @@ package struct TrainingExample: Sendable, Equatable {
 package struct ExampleSet: Sendable {
   /// The file that they come from, for errors.
   package let file: String
-  private(set) var texts = TextTable()
+  var texts = TextTable()
   /// The numbers of the queries in ``texts``.
   private(set) var queries: [Int32] = []
   /// The numbers of the positives; empty where ``isUnsupervised``.
