@@ -170,7 +170,7 @@ final class PostgresVectors: DatabaseEngine {
     var target: RecallTarget?
     if case .set(let wanted) = recallTarget { target = wanted }
     let made = try ask { connection throws(PostgresError) -> Result<PostgresCollection, StoreError> in
-      try connection.run("BEGIN", seconds: Self.quick)
+      try connection.run("BEGIN ISOLATION LEVEL READ COMMITTED", seconds: Self.quick)
       let outcome: Result<PostgresCollection, StoreError>
       do throws(PostgresError) {
         outcome = try Self.make(name, dimension, metric, target, storage, connection)
@@ -248,7 +248,7 @@ final class PostgresVectors: DatabaseEngine {
   func drop(_ collection: DatabaseCollection) throws(StoreError) {
     guard !isReadOnly else { throw .readOnly }
     let wasThere = try ask { connection throws(PostgresError) -> Bool in
-      try connection.run("BEGIN", seconds: Self.quick)
+      try connection.run("BEGIN ISOLATION LEVEL READ COMMITTED", seconds: Self.quick)
       do throws(PostgresError) {
         try connection.run("SELECT set_config('lock_timeout', '5s', true)")
         let found = try CollectionTable.lock([collection.id], connection)[collection.id] != nil

@@ -152,9 +152,11 @@ private struct VectorQuery {
     }
     statement.add(" LIMIT ")
     statement.add(.integer(Int64(limit)))
+    // A filter's text varies; beside a scan of all rows the rest costs nothing.
+    statement.isRepeated = ef != nil && filter == nil
     let pool = ef.map { min(PostgresVectors.longestPool, iterates(search) ? $0 : max($0, limit)) }
     let results = try connection.pipeline(
-      [settings(search, ef: pool), statement], seconds: PointTable.statementSeconds)
+      [VectorRows.state(of: collection), statement], settings(search, ef: pool), seconds: PointTable.statementSeconds)
     guard results.count == 2 else { throw .damage("two statements did not give two results") }
     return (results[0], results[1])
   }
@@ -162,27 +164,18 @@ private struct VectorQuery {
   /// Whether a walk goes on where the rows that it has found do not match.
   private func iterates(_ search: VectorExtension) -> Bool { search.iterates && filter != nil }
 
-  /// Reads the collection's state, and sets up the transaction for a search.
-  private func settings(_ search: VectorExtension, ef: Int?) -> PostgresStatement {
-    // Few settings: each costs time, too.
-    var statement = PostgresStatement("SELECT model, recall_target, version, count, slack, size")
-    if let path = search.path {
-      statement.add(", set_config('search_path', ")
-      statement.add(.text(path))
-      statement.add(", true)")
-    }
+  /// What the database has to be set to for a search. Few settings: each costs time, too.
+  private func settings(_ search: VectorExtension, ef: Int?) -> [(PostgresSession.Setting, String?)] {
+    var settings: [(PostgresSession.Setting, String?)] = []
+    if let path = search.path { settings.append((.searchPath, path)) }
     if let ef {
-      statement.add(", set_config('hnsw.ef_search', ")
-      statement.add(.text(String(ef)))
-      statement.add(", true)")
-      if iterates(search) { statement.add(", set_config('hnsw.iterative_scan', 'relaxed_order', true)") }
+      settings.append((.pool, String(ef)))
+      settings.append((.iterativeScan, iterates(search) ? "relaxed_order" : nil))
     } else {
       // Compiling takes longer than what it would save in a scan.
-      statement.add(", set_config('jit', 'off', true)")
+      settings.append((.compiling, "off"))
     }
-    statement.add(" FROM nearfar.collections WHERE id = ")
-    statement.add(.integer(collection.id))
-    return statement
+    return settings
   }
 
   /// The columns of a point, and how far the database finds it from the query, which only scans need to know.
@@ -234,7 +227,7 @@ private struct VectorQuery {
       statement.add(" ORDER BY id LIMIT ")
       statement.add(.integer(Int64(Self.page)))
       let results = try connection.pipeline(
-        [settings(search, ef: nil), statement], seconds: PointTable.statementSeconds)
+        [VectorRows.state(of: collection), statement], settings(search, ef: nil), seconds: PointTable.statementSeconds)
       guard results.count == 2 else { throw .damage("two statements did not give two results") }
       best = try self.best(of: results[1], with: best)
       guard results[1].rows == Self.page, let last = results[1].bytes(Self.page - 1, 0) else { return }
