@@ -17,15 +17,39 @@ extension PostgresConnection {
     let deadline = Self.now + seconds
     try findSession(seconds: seconds)
     do throws(PostgresError) {
-      return try answers(to: try begin(statements, settings, until: deadline), until: deadline)
+      return try answers(to: try send(statements, settings), until: deadline)
     } catch {
       guard !isLost, session.isMended(after: error) else { throw error }
-      return try answers(to: try begin(statements, settings, until: deadline), until: deadline)
+      return try answers(to: try send(statements, settings), until: deadline)
+    }
+  }
+
+  /// Sends a pipeline without waiting for anything, so that the database works on it while a thread is woken that waits for the answer.
+  /// Nothing else may be asked of the connection before ``finish(seconds:)``.
+  ///
+  /// - Returns: false where it could not be sent without waiting.
+  func begin(
+    _ statements: [PostgresStatement], _ settings: [(PostgresSession.Setting, String?)]
+  ) throws(PostgresError) -> Bool {
+    guard session.kind != .unknown, begun == nil else { return false }
+    begun = try send(statements, settings)
+    return true
+  }
+
+  /// Waits for what ``begin(_:_:)`` has sent. Unlike there, a failure may be one that does not happen again.
+  func finish(seconds: Double) throws(PostgresError) -> [PostgresResult] {
+    guard let sent = begun else { throw .lost("nothing was sent") }
+    begun = nil
+    do throws(PostgresError) {
+      return try answers(to: sent, until: Self.now + seconds)
+    } catch {
+      if !isLost { _ = session.isMended(after: error) }
+      throw error
     }
   }
 
   /// What was sent, for which the answers have to be read.
-  private struct Sent {
+  struct Sent {
     /// For each statement, whether its rows are wanted.
     var isWanted: [Bool] = []
     var settings: [(PostgresSession.Setting, String?)] = []
@@ -39,8 +63,8 @@ extension PostgresConnection {
     session.kind = process == Int64(PQbackendPID(handle)) ? .own : .lent
   }
 
-  private func begin(
-    _ statements: [PostgresStatement], _ settings: [(PostgresSession.Setting, String?)], until deadline: Double
+  private func send(
+    _ statements: [PostgresStatement], _ settings: [(PostgresSession.Setting, String?)]
   ) throws(PostgresError) -> Sent {
     guard !isLost else { throw .lost("the connection is lost") }
     guard PQenterPipelineMode(handle) == 1 else { throw failure() }
@@ -52,8 +76,8 @@ extension PostgresConnection {
       abandon()
       throw error
     }
+    // This sends what the socket takes now.
     guard PQpipelineSync(handle) == 1 else { throw failure() }
-    try flush(until: deadline)
     return sent
   }
 
@@ -101,6 +125,7 @@ extension PostgresConnection {
   }
 
   private func answers(to sent: Sent, until deadline: Double) throws(PostgresError) -> [PostgresResult] {
+    try flush(until: deadline)
     var results: [PostgresResult] = []
     results.reserveCapacity(sent.isWanted.count)
     var refusal: PostgresError?

@@ -17,6 +17,8 @@ final class PostgresConnection {
   var isListening = false
   /// What the session keeps.
   var session = PostgresSession()
+  /// What was sent ahead.
+  var begun: Sent?
 
   /// Whether the database is known not to answer, so that waiting for it is of no use.
   private let isAway: @Sendable () -> Bool
@@ -180,7 +182,8 @@ final class PostgresConnection {
     let sent = all.withUnsafeBufferPointer { bytes in
       bytes.withMemoryRebound(to: CChar.self) { chars in
         send(
-          Int32(values.count), starts.map { start in start.flatMap { offset in chars.baseAddress.map { $0 + offset } } },
+          Int32(values.count),
+          starts.map { start in start.flatMap { offset in chars.baseAddress.map { $0 + offset } } },
           lengths, formats)
       }
     }

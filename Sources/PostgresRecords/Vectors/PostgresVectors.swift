@@ -26,14 +26,14 @@ final class PostgresVectors: DatabaseEngine {
   /// Seconds within which a database that is there answers a small question.
   static let quick = 1.5
   /// Seconds after which a lost connection is not tried again, because whoever asked has waited long enough.
-  private static let patience = 0.3
+  static let patience = 0.3
 
   let servers: ServerOrder
   let isReadOnly: Bool
   /// Knows whether the database answers.
   let watch: DatabaseWatch
   private let known = Mutex(Known())
-  private let pool: ConnectionPool
+  let pool: ConnectionPool
 
   init(_ servers: ServerOrder, readOnly: Bool, watch: DatabaseWatch) {
     self.servers = servers
@@ -132,9 +132,12 @@ final class PostgresVectors: DatabaseEngine {
     }
   }
 
+  /// The extension as it was found; nil before it has been looked for.
+  var foundExtension: VectorExtension? { known.withLock { $0.search } }
+
   /// The extension as the database has it.
   func vectorExtension(_ connection: PostgresConnection) throws(PostgresError) -> VectorExtension {
-    if let held = known.withLock({ $0.search }) { return held }
+    if let held = foundExtension { return held }
     switch try VectorExtension.find(connection, mayCreate: false) {
     case .success(let found):
       known.withLock { $0.search = found }
