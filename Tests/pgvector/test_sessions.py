@@ -27,7 +27,7 @@ def logged():
 
 
 def vector(i: int) -> list[float]:
-    return [math.sin(i * (d + 1)) for d in range(8)]
+    return [math.sin((i + 1) * (d + 1)) for d in range(8)]
 
 
 def fill(server, name: str) -> None:
@@ -62,7 +62,7 @@ def test_what_repeats_is_prepared_and_set_once(logged):
             search(server, "kept", number, ef=120)
         log = logged.log()[start:]
         # The state and the search of each; the first may have come over a connection that had to prepare them.
-        assert len(PREPARED.findall(log)) == 40 and "execute <unnamed>: SELECT id" not in log
+        assert len(PREPARED.findall(log)) == 40 and "execute <unnamed>: SELECT id, vector" not in log
         assert settings(log) == ["$1 = 'hnsw.ef_search', $2 = '120'"]
         # What a search asks for is set where it differs, and a walk with a filter is followed by one without.
         start = len(logged.log())
