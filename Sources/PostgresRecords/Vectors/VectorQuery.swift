@@ -51,9 +51,9 @@ struct VectorQuery {
   /// Whether the index is of use.
   private func walks(_ search: VectorExtension) -> Bool { filter == nil || search.iterates }
 
-  /// Rows that a walk gives: some more than are wanted, since rounding may have changed the order. Among 200,000 vectors it never moved one of
-  /// the 10 nearest beyond the tenth place. Each row costs the database time, as its f32 values stand apart from what the index compares.
-  private var walked: Int { k + k / 8 + 2 }
+  /// Rows that a walk gives: some more than are wanted, since rounding may have changed the order, above all among vectors that are nearly
+  /// equal.
+  private var walked: Int { k + k / 4 + 4 }
 
   /// - Parameter isBegun: whether ``begin(_:_:ef:)`` has sent the walk.
   func run(
