@@ -29,7 +29,7 @@ import own_venv
 import processor
 import train_data
 import train_limit
-from train_report import Large, Quality, Rate, Report
+from train_report import JUDGED, MIB, Large, Quality, Rate, Report
 from train_sides import NEARFAR, PEERS, Settings, Sides, Training
 
 HERE = Path(__file__).resolve().parent
@@ -39,7 +39,6 @@ SIDES = (NEARFAR, *PEERS)
 # Steps at the start of a training in which memory is touched for the first time.
 SKIPPED = 2
 LARGE = 4_096
-MIB = 1 << 20
 
 
 def some_of(known: tuple[str, ...]):
@@ -142,7 +141,7 @@ class Run:
         _, file = self.batches("quality", self.options.batch, count)
         settings = dataclasses.replace(self.settings, warmup=count // 10)
         trained = {}
-        for side in (NEARFAR, "mnrl"):
+        for side in (NEARFAR, JUDGED):
             note(f"quality: {side}, {count} steps")
             trained[side] = self.train(side, file, settings)
         note("quality: recall of all models")
@@ -153,9 +152,10 @@ class Run:
             self.report.qualities.append(Quality(name, count if name in trained else 0, values, losses))
 
     def static(self) -> None:
+        # Needs numpy, which only the environment of the peer may have.
         import train_static
 
-        self.report.static = train_static.measure(self.sides, self.settings, train_data, self.pairs, self.held)
+        self.report.static = train_static.measure(self.sides, self.settings, self.pairs, self.held)
 
     def run(self) -> bool:
         for part in self.options.only:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from text_table import print_table
 from train_sides import NEARFAR, PEERS
 
+MIB = 1 << 20
+
 # Nearfar's pairs/s, times those of the peer that computes the same in the same way, and the share of its memory.
 LEAST_RATIO = 4.0
 MOST_MEMORY = 1 / 3
