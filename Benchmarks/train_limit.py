@@ -9,10 +9,12 @@ HERE = Path(__file__).resolve().parent
 SOURCE = HERE / "train_limit.cpp"
 PROGRAM = HERE.parent / ".build" / "train-limit"
 
-# Tokens of one product.
-ROWS = 512
-# Tokens that one product adds to the gradients of weights.
+# Tokens of one product: the pieces of a block that Nearfar's threads take, and larger ones.
+ROWS = (128, 512)
+# Tokens that one product adds to the gradients of weights: a block of texts.
 TOKENS = 1_024
+# Outputs whose weights get their gradients by one product; a layer's own outputs where it has fewer.
+OUTPUTS = (192, 1_536)
 
 
 @dataclass(frozen=True)
@@ -23,12 +25,12 @@ class Dense:
     outputs: int
     count: int
 
-    def products(self) -> tuple[str, str, str]:
-        """Forward, and the derivatives by its inputs and by its weights, as train_limit.cpp takes them."""
+    def products(self) -> tuple[list[str], list[str], list[str]]:
+        """Forward, and the derivatives by its inputs and by its weights, as train_limit.cpp takes them, each in several sizes."""
         return (
-            f"forward:{ROWS}x{self.inputs}x{self.outputs}",
-            f"inputs:{ROWS}x{self.outputs}x{self.inputs}",
-            f"weights:{self.outputs}x{TOKENS}x{self.inputs}",
+            [f"forward:{rows}x{self.inputs}x{self.outputs}" for rows in ROWS],
+            [f"inputs:{rows}x{self.outputs}x{self.inputs}" for rows in ROWS],
+            [f"weights:{min(self.outputs, count)}x{TOKENS}x{self.inputs}" for count in OUTPUTS],
         )
 
     @property
@@ -60,16 +62,20 @@ class Limit:
         return self.flop * self.tokens_per_second / 1e9
 
 
-def measure(model: Path, threads: int, seconds: float = 0.3) -> Limit:
+def measure(model: Path, threads: int, seconds: float = 0.15) -> Limit:
     """Builds train_limit.cpp when it is missing or older than its source; needs a C++ compiler and libdnnl-dev."""
     if not PROGRAM.exists() or PROGRAM.stat().st_mtime < SOURCE.stat().st_mtime:
         PROGRAM.parent.mkdir(exist_ok=True)
         command = ["c++", "-std=c++17", "-O2", "-fopenmp", str(SOURCE), "-o", str(PROGRAM), "-ldnnl"]
         subprocess.run(command, check=True)
     layers = dense_layers(model)
-    products = list(dict.fromkeys(name for layer in layers for name in layer.products()))
+    products = list(dict.fromkeys(name for layer in layers for sizes in layer.products() for name in sizes))
     command = [str(PROGRAM), str(threads), str(seconds), *products]
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     rates = {name: float(rate) for name, rate in (line.split() for line in printed.splitlines())}
-    per_token = sum(layer.flop / (rates[name] * 1e9) for layer in layers for name in layer.products())
+    per_token = 0.0
+    for layer in layers:
+        for sizes in layer.products():
+            # In the size that is fastest, so that nobody's choice of pieces lowers the limit.
+            per_token += layer.flop / (max(rates[name] for name in sizes) * 1e9)
     return Limit(rates, sum(3 * layer.flop for layer in layers), 1 / per_token)
