@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Compares `nearfar train` with sentence-transformers: fine-tuning all-MiniLM-L6-v2 on WordNet's lemmas and glosses.
 
-    Benchmarks/train.py [--binary .build/release/nearfar] [--only rate,large,quality] [--quality-steps 40]
+    Benchmarks/train.py [--binary .build/release/nearfar] [--only rate,large,quality] [--quality-steps 60]
     Benchmarks/train.py --only static
 
 A query is the first lemma of a synset, its positive the gloss; 2,000 synsets are held out. Each side reads the same batches
@@ -68,7 +68,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--sides", type=some_of(SIDES), default=list(SIDES), metavar="SIDES", help="of the rate")
     parser.add_argument("--rounds", type=at_least(1), default=2)
     parser.add_argument("--steps", type=at_least(SKIPPED + 1), default=6, help="of each training of the rate")
-    parser.add_argument("--quality-steps", type=at_least(1), default=40)
+    parser.add_argument("--quality-steps", type=at_least(1), default=60)
     parser.add_argument("--batch", type=at_least(2), default=256)
     parser.add_argument("--threads", type=at_least(1), default=2, help="compute threads of each side")
     parser.add_argument("--chunk-tokens", type=at_least(1), help="of nearfar train; its default unless given")
