@@ -99,32 +99,33 @@ class Run:
         made = train_data.batches(self.pairs, size, count)
         return made, train_data.write((pair for batch in made for pair in batch), self.work / f"{name}.jsonl")
 
-    def tokens(self, batches: list) -> float:
-        """Tokens of a batch, on average."""
-        every = (pair for batch in batches for pair in batch)
-        return train_data.tokens(every, self.settings.model, self.longest) / len(batches)
-
-    @property
-    def longest(self) -> int:
-        return json.loads((self.settings.model / "sentence_bert_config.json").read_text())["max_seq_length"]
+    def tokens(self, batches: list) -> list[int]:
+        """Tokens of each batch."""
+        longest = json.loads((self.settings.model / "sentence_bert_config.json").read_text())["max_seq_length"]
+        return [train_data.tokens(batch, self.settings.model, longest) for batch in batches]
 
     def rate(self) -> None:
         options = self.options
         batches, file = self.batches("rate", options.batch, options.steps)
-        counted = self.tokens(batches[SKIPPED:])
+        counted = self.tokens(batches)
         found: dict[str, list[Training]] = {side: [] for side in options.sides}
         limits = []
         for number in range(options.rounds):
             limits.append(train_limit.measure(self.settings.model, options.threads))
             for side in found:
                 note(f"rate, round {number + 1} of {options.rounds}: {side}, {options.steps} steps")
-                found[side].append(self.train(side, file, self.settings))
+                training = self.train(side, file, self.settings)
+                # Who has counted the same tokens has had the same batches.
+                if side == NEARFAR and training.tokens != counted:
+                    raise SystemExit(f"the batches have {counted} tokens, and nearfar says {training.tokens}")
+                found[side].append(training)
         # The rates of one measurement belong together, so that this is one of them.
         middle = sorted(limits, key=lambda each: each.tokens_per_second)[len(limits) // 2]
         for side, trainings in found.items():
             seconds = statistics.median(each.process.per_step(SKIPPED) for each in trainings)
             peak = max(each.process.peak for each in trainings)
-            self.report.rates.append(Rate(side, options.batch / seconds, counted / seconds, peak / MIB, trainings[-1].losses))
+            tokens = statistics.mean(counted[SKIPPED:]) / seconds
+            self.report.rates.append(Rate(side, options.batch / seconds, tokens, peak / MIB, trainings[-1].losses))
         self.report.tokens_limit, self.report.products = middle.tokens_per_second, middle.rates
 
     def large(self) -> None:
@@ -133,7 +134,7 @@ class Run:
         settings = dataclasses.replace(self.settings, batch=LARGE)
         training = self.train(NEARFAR, file, settings)
         seconds = training.process.per_step(1)
-        tokens = self.tokens(batches[1:])
+        tokens = self.tokens(batches)[-1]
         self.report.large = Large(LARGE, LARGE / seconds, tokens / seconds, training.process.peak / MIB)
 
     def quality(self) -> None:

@@ -3,7 +3,7 @@
 import json
 import shutil
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import train_process
@@ -38,6 +38,8 @@ class Training:
     losses: list[float]
     # Where the model is.
     folder: Path
+    # Of each batch, where the side counts them.
+    tokens: list[int] = field(default_factory=list)
 
 
 def is_step(line: bytes) -> bool:
@@ -89,7 +91,8 @@ class Sides:
         finished = train_process.run(
             [str(self.binary), "train", *words, *more], self.work / f"{folder.name}.log", Watch(metrics, is_step)
         )
-        return Training(finished, losses(metrics), folder)
+        steps = steps_of(metrics)
+        return Training(finished, [step["loss"] for step in steps], folder, [step["tokens"] for step in steps])
 
     def _peer(self, side: str, folder: Path, pairs: Path, settings: Settings) -> Training:
         steps = self.work / f"{folder.name}.steps"
@@ -127,9 +130,8 @@ class Sides:
         return [json.loads(line) for line in output.splitlines() if line.startswith("{")]
 
 
-def losses(metrics: Path) -> list[float]:
-    entries = [json.loads(line) for line in metrics.read_text(encoding="utf-8").splitlines()]
-    return [entry["loss"] for entry in entries if "loss" in entry]
+def steps_of(metrics: Path) -> list[dict]:
+    return [json.loads(line) for line in metrics.read_bytes().splitlines() if is_step(line)]
 
 
 def last_object(output: str) -> dict:
