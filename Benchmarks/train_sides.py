@@ -83,7 +83,6 @@ class Sides:
             "--clip": settings.clip,
             "--seed": settings.seed,
             "--shuffle": "false",
-            "--precision": "f32",
             "--threads": settings.threads,
         }
         words = [str(word) for flag in flags.items() for word in flag]
