@@ -77,7 +77,7 @@ final class TrainableTransformer: TrainableModel {
     sizes = TrainingWorkspace.Sizes(
       hidden: description.hiddenSize, queryKeyValue: layers.first?.attention.queryKeyValue.outputs ?? 0,
       context: layers.first?.attention.output.inputs ?? 0, inner: layers.first?.feedForward.input.outputs ?? 0,
-      activated: layers.first?.feedForward.output.inputs ?? 0, 
+      activated: layers.first?.feedForward.output.inputs ?? 0,
       attention: TrainingAttention(
         heads: description.heads, keyHeads: description.keyHeads, headWidth: description.headWidth,
         scale: description.attentionScale),
@@ -134,19 +134,25 @@ final class TrainableTransformer: TrainableModel {
   ) throws(EncodingFailure) -> (rows: Matrix, pass: TrainingPass?) {
     try check(sequences, dropout)
     let context = PassContext(
-      kernels: kernels, rows: TokenRows(tokenTypes < 2 ? sequences.map { TokenSequence($0.ids, unpooled: $0.unpooled) } : sequences),
+      kernels: kernels,
+      rows: TokenRows(tokenTypes < 2 ? sequences.map { TokenSequence($0.ids, unpooled: $0.unpooled) } : sequences),
       values: UnsafePointer(values.start), dropout: dropout, team: team)
-    let pass = try TransformerPass(context.rows, dropout, outerPlan, layerPlan, layers: keeps ? layers.count : 1, passes)
+    let pass = try TransformerPass(
+      context.rows, dropout, outerPlan, layerPlan, layers: keeps ? layers.count : 1, passes)
     let workspace = try TrainingWorkspace(context.rows, sizes, workers: team?.workers ?? 1, workspaces)
     let (state, outer) = (workspace.state, pass.outer)
     let bias = biases(context)
+    let transposed = try transposed(for: context.rows)
     try context.stepOverRows { [embedding] part, _, worker in
-      embedding.forward(outer, part, context, workspace.scratch(of: worker), into: state + part.lowerBound * embedding.width)
+      embedding.forward(
+        outer, part, context, workspace.scratch(of: worker), into: state + part.lowerBound * embedding.width)
     }
     for (index, (attention, feedForward)) in layers.enumerated() {
       let kept = pass.layer(keeps ? index : 0)
+      try transposed?.write(
+        [attention.queryKeyValue, attention.output, feedForward.input, feedForward.output], context)
       try context.stepOverRows { part, _, worker in
-        attention.project(workspace, kept, part, context, workspace.scratch(of: worker))
+        attention.project(workspace, kept, part, context, workspace.scratch(of: worker), transposed)
       }
       let pieces = attentionPieces(context.rows)
       try context.step(pieces.count) { piece, worker in
@@ -154,8 +160,8 @@ final class TrainableTransformer: TrainableModel {
       }
       try context.stepOverRows { part, _, worker in
         let scratch = workspace.scratch(of: worker)
-        attention.finish(workspace, kept, part, context, scratch)
-        feedForward.forward(state, kept, part, context, scratch)
+        attention.finish(workspace, kept, part, context, scratch, transposed)
+        feedForward.forward(state, kept, part, context, scratch, transposed)
       }
     }
     if let (norm, sum, statistics) = finalNorm {
@@ -175,6 +181,14 @@ final class TrainableTransformer: TrainableModel {
     pass.largest = pooling.largest(context.rows, state)
     pass.modules = kept
     return (rows, pass)
+  }
+
+  /// Memory for the transposed weights of a layer; nil for a pass so small that they are not worth it.
+  private func transposed(for rows: TokenRows) throws(EncodingFailure) -> TransposedWeights? {
+    guard rows.count >= 256 else { return nil }
+    return try TransposedWeights(
+      layers.map { [$0.attention.queryKeyValue, $0.attention.output, $0.feedForward.input, $0.feedForward.output] },
+      workspaces)
   }
 
   private func biases(_ context: PassContext) -> [Float]? {
@@ -295,7 +309,8 @@ final class TransformerPass: TrainingPass {
 
   /// - Parameter layers: for how many layers there is room.
   init(
-    _ rows: TokenRows, _ dropout: Dropout?, _ outer: BufferPlan, _ layer: BufferPlan, layers: Int, _ pool: TrainingMemory
+    _ rows: TokenRows, _ dropout: Dropout?, _ outer: BufferPlan, _ layer: BufferPlan, layers: Int,
+    _ pool: TrainingMemory
   ) throws(EncodingFailure) {
     self.rows = rows
     self.dropout = dropout
