@@ -18,7 +18,7 @@ final class TrainableTransformer: TrainableModel {
   private let pooling: TrainablePooling
   private let modules: TrainableModules
   /// The checkpoint of the transformer and those of modules, by their folders.
-  private let checkpoints: [String: Checkpoint]
+  let checkpoints: [String: Checkpoint]
   /// What a pass keeps of each token outside of the layers, and in one layer, in floats.
   private let outerPlan: BufferPlan
   private let layerPlan: BufferPlan
@@ -84,31 +84,6 @@ final class TrainableTransformer: TrainableModel {
       partial: partial, hasBias: bias != nil)
     self.description = description
     self.kernels = kernels
-  }
-
-  func load(into values: FloatArray) throws(EncoderError) {
-    precondition(values.count == layout.count, "\(values.count) values for \(layout.count)")
-    for entry in layout.entries {
-      guard let checkpoint = checkpoints[entry.folder], let tensor = checkpoint.tensor(entry.name) else {
-        throw EncoderError.folder(key: "model.safetensors: \(entry.name)", message: "is missing").within(entry.folder)
-      }
-      do {
-        let floats = try tensor.floats()
-        guard floats.count == entry.count else {
-          throw EncoderError.folder(
-            key: "model.safetensors: \(entry.name)", message: "has shape \(tensor.shape), expected \(entry.shape)"
-          ).within(entry.folder)
-        }
-        floats.withUnsafeBufferPointer { source in
-          if let first = source.baseAddress { (values.start + entry.start).update(from: first, count: entry.count) }
-        }
-      } catch let error as EncoderError {
-        throw error
-      } catch {
-        throw EncoderError.folder(key: "model.safetensors: \(entry.name)", message: "\(error)").within(entry.folder)
-      }
-    }
-    for checkpoint in checkpoints.values { checkpoint.releasePages() }
   }
 
   func keptBytes(lengths: [Int]) -> Int {
@@ -291,40 +266,5 @@ final class TrainableTransformer: TrainableModel {
       feedForward.residual.add(partial, kernels, to: gradients)
       attention.add(partial, kernels, to: gradients)
     }
-  }
-}
-
-/// What the forward pass of a transformer keeps.
-final class TransformerPass: TrainingPass {
-  let rows: TokenRows
-  let dropout: Dropout?
-  /// The rows of the largest values, where the pooling needs them.
-  var largest: [Int32] = []
-  /// What each module behind the pooling took, and gave before its activation.
-  var modules: [(input: Matrix, sums: Matrix)] = []
-  private let memory: AlignedMemory
-  private let outerFloats: Int
-  private let layerFloats: Int
-  private let pool: TrainingMemory
-
-  /// - Parameter layers: for how many layers there is room.
-  init(
-    _ rows: TokenRows, _ dropout: Dropout?, _ outer: BufferPlan, _ layer: BufferPlan, layers: Int,
-    _ pool: TrainingMemory
-  ) throws(EncodingFailure) {
-    self.rows = rows
-    self.dropout = dropout
-    (outerFloats, layerFloats) = (outer.floats, layer.floats)
-    self.pool = pool
-    memory = try pool.take(floats: rows.count * (outerFloats + layers * layerFloats))
-  }
-
-  deinit { pool.give(back: memory) }
-
-  /// What stands before and behind the layers.
-  var outer: KeptRows { KeptRows(start: memory.floats, tokens: rows.count) }
-
-  func layer(_ index: Int) -> KeptRows {
-    KeptRows(start: memory.floats + rows.count * (outerFloats + index * layerFloats), tokens: rows.count)
   }
 }
