@@ -37,7 +37,8 @@ struct TrainableAttention: Sendable {
   ) {
     let x = residual.enter(workspace.state, kept, part, context, scratch)
     queryKeyValue.forward(
-      x, part, context, operands?.operands[0], scratch, into: kept.rows(places.queryKeyValue, queryKeyValue.outputs, part))
+      x, part, context, operands?.operands[0], scratch,
+      into: kept.rows(places.queryKeyValue, queryKeyValue.outputs, part))
     prepare(workspace, kept, part, context, scratch)
   }
 

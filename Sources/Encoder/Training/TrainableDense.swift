@@ -103,7 +103,8 @@ struct TrainableDense: Sendable {
     let target = rounded.dy + part.lowerBound * outputs
     Product.round(dy, count: part.count * outputs, into: target)
     add(
-      target, inner: outputs, RoundedMatrix(rounded.weights, stride: inputs), rows: part.count, columns: inputs, context,
+      target, inner: outputs, RoundedMatrix(rounded.weights, stride: inputs), rows: part.count, columns: inputs,
+      context,
       scratch, to: dx)
   }
 
