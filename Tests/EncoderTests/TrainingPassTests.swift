@@ -99,7 +99,8 @@ import Testing
 
   /// A number has 8 bits in a product of bf16: rows and gradients are near those of f32, with the same mask, and not equal.
   /// A rounded maximum may come from another token, so that the model that pools it is left out.
-  @Test(arguments: folders.filter { !$0.hasSuffix("max") }) func productsOfBF16AreNearThoseOfF32(_ folder: String)
+  @Test(.enabled(if: Kernels.active.multipliesBF16), arguments: folders.filter { !$0.hasSuffix("max") })
+  func productsOfBF16AreNearThoseOfF32(_ folder: String)
     throws
   {
     let sequences = Self.texts(9)
