@@ -108,9 +108,17 @@ struct StepCase: Sendable, CustomTestStringConvertible {
 
   /// With dropout the loss of a step is a function of the parameters all the same, whose slopes are taken in f32: the mask follows
   /// from the seed and the number of the step.
-  @Test(arguments: [Objective.infonce, .ntXent, .byol]) func dropoutHasTheMaskOfItsStep(_ objective: Objective) throws {
+  @Test(arguments: [Objective.infonce, .ntXent, .byol], [true, false]) func dropoutHasTheMaskOfItsStep(
+    _ objective: Objective, hasDense: Bool
+  ) throws {
     var random = Seeded(13)
-    let model = DenseTable(vocabulary: 9, inner: 12, dimension: 6, dropout: 0.3) { random.floats($0) }
+    let initial = random.floats(9 * 16)
+    let model: any TrainableModel =
+      hasDense
+      ? DenseTable(vocabulary: 9, inner: 12, dimension: 6, dropout: 0.3) { random.floats($0) }
+      : TrainableTable(vocabularySize: 9, dimension: 16, dropout: 0.3) { values in
+        for (place, value) in initial.enumerated() { values.values[place] = value }
+      }
     var options = StepOptions(objective, temperature: 0.5)
     options.predictorWidth = 8
     let step = try TrainingStep(model: model, options: options, crew: .alone)

@@ -138,10 +138,8 @@ package final class TrainingStep {
   package func finish(step: Int) throws {
     scoring?.clamp()
     if let follower {
-      let (now, momentum) = (try effectiveValues(), options.momentum)
-      for index in 0..<follower.count {
-        follower.start[index] = momentum * follower.start[index] + (1 - momentum) * now.start[index]
-      }
+      Kernels.active.follow(
+        target: follower.start, source: try effectiveValues().start, count: follower.count, momentum: options.momentum)
     }
     if let newKeys { queue?.append(newKeys) }
     newKeys = nil
