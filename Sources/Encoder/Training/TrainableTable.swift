@@ -53,7 +53,6 @@ package final class TrainableTable: TrainableModel {
     init(_ sequences: [TokenSequence], _ dropout: Dropout?) {
       self.sequences = sequences
       self.dropout = dropout
-      super.init()
     }
   }
 
