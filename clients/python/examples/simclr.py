@@ -17,6 +17,8 @@ import parts
 from nearfar.torch import contrastive_loss
 from torch import nn
 
+TEMPERATURE = 0.2
+
 
 class SimCLR(nn.Module):
     """score(queries, keys): the loss of two views' vectors [n, d], which are normalised there."""
@@ -31,11 +33,8 @@ class SimCLR(nn.Module):
         return self.score(self.projector(self.encoder(first)), self.projector(self.encoder(second)))
 
 
-def make(client, temperature=0.2):
-    def score(queries, keys):
-        return contrastive_loss(client, queries, keys, objective="nt_xent", temperature=temperature)
-
-    return SimCLR(score)
+def make(client):
+    return SimCLR(lambda queries, keys: contrastive_loss(client, queries, keys, objective="nt_xent", temperature=TEMPERATURE))
 
 
 if __name__ == "__main__":

@@ -50,7 +50,7 @@ class Clips:
         time = torch.randint(0, LENGTH - FRAMES + 1, (n, 1), generator=self.chance) + torch.arange(FRAMES)
         angle = self.angle[:, None] + time * self.turn[:, None]
         size = self.size[:, None] * self.growth[:, None] ** time * fashion.SIDE / ROOM
-        place = bounce(self.start[:, None] + time[..., None] * self.speed[:, None]) * (1 - size[..., None] * 0.8)
+        place = bounce(self.start[:, None] + time[..., None] * self.speed[:, None]) * (1 - size[..., None]).clamp(min=0)
         # A position in the room, from -1 to 1, times this matrix [2, 3] is the position in the picture of the item.
         turned = torch.stack((angle.cos(), -angle.sin(), angle.sin(), angle.cos()), -1).view(n, FRAMES, 2, 2) / size[..., None, None]
         matrix = torch.cat((turned, -(turned @ place[..., None])), -1).flatten(0, 1)
