@@ -28,14 +28,17 @@ def options(description, full, quick):
 
 
 def mlp(*widths, normalised_output=False):
-    """Linear layers of these widths with batch normalisation and ReLU between them, as the papers' projectors and predictors.
+    """Linear layers of these widths with batch normalisation and GELU between them, as the papers' projectors and predictors.
+
+    The papers have ReLU, whose gradient jumps at 0. With it, losses that differ by rounding alone led to runs that differed by 0.04
+    after 100 steps of SimCLR; with GELU, which is smooth, by 0.000001. So runs remain comparable.
 
     normalised_output: whether the output is normalised over the batch, too, without trained scales.
     """
     layers = []
     for before, after in zip(widths, widths[1:-1]):
         # The normalisation subtracts the mean, so that a bias would have no effect.
-        layers += [nn.Linear(before, after, bias=False), nn.BatchNorm1d(after), nn.ReLU()]
+        layers += [nn.Linear(before, after, bias=False), nn.BatchNorm1d(after), nn.GELU()]
     layers.append(nn.Linear(*widths[-2:], bias=not normalised_output))
     if normalised_output:
         layers.append(nn.BatchNorm1d(widths[-1], affine=False))
@@ -43,14 +46,14 @@ def mlp(*widths, normalised_output=False):
 
 
 def convolutions(*channels):
-    """Convolutions that halve height and width, with group normalisation and ReLU.
+    """Convolutions that halve height and width, with group normalisation and GELU.
 
     Group normalisation treats each input alone. Normalisation over a batch would let a network find out which inputs were in the
     batch together, for which MoCo needs a remedy, and it behaves differently after training.
     """
     layers = []
     for before, after in zip(channels, channels[1:]):
-        layers += [nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False), nn.GroupNorm(8, after), nn.ReLU()]
+        layers += [nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False), nn.GroupNorm(8, after), nn.GELU()]
     return nn.Sequential(*layers)
 
 

@@ -44,7 +44,7 @@ VOICES = [
 ]
 HELD_OUT = ["en-gb-scotland+f3", "en-029+m2", "en-us-nyc+f5", "en-gb-x-gbclan+m4"]
 RATE, WINDOW, HOP, BANDS, FRAMES = 22050, 512, 256, 40, 80
-FULL = {"words": 80, "voices": 24, "batch": 256, "steps": 400, "rate": 2e-3}
+FULL = {"words": 80, "voices": 24, "batch": 192, "steps": 500, "rate": 2e-3}
 QUICK = {"words": 10, "voices": 4, "batch": 32, "steps": 8, "rate": 2e-3}
 
 
@@ -105,9 +105,9 @@ class Speech(nn.Module):
 
     def __init__(self, score):
         super().__init__()
-        # Averaged over time: [n, 128, BANDS / 8, FRAMES / 8] becomes [n, 128, BANDS / 8].
-        self.encoder = nn.Sequential(parts.convolutions(1, 32, 64, 128), nn.AdaptiveAvgPool2d((BANDS // 8, 1)), nn.Flatten())
-        self.projector = parts.mlp(128 * BANDS // 8, 256, 64)
+        # [n, 64, BANDS / 8, FRAMES / 8], in which pairs of times are averaged: beginning, middle and end of a word remain apart.
+        self.encoder = nn.Sequential(parts.convolutions(1, 16, 32, 64), nn.AvgPool2d((1, 2)), nn.Flatten())
+        self.projector = parts.mlp(64 * (BANDS // 8) * (FRAMES // 16), 256, 64)
         self.score = score
 
     def forward(self, sounds, words):
