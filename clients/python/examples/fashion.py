@@ -15,7 +15,7 @@ FOLDER = Path("/usr/share/datasets/fashion-mnist")
 # An image is 28 × 28 grey values, and its label is one of ten kinds of clothes.
 SIDE = 28
 NEIGHBORS = 20
-FULL = {"images": 20000, "test": 2000, "batch": 256, "steps": 500, "rate": 2e-3}
+FULL = {"images": 20000, "test": 2000, "batch": 256, "steps": 400, "rate": 2e-3}
 QUICK = {"images": 512, "test": 128, "batch": 64, "steps": 8, "rate": 2e-3}
 
 

@@ -6,10 +6,10 @@
     pip install './clients/python[example]'          # PyTorch, matplotlib, tqdm
     python clients/python/examples/video.py --plot video.png
 
-In each clip an item of Fashion-MNIST moves through a dark room: it goes its way and comes back at the walls, turns, grows or shrinks,
-and the light flickers. Two cuts of some frames, from different times of the same clip, are positives, and the cuts of all other clips
-of the batch negatives: the service's objective `symmetric`. No label is used. At the end a cut of one clip of each held-out item is
-in a collection, and a cut of another clip of the same item is the query.
+In each clip an item of Fashion-MNIST moves through a dark room: it comes back at the walls, turns, grows and shrinks, and the light
+flickers. All this changes so fast that what two cuts have in common is the item. Two cuts of some frames, from different times of the
+same clip, are positives, and the cuts of all other clips of the batch negatives: the service's objective `symmetric`. No label is
+used. At the end a cut of one clip of each held-out item is in a collection, and a cut of another clip of the same item is the query.
 """
 
 import fashion
@@ -21,7 +21,7 @@ from torch import nn
 from torch.nn import functional
 
 ROOM, FRAMES, LENGTH = 44, 4, 24
-FULL = {"items": 10000, "test": 1000, "batch": 128, "steps": 400, "rate": 2e-3}
+FULL = {"items": 10000, "test": 1000, "batch": 128, "steps": 500, "rate": 2e-3}
 QUICK = {"items": 256, "test": 64, "batch": 16, "steps": 6, "rate": 2e-3}
 
 
@@ -41,16 +41,16 @@ class Clips:
         n = len(items)
         self.items, self.chance = items, chance
         self.start, self.speed = spread(-1, 1, (n, 2), chance), spread(-0.15, 0.15, (n, 2), chance)
-        self.angle, self.turn = spread(-3, 3, n, chance), spread(-0.08, 0.08, n, chance)
-        self.size, self.growth = spread(0.8, 1.2, n, chance), spread(0.98, 1.02, n, chance)
+        self.angle, self.turn = spread(-3, 3, n, chance), spread(-0.4, 0.4, n, chance)
+        self.size, self.growth = spread(-2, 2, n, chance), spread(-0.2, 0.2, n, chance)
 
     def cut(self):
         """Returns FRAMES successive frames [n, FRAMES, ROOM, ROOM] from a random time of each clip."""
         n = len(self.items)
         time = torch.randint(0, LENGTH - FRAMES + 1, (n, 1), generator=self.chance) + torch.arange(FRAMES)
         angle = self.angle[:, None] + time * self.turn[:, None]
-        size = self.size[:, None] * self.growth[:, None] ** time * fashion.SIDE / ROOM
-        place = bounce(self.start[:, None] + time[..., None] * self.speed[:, None]) * (1 - size[..., None]).clamp(min=0)
+        size = (1 + 0.2 * bounce(self.size[:, None] + time * self.growth[:, None])) * fashion.SIDE / ROOM
+        place = bounce(self.start[:, None] + time[..., None] * self.speed[:, None]) * (1 - size[..., None])
         # A position in the room, from -1 to 1, times this matrix [2, 3] is the position in the picture of the item.
         turned = torch.stack((angle.cos(), -angle.sin(), angle.sin(), angle.cos()), -1).view(n, FRAMES, 2, 2) / size[..., None, None]
         matrix = torch.cat((turned, -(turned @ place[..., None])), -1).flatten(0, 1)
@@ -72,7 +72,7 @@ class Encoder(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.frame = nn.Sequential(parts.convolutions(1, 32, 64, 128), nn.AdaptiveMaxPool2d(1), nn.Flatten())
+        self.frame = nn.Sequential(parts.convolutions(1, 16, 32, 64, 128), nn.AdaptiveMaxPool2d(1), nn.Flatten())
 
     def forward(self, cuts):
         return self.frame(cuts.flatten(0, 1).unsqueeze(1)).view(len(cuts), FRAMES, -1).mean(1)

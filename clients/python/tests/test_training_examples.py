@@ -221,7 +221,7 @@ def test_cuts_of_a_clip():
     clips.start = torch.tensor([[0.5, -0.5], [0.0, 0.0]])
     clips.speed = torch.tensor([[0.0, 0.0], [0.02, 0.0]])
     clips.angle, clips.turn = torch.zeros(2), torch.zeros(2)
-    clips.size, clips.growth = torch.ones(2), torch.ones(2)
+    clips.size, clips.growth = torch.zeros(2), torch.zeros(2)
     cut = clips.cut()
     assert cut.shape == (2, video.FRAMES, video.ROOM, video.ROOM)
     bright = (cut > 0.3 * cut.amax((2, 3), keepdim=True)).float()
