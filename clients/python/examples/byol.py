@@ -29,7 +29,8 @@ class BYOL(nn.Module):
     def __init__(self, score):
         super().__init__()
         self.encoder = fashion.Encoder()
-        self.projector = parts.mlp(self.encoder.width, 256, DIM)
+        # The first layer of the predictor is normalised over the batch. A bias before it would get a gradient of nothing but rounding.
+        self.projector = parts.mlp(self.encoder.width, 256, DIM, bias=False)
         self.predictor = parts.mlp(DIM, 256, DIM)
         self.score = score
         self.target = copy.deepcopy(nn.Sequential(self.encoder, self.projector)).requires_grad_(False)

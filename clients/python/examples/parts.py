@@ -27,19 +27,19 @@ def options(description, full, quick):
     return given
 
 
-def mlp(*widths, normalised_output=False):
+def mlp(*widths, bias=True, normalised_output=False):
     """Linear layers of these widths with batch normalisation and GELU between them, as the papers' projectors and predictors.
 
     The papers have ReLU, whose gradient jumps at 0. With it, losses that differ by rounding alone led to runs that differed by 0.04
     after 100 steps of SimCLR; with GELU, which is smooth, by 0.000001. So runs remain comparable.
 
-    normalised_output: whether the output is normalised over the batch, too, without trained scales.
+    bias: of the last layer. normalised_output: whether the output is normalised over the batch, too, without trained scales.
     """
     layers = []
     for before, after in zip(widths, widths[1:-1]):
         # The normalisation subtracts the mean, so that a bias would have no effect.
         layers += [nn.Linear(before, after, bias=False), nn.BatchNorm1d(after), nn.GELU()]
-    layers.append(nn.Linear(*widths[-2:], bias=not normalised_output))
+    layers.append(nn.Linear(*widths[-2:], bias=bias and not normalised_output))
     if normalised_output:
         layers.append(nn.BatchNorm1d(widths[-1], affine=False))
     return nn.Sequential(*layers)
@@ -156,5 +156,5 @@ def plot(path, title, losses, bars, tiles=None, caption=None, chance=None):
                 cell.set(xticks=[], yticks=[])
         grid[0][0].set_title("query", fontsize=9)
         grid[0][1].set_title("found", fontsize=9, loc="left")
-    figure.savefig(path, dpi=90)
+    figure.savefig(path, dpi=80, pil_kwargs={"optimize": True})
     print(f"plot: {path.name}")
