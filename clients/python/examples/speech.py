@@ -118,11 +118,14 @@ def main():
     settings = parts.options(__doc__, FULL, QUICK)
     if not shutil.which("espeak-ng"):
         sys.exit("espeak-ng is not there: install Debian's package of this name")
+    most = len(WORDS) * 4 // 5
+    if not (4 <= settings.words <= most and 1 <= settings.voices <= len(VOICES)):
+        sys.exit(f"there are from 4 to {most} words to train on, with a quarter as many others, and from 1 to {len(VOICES)} voices")
     torch.manual_seed(settings.seed)
     words = random.Random(settings.seed).sample(WORDS, len(WORDS))
     known = settings.words
     words = words[: known + known // 4]
-    sounds, labels = record(words, VOICES[:: len(VOICES) // settings.voices], settings.seed)
+    sounds, labels = record(words, VOICES[:: len(VOICES) // settings.voices][: settings.voices], settings.seed)
     asked, answers = record(words, HELD_OUT, settings.seed)
     training = torch.tensor(labels) < known
     unseen = torch.tensor(answers) >= known
@@ -146,10 +149,11 @@ def main():
         rows.append(measure("trained network", method.encoder))
     print(f"loss {losses[0]:.4f} at first, {losses[-1]:.4f} at last")
     columns = [f"{known} trained words", f"{len(words) - known} other words"]
-    parts.table(f"the nearest of {len(sounds):,} recordings is the same word; {len(asked)} queries in {len(HELD_OUT)} unseen voices", columns, rows)
+    title = f"the nearest of {len(sounds):,} recordings is the same word; {len(asked)} queries in {len(HELD_OUT)} unseen voices"
+    parts.table(title, columns, rows)
     if settings.plot:
         bars = list(zip(("raw", "untrained", "trained"), (share for _, _, share in rows)))
-        parts.plot(settings.plot, "Spoken words", losses, bars, caption=f"unseen voices and words: accuracy")
+        parts.plot(settings.plot, "Spoken words", losses, bars, caption="unseen words in unseen voices")
 
 
 if __name__ == "__main__":
