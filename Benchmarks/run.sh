@@ -26,6 +26,8 @@ echo "==> bench: training compared with sentence-transformers"
 Benchmarks/train.py --binary "$binary" || status=1
 echo "==> bench: a table of vectors and its teacher"
 Benchmarks/train.py --binary "$binary" --only static || status=1
+echo "==> bench: methods of self-supervised learning, trained with losses over HTTP and with lightly's"
+Benchmarks/methods.py --binary "$binary" || status=1
 echo "==> bench: the index compared with hnswlib, faiss, usearch and SVS"
 Benchmarks/index.py --binary "$binary" --index-bench "$(dirname "$binary")/index-bench" || status=1
 echo "==> bench: the index on nineteen different sets"
