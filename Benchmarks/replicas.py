@@ -25,7 +25,7 @@ import threading
 import time
 from pathlib import Path
 
-from replicas_parts import DIM, SAFETENSORS, Database, Judge, Service, batch, fill, make, quantiles, searches, vectors, wait_for
+from replicas_parts import SAFETENSORS, Database, Judge, Service, batch, fill, make, quantiles, searches, vectors, wait_for
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -240,16 +240,14 @@ def start(options, judge: Judge) -> None:
             # This one has no folder, so that its graph is of no use to the others.
             service = Service(options, "--store", database.url)
             client = service.client()
-            # Exact, so that no graph is built while the points are written.
-            client.ask("PUT", "/collections/start", {"dim": DIM, "metric": "cosine", "recall_target": 1})
+            make(client, "start")
             began = time.perf_counter()
             for first in range(0, options.points, 100_000):
                 part = vectors(min(100_000, options.points - first), seed=first)
                 for place in range(0, len(part), 1000):
                     rows = part[place : place + 1000]
                     client.ask("PUT", "/collections/start/points", batch(range(first + place, first + place + len(rows)), rows), SAFETENSORS)
-            print(f"start: {options.points:,} points written in {time.perf_counter() - began:.1f} s", flush=True)
-            client.ask("PUT", "/collections/start", {"dim": DIM, "metric": "cosine", "recall_target": None})
+            print(f"start: {options.points:,} points written in {time.perf_counter() - began:.1f} s, with the graph built meanwhile", flush=True)
             service.stop()
             # Of a million points; fewer may take as long.
             limit = 20 * max(1.0, options.points / 1_000_000)
