@@ -1,0 +1,144 @@
+import Encoder
+import Platform
+import SimilarityCore
+
+/// The loop of a training: batch, gradients, optimiser, and between the steps evaluations and checkpoints.
+///
+/// A run that goes on from a checkpoint ends with the bytes of one that was not interrupted.
+package final class Trainer {
+  /// What happens while a training runs, for who watches it.
+  package enum Event: Sendable {
+    /// - Parameters:
+    ///   - seconds: what the step took.
+    ///   - last: the step that the training ends with.
+    case step(StepMetrics, seconds: Double, last: Int)
+    case evaluation(EvaluationMetrics, isBest: Bool)
+    case checkpoint(step: Int)
+  }
+
+  /// How a training ended.
+  package enum Outcome: Sendable, Equatable {
+    /// All steps were made.
+    case finished
+    /// There was no better evaluation for a while.
+    case stoppedEarly
+    /// It was asked to stop, and has written a checkpoint.
+    case interrupted
+  }
+
+  let options: TrainerOptions
+  let training: TrainingStep
+  let crew: Crew
+  let optimizer: AdamW
+  let metrics: MetricsFile
+  let checkpoints: any CheckpointStore
+  private let heldOut: RetrievalSet?
+  private let schedule: Schedule
+  private let watch: (Event) -> Void
+  private let isAskedToStop: () -> Bool
+  var course: BatchCourse
+  var stopping: EarlyStopping
+  /// The steps that were made.
+  package internal(set) var step = 0
+  /// The step that the training ends with.
+  package let last: Int
+  /// The step of the latest checkpoint; nil where there is none.
+  private var saved: Int?
+
+  /// - Parameters:
+  ///   - heldOut: the pairs of evaluations; nil for a training without them.
+  ///   - checkpoint: what to go on from; nil for a training from the beginning.
+  ///   - isAskedToStop: is called behind each step.
+  /// - Throws: ``RunError`` where the set or the checkpoint does not fit, and ``EncodingFailure/outOfMemory``.
+  package init(
+    _ training: TrainingStep, _ set: TokenizedSet, heldOut: RetrievalSet?, _ options: TrainerOptions,
+    crew: Crew, metrics: MetricsFile, checkpoints: any CheckpointStore, from checkpoint: TrainingState?,
+    watch: @escaping (Event) -> Void, isAskedToStop: @escaping () -> Bool
+  ) throws {
+    var order = BatchOrder.Options(batchSize: options.batch)
+    order.seed = options.seed
+    order.shuffles = options.shuffles
+    course = try BatchCourse(set, BatchOrder(set, order))
+    last = options.steps(batches: course.batchesOfAnEpoch)
+    schedule = options.schedule(steps: last)
+    optimizer = try AdamW(training.trained, options.optimizer)
+    stopping = EarlyStopping(patience: options.patience)
+    (self.options, self.training, self.heldOut, self.crew) = (options, training, heldOut, crew)
+    (self.metrics, self.checkpoints) = (metrics, checkpoints)
+    (self.watch, self.isAskedToStop) = (watch, isAskedToStop)
+    if let checkpoint {
+      try restore(checkpoint)
+      saved = step
+    }
+  }
+
+  /// Trains to the end, or until it is asked to stop.
+  ///
+  /// - Throws: ``TrainingFailure`` where a loss or a gradient is not finite: checkpoints are as they were. ``RunError`` where a
+  ///   file cannot be written; what the model and the loss throw.
+  package func run() throws -> Outcome {
+    if step == 0 { try evaluate() }
+    while step < last {
+      if stopping.stops { return try end(.stoppedEarly) }
+      if isAskedToStop() { return try end(.interrupted) }
+      try makeStep()
+      if step == last || isDue { try evaluate() }
+      if step % max(1, options.checkpointSteps) == 0 { try save() }
+    }
+    return try end(.finished)
+  }
+
+  private func end(_ outcome: Outcome) throws -> Outcome {
+    if saved != step { try save() }
+    return outcome
+  }
+
+  /// Whether an evaluation is due behind the present step.
+  private var isDue: Bool { options.evaluationSteps.map { step % max(1, $0) == 0 } ?? course.endsEpoch }
+
+  private func makeStep() throws {
+    let began = SystemClock.monotonic
+    let batch = course.take()
+    // Steps are counted from 0 where something depends on them, and from 1 where people read them.
+    let result = try training.gradients(of: batch, step: step)
+    let rate = schedule.rate(at: step)
+    let norm = try crew.work { team throws(TrainingFailure) in
+      try optimizer.step(step + 1, loss: result.loss, rate: rate, team)
+    }
+    try training.finish(step: step)
+    step += 1
+    let taken = Double(SystemClock.monotonic &- began) / 1e9
+    let measured = StepMetrics(
+      step: step, epoch: course.epochs, loss: result.loss, accuracy: result.accuracy,
+      temperature: result.temperature.map { Double($0) }, rate: rate, gradientNorm: norm, pairs: batch.queries.count,
+      tokens: result.tokens)
+    try metrics.append(measured, seconds: taken)
+    watch(.step(measured, seconds: taken, last: last))
+  }
+
+  private func evaluate() throws {
+    guard let heldOut else { return }
+    let rows = try heldOut.rows(training.embed)
+    let values = try Evaluation(
+      queries: rows.queries, documents: rows.documents, own: heldOut.own, threads: crew.threads)
+    let measured = EvaluationMetrics(step: step, values: values)
+    let isBest = stopping.take(values.meanReciprocalRank, step: step)
+    try metrics.append(measured)
+    // The best model is written before a checkpoint knows of it. A run that goes on from the checkpoint before it finds the
+    // same best model again, at the same step.
+    if isBest { try checkpoints.saveBest(try training.valuesToSave()) }
+    watch(.evaluation(measured, isBest: isBest))
+  }
+
+  private func save() throws {
+    for array in training.trained {
+      guard array.values.values.isAllFinite else {
+        throw RunError("step \(step): \(array.name) has values that are not finite; the checkpoint before it is kept")
+      }
+    }
+    try metrics.flush()
+    try checkpoints.save(state)
+    saved = step
+    watch(.checkpoint(step: step))
+  }
+}
