@@ -121,7 +121,10 @@ let package = Package(
       exclude: ["Fixtures", "generate_fixtures.py", "Families"]),
     .testTarget(
       name: "TrainingTests",
-      dependencies: ["Training", "Encoder", "Contrastive", "SimilarityCore", "Safetensors", "TestSupport", "Platform"]),
+      dependencies: [
+        "Training", "Encoder", "Contrastive", "SimilarityCore", "Tokenization", "Safetensors", "TestSupport", "Platform",
+      ],
+      exclude: ["Fixtures", "generate_optimizer.py"]),
     .testTarget(
       name: "ServiceTests",
       dependencies: [
