@@ -39,6 +39,8 @@ struct TransformerDescription: Sendable {
   /// Whether a second projection is multiplied with the activations (GLU variants, Shazeer 2020, arXiv 2002.05202).
   var isGated = false
   var biases = Biases()
+  /// For training.
+  var dropout = DropoutRates()
   /// How checkpoints name the tensors: the first that fits is used.
   var names: [WeightNames]
 
@@ -73,6 +75,29 @@ struct TransformerDescription: Sendable {
     var base: Double
     /// What positions are divided by, to reach further than in training (Chen et al. 2023, arXiv 2306.15595).
     var factor: Double = 1
+  }
+
+  /// Where training sets values to zero (Srivastava et al. 2014), and with which probability; nil where the family does
+  /// not.
+  struct DropoutRates: Sendable {
+    /// Of the sum of a token's vectors, behind the norm where there is one.
+    var embedding: Float?
+    /// Of the weights of attention.
+    var attention: Float?
+    /// Of what the attention block gives.
+    var attentionOutput: Float?
+    /// Between the two layers of a feed-forward block.
+    var inner: Float?
+    /// Of what the feed-forward block gives.
+    var output: Float?
+
+    /// The same places with another probability.
+    func replaced(by rate: Float) -> DropoutRates {
+      DropoutRates(
+        embedding: embedding.map { _ in rate }, attention: attention.map { _ in rate },
+        attentionOutput: attentionOutput.map { _ in rate }, inner: inner.map { _ in rate },
+        output: output.map { _ in rate })
+    }
   }
 
   /// Which dense layers have a bias.

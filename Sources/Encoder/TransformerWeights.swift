@@ -63,7 +63,7 @@ struct TransformerWeights: Sendable {
   }
 
   /// The names that the checkpoint uses. Where none fits, the first ones are used, so that the error names a tensor.
-  private static func names(
+  static func names(
     in checkpoint: Checkpoint, _ description: TransformerDescription
   ) -> (WeightNames, prefix: String) {
     for names in description.names {

@@ -58,6 +58,14 @@ struct DenseModule: Sendable {
     case tanh = "Tanh"
   }
 
+  /// What the module's `config.json` states.
+  struct Shape: Sendable {
+    let inputs: Int
+    let outputs: Int
+    let hasBias: Bool
+    let activation: Activation
+  }
+
   let layer: DenseLayer
   let checkpoint: Checkpoint
   private let activation: Activation
@@ -69,8 +77,20 @@ struct DenseModule: Sendable {
   /// - Parameter path: where the module is in the folder, such as `2_Dense`.
   /// - Throws: ``EncoderError`` naming the file and the key.
   init(_ folder: ModelFolder, _ path: String, inputs: Int, _ kernels: Kernels) throws(EncoderError) {
-    let size: Int
-    let hasBias: Bool
+    let shape = try Self.shape(folder, path, inputs: inputs)
+    activation = shape.activation
+    do throws(EncoderError) {
+      checkpoint = try Checkpoint(ModelFolder(path: "\(folder.path)/\(path)"))
+      let source = WeightSource(checkpoint, prefix: "", precision: .f32, kernels: kernels)
+      layer = try source.dense(
+        ["linear"], inputs, [shape.outputs], hasBias: shape.hasBias, activation: activation.fused)
+    } catch {
+      throw error.within(path)
+    }
+  }
+
+  /// Reads the `config.json` of the module at `path`.
+  static func shape(_ folder: ModelFolder, _ path: String, inputs: Int) throws(EncoderError) -> Shape {
     do throws(FieldError) {
       let file = try folder.requiredJSON("\(path)/config.json")
       let stated = try file.size("in_features")
@@ -81,18 +101,11 @@ struct DenseModule: Sendable {
       for key in ["module_input_name", "module_output_name"] {
         _ = try file.optional(key)?.string(oneOf: ["sentence_embedding"])
       }
-      size = try file.size("out_features")
-      hasBias = try file.flag("bias", default: true)
-      activation = try Self.activation(file)
+      return Shape(
+        inputs: inputs, outputs: try file.size("out_features"), hasBias: try file.flag("bias", default: true),
+        activation: try activation(file))
     } catch {
       throw EncoderError(error)
-    }
-    do throws(EncoderError) {
-      checkpoint = try Checkpoint(ModelFolder(path: "\(folder.path)/\(path)"))
-      let source = WeightSource(checkpoint, prefix: "", precision: .f32, kernels: kernels)
-      layer = try source.dense(["linear"], inputs, [size], hasBias: hasBias, activation: activation.fused)
-    } catch {
-      throw error.within(path)
     }
   }
 

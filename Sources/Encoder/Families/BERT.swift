@@ -31,7 +31,7 @@ extension TransformerDescription {
       longestSequence: 0, learnedPositions: try file.size("max_position_embeddings"), hasTokenTypes: true,
       normEpsilon: Float(try file.number("layer_norm_eps", default: 1e-12)),
       layers: Array(repeating: Layer(), count: try file.size("num_hidden_layers")),
-      activation: try file.activation("hidden_act"),
+      activation: try file.activation("hidden_act"), dropout: try file.bertDropout(),
       names: [
         WeightNames(
           prefixes: ["", "\(prefix)."], words: "embeddings.word_embeddings",

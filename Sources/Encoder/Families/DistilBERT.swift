@@ -7,11 +7,14 @@ extension TransformerDescription {
     let heads = try file.size("n_heads")
     let headWidth = try file.headWidth(hidden, heads: heads, key: "n_heads")
     let positions = try file.size("max_position_embeddings", default: 512)
+    let hiddenRate = try file.dropoutRate("dropout", default: 0.1)
     return Self(
       vocabularySize: try file.size("vocab_size"), hiddenSize: hidden, intermediateSize: try file.size("hidden_dim"),
       heads: heads, keyHeads: heads, headWidth: headWidth, longestSequence: positions, learnedPositions: positions,
       normEpsilon: 1e-12, layers: Array(repeating: Layer(), count: try file.size("n_layers")),
       activation: try file.activation("activation"),
+      dropout: DropoutRates(
+        embedding: hiddenRate, attention: try file.dropoutRate("attention_dropout", default: 0.1), output: hiddenRate),
       names: [
         WeightNames(
           prefixes: ["", "distilbert."], words: "embeddings.word_embeddings",

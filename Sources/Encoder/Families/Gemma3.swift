@@ -36,6 +36,7 @@ extension TransformerDescription {
       activation: try file.activation("hidden_activation", default: "gelu_pytorch_tanh"), isGated: true,
       biases: Biases(
         queryKeyValue: hasBias, attentionOutput: hasBias, feedForwardInput: false, feedForwardOutput: false),
+      dropout: DropoutRates(attention: try file.dropoutRate("attention_dropout", default: 0)),
       names: [
         WeightNames(
           prefixes: ["", "model.", "language_model.model."], words: "embed_tokens", finalNorm: "norm",

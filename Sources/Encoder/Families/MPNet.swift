@@ -16,7 +16,7 @@ extension TransformerDescription {
       normEpsilon: Float(try file.number("layer_norm_eps", default: 1e-12)),
       layers: Array(repeating: Layer(), count: try file.size("num_hidden_layers")),
       hasRelativeBias: true,
-      activation: try file.activation("hidden_act"),
+      activation: try file.activation("hidden_act"), dropout: try file.bertDropout(),
       names: [
         WeightNames(
           prefixes: ["", "mpnet."], words: "embeddings.word_embeddings", positions: "embeddings.position_embeddings",

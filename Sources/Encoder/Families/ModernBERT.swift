@@ -21,6 +21,7 @@ extension TransformerDescription {
     }
     let hasBias = try file.flag("attention_bias")
     let inner = try file.flag("mlp_bias")
+    let attentionRate = try file.dropoutRate("attention_dropout", default: 0)
     return Self(
       vocabularySize: try file.size("vocab_size"), hiddenSize: hidden,
       intermediateSize: try file.size("intermediate_size"), heads: heads, keyHeads: heads, headWidth: headWidth,
@@ -31,6 +32,9 @@ extension TransformerDescription {
       isGated: true,
       biases: Biases(
         queryKeyValue: hasBias, attentionOutput: hasBias, feedForwardInput: inner, feedForwardOutput: inner),
+      dropout: DropoutRates(
+        embedding: try file.dropoutRate("embedding_dropout", default: 0), attention: attentionRate,
+        attentionOutput: attentionRate, inner: try file.dropoutRate("mlp_dropout", default: 0)),
       names: [
         WeightNames(
           prefixes: ["", "model."], words: "embeddings.tok_embeddings", embeddingNorm: "embeddings.norm",

@@ -24,6 +24,13 @@ extension TransformerDescription {
     biases.attentionOutput = biases.queryKeyValue
     biases.feedForwardInput = try file.flag("mlp_fc1_bias")
     biases.feedForwardOutput = try file.flag("mlp_fc2_bias")
+    var dropout = try file.bertDropout(default: 0)
+    if isOld {
+      dropout.embedding = try file.dropoutRate("embd_pdrop", default: 0)
+      dropout.attention = try file.dropoutRate("attn_pdrop", default: 0)
+      dropout.attentionOutput = try file.dropoutRate("resid_pdrop", default: 0)
+      dropout.output = dropout.attentionOutput
+    }
     let inner = isOld ? "n_inner" : "intermediate_size"
     return Self(
       vocabularySize: try file.size("vocab_size"), hiddenSize: hidden,
@@ -36,7 +43,7 @@ extension TransformerDescription {
         repeating: Layer(rotary: rotary), count: try file.size(isOld ? "n_layer" : "num_hidden_layers")),
 
       activation: try file.activation(isOld ? "activation_function" : "hidden_act", default: "silu"), isGated: true,
-      biases: biases,
+      biases: biases, dropout: dropout,
       names: [
         WeightNames(
           prefixes: ["", "bert.", "model."], words: "embeddings.word_embeddings",

@@ -21,6 +21,7 @@ extension TransformerDescription {
       activation: try file.activation("hidden_act", default: "silu"), isGated: true,
       biases: Biases(
         queryKeyValue: hasBias, attentionOutput: hasBias, feedForwardInput: false, feedForwardOutput: false),
+      dropout: DropoutRates(attention: try file.dropoutRate("attention_dropout", default: 0)),
       names: [
         WeightNames(
           prefixes: ["", "model."], words: "embed_tokens", finalNorm: "norm", layer: "layers.",

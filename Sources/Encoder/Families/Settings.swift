@@ -16,6 +16,21 @@ extension JSONField {
     return try field.number()
   }
 
+  /// The probability of a value to be set to zero in training.
+  func dropoutRate(_ key: String, default value: Double) throws(FieldError) -> Float {
+    let rate = try number(key, default: value)
+    guard (0..<1).contains(rate) else { throw refused(key, "must be at least 0 and below 1") }
+    return Float(rate)
+  }
+
+  /// The probabilities of BERT, which many families share.
+  func bertDropout(default value: Double = 0.1) throws(FieldError) -> TransformerDescription.DropoutRates {
+    let hidden = try dropoutRate("hidden_dropout_prob", default: value)
+    return TransformerDescription.DropoutRates(
+      embedding: hidden, attention: try dropoutRate("attention_probs_dropout_prob", default: value),
+      attentionOutput: hidden, output: hidden)
+  }
+
   func flag(_ key: String, default value: Bool = false) throws(FieldError) -> Bool {
     try optional(key)?.bool() ?? value
   }
