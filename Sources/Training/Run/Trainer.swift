@@ -30,7 +30,7 @@ package final class Trainer {
   let training: TrainingStep
   let crew: Crew
   let optimizer: AdamW
-  let metrics: MetricsFile
+  package let metrics: MetricsFile
   let checkpoints: any CheckpointStore
   private let heldOut: RetrievalSet?
   private let schedule: Schedule
@@ -43,16 +43,17 @@ package final class Trainer {
   /// The step that the training ends with.
   package let last: Int
   /// The step of the latest checkpoint; nil where there is none.
-  private var saved: Int?
+  var saved: Int?
 
   /// - Parameters:
   ///   - heldOut: the pairs of evaluations; nil for a training without them.
-  ///   - checkpoint: what to go on from; nil for a training from the beginning.
+  ///   - checkpoints: of them the latest is gone on from, where there is one.
+  ///   - openMetrics: opens the metrics, given the step that is gone on from.
   ///   - isAskedToStop: is called behind each step.
   /// - Throws: ``RunError`` where the set or the checkpoint does not fit, and ``EncodingFailure/outOfMemory``.
   package init(
     _ training: TrainingStep, _ set: TokenizedSet, heldOut: RetrievalSet?, _ options: TrainerOptions,
-    crew: Crew, metrics: MetricsFile, checkpoints: any CheckpointStore, from checkpoint: TrainingState?,
+    crew: Crew, checkpoints: any CheckpointStore, metrics openMetrics: (_ last: Int?) throws -> MetricsFile,
     watch: @escaping (Event) -> Void, isAskedToStop: @escaping () -> Bool
   ) throws {
     var order = BatchOrder.Options(batchSize: options.batch)
@@ -64,12 +65,11 @@ package final class Trainer {
     optimizer = try AdamW(training.trained, options.optimizer)
     stopping = EarlyStopping(patience: options.patience)
     (self.options, self.training, self.heldOut, self.crew) = (options, training, heldOut, crew)
-    (self.metrics, self.checkpoints) = (metrics, checkpoints)
+    self.checkpoints = checkpoints
     (self.watch, self.isAskedToStop) = (watch, isAskedToStop)
-    if let checkpoint {
-      try restore(checkpoint)
-      saved = step
-    }
+    let place = try checkpoints.load(into: Self.arrays(training, optimizer))
+    metrics = try openMetrics(place?.step)
+    if let place { try go(to: place) }
   }
 
   /// Trains to the end, or until it is asked to stop.
@@ -77,7 +77,8 @@ package final class Trainer {
   /// - Throws: ``TrainingFailure`` where a loss or a gradient is not finite: checkpoints are as they were. ``RunError`` where a
   ///   file cannot be written; what the model and the loss throw.
   package func run() throws -> Outcome {
-    if step == 0 { try evaluate() }
+    // A checkpoint is written behind this evaluation, never before it.
+    if saved == nil { try evaluate() }
     while step < last {
       if stopping.stops { return try end(.stoppedEarly) }
       if isAskedToStop() { return try end(.interrupted) }
@@ -132,12 +133,12 @@ package final class Trainer {
 
   private func save() throws {
     for array in training.trained {
-      guard array.values.values.isAllFinite else {
+      guard array.values.values.allSatisfy(\.isFinite) else {
         throw RunError("step \(step): \(array.name) has values that are not finite; the checkpoint before it is kept")
       }
     }
     try metrics.flush()
-    try checkpoints.save(state)
+    try checkpoints.save(place, Self.arrays(training, optimizer))
     saved = step
     watch(.checkpoint(step: step))
   }
