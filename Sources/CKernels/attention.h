@@ -11,7 +11,18 @@ typedef struct NF(attention_room) {
   float *queries;      // [NF_ROWS, head_width], where they are rounded
   float *scores;       // [NF_ROWS, NF_KEYS]
   float *top, *total;  // of each query, [length]
+  NF(mask) *mask;      // of the weights, NULL for none
+  uint64_t mask_row;   // the index of the head's first weight in it
 } NF(attention_room);
+
+// From one query's weights to the next one's in the mask.
+NF_INLINE uint64_t NF(mask_stride)(const nf_attention *a) { return ((uint64_t)a->length + 15) / 16 * 16; }
+
+// Multiplies weights by their factors; `index` is that of the first in the mask, a multiple of NF_WIDTH.
+NF_INLINE void NF(drop_weights)(NF(mask) *mask, uint64_t index, size_t count, float *row) {
+  for (size_t j = 0; j < count; j += NF_WIDTH)
+    NF(store)(row + j, NF(load)(row + j) * NF(load)(NF(mask_at)(mask, index + j)));
+}
 
 // The scores before `from` and from `to` on become so small that their weights are 0. Whole vectors are stored, because a
 // vector that was stored in parts could not be loaded until the stores had ended.
@@ -90,6 +101,9 @@ NF_INLINE float NF(weigh_row)(const nf_attention *a, const NF(attention_room) *r
   if (!is_first) total += keep * room->total[query];
   room->top[query] = top;
   room->total[query] = total;
+  // Weights are dropped after the softmax, so the sum is that of all.
+  if (room->mask)
+    NF(drop_weights)(room->mask, room->mask_row + query * NF(mask_stride)(a) + begin, to, row);
   return keep;
 }
 
@@ -107,7 +121,7 @@ NF_INLINE void NF(add_part)(const float *part, size_t size, float keep, float sh
 // later ones add to, and the last one divides by the sum.
 NF_INLINE void NF(attend_block)(const nf_attention *a, const NF(attention_room) *room, const NF(view) *view,
                                 const float *bias, const float *query, size_t stride, size_t i, size_t rows, float *out,
-                                size_t width) {
+                                size_t width, float *log_sums) {
   const int is_paired = room->panels.is_paired;
   const size_t together = is_paired ? 2 : 1, key_rows = (a->head_width + together - 1) / together;
   const void *left = query;
@@ -130,7 +144,9 @@ NF_INLINE void NF(attend_block)(const nf_attention *a, const NF(attention_room) 
   for (size_t r = 0; r < rows; r++) {
     keep[r] = NF(weigh_row)(a, room, view, bias, i + r, room->scores + r * NF_KEYS);
     const size_t end = NF(end_of_seen)(a, i + r);
-    share[r] = end > view->piece && end <= view->piece + view->keys ? 1 / room->total[i + r] : 1;
+    const int is_last = end > view->piece && end <= view->piece + view->keys;
+    share[r] = is_last ? 1 / room->total[i + r] : 1;
+    if (is_last && log_sums) log_sums[i + r] = room->top[i + r] * a->scale + logf(room->total[i + r]);
   }
   float part[NF_ROWS * NF_PANEL] __attribute__((aligned(64)));
   for (size_t c = 0; c < a->head_width; c += NF_PANEL) {
@@ -155,11 +171,15 @@ static void NF(attention)(const nf_attention *a, const float *qkv, size_t first,
   room.scores = room.queries + NF_ROWS * panels * NF_PANEL;
   room.top = room.scores + NF_ROWS * NF_KEYS;
   room.total = room.top + a->length;
+  NF(mask) mask = {.dropout = a->dropout, .group = UINT64_MAX};
+  room.mask = a->dropout && !room.panels.is_paired ? &mask : NULL;
   const float *copied = NULL;
   for (size_t h = first; h < first + count && h < a->heads; h++) {
     const float *query = qkv + h * a->head_width;
     const float *keys = qkv + width + h / (a->heads / a->key_heads) * a->head_width;
     const float *bias = a->bias ? a->bias + h * (2 * a->longest - 1) : NULL;
+    float *log_sums = a->log_sums ? a->log_sums + h * a->length : NULL;
+    room.mask_row = h * a->length * NF(mask_stride)(a);
     NF(view) view = {0};
     for (; view.piece < a->length; view.piece += NF_KEYS) {
       view.keys = a->length - view.piece < NF_KEYS ? a->length - view.piece : NF_KEYS;
@@ -177,7 +197,7 @@ static void NF(attention)(const nf_attention *a, const float *qkv, size_t first,
         view.start = seen > view.piece ? (seen - view.piece) / NF_PANEL * NF_PANEL : 0;
         view.stop = end < view.piece + view.keys ? end - view.piece : view.keys;
         NF(attend_block)(a, &room, &view, bias, query + i * stride, stride, i, rows, out + i * width + h * a->head_width,
-                         width);
+                         width, log_sums);
       }
     }
   }

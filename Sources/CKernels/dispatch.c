@@ -76,3 +76,10 @@ size_t nf_attention_scratch(size_t length, size_t head_width) {
   const size_t padded = (head_width + 31) / 32 * 32;
   return 512 * (head_width + padded + 12) + 12 * padded + 2 * length;
 }
+
+// Two sets of the panels above for a piece of keys and of values, the derivatives by both, 12 queries and their derivatives,
+// and what the 12 queries make with the keys, twice (see attention_training.h).
+size_t nf_attention_backward_scratch(size_t head_width) {
+  const size_t padded = (head_width + 31) / 32 * 32;
+  return 512 * (2 * head_width + 3 * padded + 2 * 12) + 3 * 12 * padded;
+}

@@ -264,7 +264,12 @@ static void NF(max_rows)(const float *x, size_t rows, size_t width, float *out) 
 #include "operands.h"
 #include "products.h"
 #include "attention_panels.h"
+#include "dropout.h"
 #include "attention.h"
+#include "attention_training.h"
+#include "norms_training.h"
+#include "activations_training.h"
+#include "training.h"
 #include "codes_products.h"
 #include "codes_walk.h"
 #include "codes_scan.h"
@@ -297,6 +302,22 @@ const nf_kernels NF(nf_kernels) = {
     .dense_panels = NF(dense_panels),
     .dense_rows = NF(dense_rows),
     .attention = NF(attention),
+    .layer_norm_forward = NF(layer_norm_forward),
+    .rms_norm_forward = NF(rms_norm_forward),
+    .layer_norm_backward = NF(layer_norm_backward),
+    .rms_norm_backward = NF(rms_norm_backward),
+    .activation_forward = NF(activation_forward),
+    .activation_backward = NF(activation_backward),
+    .gate_backward = NF(gate_backward),
+    .dropout = NF(dropout),
+    .philox = NF(philox),
+    .attention_backward = NF(attention_backward),
+    .add_column_sums = NF(add_column_sums),
+    .add_bias = NF(add_bias),
+    .add_scaled = NF(add_scaled),
+    .follow = NF(follow),
+    .all_finite = NF(all_finite),
+    .adamw = NF(adamw),
     .mean_rows = NF(mean_rows),
     .max_rows = NF(max_rows),
     .distance_f64 = NF(distance_f64),

@@ -4,13 +4,13 @@ import Tokenization
 
 /// The tensors of a model folder: `model.safetensors`, or the files that `model.safetensors.index.json` lists, among
 /// which large checkpoints are divided.
-struct Checkpoint: Sendable {
+package struct Checkpoint: Sendable {
   private let archives: [SafetensorsArchive]
   private let owners: [String: Int]
 
   /// - Parameter path: the folder.
   /// - Throws: ``EncoderError`` naming the file that is missing or malformed.
-  init(_ folder: ModelFolder) throws(EncoderError) {
+  package init(_ folder: ModelFolder) throws(EncoderError) {
     let index: JSONField?
     let files: [String]
     do throws(FieldError) {
@@ -48,17 +48,17 @@ struct Checkpoint: Sendable {
   }
 
   /// The names of all tensors, in alphabetical order.
-  var names: [String] { owners.keys.sorted() }
+  package var names: [String] { owners.keys.sorted() }
 
   /// The size of all files.
   var byteCount: Int { archives.reduce(0) { $0 + $1.byteCount } }
 
-  func tensor(_ name: String) -> TensorView? {
+  package func tensor(_ name: String) -> TensorView? {
     owners[name].flatMap { archives[$0].tensor(name) }
   }
 
   /// Returns to the system the memory that holds pages of the files.
-  func releasePages() {
+  package func releasePages() {
     for archive in archives { archive.releasePages() }
   }
 }

@@ -19,7 +19,7 @@ public enum Pooling: String, Sendable, CaseIterable {
   public static func name(of poolings: [Pooling]) -> String { poolings.map(\.rawValue).joined(separator: "+") }
 
   /// The key in files of Sentence Transformers that have a flag for each.
-  private var flag: String {
+  package var flag: String {
     switch self {
     case .cls: "pooling_mode_cls_token"
     case .max: "pooling_mode_max_tokens"

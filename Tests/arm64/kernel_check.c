@@ -1,52 +1,12 @@
 // Compares the kernels of this processor with plain loops in f64. scripts/arm64.sh compiles it for arm64 and runs it in an
 // emulator, where the Swift tests cannot run. Prints one line per failure, and "N passed, M failed" at the end.
-#include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
+#include "check.h"
 
-#include "ckernels.h"
-
-static int passed, failed;
-static const nf_kernels *k;
-
-static void check(int holds, const char *what, size_t a, size_t b, double found, double expected) {
-  if (holds) {
-    passed++;
-  } else {
-    failed++;
-    printf("%s (%zu, %zu): %.9g, expected %.9g\n", what, a, b, found, expected);
-  }
-}
-
-static void near(const char *what, size_t a, size_t b, double found, double expected, double tolerance) {
-  check(fabs(found - expected) <= tolerance * (1 + fabs(expected)), what, a, b, found, expected);
-}
-
-// A number from −1 to 1, the same in every run.
-static uint64_t state = 88172645463325252u;
-static float number(void) {
-  state ^= state << 13;
-  state ^= state >> 7;
-  state ^= state << 17;
-  return (float)((double)(state >> 11) / 4503599627370496.0 - 1.0);
-}
-
-static float *numbers(size_t count) {
-  float *values = malloc((count + 1) * sizeof(float));
-  if (!values) exit(2);
-  for (size_t i = 0; i < count; i++) values[i] = number();
-  return values;
-}
-
-static void *room(size_t bytes) {
-  void *memory = aligned_alloc(64, (bytes + 127) / 64 * 64);
-  if (!memory) exit(2);
-  return memory;
-}
+int passed, failed;
+const nf_kernels *k;
+uint64_t state = 88172645463325252u;
 
 static const size_t lengths[] = {1, 3, 4, 7, 16, 31, 64, 100, 384, 1000};
-#define EACH(list, i) for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
 
 static void rows(void) {
   EACH(lengths, l) {
@@ -232,6 +192,7 @@ int main(int argc, char **argv) {
   layers();
   attention();
   codes();
+  training();
   printf("%d passed, %d failed\n", passed, failed);
   return failed != 0;
 }

@@ -11,6 +11,20 @@
 
 #include "codes.h"
 #include "dense.h"
+#include "dropout_mask.h"
+
+// One step of AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101) with rate η, moments' factors β₁ and β₂, decay λ and the
+// number t of the step.
+typedef struct nf_adamw {
+  float gradient_scale;  // what gradients are multiplied by first
+  float value_keep;      // 1 − η·λ
+  float first_share;     // 1 − β₁
+  float second_keep;     // β₂
+  float second_share;    // 1 − β₂
+  float step_size;       // η/(1 − β₁ᵗ)
+  float second_root;     // √(1 − β₂ᵗ)
+  float epsilon;
+} nf_adamw;
 
 typedef struct nf_kernels {
   const char *name;  // "baseline", "avx2", "avx512", "avx512_vnni", "avx512_bf16" or "neon"
@@ -90,6 +104,54 @@ typedef struct nf_kernels {
   // cosine cosines[r, i] and the sine sines[r, i].
   void (*rotate_pairs)(float *x, size_t rows, size_t stride, size_t heads, size_t head_width, size_t half,
                        const float *cosines, const float *sines);
+
+  // The same as `layer_norm` and `rms_norm`, which also write what their backward passes need: `sum` is x + residual, [rows,
+  // width], and may be `x` or `residual`; `statistics` is [rows, 2] for LayerNorm, the mean and 1/σ, and [rows] for RMSNorm,
+  // 1/√(mean of squares + epsilon). `beta` may be NULL. `out` may be none of the others.
+  void (*layer_norm_forward)(const float *x, const float *residual, const float *gamma, const float *beta, float epsilon,
+                             size_t rows, size_t width, float *sum, float *statistics, float *out);
+  void (*rms_norm_forward)(const float *x, const float *residual, const float *gamma, float epsilon, size_t rows,
+                           size_t width, float *sum, float *statistics, float *out);
+  // From dy, the derivative of a loss by a norm's results: writes dx, that by its inputs `x` (the `sum` above), and adds
+  // those by gamma and beta, [width]. `dx` may be `dy`, `dbeta` may be NULL.
+  void (*layer_norm_backward)(const float *dy, const float *x, const float *statistics, const float *gamma, size_t rows,
+                              size_t width, float *dx, float *dgamma, float *dbeta);
+  void (*rms_norm_backward)(const float *dy, const float *x, const float *statistics, const float *gamma, size_t rows,
+                            size_t width, float *dx, float *dgamma);
+
+  // out[i] = activation(x[i]). `out` may be `x`.
+  void (*activation_forward)(const float *x, size_t count, nf_activation activation, float *out);
+  // dx[i] = dy[i]·activation′(x[i]). `dx` may be `dy`.
+  void (*activation_backward)(const float *dy, const float *x, size_t count, nf_activation activation, float *dx);
+  // The backward pass of gate_rows: dy is [rows, width], x and dx are [rows, 2·width].
+  void (*gate_backward)(const float *dy, const float *x, size_t rows, size_t width, nf_activation activation, float *dx);
+
+  // out[i] = x[i] times the factor of the value with the index first + i: 0, or 1/(1 − probability). `out` may be `x`. The
+  // factors are the same in every variant. The backward pass is the same.
+  void (*dropout)(const nf_dropout *dropout, const float *x, size_t count, uint64_t first, float *out);
+  // Four random words from a counter and a key: Philox4x32-10 (see dropout.h).
+  void (*philox)(const uint32_t counter[4], const uint32_t key[2], uint32_t out[4]);
+
+  // The backward pass of `attention` for the key heads from `first` on, of which there are `count`, and for the heads that
+  // share them. `out` and `a->log_sums` are those of the forward pass; `dout` is [length, heads·head_width]. Writes the
+  // derivatives of these heads in dqkv, which has the shape of `qkv`, and adds those by the bias (before it is divided by
+  // `scale`) to dbias, [heads, 2·length − 1], unless it is NULL. `scratch` holds nf_attention_backward_scratch(head_width)
+  // floats.
+  void (*attention_backward)(const nf_attention *attention, const float *qkv, const float *out, const float *dout,
+                             size_t first, size_t count, float *scratch, float *dqkv, float *dbias);
+
+  // out[c] += Σ_r x[r, c], for `rows` rows of `width` values.
+  void (*add_column_sums)(const float *x, size_t rows, size_t width, float *out);
+  // x[r, c] += bias[c].
+  void (*add_bias)(const float *bias, size_t rows, size_t width, float *x);
+  // out[i] += scale·x[i].
+  void (*add_scaled)(const float *x, float scale, size_t count, float *out);
+  // target[i] = momentum·target[i] + (1 − momentum)·source[i].
+  void (*follow)(const float *source, float momentum, size_t count, float *target);
+  // Whether no value is infinite or not a number.
+  int (*all_finite)(const float *x, size_t count);
+  // Changes `values` and their two moments by one step of AdamW. The results are the same in every variant.
+  void (*adamw)(const nf_adamw *step, const float *gradients, size_t count, float *values, float *first, float *second);
 
   // out[c] = the mean over `rows` rows of x[r, c]; 0 when there are none.
   void (*mean_rows)(const float *x, size_t rows, size_t width, float *out);
@@ -207,5 +269,8 @@ size_t nf_operand_scratch(size_t inputs);
 
 // The floats of scratch memory that `attention` needs.
 size_t nf_attention_scratch(size_t length, size_t head_width);
+
+// The floats of scratch memory that `attention_backward` needs.
+size_t nf_attention_backward_scratch(size_t head_width);
 
 #endif

@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "dropout_mask.h"
+
 // How the two sides of a product are stored. Sums are in f32 for the first two, and exact in 32-bit integers for int8.
 typedef enum nf_precision {
   NF_F32 = 0,
@@ -50,6 +52,11 @@ typedef struct nf_attention {
   // sequence has more than `longest` tokens; NULL for nothing.
   const float *bias;
   size_t longest;
+  // For training, in f32 only: the mask of the weights, NULL for none, and where the logarithm of the sum of each query's
+  // exponentials goes, [heads, length], NULL for nowhere. The weight of a query and a key has the index
+  // (head·length + query)·(length rounded up to a multiple of 16) + key in the mask.
+  const nf_dropout *dropout;
+  float *log_sums;
 } nf_attention;
 
 #endif
