@@ -117,8 +117,8 @@ let package = Package(
       name: "PostgresRecordsTests",
       dependencies: ["PostgresRecords", "SQLiteRecords", "VectorStore", "VectorIndex", "StoreSupport", "TestSupport"]),
     .testTarget(
-      name: "EncoderTests", dependencies: ["Encoder", "SimilarityCore", "TestSupport"],
-      exclude: ["Fixtures", "generate_fixtures.py", "Families"]),
+      name: "EncoderTests", dependencies: ["Encoder", "SimilarityCore", "Safetensors", "TestSupport"],
+      exclude: ["Fixtures", "generate_fixtures.py", "Families", "Gradients", "generate_gradients.py"]),
     .testTarget(
       name: "TrainingTests",
       dependencies: [

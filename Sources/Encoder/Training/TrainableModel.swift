@@ -44,9 +44,7 @@ package protocol TrainableModel: AnyObject, Sendable {
 }
 
 /// What a forward pass keeps for the backward pass. Each model has its own.
-package class TrainingPass {
-  package init() {}
-}
+package protocol TrainingPass: AnyObject {}
 
 /// Which values dropout sets to zero (Srivastava et al. 2014), by a generator that is a function of a counter: the second
 /// forward pass of gradient caching sees the mask of the first, whatever stands beside a text.
