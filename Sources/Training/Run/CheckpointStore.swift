@@ -11,7 +11,7 @@ package protocol CheckpointStore: AnyObject {
   func load(into arrays: [(name: String, array: FloatArray)]) throws -> TrainingPlace?
 
   /// Keeps the values of the model that was best in evaluations.
-  func saveBest(_ values: FloatArray) throws
+  func saveBest(_ values: FloatArray, _ place: TrainingPlace) throws
 }
 
 /// How far a training has come.

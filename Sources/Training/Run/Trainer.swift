@@ -127,7 +127,7 @@ package final class Trainer {
     try metrics.append(measured)
     // The best model is written before a checkpoint knows of it. A run that goes on from the checkpoint before it finds the
     // same best model again, at the same step.
-    if isBest { try checkpoints.saveBest(try training.valuesToSave()) }
+    if isBest { try checkpoints.saveBest(try training.valuesToSave(), place) }
     watch(.evaluation(measured, isBest: isBest))
   }
 
