@@ -32,7 +32,7 @@ enum TrainCommand: Command {
       switch event {
       case .note(let words): progress.say(words)
       case .trainer(.step(let step, let seconds, let last)): progress.show(step, seconds: seconds, last: last)
-      case .trainer(.evaluation(let evaluation, let isBest)): progress.show(evaluation, isBest: isBest)
+      case .trainer(.evaluation(let evaluation, let isBest, _)): progress.show(evaluation, isBest: isBest)
       case .trainer(.checkpoint): break
       }
     } isAskedToStop: {

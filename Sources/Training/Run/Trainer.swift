@@ -1,3 +1,4 @@
+import Contrastive
 import Encoder
 import Platform
 import SimilarityCore
@@ -12,7 +13,8 @@ package final class Trainer {
     ///   - seconds: what the step took.
     ///   - last: the step that the training ends with.
     case step(StepMetrics, seconds: Double, last: Int)
-    case evaluation(EvaluationMetrics, isBest: Bool)
+    /// - Parameter rows: the vectors of the held-out queries and documents.
+    case evaluation(EvaluationMetrics, isBest: Bool, rows: (queries: Matrix, documents: Matrix))
     case checkpoint(step: Int)
   }
 
@@ -74,9 +76,18 @@ package final class Trainer {
 
   /// Trains to the end, or until it is asked to stop.
   ///
-  /// - Throws: ``TrainingFailure`` where a loss or a gradient is not finite: checkpoints are as they were. ``RunError`` where a
-  ///   file cannot be written; what the model and the loss throw.
+  /// - Throws: ``RunError`` where a loss or a gradient is not finite, and where a file cannot be written: checkpoints are as they
+  ///   were; what the model and the loss throw.
   package func run() throws -> Outcome {
+    do {
+      return try makeSteps()
+    } catch let error as TrainingFailure {
+      throw RunError(
+        "\(error); " + (saved.map { "the checkpoint of step \($0) is kept" } ?? "there is no checkpoint yet"))
+    }
+  }
+
+  private func makeSteps() throws -> Outcome {
     // A checkpoint is written behind this evaluation, never before it.
     if saved == nil { try evaluate() }
     while step < last {
@@ -101,7 +112,7 @@ package final class Trainer {
     let began = SystemClock.monotonic
     let batch = course.take()
     // Steps are counted from 0 where something depends on them, and from 1 where people read them.
-    let result = try training.gradients(of: batch, step: step)
+    let result = try gradients(of: batch)
     let rate = schedule.rate(at: step)
     let norm = try crew.work { team throws(TrainingFailure) in
       try optimizer.step(step + 1, loss: result.loss, rate: rate, team)
@@ -117,6 +128,17 @@ package final class Trainer {
     watch(.step(measured, seconds: taken, last: last))
   }
 
+  /// - Throws: with the number of the step what its texts or its vectors are at fault for.
+  private func gradients(of batch: TokenBatch) throws -> StepResult {
+    do {
+      return try training.gradients(of: batch, step: step)
+    } catch EncodingFailure.notFinite {
+      throw TrainingFailure.notFinite(step: step + 1, what: "the vector of a text")
+    } catch let error as ContrastiveError {
+      throw RunError("step \(step + 1): \(error.parameter): \(error.reason)")
+    }
+  }
+
   private func evaluate() throws {
     guard let heldOut else { return }
     let rows = try heldOut.rows(training.embed)
@@ -128,7 +150,7 @@ package final class Trainer {
     // The best model is written before a checkpoint knows of it. A run that goes on from the checkpoint before it finds the
     // same best model again, at the same step.
     if isBest { try checkpoints.saveBest(try training.valuesToSave(), place) }
-    watch(.evaluation(measured, isBest: isBest))
+    watch(.evaluation(measured, isBest: isBest, rows: rows))
   }
 
   private func save() throws {

@@ -1,3 +1,4 @@
+import Contrastive
 import Encoder
 import Platform
 import SimilarityCore
@@ -48,6 +49,7 @@ package struct TrainingRun {
     let examples = try self.examples()
     let heldOut = try plan.heldOut.map { path in try ExampleSet(pairs: path) }
     let opened = try OpenedModel(plan)
+    try check(examples, opened.model)
     let options = plan.settings + (try digests())
     let checkpoints = try RunCheckpoints(plan.output, options, resumes: plan.resumes) { watch(.note($0)) }
     // An option that differs is told before minutes are spent on tokens.
@@ -59,16 +61,20 @@ package struct TrainingRun {
       heldOut ?? examples, maker, opened.tokenizing, most: heldOut == nil ? Self.sampledExamples : nil)
     let set = try TokenizedSet(examples, opened.tokenizer, opened.tokenizing, threads: plan.threads)
     let training = try TrainingStep(model: opened.model, options: plan.step, crew: crew)
-    let before = try viewBefore(training, sample)
+    let page = RunningReport(plan, sample, isHeldOut: heldOut != nil, before: try viewBefore(training, sample))
     let trainer = try Trainer(
       training, set, heldOut: heldOut == nil ? nil : sample, plan.trainer, crew: crew, checkpoints: checkpoints,
-      metrics: { try MetricsFile(in: plan.output, goingOnFrom: $0) }, watch: { watch(.trainer($0)) },
-      isAskedToStop: isAskedToStop)
+      metrics: { try MetricsFile(in: plan.output, goingOnFrom: $0) },
+      watch: { [weak page] event in
+        watch(.trainer(event))
+        page?.take(event, watch)
+      }, isAskedToStop: isAskedToStop)
+    page.metrics = trainer.metrics
     describe(trainer, set, sample, isEvaluated: heldOut != nil)
 
     let outcome = try trainer.run()
     if outcome == .interrupted { return .interrupted(step: trainer.step) }
-    try write(trainer, opened, checkpoints, sample, before, isHeldOut: heldOut != nil, outcome)
+    try write(trainer, opened, checkpoints, page, outcome)
     return .finished
   }
 
@@ -76,6 +82,20 @@ package struct TrainingRun {
     switch plan.data {
     case .pairs(let path): try ExampleSet(pairs: path)
     case .texts(let path): try ExampleSet(texts: path)
+    }
+  }
+
+  /// Finds what does not fit before anything is written.
+  ///
+  /// - Throws: ``RunError`` where the objective does not fit the examples; ``StepError`` where an option does not fit the model.
+  private func check(_ examples: ExampleSet, _ model: any TrainableModel) throws {
+    try plan.step.check(model)
+    let objective = plan.step.objective
+    if objective.requiredOptions.contains(.labels), examples.labels.isEmpty {
+      throw RunError("\(examples.file): --objective \(objective.rawValue) needs a label in each line")
+    }
+    if examples.hasNegatives, !objective.options.contains(.negatives) {
+      throw RunError("\(examples.file): has negatives, which --objective \(objective.rawValue) does not use")
     }
   }
 
@@ -115,27 +135,21 @@ package struct TrainingRun {
 
   /// Writes the model and the report, and then removes what was needed to go on.
   private func write(
-    _ trainer: Trainer, _ opened: OpenedModel, _ checkpoints: RunCheckpoints, _ sample: RetrievalSet,
-    _ before: SampleView?, isHeldOut: Bool, _ outcome: Trainer.Outcome
+    _ trainer: Trainer, _ opened: OpenedModel, _ checkpoints: RunCheckpoints, _ page: RunningReport,
+    _ outcome: Trainer.Outcome
   ) throws {
     let values = try trainer.training.valuesToSave()
-    var words = outcome == .stoppedEarly ? "Stopped early behind step \(trainer.step)" : "\(trainer.step) steps"
-    // The view is that of the model which is written. Nothing is trained any more, so that the values may be replaced.
+    var words = outcome == .stoppedEarly ? "stopped early behind step \(trainer.step)" : "made \(trainer.step) steps"
+    // Nothing is trained any more, so that the values may be replaced.
     if let best = trainer.stopping.best, best.step != trainer.step, try checkpoints.best(into: values) == best.step {
       words += "; the model is that of step \(best.step), which was the best in evaluations"
     }
     try opened.write(plan.output, values)
-    let rows = try sample.rows {
-      try GradientCache(opened.model, $0, dropout: nil, chunkTokens: 0)
-        .forward(values, keeps: false, trainer.crew)
+    let rows = try page.sample.rows { sequences in
+      try GradientCache(opened.model, sequences, dropout: nil, chunkTokens: 0).forward(
+        values, keeps: false, trainer.crew)
     }
-    let report = Report(
-      title: "Training of \(plan.output)", outcome: "\(words).",
-      settings: plan.settings.map { ($0.name, $0.value) }, history: trainer.metrics.history,
-      sample: Report.Sample(
-        queries: sample.queries, documents: sample.documents, own: sample.own, isHeldOut: isHeldOut),
-      before: before, after: try SampleView(queries: rows.queries, documents: rows.documents, own: sample.own))
-    try report.write(in: plan.output)
+    try page.write("The training has ended: \(words).", rows)
     try trainer.metrics.flush()
     try checkpoints.removeAll()
     watch(.note("\(words); the model and \(Report.name) are in \(plan.output)"))
