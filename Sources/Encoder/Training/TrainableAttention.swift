@@ -93,7 +93,8 @@ struct TrainableAttention: Sendable {
     var shape = self.shape
     shape.bias = bias
     if let dropout = context.dropout, let site = self.dropout, site.probability > 0 {
-      shape.dropout = (dropout.seed, dropout.serials[text], site.site, site.probability)
+      shape.dropout = TrainingAttention.WeightDropout(
+        seed: dropout.seed, serial: dropout.serials[text], site: site.site, probability: site.probability)
     }
     return shape
   }
@@ -166,15 +167,13 @@ struct TrainableAttention: Sendable {
     let given = kept.rows(places.queryKeyValue, stride, part)
     for side in sides {
       guard let norm = side.norm else { continue }
-      let count = side.heads * shape.headWidth
       for row in 0..<part.count {
         let (x, target) = (given + row * stride + side.first, dy + row * stride + side.first)
         norm.forward(
           x, rows: side.heads, context, scratch: scratch.norm, statistics: scratch.statistics, into: scratch.a)
         norm.backward(
-          target, x, statistics: scratch.statistics, rows: side.heads, context, scratch: scratch.norm, into: scratch.a,
+          target, x, statistics: scratch.statistics, rows: side.heads, context, scratch: scratch.norm, into: target,
           partial: partial + side.partial)
-        target.update(from: scratch.a, count: count)
       }
     }
     residual.enterBackward(workspace.state, kept, part, context, scratch, partial: partial) { target in

@@ -53,8 +53,10 @@ struct TrainableDense: Sendable {
           stride: outputs)
       }
     }
-    guard !biases.isEmpty else { return }
-    for row in 0..<rows {
+    if let only = biases.first, only.count == outputs {
+      return context.kernels.addBias(context.values + only.start, rows: rows, width: outputs, to: y)
+    }
+    for row in biases.isEmpty ? 0..<0 : 0..<rows {
       for part in biases {
         context.kernels.add(context.values + part.start, count: part.count, to: y + row * outputs + part.first)
       }

@@ -78,8 +78,7 @@ struct TrainableEmbedding: Sendable {
     guard let norm else { return }
     norm.backward(
       dy, kept.rows(places.sum, width, part), statistics: kept.rows(places.statistics, norm.statistics, part),
-      rows: part.count, context, scratch: scratch.norm, into: scratch.a, partial: partial)
-    dy.update(from: scratch.a, count: part.count * width)
+      rows: part.count, context, scratch: scratch.norm, into: dy, partial: partial)
   }
 
   /// Adds the derivatives by the sums, [tokens, width], to the gradients of the tables, token after token.
@@ -92,7 +91,7 @@ struct TrainableEmbedding: Sendable {
         if scale == 1 {
           kernels.add(dy, count: width, to: word)
         } else {
-          for place in 0..<width { word[place] += scale * dy[place] }
+          kernels.addScaled(dy, scale: scale, count: width, to: word)
         }
         if let types { kernels.add(dy, count: width, to: gradients + types + sequence.type(at: position) * width) }
         if let positions {

@@ -18,7 +18,7 @@ struct TrainableNorm: Sendable {
     }
   }
   /// The floats of scratch memory that both passes need.
-  var scratch: Int { 2 * width }
+  var scratch: Int { width }
   /// The floats of a piece's part of the gradients: of the gain, and then of the bias.
   var partial: Int { 2 * width }
 
@@ -34,10 +34,12 @@ struct TrainableNorm: Sendable {
     statistics: UnsafeMutablePointer<Float>, into out: UnsafeMutablePointer<Float>
   ) {
     let gamma = effectiveGain(context, scratch)
+    // Without a residual the sum is x, and the kernels write the same values there.
+    let sum = sum ?? UnsafeMutablePointer(mutating: x)
     switch kind {
     case .layer:
       context.kernels.layerNormForward(
-        x, residual: residual, gamma: gamma, beta: effectiveBias(context, scratch + width), epsilon: epsilon,
+        x, residual: residual, gamma: gamma, beta: bias.map { context.values + $0 }, epsilon: epsilon,
         rows: rows, width: width, sum: sum, statistics: statistics, into: out)
     case .rms:
       context.kernels.rmsNormForward(
@@ -50,7 +52,7 @@ struct TrainableNorm: Sendable {
   ///
   /// - Parameters:
   ///   - x: what was normalised, with the residual.
-  ///   - dx: [rows, width], not dy.
+  ///   - dx: [rows, width]; it may be dy.
   ///   - partial: ``partial`` floats.
   func backward(
     _ dy: UnsafePointer<Float>, _ x: UnsafePointer<Float>, statistics: UnsafePointer<Float>, rows: Int,
@@ -80,12 +82,6 @@ struct TrainableNorm: Sendable {
   private func effectiveGain(_ context: PassContext, _ scratch: UnsafeMutablePointer<Float>) -> UnsafePointer<Float> {
     guard case .rms(let offset) = kind, offset != 0 else { return context.values + gain }
     for index in 0..<width { scratch[index] = context.values[gain + index] + offset }
-    return UnsafePointer(scratch)
-  }
-
-  private func effectiveBias(_ context: PassContext, _ scratch: UnsafeMutablePointer<Float>) -> UnsafePointer<Float> {
-    if let bias { return context.values + bias }
-    scratch.update(repeating: 0, count: width)
     return UnsafePointer(scratch)
   }
 }

@@ -34,17 +34,19 @@ struct TrainableRelativeBias: Sendable {
   let buckets: Int
   let heads: Int
   let keyHeads: Int
-  /// That of the attention, by which the scores are multiplied after the bias has been added.
+  /// That of the attention.
   let scale: Float
 
   /// [heads, 2·longest − 1]: the bias of each head and distance, as attention takes it.
   func values(longest: Int, _ values: UnsafePointer<Float>) -> [Float] {
-    (0..<heads).flatMap { head in
-      (1 - longest..<longest).map { values[start + bucket(of: $0) * heads + head] * (1 / scale) }
+    // Attention multiplies by the scale after it has added the bias.
+    let factor = 1 / scale
+    return (0..<heads).flatMap { head in
+      (1 - longest..<longest).map { values[start + bucket(of: $0) * heads + head] * factor }
     }
   }
 
-  /// Adds the derivatives of one text by what ``values(longest:_:)`` gives, [heads, 2·length − 1], for some heads.
+  /// Adds the derivatives of one text by what is added to its scaled scores, [heads, 2·length − 1], for some heads.
   func add(
     _ found: UnsafePointer<Float>, length: Int, keyHeads part: Range<Int>, to gradients: UnsafeMutablePointer<Float>
   ) {
@@ -52,7 +54,7 @@ struct TrainableRelativeBias: Sendable {
     for head in part.lowerBound * group..<part.upperBound * group {
       for distance in 1 - length..<length {
         gradients[start + bucket(of: distance) * heads + head] +=
-          found[head * (2 * length - 1) + length - 1 + distance] * (1 / scale)
+          found[head * (2 * length - 1) + length - 1 + distance]
       }
     }
   }

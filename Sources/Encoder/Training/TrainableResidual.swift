@@ -83,10 +83,9 @@ struct TrainableResidual: Sendable {
     let (x, found) = (kept.rows(output, width, part), kept.rows(statistics, after.statistics, part))
     if case .after = placement {
       after.backward(
-        dx, x, statistics: found, rows: part.count, context, scratch: scratch.norm, into: scratch.a,
+        dx, x, statistics: found, rows: part.count, context, scratch: scratch.norm, into: dx,
         partial: partial + afterPartial)
-      dx.update(from: scratch.a, count: part.count * width)
-      return context.drop(scratch.a, part, width: width, dropout, into: result)
+      return context.drop(dx, part, width: width, dropout, into: result)
     }
     context.drop(dx, part, width: width, dropout, into: scratch.a)
     after.backward(
@@ -94,7 +93,7 @@ struct TrainableResidual: Sendable {
       partial: partial + afterPartial)
   }
 
-  /// Adds the derivatives by what the block takes to those by the hidden states. `scratch.b` and `scratch.c` are
+  /// Adds the derivatives by what the block takes to those by the hidden states. `scratch.b` is
   /// overwritten.
   ///
   /// - Parameter add: adds the derivatives by what the block takes to what it is given, [part.count, width].
@@ -109,8 +108,8 @@ struct TrainableResidual: Sendable {
     add(scratch.b)
     before.backward(
       scratch.b, kept.rows(input, width, part), statistics: kept.rows(statistics, before.statistics, part),
-      rows: part.count, context, scratch: scratch.norm, into: scratch.c, partial: partial + beforePartial)
-    context.kernels.add(scratch.c, count: part.count * width, to: dx)
+      rows: part.count, context, scratch: scratch.norm, into: scratch.b, partial: partial + beforePartial)
+    context.kernels.add(scratch.b, count: part.count * width, to: dx)
   }
 
   /// What the block took, once more: nil where that is the result of what stands before the block.

@@ -77,8 +77,11 @@ final class TrainableTransformer: TrainableModel {
     sizes = TrainingWorkspace.Sizes(
       hidden: description.hiddenSize, queryKeyValue: layers.first?.attention.queryKeyValue.outputs ?? 0,
       context: layers.first?.attention.output.inputs ?? 0, inner: layers.first?.feedForward.input.outputs ?? 0,
-      activated: layers.first?.feedForward.output.inputs ?? 0, heads: description.heads,
-      headWidth: description.headWidth, partial: partial, hasBias: bias != nil)
+      activated: layers.first?.feedForward.output.inputs ?? 0, 
+      attention: TrainingAttention(
+        heads: description.heads, keyHeads: description.keyHeads, headWidth: description.headWidth,
+        scale: description.attentionScale),
+      partial: partial, hasBias: bias != nil)
     self.description = description
     self.kernels = kernels
   }
@@ -203,8 +206,7 @@ final class TrainableTransformer: TrainableModel {
         let dy = state + part.lowerBound * norm.width
         norm.backward(
           dy, outer.rows(sum, norm.width, part), statistics: outer.rows(statistics, norm.statistics, part),
-          rows: part.count, context, scratch: scratch.norm, into: scratch.a, partial: workspace.partial(of: piece))
-        dy.update(from: scratch.a, count: part.count * norm.width)
+          rows: part.count, context, scratch: scratch.norm, into: dy, partial: workspace.partial(of: piece))
       }
       workspace.collectPartials { norm.add($0, kernels, to: target) }
     }

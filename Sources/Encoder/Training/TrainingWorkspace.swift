@@ -12,8 +12,7 @@ final class TrainingWorkspace: @unchecked Sendable {
     /// What the first layer of a feed-forward block gives for a token, and what its second one takes.
     var inner: Int
     var activated: Int
-    var heads: Int
-    var headWidth: Int
+    var attention: TrainingAttention
     /// The floats of a piece's part of the gradients of norms, within one layer.
     var partial: Int
     /// Whether attention has a bias by distance.
@@ -78,10 +77,10 @@ final class TrainingWorkspace: @unchecked Sendable {
     let places = widths.map { plan.add($0) }
     let widest = max(sizes.hidden, sizes.inner, sizes.queryKeyValue)
     let own = [
-      piece * widest, piece * widest, piece * widest, 2 * max(sizes.hidden, sizes.headWidth),
-      max(2 * piece, sizes.heads),
-      Kernels.trainingAttentionScratch(length: longest, headWidth: sizes.headWidth),
-      sizes.hasBias ? sizes.heads * (2 * longest - 1) : 0,
+      piece * widest, piece * widest, piece * widest, 2 * max(sizes.hidden, sizes.attention.headWidth),
+      max(2 * piece, sizes.attention.heads),
+      sizes.attention.scratch(length: longest),
+      sizes.hasBias ? sizes.attention.heads * (2 * longest - 1) : 0,
     ].map { ($0 + 15) / 16 * 16 }
     let ownFloats = own.reduce(0, +)
     let partialFloats = (sizes.partial + 15) / 16 * 16
