@@ -44,7 +44,6 @@ package final class TrainableTable: TrainableModel {
 
     init(_ sequences: [TokenSequence]) {
       self.sequences = sequences
-      super.init()
     }
   }
 
