@@ -14,7 +14,7 @@ package struct RetrievalSet: Sendable {
   /// - Parameters:
   ///   - examples: of single texts, each text is a query and a document.
   ///   - most: the examples that are taken, from the first on; nil for all.
-  package init(_ examples: ExampleSet, _ maker: SequenceMaker, _ options: TokenizingOptions, most: Int? = nil) {
+  package init(_ examples: ExampleSet, _ maker: SequenceMaker, most: Int? = nil) {
     var (queries, documents, own): ([String], [String], [Int]) = ([], [], [])
     var places: [String: Int] = [:]
     func place(of text: String) -> Int {
@@ -29,8 +29,10 @@ package struct RetrievalSet: Sendable {
       own.append(place(of: example.positive ?? example.query))
       for text in example.negatives { _ = place(of: text) }
     }
-    queryTokens = queries.map { maker.sequence(options.queryPrompt, $0) }
-    documentTokens = documents.map { maker.sequence(options.documentPrompt, $0) }
+    // Single texts are documents on both sides, as in training.
+    let role = examples.isUnsupervised ? Prompts.Role.document : .query
+    queryTokens = queries.map { maker.sequence($0, role) }
+    documentTokens = documents.map { maker.sequence($0, .document) }
     (self.queries, self.documents, self.own) = (queries, documents, own)
   }
 

@@ -32,7 +32,7 @@ package final class StepLines {
   }
 
   deinit {
-    if descriptor >= 0 { _ = systemClose(descriptor) }
+    if descriptor >= 0 { systemClose(descriptor) }
   }
 
   /// Adds a line.

@@ -49,7 +49,7 @@ package struct TrainingRun {
     let examples = try self.examples()
     let heldOut = try plan.heldOut.map { path in try ExampleSet(pairs: path) }
     let opened = try OpenedModel(plan)
-    try check(examples, opened.model)
+    try check(examples)
     let options = plan.settings + (try digests())
     let checkpoints = try RunCheckpoints(plan.output, options, resumes: plan.resumes) { watch(.note($0)) }
     // An option that differs is told before minutes are spent on tokens.
@@ -58,7 +58,7 @@ package struct TrainingRun {
     let crew = Crew(threads: plan.threads)
     let maker = SequenceMaker(opened.tokenizer, opened.tokenizing)
     let sample = RetrievalSet(
-      heldOut ?? examples, maker, opened.tokenizing, most: heldOut == nil ? Self.sampledExamples : nil)
+      heldOut ?? examples, maker, most: heldOut == nil ? Self.sampledExamples : nil)
     let set = try TokenizedSet(examples, opened.tokenizer, opened.tokenizing, threads: plan.threads)
     let training = try TrainingStep(model: opened.model, options: plan.step, crew: crew)
     let page = RunningReport(plan, sample, isHeldOut: heldOut != nil, before: try viewBefore(training, sample))
@@ -88,8 +88,8 @@ package struct TrainingRun {
   /// Finds what does not fit before anything is written.
   ///
   /// - Throws: ``RunError`` where the objective does not fit the examples; ``StepError`` where an option does not fit the model.
-  private func check(_ examples: ExampleSet, _ model: any TrainableModel) throws {
-    try plan.step.check(model)
+  private func check(_ examples: ExampleSet) throws {
+    try plan.step.check()
     let objective = plan.step.objective
     if objective.requiredOptions.contains(.labels), examples.labels.isEmpty {
       throw RunError("\(examples.file): --objective \(objective.rawValue) needs a label in each line")
