@@ -44,6 +44,8 @@ package final class Trainer {
   package internal(set) var step = 0
   /// The step that the training ends with.
   package let last: Int
+  /// The value and the step of the best evaluation.
+  package var best: (value: Double, step: Int)? { stopping.best }
   /// The step of the latest checkpoint; nil where there is none.
   var saved: Int?
 
