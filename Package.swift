@@ -122,7 +122,8 @@ let package = Package(
     .testTarget(
       name: "TrainingTests",
       dependencies: [
-        "Training", "Encoder", "Contrastive", "SimilarityCore", "Tokenization", "Safetensors", "TestSupport", "Platform",
+        "Training", "Encoder", "Contrastive", "SimilarityCore", "Tokenization", "Safetensors", "TestSupport",
+        "Platform",
       ],
       exclude: ["Fixtures", "generate_optimizer.py"]),
     .testTarget(

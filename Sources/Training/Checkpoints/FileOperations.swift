@@ -15,9 +15,8 @@ package struct FileOperations: Sendable {
   /// Makes a folder; one that is there already will do.
   func makeFolder(_ path: String) throws(CheckpointError) {
     try announce("make folder \(path)")
-    guard mkdir(path, 0o777) == 0 || errno == EEXIST && isFolder(path) else {
-      throw CheckpointError(path, "cannot be made: \(systemMessage())")
-    }
+    if mkdir(path, 0o777) == 0 || isFolder(path) { return }
+    throw CheckpointError(path, errno == EEXIST ? "is not a folder" : "cannot be made: \(systemMessage())")
   }
 
   /// Makes a folder and those above it.

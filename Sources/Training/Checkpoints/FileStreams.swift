@@ -62,15 +62,15 @@ struct FileInput: ~Copyable {
 
   private let path: String
   private let descriptor: Int32
-  private let room = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.pieceSize, alignment: 16)
+  private let room: UnsafeMutableRawBufferPointer
 
   init(_ path: String) throws(CheckpointError) {
+    // Nothing is stored before the file is open: deinit runs for a value that is complete, even where its init throws.
+    let opened = open(path, O_RDONLY | O_CLOEXEC)
+    guard opened >= 0 else { throw CheckpointError(path, "cannot be opened: \(systemMessage())") }
     self.path = path
-    descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else {
-      room.deallocate()
-      throw CheckpointError(path, "cannot be opened: \(systemMessage())")
-    }
+    descriptor = opened
+    room = .allocate(byteCount: Self.pieceSize, alignment: 16)
   }
 
   deinit {

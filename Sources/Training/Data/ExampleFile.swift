@@ -34,6 +34,7 @@ extension ExampleSet {
     _ parse: ([UInt8]) throws(DataError.Cause) -> TrainingExample
   ) throws(DataError) {
     var lines = try LineFile(file)
+    texts.reserve(bytes: lines.size)
     while let line = try lines.next() {
       // Everything up to the space is a space or a control character.
       if line.allSatisfy({ $0 <= 0x20 }) { continue }

@@ -20,7 +20,7 @@ package struct TrainingExample: Sendable, Equatable {
 package struct ExampleSet: Sendable {
   /// The file that they come from, for errors.
   package let file: String
-  private(set) var texts = TextTable()
+  var texts = TextTable()
   /// The numbers of the queries in ``texts``.
   private(set) var queries: [Int32] = []
   /// The numbers of the positives; empty where ``isUnsupervised``.
@@ -89,6 +89,7 @@ package struct ExampleSet: Sendable {
   /// - Throws: ``DataError`` for a text without content, and where only some examples have a positive or a label.
   mutating func add(_ example: TrainingExample, line: Int) throws(DataError) {
     func refused(_ message: String) -> DataError { DataError(file, line: line, message) }
+    guard count < Int(Int32.max) else { throw refused("there are more than \(Int32.max) examples") }
     guard (example.positive == nil) == isUnsupervised else {
       throw refused(isUnsupervised ? "has a positive, and the first example has none" : "has no positive")
     }
@@ -129,7 +130,7 @@ package struct ExampleSet: Sendable {
 
   private mutating func classNumber(of label: String) -> Int32 {
     if let known = classNumbers[label] { return known }
-    // Labels are fewer than lines, which are fewer than texts can be told apart.
+    // There are no more classes than examples, which fit.
     let number = Int32(truncatingIfNeeded: classes.count)
     classNumbers[label] = number
     classes.append(label)

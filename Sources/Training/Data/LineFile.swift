@@ -8,6 +8,8 @@ struct LineFile: ~Copyable {
 
   private let path: String
   private let descriptor: Int32
+  /// The size of the file in bytes, or 0 where it has none, as a pipe.
+  let size: Int
   private var block = [UInt8](repeating: 0, count: Self.blockSize)
   private var (start, end) = (0, 0)
   /// The number of the line that ``next()`` returned last, counted from 1.
@@ -15,9 +17,12 @@ struct LineFile: ~Copyable {
 
   /// - Throws: ``DataError`` when the file cannot be opened.
   init(_ path: String) throws(DataError) {
+    let opened = open(path, O_RDONLY | O_CLOEXEC)
+    guard opened >= 0 else { throw DataError(path, "cannot be opened: \(systemMessage())") }
     self.path = path
-    descriptor = open(path, O_RDONLY | O_CLOEXEC)
-    guard descriptor >= 0 else { throw DataError(path, "cannot be opened: \(systemMessage())") }
+    descriptor = opened
+    var status = stat()
+    size = fstat(opened, &status) == 0 ? max(0, Int(clamping: status.st_size)) : 0
   }
 
   deinit { systemClose(descriptor) }

@@ -19,6 +19,10 @@ struct TextTable: Sendable {
 
   private func range(_ number: Int) -> Range<Int> { (number == 0 ? 0 : ends[number - 1])..<ends[number] }
 
+  /// Makes room for texts of so many bytes in all. An array that grew by doubling would take up to three times as much for a
+  /// moment; memory that is not written in the end is never taken from the system.
+  mutating func reserve(bytes count: Int) { bytes.reserveCapacity(min(count, 1 << 32)) }
+
   /// The number of a text, which is added where it is new; nil where there are as many texts as numbers.
   mutating func number(of text: some Sequence<UInt8>) -> Int32? {
     // Texts are appended first and taken away again where they are known, which saves a copy of every new text.

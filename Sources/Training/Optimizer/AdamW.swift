@@ -35,6 +35,7 @@ package final class AdamW {
   private static let largestSquare = 1e36
 
   package let options: Options
+  private let kernels = Kernels.active
   private let arrays: [TrainedArray]
   private let first: [FloatArray]
   private let second: [FloatArray]
@@ -102,7 +103,7 @@ package final class AdamW {
       // SAFETY: each piece has a place of its own.
       nonisolated(unsafe) let sums = sums
       forEachPiece(team) { index, piece in
-        sums[index] = OptimizerLoops.sumOfSquares(
+        sums[index] = self.kernels.sumOfSquares(
           self.arrays[piece.array].gradients.start + piece.range.lowerBound, count: piece.range.count)
       }
     }
@@ -114,7 +115,7 @@ package final class AdamW {
     let correction2 = 1 - pow(options.beta2, Double(steps))
     forEachPiece(team) { _, piece in
       let start = piece.range.lowerBound
-      OptimizerLoops.adamW(
+      self.kernels.adamW(
         values: self.arrays[piece.array].values.start + start,
         gradients: self.arrays[piece.array].gradients.start + start, first: self.first[piece.array].start + start,
         second: self.second[piece.array].start + start, count: piece.range.count, rate: rate * piece.factor,
@@ -141,8 +142,9 @@ package final class AdamW {
   private func nameOfFault() -> String {
     for array in arrays {
       for entry in array.layout.entries where options.rates.factor(of: entry, in: array.layout) > 0 {
-        let gradients = UnsafeBufferPointer(start: array.gradients.start + entry.start, count: entry.count)
-        if !gradients.allSatisfy(\.isFinite) { return "the gradient of \(entry.name)" }
+        if !kernels.isFinite(array.gradients.start + entry.start, count: entry.count) {
+          return "the gradient of \(entry.name)"
+        }
       }
     }
     return "a gradient"
