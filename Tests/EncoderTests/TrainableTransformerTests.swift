@@ -11,8 +11,18 @@ import Testing
     try compare("\(FamilyTests.folder)/\(family.name)", family.texts, tolerance: 1e-5)
   }
 
-  @Test
-  func rowsOfMiniLMAreThoseOfTheEncoder() throws {
+  /// Poolings, prompts that are not pooled, Dense modules, divided and rounded checkpoints.
+  @Test(arguments: [
+    "bert-cls-bf16-without-prompt", "bert-cls-dense-bf16-sharded", "bert-mean", "camembert-weighted", "distilbert-max",
+    "gemma3-dense", "modernbert-cls", "modernbert-mean-bf16", "mpnet-mean", "nomic-bert-without-prompt",
+    "qwen3-last-bf16", "roberta-sqrt-f16", "xlm-roberta-cls-mean-bf16",
+  ]) func rowsOfSentenceTransformersAreThoseOfTheEncoder(_ name: String) throws {
+    try compare(
+      "\(FamilyTests.folder)/sentence-transformers/\(name)", ["a red hill", "the old lamp sees far", "wind"],
+      tolerance: 1e-5)
+  }
+
+  @Test func rowsOfMiniLMAreThoseOfTheEncoder() throws {
     try compare(ModelFolder.path, FamilyTests.families.first?.texts ?? [], tolerance: 1e-5)
   }
 
@@ -20,8 +30,9 @@ import Testing
     let encoder = try SentenceEncoder(folder: folder)
     let trainable = try TrainableEncoder(folder: folder)
     #expect(trainable.maxSequenceLength == encoder.maxSequenceLength)
-    let sequences = texts.map {
-      TokenSequence(encoder.tokenizer.encode($0, maxLength: encoder.maxSequenceLength).ids)
+    let sequences = texts.enumerated().map { index, text in
+      TokenSequence(
+        trainable.tokenizer.encode(text, maxLength: trainable.maxSequenceLength).ids, unpooled: index.isMultiple(of: 2) ? 0 : 2)
     }
     let expected = try encoder.encode(sequences)
     let values = try FloatArray(trainable.model.layout.count)
