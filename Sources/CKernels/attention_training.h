@@ -8,7 +8,7 @@
 //   ds = p·(dp − δ)          those by the scores, with δ = Σ p·dp = dO·O of the query
 //   dQ += ds·K·scale         and dK += dsᵀ·Q·scale
 //
-// Both tiles, d and ds, are [NF_ROWS, NF_KEYS]. The derivatives by keys and values are added up over all queries, and over
+// Both tiles, d and ds, have NF_ROWS rows. The derivatives by keys and values are added up over all queries, and over
 // the heads that share a key head, in scratch memory.
 
 typedef struct NF(backward_room) {
@@ -16,7 +16,8 @@ typedef struct NF(backward_room) {
   size_t padded;                      // head_width, rounded up to whole panels
   float *dkeys, *dvalues;             // [NF_KEYS, padded]
   float *queries, *dout;              // [NF_ROWS, padded]
-  float *weights, *dscores;           // [NF_ROWS, NF_KEYS]
+  size_t tile;                        // from one row of a tile to the next
+  float *weights, *dscores;           // [NF_ROWS, tile]
   float *part;                        // [NF_ROWS, padded]
   NF(mask) *mask;
   uint64_t mask_row;
@@ -36,8 +37,8 @@ NF_INLINE void NF(copy_padded)(const float *x, size_t stride, size_t rows, size_
       NF(store)(out + r * padded + d, d < count ? NF(load_part)(x + r * stride + d, count - d) : (vf){});
 }
 
-// out[j, :] += Σ_i x[i, j]·y[i, :] for `columns` columns j of x, whose rows are NF_KEYS apart.
-NF_INLINE void NF(add_transposed)(const float *x, const float *y, size_t count, size_t padded, int columns, float *out) {
+// out[j, :] += Σ_i x[i, j]·y[i, :] for `columns` columns j of x, whose rows are `stride` floats apart.
+NF_INLINE void NF(add_transposed)(const float *x, size_t stride, const float *y, size_t count, size_t padded, int columns, float *out) {
   for (size_t c = 0; c < padded; c += NF_PANEL) {
     vf sum[NF_ROWS][2];
     NF_UNROLL for (int r = 0; r < columns; r++) {
@@ -45,7 +46,7 @@ NF_INLINE void NF(add_transposed)(const float *x, const float *y, size_t count, 
       sum[r][1] = NF(load)(out + (size_t)r * padded + c + NF_WIDTH);
     }
     for (size_t i = 0; i < count; i++)
-      NF(add_products)((const char *)(x + i * NF_KEYS), 4, NF(load)(y + i * padded + c),
+      NF(add_products)((const char *)(x + i * stride), 4, NF(load)(y + i * padded + c),
                        NF(load)(y + i * padded + c + NF_WIDTH), columns, sum);
     NF_UNROLL for (int r = 0; r < columns; r++) {
       NF(store)(out + (size_t)r * padded + c, sum[r][0]);
@@ -54,10 +55,10 @@ NF_INLINE void NF(add_transposed)(const float *x, const float *y, size_t count, 
   }
 }
 
-static void NF(add_transposed_block)(const float *x, const float *y, size_t count, size_t padded, size_t columns,
-                                     float *out) {
+static void NF(add_transposed_block)(const float *x, size_t stride, const float *y, size_t count, size_t padded,
+                                     size_t columns, float *out) {
 #define NF_CASE(COLUMNS) \
-  case COLUMNS: NF(add_transposed)(x, y, count, padded, COLUMNS, out); break;
+  case COLUMNS: NF(add_transposed)(x, stride, y, count, padded, COLUMNS, out); break;
   switch (columns) { NF_EVERY_BLOCK(NF_CASE) }
 #undef NF_CASE
 }
@@ -107,26 +108,27 @@ NF_INLINE void NF(backward_block)(const nf_attention *a, const NF(backward_room)
   NF(copy_padded)(head->dout + i * head->width, head->width, rows, a->head_width, padded, room->dout);
   for (size_t j = view->start; j < view->stop; j += NF_PANEL) {
     NF(sums_of_block)(0, room->queries, 4 * padded, room->keys.keys + j * a->head_width, a->head_width, rows,
-                      room->weights + j - view->start, NF_KEYS);
+                      room->weights + j - view->start, room->tile);
     NF(sums_of_block)(0, room->dout, 4 * padded, room->values.keys + j * a->head_width, a->head_width, rows,
-                      room->dscores + j - view->start, NF_KEYS);
+                      room->dscores + j - view->start, room->tile);
   }
   for (size_t r = 0; r < rows; r++) {
     vf delta = {};
     const float *out = head->out + (i + r) * head->width;
     for (size_t d = 0; d < a->head_width; d += NF_WIDTH)
       delta = NF(fma)(NF(load_part)(out + d, a->head_width - d), NF(load)(room->dout + r * padded + d), delta);
-    NF(weigh_row_backward)(a, room, view, head, i + r, NF(sum)(delta), room->weights + r * NF_KEYS,
-                           room->dscores + r * NF_KEYS);
+    NF(weigh_row_backward)(a, room, view, head, i + r, NF(sum)(delta), room->weights + r * room->tile,
+                           room->dscores + r * room->tile);
   }
   for (size_t j = 0, columns; j < count; j += columns) {
     columns = NF(block)(count - j);
     const size_t place = (view->start + j) * padded;
-    NF(add_transposed_block)(room->weights + j, room->dout, rows, padded, columns, room->dvalues + place);
-    NF(add_transposed_block)(room->dscores + j, room->queries, rows, padded, columns, room->dkeys + place);
+    NF(add_transposed_block)(room->weights + j, room->tile, room->dout, rows, padded, columns, room->dvalues + place);
+    NF(add_transposed_block)(room->dscores + j, room->tile, room->queries, rows, padded, columns,
+                             room->dkeys + place);
   }
   for (size_t c = 0; c < a->head_width; c += NF_PANEL)
-    NF(sums_of_block)(0, room->dscores, 4 * NF_KEYS,
+    NF(sums_of_block)(0, room->dscores, 4 * room->tile,
                       room->keys.values + (c / NF_PANEL * NF_KEYS + view->start) * NF_PANEL, count, rows,
                       room->part + c, padded);
   for (size_t r = 0; r < rows; r++) {
@@ -141,6 +143,8 @@ static void NF(attention_backward)(const nf_attention *a, const float *qkv, cons
   const size_t stride = width + 2 * key_width, shared = a->heads / a->key_heads;
   NF(mask) mask = {.dropout = a->dropout, .group = UINT64_MAX};
   NF(backward_room) room = {.padded = (a->head_width + NF_PANEL - 1) / NF_PANEL * NF_PANEL};
+  // Rows that were a power of two apart would compete for the same lines of the first-level cache.
+  room.tile = ((a->length < NF_KEYS ? a->length : NF_KEYS) + NF_PANEL - 1) / NF_PANEL * NF_PANEL + 16;
   room.keys.head_width = room.values.head_width = a->head_width;
   room.keys.keys = scratch;
   room.values.keys = room.keys.keys + NF_KEYS * a->head_width;
@@ -148,8 +152,8 @@ static void NF(attention_backward)(const nf_attention *a, const float *qkv, cons
   room.dkeys = room.keys.values + NF_KEYS * room.padded;
   room.dvalues = room.dkeys + NF_KEYS * room.padded;
   room.weights = room.dvalues + NF_KEYS * room.padded;
-  room.dscores = room.weights + NF_ROWS * NF_KEYS;
-  room.queries = room.dscores + NF_ROWS * NF_KEYS;
+  room.dscores = room.weights + NF_ROWS * room.tile;
+  room.queries = room.dscores + NF_ROWS * room.tile;
   room.dout = room.queries + NF_ROWS * room.padded;
   room.part = room.dout + NF_ROWS * room.padded;
   room.mask = a->dropout ? &mask : NULL;

@@ -81,5 +81,5 @@ size_t nf_attention_scratch(size_t length, size_t head_width) {
 // and what the 12 queries make with the keys, twice (see attention_training.h).
 size_t nf_attention_backward_scratch(size_t head_width) {
   const size_t padded = (head_width + 31) / 32 * 32;
-  return 512 * (2 * head_width + 3 * padded + 2 * 12) + 3 * 12 * padded;
+  return 512 * (2 * head_width + 3 * padded) + 12 * (2 * (512 + 16) + 3 * padded);
 }

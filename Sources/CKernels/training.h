@@ -53,12 +53,14 @@ static void NF(adamw)(const nf_adamw *step, const float *gradients, size_t count
                       float *second) {
 #pragma clang fp contract(off)
   const nf_adamw s = *step;
-  for (size_t i = 0; i < count; i++) {
-    const float g = gradients[i] * s.gradient_scale;
-    const float m = first[i] + s.first_share * (g - first[i]);
-    const float v = second[i] * s.second_keep + s.second_share * g * g;
-    first[i] = m;
-    second[i] = v;
-    values[i] = values[i] * s.value_keep - s.step_size * m / (sqrtf(v) / s.second_root + s.epsilon);
+  for (size_t i = 0; i < count; i += NF_WIDTH) {
+    const size_t left = count - i;
+    const vf g = NF(load_part)(gradients + i, left) * s.gradient_scale, m0 = NF(load_part)(first + i, left);
+    const vf m = m0 + s.first_share * (g - m0);
+    const vf v = NF(load_part)(second + i, left) * s.second_keep + s.second_share * g * g;
+    const vf root = __builtin_elementwise_sqrt(v) / s.second_root + s.epsilon;
+    NF(store_part)(first + i, m, left);
+    NF(store_part)(second + i, v, left);
+    NF(store_part)(values + i, NF(load_part)(values + i, left) * s.value_keep - s.step_size * m / root, left);
   }
 }
