@@ -25,14 +25,15 @@ final class DenseTable: TrainableModel {
     self.initial = initial(layout.count)
   }
 
-  private struct Pass {
+  private final class Pass: TrainingPass {
     let sequences: [TokenSequence]
     let means: [[Float]]
     let masks: [[Float]]
-  }
 
-  /// What each pass keeps.
-  private let passes = Mutex<[ObjectIdentifier: Pass]>([:])
+    init(_ sequences: [TokenSequence], _ means: [[Float]], _ masks: [[Float]]) {
+      (self.sequences, self.means, self.masks) = (sequences, means, masks)
+    }
+  }
 
   func load(into values: FloatArray) throws(EncoderError) {
     for entry in layout.entries {
@@ -73,16 +74,13 @@ final class DenseTable: TrainableModel {
         }
       }
     }
-    guard keeps else { return (rows, nil) }
-    let pass = TrainingPass()
-    passes.withLock { $0[ObjectIdentifier(pass)] = Pass(sequences: sequences, means: means, masks: masks) }
-    return (rows, pass)
+    return (rows, keeps ? Pass(sequences, means, masks) : nil)
   }
 
   func backward(
     _ pass: TrainingPass, rows: Matrix, _ values: FloatArray, from depth: Int, into gradients: FloatArray, _ team: Team?
   ) throws(EncodingFailure) {
-    guard let pass = passes.withLock({ $0.removeValue(forKey: ObjectIdentifier(pass)) }) else { return }
+    guard let pass = pass as? Pass else { return }
     let (weight, bias) = (layout.entries[1], layout.entries[2])
     for (index, sequence) in pass.sequences.enumerated() {
       let derivative = Array(rows.row(index))

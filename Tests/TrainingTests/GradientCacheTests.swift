@@ -27,10 +27,10 @@ import Training
       queries: queries, positives: queries.map { _ in text() }, negatives: queries.map { _ in [text()] })
   }
 
-  static func table(_ vocabulary: Int, _ dimension: Int) -> TrainableTable {
+  static func table(_ vocabulary: Int, _ dimension: Int, dropout: Float = 0) -> TrainableTable {
     var random = Seeded(29)
     let initial = random.floats(vocabulary * dimension)
-    return TrainableTable(vocabularySize: vocabulary, dimension: dimension) { values in
+    return TrainableTable(vocabularySize: vocabulary, dimension: dimension, dropout: dropout) { values in
       for (place, value) in initial.enumerated() { values.values[place] = value }
     }
   }
@@ -49,7 +49,7 @@ import Training
   ) throws {
     let batch = Self.batch(300)
     let models: [any TrainableModel] = [
-      Self.table(300, 150),
+      Self.table(300, 150, dropout: 0.1),
       {
         var random = Seeded(31)
         return DenseTable(vocabulary: 300, inner: 20, dimension: 24, dropout: 0.2) { random.floats($0) }

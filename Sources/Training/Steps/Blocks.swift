@@ -9,13 +9,15 @@ package struct Blocks: Sendable, Equatable {
   /// Consecutive sequences of the batch, with all of them in the whole.
   package let ranges: [Range<Int>]
 
-  /// - Parameter lengths: the tokens of each sequence.
-  package init(lengths: [Int]) {
+  /// - Parameters:
+  ///   - lengths: the tokens of each sequence.
+  ///   - most: the number of tokens from which on a block ends.
+  package init(lengths: [Int], tokens most: Int = Blocks.tokens) {
     var ranges: [Range<Int>] = []
     var (start, tokens) = (0, 0)
     for (index, length) in lengths.enumerated() {
       tokens += length
-      guard tokens >= Self.tokens else { continue }
+      guard tokens >= most else { continue }
       ranges.append(start..<index + 1)
       (start, tokens) = (index + 1, 0)
     }

@@ -23,6 +23,11 @@ package struct StepOptions: Sendable {
   package var adapterAlpha: Float?
   /// Parameters of a smaller depth are not trained.
   package var firstDepth = 0
+  /// With a teacher: the weight of the loss against its vectors, from 0 to 1. That of the objective has the rest, and is not
+  /// computed where nothing is left.
+  package var teacherWeight: Float = 1
+  /// τ of the loss against a teacher's vectors.
+  package var teacherTemperature: Float = 0.05
   /// The most tokens whose activations are kept at the same time. It changes no result.
   package var chunkTokens = 16_384
   package var usesDropout = true

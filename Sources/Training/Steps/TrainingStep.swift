@@ -18,15 +18,25 @@ package final class TrainingStep {
   /// A copy of the model that follows it slowly.
   let follower: FloatArray?
   let queue: KeyQueue?
+  /// What the model learns from beside the batch itself.
+  let teacher: TeacherRows?
   /// The keys of the batch, which the queue takes when the step is finished.
   private var newKeys: Matrix?
 
   /// Loads the model's values.
   ///
+  /// - Parameter teacher: gives vectors of the model's dimension, which the texts' vectors are drawn to.
   /// - Throws: ``StepError`` where the options do not fit the model, ``EncoderError`` where it cannot be read, and
   ///   ``EncodingFailure/outOfMemory``.
-  package init(model: any TrainableModel, options: StepOptions, crew: Crew) throws {
+  package init(model: any TrainableModel, options: StepOptions, crew: Crew, teacher: TeacherRows? = nil) throws {
     try options.check()
+    guard teacher == nil || !options.isRegression && !options.hasFollower else {
+      throw StepError.option("objective", "\(options.objective.rawValue) cannot be combined with a teacher")
+    }
+    guard teacher.map({ $0.dimension == model.dimension }) ?? true else {
+      throw StepError.option("dimension", "is not that of the teacher's vectors")
+    }
+    self.teacher = teacher
     self.model = model
     self.options = options
     self.crew = crew
@@ -117,7 +127,7 @@ package final class TrainingStep {
     loss.wantsDiagnostics = true
     loss.threads = crew.threads
     scoring?.apply(to: &loss)
-    let outcome = try score(texts, rows, following, loss)
+    let outcome = try teacher.map { try score(texts, rows, $0, loss) } ?? score(texts, rows, following, loss)
     if let gradients = outcome.result.gradients { scoring?.setGradients(gradients, temperature: loss.temperature) }
     if queue != nil { newKeys = following?.rows(0..<texts.queries).normalised() }
 
@@ -138,10 +148,8 @@ package final class TrainingStep {
   package func finish(step: Int) throws {
     scoring?.clamp()
     if let follower {
-      let (now, momentum) = (try effectiveValues(), options.momentum)
-      for index in 0..<follower.count {
-        follower.start[index] = momentum * follower.start[index] + (1 - momentum) * now.start[index]
-      }
+      Kernels.active.follow(
+        target: follower.start, source: try effectiveValues().start, count: follower.count, momentum: options.momentum)
     }
     if let newKeys { queue?.append(newKeys) }
     newKeys = nil
@@ -163,6 +171,10 @@ extension StepOptions {
     try require("adapterRank", (1...1024).contains(adapterRank ?? 1), "must be from 1 to 1024")
     try require("adapterAlpha", adapterAlpha.map { $0 > 0 && $0.isFinite } ?? true, "must be a positive number")
     try require("firstDepth", firstDepth >= 0, "must not be negative")
+    try require("teacherWeight", (0...1).contains(teacherWeight), "must be from 0 to 1")
+    try require(
+      "teacherTemperature", teacherTemperature > 0 && teacherTemperature.isFinite && (1 / teacherTemperature).isFinite,
+      "must be a positive number")
     try require(
       "learnsTemperature", !learnsTemperature || objective.options.contains(.temperature),
       "\(objective.rawValue) has no temperature")
