@@ -42,10 +42,10 @@ static void NF(philox)(const uint32_t counter[4], const uint32_t key[2], uint32_
 
 // The factors of the 64 values from index 64·group on: 0 or 1/(1 − probability).
 NF_INLINE void NF(mask_group)(const nf_dropout *dropout, uint64_t group, float factors[NF_MASKED]) {
-  const float probability = dropout->probability;
-  // With a probability of 1 or more nothing is kept.
+  // With a probability of 0 or less everything is kept, with one of 1 or more nothing.
+  const float probability = dropout->probability > 0 ? dropout->probability : 0;
   const vf kept = NF(splat)(probability < 1 ? 1 / (1 - probability) : 0);
-  const uint32_t least = probability < 1 && probability > 0 ? (uint32_t)((double)probability * 4294967296.0) : 0;
+  const uint32_t least = probability < 1 ? (uint32_t)((double)probability * 4294967296.0) : 0;
   NF(vu) lane;
   for (uint32_t i = 0; i < NF_WIDTH; i++) lane[i] = i;
   for (uint32_t first = 0; first < 16; first += NF_WIDTH) {

@@ -32,7 +32,8 @@ import Testing
     #expect(trainable.maxSequenceLength == encoder.maxSequenceLength)
     let sequences = texts.enumerated().map { index, text in
       TokenSequence(
-        trainable.tokenizer.encode(text, maxLength: trainable.maxSequenceLength).ids, unpooled: index.isMultiple(of: 2) ? 0 : 2)
+        trainable.tokenizer.encode(text, maxLength: trainable.maxSequenceLength).ids,
+        unpooled: index.isMultiple(of: 2) ? 0 : 2)
     }
     let expected = try encoder.encode(sequences)
     let values = try FloatArray(trainable.model.layout.count)

@@ -35,7 +35,9 @@ import Testing
 
   /// Central differences along a direction in every tensor. The mask is the same in all passes. A maximum has no slope where
   /// another value becomes the largest, so that the model that pools it is left out.
-  @Test(arguments: folders.filter { !$0.hasSuffix("max") }) func slopesAreDifferencesWithDropout(_ folder: String) throws {
+  @Test(arguments: folders.filter { !$0.hasSuffix("max") }) func slopesAreDifferencesWithDropout(_ folder: String)
+    throws
+  {
     let model = try TrainableEncoder(folder: folder, dropout: 0.2).model
     let sequences = Self.texts(4, longest: 20)
     let values = try FloatArray(model.layout.count)
@@ -52,7 +54,9 @@ import Testing
       let noise = random.floats(entry.count)
       let norm = gradient.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
       guard norm > 1e-5 * Double(largest) else { continue }
-      let direction = zip(gradient, noise).map { Double($0) / norm + 0.1 * Double($1) / Double(entry.count).squareRoot() }
+      let direction = zip(gradient, noise).map {
+        Double($0) / norm + 0.1 * Double($1) / Double(entry.count).squareRoot()
+      }
       let slope = zip(gradient, direction).reduce(0.0) { $0 + Double($1.0) * $1.1 }
       let saved = Array(values.values[entry.range])
       let scale = saved.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot() + 0.1

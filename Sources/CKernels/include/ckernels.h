@@ -107,7 +107,7 @@ typedef struct nf_kernels {
 
   // The same as `layer_norm` and `rms_norm`, which also write what their backward passes need: `sum` is x + residual, [rows,
   // width], and may be `x` or `residual`; `statistics` is [rows, 2] for LayerNorm, the mean and 1/σ, and [rows] for RMSNorm,
-  // 1/√(mean of squares + epsilon). `beta` may be NULL. `out` may be none of the others.
+  // 1/√(mean of squares + epsilon). `beta` may be NULL. Of the others, `out` may be `residual` only.
   void (*layer_norm_forward)(const float *x, const float *residual, const float *gamma, const float *beta, float epsilon,
                              size_t rows, size_t width, float *sum, float *statistics, float *out);
   void (*rms_norm_forward)(const float *x, const float *residual, const float *gamma, float epsilon, size_t rows,

@@ -33,11 +33,12 @@ struct TrainableAttention: Sendable {
   /// Projects the rows `part` to queries, keys and values.
   func project(
     _ workspace: TrainingWorkspace, _ kept: KeptRows, _ part: Range<Int>, _ context: PassContext,
-    _ scratch: TrainingWorkspace.Scratch
+    _ scratch: TrainingWorkspace.Scratch, _ transposed: TransposedWeights?
   ) {
     let x = residual.enter(workspace.state, kept, part, context, scratch)
     queryKeyValue.forward(
-      x, rows: part.count, context, into: kept.rows(places.queryKeyValue, queryKeyValue.outputs, part))
+      x, rows: part.count, context, transposed: transposed?[0],
+      into: kept.rows(places.queryKeyValue, queryKeyValue.outputs, part))
     prepare(workspace, kept, part, context, scratch)
   }
 
@@ -117,14 +118,16 @@ struct TrainableAttention: Sendable {
   /// Projects the result of attention and adds it to the hidden states, for the rows `part`.
   func finish(
     _ workspace: TrainingWorkspace, _ kept: KeptRows, _ part: Range<Int>, _ context: PassContext,
-    _ scratch: TrainingWorkspace.Scratch
+    _ scratch: TrainingWorkspace.Scratch, _ transposed: TransposedWeights?
   ) {
     let result = residual.result(kept, part, scratch)
-    output.forward(kept.rows(places.context, output.inputs, part), rows: part.count, context, into: result)
+    output.forward(
+      kept.rows(places.context, output.inputs, part), rows: part.count, context, transposed: transposed?[1],
+      into: result)
     residual.leave(result, workspace.state, kept, part, context, scratch)
   }
 
-  /// The backward pass of ``finish(_:_:_:_:_:)``, but for the weights.
+  /// The backward pass of ``finish(_:_:_:_:_:_:)``, but for the weights.
   func finishBackward(
     _ workspace: TrainingWorkspace, _ kept: KeptRows, _ part: Range<Int>, _ context: PassContext,
     _ scratch: TrainingWorkspace.Scratch, partial: UnsafeMutablePointer<Float>
@@ -156,7 +159,7 @@ struct TrainableAttention: Sendable {
     }
   }
 
-  /// The backward pass of ``project(_:_:_:_:_:)``, but for the weights.
+  /// The backward pass of ``project(_:_:_:_:_:_:)``, but for the weights.
   func projectBackward(
     _ workspace: TrainingWorkspace, _ kept: KeptRows, _ part: Range<Int>, _ context: PassContext,
     _ scratch: TrainingWorkspace.Scratch, partial: UnsafeMutablePointer<Float>

@@ -44,7 +44,9 @@ struct TrainableEmbedding: Sendable {
         let word = values + words + Int(sequence.ids[position + index]) * width
         target.update(from: word, count: width)
         if scale != 1 { for place in 0..<width { target[place] *= scale } }
-        if let types { kernels.add(values + types + sequence.type(at: position + index) * width, count: width, to: target) }
+        if let types {
+          kernels.add(values + types + sequence.type(at: position + index) * width, count: width, to: target)
+        }
         if let positions {
           kernels.add(
             values + positions + (firstPosition + position + index) * width, count: width, to: target)

@@ -15,14 +15,14 @@ struct TrainableFeedForward: Sendable {
   /// Runs the block for the rows `part`.
   func forward(
     _ state: UnsafeMutablePointer<Float>, _ kept: KeptRows, _ part: Range<Int>, _ context: PassContext,
-    _ scratch: TrainingWorkspace.Scratch
+    _ scratch: TrainingWorkspace.Scratch, _ transposed: TransposedWeights?
   ) {
     let x = residual.enter(state, kept, part, context, scratch)
     let inner = kept.rows(self.inner, input.outputs, part)
-    input.forward(x, rows: part.count, context, into: inner)
+    input.forward(x, rows: part.count, context, transposed: transposed?[2], into: inner)
     activate(inner, part, context, into: scratch.b)
     let result = residual.result(kept, part, scratch)
-    output.forward(scratch.b, rows: part.count, context, into: result)
+    output.forward(scratch.b, rows: part.count, context, transposed: transposed?[3], into: result)
     residual.leave(result, state, kept, part, context, scratch)
   }
 
@@ -71,7 +71,8 @@ struct TrainableFeedForward: Sendable {
   ) {
     if piece < input.pieces {
       input.addWeightGradient(
-        workspace.innerGradient, workspace.feedForwardInput, rows: context.rows.count, piece: piece, context, to: gradients)
+        workspace.innerGradient, workspace.feedForwardInput, rows: context.rows.count, piece: piece, context,
+        to: gradients)
     } else {
       output.addWeightGradient(
         workspace.feedForwardGradient, workspace.activated, rows: context.rows.count, piece: piece - input.pieces,

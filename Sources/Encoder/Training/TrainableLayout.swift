@@ -132,7 +132,8 @@ struct TrainableLayout {
       queryKeyValue: queryKeyValue, output: output, queryNorm: headNorms.first, keyNorm: headNorms.last, rotary: rotary,
       relativeBias: bias, dropout: site(1, rates.attention),
       places: TrainableAttention.Places(
-        queryKeyValue: plan.add(queryKeyValue.outputs), context: plan.add(queries), logSums: plan.add(description.heads)),
+        queryKeyValue: plan.add(queryKeyValue.outputs), context: plan.add(queries), logSums: plan.add(description.heads)
+      ),
       residual: try residual(
         names.attentionNorms.map { name + $0 }, hasBefore: layer.normalizesInput, site(2, rates.attentionOutput),
         depth: depth),

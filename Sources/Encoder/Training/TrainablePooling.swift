@@ -19,7 +19,9 @@ struct TrainablePooling: Sendable {
       let first = Self.first(of: sequence)
       for column in 0..<width {
         var best = first
-        for row in first..<sequence.count where start[row * width + column] > start[best * width + column] { best = row }
+        for row in first..<sequence.count where start[row * width + column] > start[best * width + column] {
+          best = row
+        }
         found[text * width + column] = Int32(best)
       }
     }

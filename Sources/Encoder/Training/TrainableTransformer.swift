@@ -18,7 +18,7 @@ final class TrainableTransformer: TrainableModel {
   private let pooling: TrainablePooling
   private let modules: TrainableModules
   /// The checkpoint of the transformer and those of modules, by their folders.
-  private let checkpoints: [String: Checkpoint]
+  let checkpoints: [String: Checkpoint]
   /// What a pass keeps of each token outside of the layers, and in one layer, in floats.
   private let outerPlan: BufferPlan
   private let layerPlan: BufferPlan
@@ -77,38 +77,13 @@ final class TrainableTransformer: TrainableModel {
     sizes = TrainingWorkspace.Sizes(
       hidden: description.hiddenSize, queryKeyValue: layers.first?.attention.queryKeyValue.outputs ?? 0,
       context: layers.first?.attention.output.inputs ?? 0, inner: layers.first?.feedForward.input.outputs ?? 0,
-      activated: layers.first?.feedForward.output.inputs ?? 0, 
+      activated: layers.first?.feedForward.output.inputs ?? 0,
       attention: TrainingAttention(
         heads: description.heads, keyHeads: description.keyHeads, headWidth: description.headWidth,
         scale: description.attentionScale),
       partial: partial, hasBias: bias != nil)
     self.description = description
     self.kernels = kernels
-  }
-
-  func load(into values: FloatArray) throws(EncoderError) {
-    precondition(values.count == layout.count, "\(values.count) values for \(layout.count)")
-    for entry in layout.entries {
-      guard let checkpoint = checkpoints[entry.folder], let tensor = checkpoint.tensor(entry.name) else {
-        throw EncoderError.folder(key: "model.safetensors: \(entry.name)", message: "is missing").within(entry.folder)
-      }
-      do {
-        let floats = try tensor.floats()
-        guard floats.count == entry.count else {
-          throw EncoderError.folder(
-            key: "model.safetensors: \(entry.name)", message: "has shape \(tensor.shape), expected \(entry.shape)"
-          ).within(entry.folder)
-        }
-        floats.withUnsafeBufferPointer { source in
-          if let first = source.baseAddress { (values.start + entry.start).update(from: first, count: entry.count) }
-        }
-      } catch let error as EncoderError {
-        throw error
-      } catch {
-        throw EncoderError.folder(key: "model.safetensors: \(entry.name)", message: "\(error)").within(entry.folder)
-      }
-    }
-    for checkpoint in checkpoints.values { checkpoint.releasePages() }
   }
 
   func keptBytes(lengths: [Int]) -> Int {
@@ -134,19 +109,25 @@ final class TrainableTransformer: TrainableModel {
   ) throws(EncodingFailure) -> (rows: Matrix, pass: TrainingPass?) {
     try check(sequences, dropout)
     let context = PassContext(
-      kernels: kernels, rows: TokenRows(tokenTypes < 2 ? sequences.map { TokenSequence($0.ids, unpooled: $0.unpooled) } : sequences),
+      kernels: kernels,
+      rows: TokenRows(tokenTypes < 2 ? sequences.map { TokenSequence($0.ids, unpooled: $0.unpooled) } : sequences),
       values: UnsafePointer(values.start), dropout: dropout, team: team)
-    let pass = try TransformerPass(context.rows, dropout, outerPlan, layerPlan, layers: keeps ? layers.count : 1, passes)
+    let pass = try TransformerPass(
+      context.rows, dropout, outerPlan, layerPlan, layers: keeps ? layers.count : 1, passes)
     let workspace = try TrainingWorkspace(context.rows, sizes, workers: team?.workers ?? 1, workspaces)
     let (state, outer) = (workspace.state, pass.outer)
     let bias = biases(context)
+    let transposed = try transposed(for: context.rows)
     try context.stepOverRows { [embedding] part, _, worker in
-      embedding.forward(outer, part, context, workspace.scratch(of: worker), into: state + part.lowerBound * embedding.width)
+      embedding.forward(
+        outer, part, context, workspace.scratch(of: worker), into: state + part.lowerBound * embedding.width)
     }
     for (index, (attention, feedForward)) in layers.enumerated() {
       let kept = pass.layer(keeps ? index : 0)
+      try transposed?.write(
+        [attention.queryKeyValue, attention.output, feedForward.input, feedForward.output], context)
       try context.stepOverRows { part, _, worker in
-        attention.project(workspace, kept, part, context, workspace.scratch(of: worker))
+        attention.project(workspace, kept, part, context, workspace.scratch(of: worker), transposed)
       }
       let pieces = attentionPieces(context.rows)
       try context.step(pieces.count) { piece, worker in
@@ -154,8 +135,8 @@ final class TrainableTransformer: TrainableModel {
       }
       try context.stepOverRows { part, _, worker in
         let scratch = workspace.scratch(of: worker)
-        attention.finish(workspace, kept, part, context, scratch)
-        feedForward.forward(state, kept, part, context, scratch)
+        attention.finish(workspace, kept, part, context, scratch, transposed)
+        feedForward.forward(state, kept, part, context, scratch, transposed)
       }
     }
     if let (norm, sum, statistics) = finalNorm {
@@ -175,6 +156,14 @@ final class TrainableTransformer: TrainableModel {
     pass.largest = pooling.largest(context.rows, state)
     pass.modules = kept
     return (rows, pass)
+  }
+
+  /// Memory for the transposed weights of a layer; nil for a pass so small that they are not worth it.
+  private func transposed(for rows: TokenRows) throws(EncodingFailure) -> TransposedWeights? {
+    guard rows.count >= 256 else { return nil }
+    return try TransposedWeights(
+      layers.map { [$0.attention.queryKeyValue, $0.attention.output, $0.feedForward.input, $0.feedForward.output] },
+      workspaces)
   }
 
   private func biases(_ context: PassContext) -> [Float]? {
@@ -277,39 +266,5 @@ final class TrainableTransformer: TrainableModel {
       feedForward.residual.add(partial, kernels, to: gradients)
       attention.add(partial, kernels, to: gradients)
     }
-  }
-}
-
-/// What the forward pass of a transformer keeps.
-final class TransformerPass: TrainingPass {
-  let rows: TokenRows
-  let dropout: Dropout?
-  /// The rows of the largest values, where the pooling needs them.
-  var largest: [Int32] = []
-  /// What each module behind the pooling took, and gave before its activation.
-  var modules: [(input: Matrix, sums: Matrix)] = []
-  private let memory: AlignedMemory
-  private let outerFloats: Int
-  private let layerFloats: Int
-  private let pool: TrainingMemory
-
-  /// - Parameter layers: for how many layers there is room.
-  init(
-    _ rows: TokenRows, _ dropout: Dropout?, _ outer: BufferPlan, _ layer: BufferPlan, layers: Int, _ pool: TrainingMemory
-  ) throws(EncodingFailure) {
-    self.rows = rows
-    self.dropout = dropout
-    (outerFloats, layerFloats) = (outer.floats, layer.floats)
-    self.pool = pool
-    memory = try pool.take(floats: rows.count * (outerFloats + layers * layerFloats))
-  }
-
-  deinit { pool.give(back: memory) }
-
-  /// What stands before and behind the layers.
-  var outer: KeptRows { KeptRows(start: memory.floats, tokens: rows.count) }
-
-  func layer(_ index: Int) -> KeptRows {
-    KeptRows(start: memory.floats + rows.count * (outerFloats + index * layerFloats), tokens: rows.count)
   }
 }

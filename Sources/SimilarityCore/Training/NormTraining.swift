@@ -10,7 +10,7 @@ extension Kernels {
   ///   - beta: [width]; nil for zeros.
   ///   - sum: gets `x + residual`, [rows, width]; it may be `x` or `residual`.
   ///   - statistics: gets the mean and 1/σ of each row, [rows, 2].
-  ///   - out: [rows, width], which is none of the others.
+  ///   - out: [rows, width]; of the others it may be `residual` only.
   public func layerNormForward(
     _ x: UnsafePointer<Float>, residual: UnsafePointer<Float>?, gamma: UnsafePointer<Float>,
     beta: UnsafePointer<Float>?,
