@@ -5,7 +5,21 @@ import Training
 /// The flags of `nearfar train`, and the plan that they make.
 enum TrainFlags {
   fileprivate static let model = Flag(
-    "model", .text("DIR"), .optional(), "The folder of the encoder to train, in the layout of Hugging Face.")
+    "model", .text("DIR"), .optional(),
+    "The folder of the encoder to train, in the layout of Hugging Face. With --static its tokenizer alone is used.")
+  fileprivate static let table = Flag(
+    "static", .standingAlone, .defaults(to: false, shown: "a transformer is trained"),
+    "Train a table with a vector for each token. A text's vector is their mean, which is hundreds of times as fast as a transformer."
+  )
+  fileprivate static let teacher = Flag(
+    "teacher", .text("DIR"), .optional(meaning: "the table begins with random values"),
+    "With --static: the folder of an encoder from which the table is made, and whose vectors of the texts it learns.")
+  fileprivate static let teacherWeight = Flag(
+    "teacher-weight", Accepted<Double>.number(from: 0, most: 1), .defaults(to: 1, shown: "1"),
+    "The weight of the loss against the teacher's vectors; that of the objective has the rest.")
+  fileprivate static let dimensions = Flag(
+    "dimensions", .integer(1...65_536), .optional(meaning: "256, or as many as the teacher has where they are fewer"),
+    "With --static: the values of a vector.")
   fileprivate static let pairs = Flag("pairs", .text("FILE"), .optional(), "The file of pairs.")
   fileprivate static let texts = Flag(
     "texts", .text("FILE"), .optional(),
@@ -101,7 +115,8 @@ enum TrainFlags {
     isVariable: false, "Threads that share the work. Their number changes no result.")
 
   static let all: [any CommandFlag] = [
-    model, pairs, texts, output, objective, temperature, batch, epochs, steps, rate, schedule, warmup, weightDecay,
+    model, table, teacher, teacherWeight, dimensions, pairs, texts, output, objective, temperature, batch, epochs,
+    steps, rate, schedule, warmup, weightDecay,
     clip,
     layerDecay, freeze, lora, loraAlpha, longest, chunk, dropout, seed, shuffle, evaluation, evaluationSteps, patience,
     checkpointSteps, resume, momentum, queue, queryPrompt, documentPrompt, threads,
@@ -114,12 +129,12 @@ enum TrainFlags {
     case "adapterRank": "--lora"
     case "adapterAlpha": "--lora-alpha"
     case "firstDepth": "--freeze"
+    case "dimension": "--dimensions"
     default: "--\(name)"
     }
   }
 
   static func plan(_ arguments: Arguments) throws(UsageError) -> TrainingPlan {
-    guard let folder = try arguments.given(model) else { throw UsageError("--model is required") }
     let data: TrainingPlan.Data
     switch (try arguments.given(pairs), try arguments.given(texts)) {
     case (let path?, nil): data = .pairs(path)
@@ -127,7 +142,7 @@ enum TrainFlags {
     default: throw UsageError("one of --pairs and --texts is required")
     }
     var plan = TrainingPlan(
-      .transformer(folder), data, output: try arguments.value(output), try step(arguments))
+      try source(arguments), data, output: try arguments.value(output), try step(arguments))
     plan.trainer = try trainer(arguments)
     plan.heldOut = try arguments.given(evaluation)
     plan.longestText = try arguments.given(longest)
@@ -141,6 +156,24 @@ enum TrainFlags {
     }
     plan.settings = try settings(arguments, plan)
     return plan
+  }
+
+  private static func source(_ arguments: Arguments) throws(UsageError) -> TrainingPlan.Source {
+    let (folder, taught) = (try arguments.given(model), try arguments.given(teacher))
+    let dimensions = try arguments.given(dimensions)
+    guard try arguments.value(table) else {
+      guard taught == nil, dimensions == nil else { throw UsageError("--teacher and --dimensions need --static") }
+      guard let folder else { throw UsageError("--model is required") }
+      return .transformer(folder)
+    }
+    guard try arguments.given(lora) == nil, try arguments.given(freeze) == nil else {
+      throw UsageError("--lora and --freeze are for layers, which --static has not")
+    }
+    switch (folder, taught) {
+    case (nil, let taught?): return .taughtTable(teacher: taught, dimension: dimensions)
+    case (let folder?, nil): return .table(tokenizer: folder, dimension: dimensions)
+    default: throw UsageError("--static needs one of --teacher, and --model for its tokenizer")
+    }
   }
 
   private static func step(_ arguments: Arguments) throws(UsageError) -> StepOptions {
@@ -157,6 +190,7 @@ enum TrainFlags {
       objective, temperature: objective == .sigmoid && !isGiven ? nil : temperature.value,
       momentum: momentum.map { Float($0) })
     step.learnsTemperature = temperature.isLearned
+    step.teacherWeight = Float(try arguments.value(teacherWeight))
     step.queue = try arguments.value(queue)
     step.adapterRank = try arguments.given(lora)
     step.adapterAlpha = try arguments.given(loraAlpha).map { Float($0) }
@@ -175,7 +209,7 @@ enum TrainFlags {
     options.shuffles = try arguments.value(shuffle)
     options.seed = UInt64(try arguments.value(seed))
     options.schedule = Schedule.Kind(rawValue: try arguments.value(schedule)) ?? .linear
-    options.rate = try arguments.given(rate) ?? 2e-5
+    options.rate = try arguments.given(rate) ?? (try arguments.value(table) ? 1e-2 : 2e-5)
     options.warmup = try arguments.value(warmup)
     options.optimizer.weightDecay = try arguments.value(weightDecay)
     let clip = try arguments.value(clip)
@@ -199,6 +233,10 @@ extension TrainFlags {
     }
     let (step, trainer) = (plan.step, plan.trainer)
     add(model.name, try arguments.given(model))
+    add(table.name, try arguments.value(table) ? "true" : nil)
+    add(teacher.name, try arguments.given(teacher))
+    if try arguments.given(teacher) != nil { add(teacherWeight.name, "\(step.teacherWeight)") }
+    add(dimensions.name, try arguments.given(dimensions).map { "\($0)" })
     add(objective.name, step.objective.rawValue)
     if step.objective.options.contains(.temperature) {
       add(temperature.name, (step.learnsTemperature ? "learned:" : "") + "\(step.temperature)")

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from html.parser import HTMLParser
 
+import families
 import numpy as np
 import pytest
 from process import BINARY, Server, clean_environment
@@ -206,6 +207,36 @@ def test_adapters_frozen_layers_and_a_learned_temperature(data):
     assert changed("frozen") and all(name.startswith("encoder.layer.1.") for name in changed("frozen"))
 
 
+def table_rows(folder):
+    inner = folder / "0_StaticEmbedding"
+    return tensors(inner)["embedding.weight"]
+
+
+@pytest.mark.parametrize("source", [["--model", MODEL], ["--teacher", families.path("bert-mean")]])
+def test_tables_of_vectors(data, tmp_path, source):
+    """From nothing, and from a teacher: both learn, and the service loads them."""
+    flags = ["--static", *source, "--pairs", "pairs.jsonl", "--eval", "held.jsonl", "--dimensions", 16, "--batch", 16, "--epochs", 8]
+    name = source[0][2:]
+    done = train(*flags, "--output", f"static-{name}", folder=data)
+    assert done.returncode == 0, done.stderr
+    steps, evaluations = metrics(data / f"static-{name}")
+    assert np.mean([line["loss"] for line in steps[-5:]]) < 0.8 * np.mean([line["loss"] for line in steps[:5]])
+    assert table_rows(data / f"static-{name}").shape[1] == 16
+    if source[0] == "--model":
+        assert evaluations[-1]["evaluation"]["mean_reciprocal_rank"] > evaluations[0]["evaluation"]["mean_reciprocal_rank"] + 0.1
+    with Server(model=str(data / f"static-{name}")) as server:
+        rows = np.array(server.ask("/embed", {"inputs": ["a red cat", "the old door"]}), "f4")
+    assert rows.shape == (2, 16) and np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-6)
+    assert train(*flags, "--threads", 1, "--output", f"again-{name}", folder=data).returncode == 0
+    assert np.array_equal(table_rows(data / f"static-{name}"), table_rows(data / f"again-{name}"))
+
+
+def test_a_table_has_no_more_values_than_its_teacher(data):
+    flags = ["--static", "--teacher", families.path("bert-mean"), "--pairs", "pairs.jsonl", "--dimensions", 1000]
+    done = train(*flags, "--output", "wide", folder=data)
+    assert done.returncode == 1 and "--dimensions must be from 1 to the teacher's 32" in done.stderr, done.stderr
+
+
 def test_early_stopping_keeps_the_best(data):
     """A rate that is far too high makes the model worse than it was: what is written is the model of step 0."""
     done = train(
@@ -254,6 +285,9 @@ def test_a_bad_line_is_named(tmp_path, content, words):
         (["--texts", "t.txt"], "one of --pairs and --texts is required"),
         (["--momentum", "0.9"], "--momentum is for moco and byol"),
         (["--lora-alpha", "8"], "--lora-alpha needs --lora"),
+        (["--teacher", "x"], "--teacher and --dimensions need --static"),
+        (["--static", "--teacher", "x"], "--static needs one of --teacher, and --model for its tokenizer"),
+        (["--static", "--lora", "4"], "--lora and --freeze are for layers, which --static has not"),
         (["--batch", "1"], "--batch must be a whole number from 2"),
     ],
 )

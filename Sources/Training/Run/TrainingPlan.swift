@@ -5,6 +5,10 @@ package struct TrainingPlan: Sendable {
   package enum Source: Sendable, Equatable {
     /// The folder of a model with a transformer.
     case transformer(String)
+    /// A table of random vectors, one for each token of the tokenizer in this folder.
+    case table(tokenizer: String, dimension: Int?)
+    /// A table made from what the encoder in this folder says about each token.
+    case taughtTable(teacher: String, dimension: Int?)
   }
 
   package enum Data: Sendable, Equatable {

@@ -60,7 +60,7 @@ package struct TrainingRun {
     let sample = RetrievalSet(
       heldOut ?? examples, maker, most: heldOut == nil ? Self.sampledExamples : nil)
     let set = try TokenizedSet(examples, opened.tokenizer, opened.tokenizing, threads: plan.threads)
-    let training = try TrainingStep(model: opened.model, options: plan.step, crew: crew)
+    let training = try TrainingStep(model: opened.model, options: plan.step, crew: crew, teacher: opened.teacher)
     let page = RunningReport(plan, sample, isHeldOut: heldOut != nil, before: try viewBefore(training, sample))
     let trainer = try Trainer(
       training, set, heldOut: heldOut == nil ? nil : sample, plan.trainer, crew: crew, checkpoints: checkpoints,
