@@ -209,7 +209,8 @@ enum TrainFlags {
     options.shuffles = try arguments.value(shuffle)
     options.seed = UInt64(try arguments.value(seed))
     options.schedule = Schedule.Kind(rawValue: try arguments.value(schedule)) ?? .linear
-    options.rate = try arguments.given(rate) ?? (try arguments.value(table) ? 1e-2 : 2e-5)
+    let usual = try arguments.value(table) ? 1e-2 : 2e-5
+    options.rate = try arguments.given(rate) ?? usual
     options.warmup = try arguments.value(warmup)
     options.optimizer.weightDecay = try arguments.value(weightDecay)
     let clip = try arguments.value(clip)
