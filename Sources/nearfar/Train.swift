@@ -11,7 +11,7 @@ enum TrainCommand: Command {
     Sentence Transformers load. Beside the model stand metrics.jsonl, a line for each step and each evaluation; times.jsonl, how long \
     each step took; and report.html, a page with curves, similarities and nearest neighbours before and after.
 
-    Lines of the file of pairs are JSON objects {"query": "…", "positive": "…", "negatives": ["…"], "label": "…"}, of which \
+    Lines of the file of pairs are JSON objects {"query": "...", "positive": "...", "negatives": ["..."], "label": "..."}, of which \
     the last two may be left out; or, in a file whose name ends in .tsv, a query, a positive and any negatives between tabs.
 
     A run that was interrupted, by a signal or by a crash, goes on when the same command is called with --resume, and ends with the \

@@ -70,6 +70,9 @@ enum TrainFlags {
   fileprivate static let loraAlpha = Flag(
     "lora-alpha", Accepted<Double>.number(above: 0, most: 1e6), .optional(meaning: "twice the rank"),
     "By which adapters are multiplied, divided by their rank.")
+  fileprivate static let precision = Flag(
+    "precision", .choice(["f32", "bf16"]), .defaults(to: "f32"),
+    "The number format of the products of a transformer's layers. The parameters and the file that is written are f32.")
   fileprivate static let longest = Flag(
     "max-tokens", .integer(2...1 << 24), .optional(meaning: "as many as the model takes"),
     "The most tokens of a text; longer texts are cut.")
@@ -118,7 +121,8 @@ enum TrainFlags {
     model, table, teacher, teacherWeight, dimensions, pairs, texts, output, objective, temperature, batch, epochs,
     steps, rate, schedule, warmup, weightDecay,
     clip,
-    layerDecay, freeze, lora, loraAlpha, longest, chunk, dropout, seed, shuffle, evaluation, evaluationSteps, patience,
+    layerDecay, freeze, lora, loraAlpha, precision, longest, chunk, dropout, seed, shuffle, evaluation, evaluationSteps,
+    patience,
     checkpointSteps, resume, momentum, queue, queryPrompt, documentPrompt, threads,
   ]
 
@@ -135,22 +139,28 @@ enum TrainFlags {
   }
 
   static func plan(_ arguments: Arguments) throws(UsageError) -> TrainingPlan {
+    // Each value is checked by itself before those that have to fit each other.
+    let (step, trainer) = (try Self.step(arguments), try Self.trainer(arguments))
+    let (threads, resumes) = (try arguments.value(Self.threads), try arguments.value(resume))
+    let (longest, dropout) = (try arguments.given(Self.longest), try arguments.given(Self.dropout))
+    let precision = try arguments.value(Self.precision)
+    let source = try Self.source(arguments)
     let data: TrainingPlan.Data
     switch (try arguments.given(pairs), try arguments.given(texts)) {
     case (let path?, nil): data = .pairs(path)
     case (nil, let path?): data = .texts(path)
     default: throw UsageError("one of --pairs and --texts is required")
     }
-    var plan = TrainingPlan(
-      try source(arguments), data, output: try arguments.value(output), try step(arguments))
-    plan.trainer = try trainer(arguments)
+    var plan = TrainingPlan(source, data, output: try arguments.value(output), step)
+    plan.trainer = trainer
     plan.heldOut = try arguments.given(evaluation)
-    plan.longestText = try arguments.given(longest)
-    plan.dropout = try arguments.given(dropout).map { Float($0) }
+    plan.longestText = longest
+    plan.precision = precision == "bf16" ? .bf16 : .f32
+    plan.dropout = dropout.map { Float($0) }
     plan.queryPrompt = try arguments.given(queryPrompt)
     plan.documentPrompt = try arguments.given(documentPrompt)
-    plan.threads = try arguments.value(threads)
-    plan.resumes = try arguments.value(resume)
+    plan.threads = threads
+    plan.resumes = resumes
     guard plan.heldOut != nil || plan.trainer.evaluationSteps == nil && plan.trainer.patience == nil else {
       throw UsageError("--eval-every and --patience need --eval")
     }
@@ -257,6 +267,7 @@ extension TrainFlags {
     add(freeze.name, try arguments.given(freeze).map { "\($0)" })
     add(lora.name, step.adapterRank.map { "\($0)" })
     add(loraAlpha.name, step.adapterAlpha.map { "\($0)" })
+    add(precision.name, plan.precision == .bf16 ? "bf16" : "f32")
     add(longest.name, plan.longestText.map { "\($0)" })
     add(dropout.name, plan.dropout.map { "\($0)" })
     add(seed.name, "\(step.seed)")

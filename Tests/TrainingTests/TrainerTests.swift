@@ -98,7 +98,8 @@ struct TrainerTests {
     #expect(events == wanted)
     let history = trainer.metrics.history
     #expect(history.steps.map(\.pairs) == [Int](repeating: 8, count: 12))
-    #expect(history.steps.map(\.epoch) == (1...12).map { Double(($0 - 1) / 6) + Double(($0 - 1) % 6 + 1) / 6 })
+    let epochs = (1...12).map { (step: Int) -> Double in Double((step - 1) / 6) + Double((step - 1) % 6 + 1) / 6 }
+    #expect(history.steps.map(\.epoch) == epochs)
     #expect(history.steps[11].loss < 0.5 * history.steps[0].loss)
     let values = history.evaluations.map(\.values.meanReciprocalRank)
     #expect(try #require(values.last) > values[0] + 0.2)

@@ -106,7 +106,7 @@ def test_help_of_a_command_shows_its_flags_alone(command):
         },
         "train": {
             "--model", "--static", "--teacher", "--teacher-weight", "--dimensions", "--pairs", "--texts", "--output", "--objective", "--temperature", "--batch", "--epochs", "--steps", "--lr", "--schedule",
-            "--warmup", "--weight-decay", "--clip", "--layer-decay", "--freeze", "--lora", "--lora-alpha", "--max-tokens", "--chunk-tokens",
+            "--warmup", "--weight-decay", "--clip", "--layer-decay", "--freeze", "--lora", "--lora-alpha", "--precision", "--max-tokens", "--chunk-tokens",
             "--dropout", "--seed", "--shuffle", "--eval", "--eval-every", "--patience", "--checkpoint-every", "--resume", "--momentum", "--queue",
             "--query-prompt", "--document-prompt", "--threads",
         },

@@ -189,6 +189,15 @@ def test_labels_and_texts(data, tmp_path):
     assert done.returncode == 0 and metrics(tmp_path / "plain")[0][0]["loss"] < steps[0]["loss"]
 
 
+def test_products_in_bf16(data):
+    losses = []
+    for precision in ("f32", "bf16"):
+        done = train(*BASE, "--steps", 10, "--precision", precision, "--output", precision, folder=data)
+        assert done.returncode == 0, done.stderr
+        losses.append(np.array([line["loss"] for line in metrics(data / precision)[0]]))
+    assert 0 < np.abs(losses[0] - losses[1]).max() < 0.1
+
+
 def test_adapters_frozen_layers_and_a_learned_temperature(data):
     before = tensors(MODEL)
 

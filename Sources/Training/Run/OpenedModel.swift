@@ -18,7 +18,8 @@ struct OpenedModel {
     switch plan.source {
     case .transformer(let folder):
       let encoder = try Self.open(folder) {
-        try TrainableEncoder(folder: folder, maxSequenceLength: plan.longestText, dropout: plan.dropout)
+        try TrainableEncoder(
+          folder: folder, maxSequenceLength: plan.longestText, dropout: plan.dropout, precision: plan.precision)
       }
       self.init(encoder, folder, plan)
     case .table(let folder, let dimension):

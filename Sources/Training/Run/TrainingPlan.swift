@@ -1,4 +1,5 @@
 import Encoder
+import SimilarityCore
 
 /// What a training is to do, with everything that its result depends on.
 package struct TrainingPlan: Sendable {
@@ -36,6 +37,8 @@ package struct TrainingPlan: Sendable {
   package var longestText: Int?
   /// The probability of dropout in place of the model's; nil for the model's.
   package var dropout: Float?
+  /// Of the products of a transformer's layers: f32 or bf16. The parameters are f32.
+  package var precision = Precision.f32
   /// The texts before queries and documents; nil for those of the model, where it has some.
   package var queryPrompt: String?
   package var documentPrompt: String?
