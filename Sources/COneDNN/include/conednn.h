@@ -45,6 +45,13 @@ int nf_product_accumulate(const float *weights, int64_t count, int64_t stride, c
 int nf_product_transposed_accumulate(const float *weights, int64_t count, int64_t stride, const float *rows,
                                      int64_t inner, int64_t columns, float *out);
 
+// out[i, j] += Σ_d left[i, d]·right[d, j] for matrices of bf16, with sums in f32: left [rows, inner], right [inner, columns],
+// out [rows, columns]. Strides are those from one row to the next; a matrix that is transposed is given as its transpose.
+// NF_NOT_SUPPORTED where the library has no such products on this processor.
+int nf_product_bf16(const uint16_t *left, int left_is_transposed, int64_t left_stride, const uint16_t *right,
+                    int right_is_transposed, int64_t right_stride, int64_t rows, int64_t columns, int64_t inner,
+                    float *out, int64_t out_stride);
+
 // A batch of `count` queries of `inner` signed bytes, repacked for products with tiles of `rows` rows of unsigned
 // bytes, which are `row_stride` bytes apart. On success the caller must destroy `*batch`.
 typedef struct nf_code_batch nf_code_batch;

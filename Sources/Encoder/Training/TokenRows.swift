@@ -22,10 +22,11 @@ struct TokenRows: Sendable {
   /// The number of rows.
   var count: Int { starts[starts.count - 1] }
 
-  /// Pieces of about equal size.
+  /// Pieces of about equal size, whole groups of rows but for the last.
   static func pieces(of rows: Int) -> [Range<Int>] {
     let count = max(1, (rows + rowsPerPiece / 2) / rowsPerPiece)
-    let size = max(1, (rows + count - 1) / count)
+    let group = DenseOperand.rowsPerGroup
+    let size = max(group, ((rows + count - 1) / count + group - 1) / group * group)
     return stride(from: 0, to: rows, by: size).map { $0..<min(rows, $0 + size) }
   }
 

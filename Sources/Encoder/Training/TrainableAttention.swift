@@ -33,11 +33,11 @@ struct TrainableAttention: Sendable {
   /// Projects the rows `part` to queries, keys and values.
   func project(
     _ workspace: TrainingWorkspace, _ kept: KeptRows, _ part: Range<Int>, _ context: PassContext,
-    _ scratch: TrainingWorkspace.Scratch, _ transposed: TransposedWeights?
+    _ scratch: TrainingWorkspace.Scratch, _ operands: LayerOperands?
   ) {
     let x = residual.enter(workspace.state, kept, part, context, scratch)
     queryKeyValue.forward(
-      x, rows: part.count, context, transposed: transposed?[0],
+      x, part, context, operands?.operands[0], scratch,
       into: kept.rows(places.queryKeyValue, queryKeyValue.outputs, part))
     prepare(workspace, kept, part, context, scratch)
   }
@@ -118,25 +118,25 @@ struct TrainableAttention: Sendable {
   /// Projects the result of attention and adds it to the hidden states, for the rows `part`.
   func finish(
     _ workspace: TrainingWorkspace, _ kept: KeptRows, _ part: Range<Int>, _ context: PassContext,
-    _ scratch: TrainingWorkspace.Scratch, _ transposed: TransposedWeights?
+    _ scratch: TrainingWorkspace.Scratch, _ operands: LayerOperands?
   ) {
     let result = residual.result(kept, part, scratch)
     output.forward(
-      kept.rows(places.context, output.inputs, part), rows: part.count, context, transposed: transposed?[1],
-      into: result)
+      kept.rows(places.context, output.inputs, part), part, context, operands?.operands[1], scratch, into: result)
     residual.leave(result, workspace.state, kept, part, context, scratch)
   }
 
   /// The backward pass of ``finish(_:_:_:_:_:_:)``, but for the weights.
   func finishBackward(
     _ workspace: TrainingWorkspace, _ kept: KeptRows, _ part: Range<Int>, _ context: PassContext,
-    _ scratch: TrainingWorkspace.Scratch, partial: UnsafeMutablePointer<Float>
+    _ scratch: TrainingWorkspace.Scratch, _ operands: LayerOperands?, partial: UnsafeMutablePointer<Float>
   ) {
     let dy = workspace.attentionGradient + part.lowerBound * output.outputs
     residual.leaveBackward(workspace.state, kept, part, context, scratch, partial: partial, into: dy)
     let dx = workspace.contextGradient + part.lowerBound * output.inputs
     dx.update(repeating: 0, count: part.count * output.inputs)
-    output.addInputGradient(dy, rows: part.count, context, to: dx)
+    output.round(input: kept.rows(places.context, output.inputs, part), part, operands?.operands[1])
+    output.addInputGradient(dy, part, context, operands?.operands[1], scratch, to: dx)
     prepare(workspace, kept, part, context, scratch)
   }
 
@@ -162,7 +162,7 @@ struct TrainableAttention: Sendable {
   /// The backward pass of ``project(_:_:_:_:_:_:)``, but for the weights.
   func projectBackward(
     _ workspace: TrainingWorkspace, _ kept: KeptRows, _ part: Range<Int>, _ context: PassContext,
-    _ scratch: TrainingWorkspace.Scratch, partial: UnsafeMutablePointer<Float>
+    _ scratch: TrainingWorkspace.Scratch, _ operands: LayerOperands?, partial: UnsafeMutablePointer<Float>
   ) {
     let stride = queryKeyValue.outputs
     let dy = workspace.preparedGradient + part.lowerBound * stride
@@ -179,8 +179,10 @@ struct TrainableAttention: Sendable {
           partial: partial + side.partial)
       }
     }
+    let x = workspace.attentionInput + part.lowerBound * queryKeyValue.inputs
+    queryKeyValue.round(input: x, part, operands?.operands[0])
     residual.enterBackward(workspace.state, kept, part, context, scratch, partial: partial) { target in
-      queryKeyValue.addInputGradient(dy, rows: part.count, context, to: target)
+      queryKeyValue.addInputGradient(dy, part, context, operands?.operands[0], scratch, to: target)
     }
   }
 

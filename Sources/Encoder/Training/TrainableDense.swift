@@ -4,7 +4,7 @@ import SimilarityCore
 /// another, such as the projections to queries, keys and values.
 struct TrainableDense: Sendable {
   /// Outputs whose weights stand one after another.
-  private struct Part: Sendable {
+  struct Part: Sendable {
     /// The first output, and the number of outputs.
     let first: Int
     var count: Int
@@ -14,7 +14,7 @@ struct TrainableDense: Sendable {
 
   let inputs: Int
   let outputs: Int
-  private let weights: [Part]
+  let weights: [Part]
   /// Empty where there is none.
   private let biases: [Part]
 
@@ -42,67 +42,37 @@ struct TrainableDense: Sendable {
     return parts
   }
 
-  /// Writes the weights of one piece of outputs as columns of Wᵀ, [inputs, outputs]. Products with that are faster by a
-  /// quarter, since the library would rearrange the weights for every piece of rows.
-  func transpose(piece: Int, _ context: PassContext, into transposed: UnsafeMutablePointer<Float>) {
-    let wanted = outputs(of: piece)
-    for part in weights {
-      let found = wanted.clamped(to: part.first..<part.first + part.count)
-      let first = context.values + part.start + (found.lowerBound - part.first) * inputs
-      Self.transpose(first, rows: found.count, columns: inputs, into: transposed + found.lowerBound, stride: outputs)
-    }
-  }
-
-  /// out[c·stride + r] = x[r·columns + c]. Whole cache lines are written, in squares of 4·4 values.
-  private static func transpose(
-    _ x: UnsafePointer<Float>, rows: Int, columns: Int, into out: UnsafeMutablePointer<Float>, stride: Int
-  ) {
-    let (wholeRows, wholeColumns) = (rows / 16 * 16, columns / 4 * 4)
-    for row in Swift.stride(from: 0, to: wholeRows, by: 16) {
-      for column in Swift.stride(from: 0, to: wholeColumns, by: 4) {
-        for part in Swift.stride(from: row, to: row + 16, by: 4) {
-          // SAFETY: unaligned loads and stores within the four rows and columns.
-          let from = UnsafeRawPointer(x + part * columns + column)
-          let a = from.loadUnaligned(as: SIMD4<Float>.self)
-          let b = (from + 4 * columns).loadUnaligned(as: SIMD4<Float>.self)
-          let c = (from + 8 * columns).loadUnaligned(as: SIMD4<Float>.self)
-          let d = (from + 12 * columns).loadUnaligned(as: SIMD4<Float>.self)
-          let to = UnsafeMutableRawPointer(out + column * stride + part)
-          to.storeBytes(of: SIMD4(a.x, b.x, c.x, d.x), as: SIMD4<Float>.self)
-          (to + 4 * stride).storeBytes(of: SIMD4(a.y, b.y, c.y, d.y), as: SIMD4<Float>.self)
-          (to + 8 * stride).storeBytes(of: SIMD4(a.z, b.z, c.z, d.z), as: SIMD4<Float>.self)
-          (to + 12 * stride).storeBytes(of: SIMD4(a.w, b.w, c.w, d.w), as: SIMD4<Float>.self)
-        }
-      }
-    }
-    for row in 0..<rows {
-      for column in row < wholeRows ? wholeColumns..<columns : 0..<columns {
-        out[column * stride + row] = x[row * columns + column]
-      }
-    }
-  }
-
-  /// y = x·Wᵀ + b: x [rows, inputs], y [rows, outputs].
+  /// y = x·Wᵀ + b: x [part.count, inputs], y [part.count, outputs].
   ///
-  /// - Parameter transposed: Wᵀ where all pieces of ``transpose(piece:_:into:)`` have been written.
+  /// - Parameter operand: where ``prepare(piece:_:_:)`` has written the weights; nil to multiply with the values themselves.
   func forward(
-    _ x: UnsafePointer<Float>, rows: Int, _ context: PassContext, transposed: UnsafePointer<Float>? = nil,
-    into y: UnsafeMutablePointer<Float>
+    _ x: UnsafePointer<Float>, _ part: Range<Int>, _ context: PassContext, _ operand: DenseOperand?,
+    _ scratch: TrainingWorkspace.Scratch, into y: UnsafeMutablePointer<Float>
   ) {
-    guard let transposed else { return forward(x, rows: rows, context, into: y) }
-    if biases.isEmpty { y.update(repeating: 0, count: rows * outputs) }
-    for row in 0..<rows {
-      for part in biases {
-        (y + row * outputs + part.first).update(from: context.values + part.start, count: part.count)
+    guard let operand else { return forward(x, rows: part.count, context, into: y) }
+    if biases.isEmpty { y.update(repeating: 0, count: part.count * outputs) }
+    for row in 0..<part.count {
+      for bias in biases {
+        (y + row * outputs + bias.first).update(from: context.values + bias.start, count: bias.count)
       }
     }
-    context.attempt { () throws(ProductFailure) in
-      try Product.add(
-        weights: x, count: rows, stride: inputs, rows: transposed, inner: inputs, columns: outputs, to: y)
+    switch operand {
+    case .transposed(let weights):
+      context.attempt { () throws(ProductFailure) in
+        try Product.add(
+          weights: x, count: part.count, stride: inputs, rows: weights, inner: inputs, columns: outputs, to: y)
+      }
+    case .rounded(let rounded):
+      round(input: x, part, operand)
+      add(
+        rounded.x + part.lowerBound * inputs, inner: inputs,
+        RoundedMatrix(rounded.weights, stride: inputs, isTransposed: true), rows: part.count, columns: outputs, context,
+        scratch, to: y)
     }
   }
 
-  private func forward(
+  /// y = x·Wᵀ + b with the values themselves: x [rows, inputs], y [rows, outputs].
+  func forward(
     _ x: UnsafePointer<Float>, rows: Int, _ context: PassContext, into y: UnsafeMutablePointer<Float>
   ) {
     context.attempt { () throws(ProductFailure) in
@@ -122,7 +92,23 @@ struct TrainableDense: Sendable {
     }
   }
 
-  /// dx += dy·W: dy [rows, outputs], dx [rows, inputs].
+  /// dx += dy·W: dy [part.count, outputs], dx [part.count, inputs].
+  func addInputGradient(
+    _ dy: UnsafePointer<Float>, _ part: Range<Int>, _ context: PassContext, _ operand: DenseOperand?,
+    _ scratch: TrainingWorkspace.Scratch, to dx: UnsafeMutablePointer<Float>
+  ) {
+    guard case .rounded(let rounded)? = operand else {
+      return addInputGradient(dy, rows: part.count, context, to: dx)
+    }
+    let target = rounded.dy + part.lowerBound * outputs
+    Product.round(dy, count: part.count * outputs, into: target)
+    add(
+      target, inner: outputs, RoundedMatrix(rounded.weights, stride: inputs), rows: part.count, columns: inputs,
+      context,
+      scratch, to: dx)
+  }
+
+  /// dx += dy·W with the values themselves: dy [rows, outputs], dx [rows, inputs].
   func addInputGradient(
     _ dy: UnsafePointer<Float>, rows: Int, _ context: PassContext, to dx: UnsafeMutablePointer<Float>
   ) {
@@ -139,20 +125,29 @@ struct TrainableDense: Sendable {
   var pieces: Int { (outputs + Self.outputsPerPiece - 1) / Self.outputsPerPiece }
   private static let outputsPerPiece = 192
 
-  private func outputs(of piece: Int) -> Range<Int> {
+  func outputs(of piece: Int) -> Range<Int> {
     piece * Self.outputsPerPiece..<min(outputs, (piece + 1) * Self.outputsPerPiece)
   }
 
   /// dW += dyᵀ·x and db += Σ dy, for the outputs of one piece: dy [rows, outputs], x [rows, inputs].
+  ///
+  /// - Parameter operand: has both in bf16, where it is of bf16.
   func addWeightGradient(
     _ dy: UnsafePointer<Float>, _ x: UnsafePointer<Float>, rows: Int, piece: Int, _ context: PassContext,
-    to gradients: UnsafeMutablePointer<Float>
+    _ operand: DenseOperand? = nil, to gradients: UnsafeMutablePointer<Float>
   ) {
     let wanted = outputs(of: piece)
     context.attempt { () throws(ProductFailure) in
       for part in weights {
         let found = wanted.clamped(to: part.first..<part.first + part.count)
         guard !found.isEmpty else { continue }
+        if case .rounded(let rounded)? = operand {
+          try Product.add(
+            RoundedMatrix(rounded.dy + found.lowerBound, stride: outputs, isTransposed: true),
+            RoundedMatrix(rounded.x, stride: inputs), rows: found.count, columns: inputs, inner: rounded.rows,
+            to: gradients + part.start + (found.lowerBound - part.first) * inputs, stride: inputs)
+          continue
+        }
         try Product.addTransposed(
           weights: dy + found.lowerBound, count: found.count, stride: outputs, rows: x, inner: rows, columns: inputs,
           to: gradients + part.start + (found.lowerBound - part.first) * inputs)

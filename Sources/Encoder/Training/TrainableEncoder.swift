@@ -23,9 +23,12 @@ package struct TrainableEncoder: Sendable {
   /// - Parameters:
   ///   - maxSequenceLength: the most tokens of a sequence, where the model takes more.
   ///   - dropout: the probability of dropout, in place of those that `config.json` states, wherever the family has it.
+  ///   - precision: of the products of the layers; below f32 that is bf16 with sums in f32, where the
+  ///     processor multiplies it, and the parameters stay f32.
   /// - Throws: ``EncoderError``, which names the file and the key that is missing, malformed or not supported.
   package init(
-    folder path: String, maxSequenceLength: Int? = nil, dropout: Float? = nil, kernels: Kernels = .active
+    folder path: String, maxSequenceLength: Int? = nil, dropout: Float? = nil, precision: Precision = .f32,
+    kernels: Kernels = .active
   ) throws(EncoderError) {
     let folder = ModelFolder(path: path)
     let settings: SentenceModules
@@ -60,7 +63,8 @@ package struct TrainableEncoder: Sendable {
       settings, folder, width: description.hiddenSize * settings.poolings.count)
     let within = inner.path == folder.path ? "" : String(inner.path.dropFirst(folder.path.count + 1))
     model = try TrainableTransformer(
-      description, try Checkpoint(inner), folder: within, poolings: settings.poolings, modules, checkpoints, kernels)
+      description, try Checkpoint(inner), folder: within, poolings: settings.poolings, modules, checkpoints,
+      rounds: precision != .f32 && kernels.multipliesBF16, kernels)
     poolings = settings.poolings
     normalizes = isLast
     poolsPrompt = settings.poolsPrompt

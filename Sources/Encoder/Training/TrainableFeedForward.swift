@@ -15,14 +15,14 @@ struct TrainableFeedForward: Sendable {
   /// Runs the block for the rows `part`.
   func forward(
     _ state: UnsafeMutablePointer<Float>, _ kept: KeptRows, _ part: Range<Int>, _ context: PassContext,
-    _ scratch: TrainingWorkspace.Scratch, _ transposed: TransposedWeights?
+    _ scratch: TrainingWorkspace.Scratch, _ operands: LayerOperands?
   ) {
     let x = residual.enter(state, kept, part, context, scratch)
     let inner = kept.rows(self.inner, input.outputs, part)
-    input.forward(x, rows: part.count, context, transposed: transposed?[2], into: inner)
+    input.forward(x, part, context, operands?.operands[2], scratch, into: inner)
     activate(inner, part, context, into: scratch.b)
     let result = residual.result(kept, part, scratch)
-    output.forward(scratch.b, rows: part.count, context, transposed: transposed?[3], into: result)
+    output.forward(scratch.b, part, context, operands?.operands[3], scratch, into: result)
     residual.leave(result, state, kept, part, context, scratch)
   }
 
@@ -39,18 +39,22 @@ struct TrainableFeedForward: Sendable {
   }
 
   /// The backward pass for the rows `part`, but for the weights: the derivatives by the hidden states become those by the
-  /// states before the block, and what ``addWeightGradient(_:piece:_:to:)`` needs is written to the workspace.
+  /// states before the block, and what ``addWeightGradient(_:piece:_:_:to:)`` needs is written to the workspace.
   func backward(
     _ workspace: TrainingWorkspace, _ kept: KeptRows, _ part: Range<Int>, _ context: PassContext,
-    _ scratch: TrainingWorkspace.Scratch, partial: UnsafeMutablePointer<Float>
+    _ scratch: TrainingWorkspace.Scratch, _ operands: LayerOperands?, partial: UnsafeMutablePointer<Float>
   ) {
     let dy = workspace.feedForwardGradient + part.lowerBound * output.outputs
     residual.leaveBackward(workspace.state, kept, part, context, scratch, partial: partial, into: dy)
     let inner = kept.rows(self.inner, input.outputs, part)
     let (width, count) = (output.inputs, part.count * output.inputs)
-    activate(inner, part, context, into: workspace.activated + part.lowerBound * width)
+    let (first, second) = (operands?.operands[2], operands?.operands[3])
+    let activated = workspace.activated + part.lowerBound * width
+    activate(inner, part, context, into: activated)
+    output.round(input: activated, part, second)
+    input.round(input: workspace.feedForwardInput + part.lowerBound * input.inputs, part, first)
     scratch.a.update(repeating: 0, count: count)
-    output.addInputGradient(dy, rows: part.count, context, to: scratch.a)
+    output.addInputGradient(dy, part, context, second, scratch, to: scratch.a)
     context.drop(scratch.a, part, width: width, dropout, into: scratch.a)
     let dx = workspace.innerGradient + part.lowerBound * input.outputs
     if isGated {
@@ -59,24 +63,25 @@ struct TrainableFeedForward: Sendable {
       context.kernels.activateBackward(scratch.a, inner, count: count, activation, into: dx)
     }
     residual.enterBackward(workspace.state, kept, part, context, scratch, partial: partial) { target in
-      input.addInputGradient(dx, rows: part.count, context, to: target)
+      input.addInputGradient(dx, part, context, first, scratch, to: target)
     }
   }
 
-  /// The pieces of ``addWeightGradient(_:piece:_:to:)``.
+  /// The pieces of ``addWeightGradient(_:piece:_:_:to:)``.
   var pieces: Int { input.pieces + output.pieces }
 
   func addWeightGradient(
-    _ workspace: TrainingWorkspace, piece: Int, _ context: PassContext, to gradients: UnsafeMutablePointer<Float>
+    _ workspace: TrainingWorkspace, piece: Int, _ context: PassContext, _ operands: LayerOperands?,
+    to gradients: UnsafeMutablePointer<Float>
   ) {
     if piece < input.pieces {
       input.addWeightGradient(
         workspace.innerGradient, workspace.feedForwardInput, rows: context.rows.count, piece: piece, context,
-        to: gradients)
+        operands?.operands[2], to: gradients)
     } else {
       output.addWeightGradient(
         workspace.feedForwardGradient, workspace.activated, rows: context.rows.count, piece: piece - input.pieces,
-        context, to: gradients)
+        context, operands?.operands[3], to: gradients)
     }
   }
 }

@@ -24,16 +24,19 @@ final class TrainableTransformer: TrainableModel {
   private let layerPlan: BufferPlan
   private let sizes: TrainingWorkspace.Sizes
   private let kernels: Kernels
+  /// Whether products are of bf16.
+  private let rounds: Bool
   private let workspaces = TrainingMemory()
   private let passes = TrainingMemory()
 
   /// - Parameters:
   ///   - folder: where the transformer is within the model's folder; empty for the folder itself.
   ///   - modules: what stands behind the pooling, without a last Normalize, and the checkpoints of dense layers.
+  ///   - rounds: whether products are of bf16, with sums in f32 and parameters of f32.
   /// - Throws: ``EncoderError`` naming the tensor that is missing or has another shape.
   init(
     _ description: TransformerDescription, _ checkpoint: Checkpoint, folder: String, poolings: [Pooling],
-    _ modules: [TrainableLayout.SentenceModule], _ others: [String: Checkpoint], _ kernels: Kernels
+    _ modules: [TrainableLayout.SentenceModule], _ others: [String: Checkpoint], rounds: Bool, _ kernels: Kernels
   ) throws(EncoderError) {
     var made = TrainableLayout(checkpoint, folder: folder, description, kernels)
     let tables = try made.embedding()
@@ -81,9 +84,10 @@ final class TrainableTransformer: TrainableModel {
       attention: TrainingAttention(
         heads: description.heads, keyHeads: description.keyHeads, headWidth: description.headWidth,
         scale: description.attentionScale),
-      partial: partial, hasBias: bias != nil)
+      partial: partial, hasBias: bias != nil, rounds: rounds)
     self.description = description
     self.kernels = kernels
+    self.rounds = rounds
   }
 
   func keptBytes(lengths: [Int]) -> Int {
@@ -117,17 +121,16 @@ final class TrainableTransformer: TrainableModel {
     let workspace = try TrainingWorkspace(context.rows, sizes, workers: team?.workers ?? 1, workspaces)
     let (state, outer) = (workspace.state, pass.outer)
     let bias = biases(context)
-    let transposed = try transposed(for: context.rows)
+    let operands = try operands(for: context.rows, backward: false)
     try context.stepOverRows { [embedding] part, _, worker in
       embedding.forward(
         outer, part, context, workspace.scratch(of: worker), into: state + part.lowerBound * embedding.width)
     }
     for (index, (attention, feedForward)) in layers.enumerated() {
       let kept = pass.layer(keeps ? index : 0)
-      try transposed?.write(
-        [attention.queryKeyValue, attention.output, feedForward.input, feedForward.output], context)
+      try operands?.write(Self.dense(attention, feedForward), context)
       try context.stepOverRows { part, _, worker in
-        attention.project(workspace, kept, part, context, workspace.scratch(of: worker), transposed)
+        attention.project(workspace, kept, part, context, workspace.scratch(of: worker), operands)
       }
       let pieces = attentionPieces(context.rows)
       try context.step(pieces.count) { piece, worker in
@@ -135,8 +138,8 @@ final class TrainableTransformer: TrainableModel {
       }
       try context.stepOverRows { part, _, worker in
         let scratch = workspace.scratch(of: worker)
-        attention.finish(workspace, kept, part, context, scratch, transposed)
-        feedForward.forward(state, kept, part, context, scratch, transposed)
+        attention.finish(workspace, kept, part, context, scratch, operands)
+        feedForward.forward(state, kept, part, context, scratch, operands)
       }
     }
     if let (norm, sum, statistics) = finalNorm {
@@ -158,12 +161,15 @@ final class TrainableTransformer: TrainableModel {
     return (rows, pass)
   }
 
-  /// Memory for the transposed weights of a layer; nil for a pass so small that they are not worth it.
-  private func transposed(for rows: TokenRows) throws(EncodingFailure) -> TransposedWeights? {
-    guard rows.count >= 256 else { return nil }
-    return try TransposedWeights(
-      layers.map { [$0.attention.queryKeyValue, $0.attention.output, $0.feedForward.input, $0.feedForward.output] },
-      workspaces)
+  /// Memory for the operands of products of a layer; nil for a pass so small that they are not worth it, and where backward
+  /// passes multiply with the values themselves.
+  private func operands(for rows: TokenRows, backward: Bool) throws(EncodingFailure) -> LayerOperands? {
+    guard rounds || (!backward && rows.count >= 256), let (attention, feedForward) = layers.first else { return nil }
+    return try LayerOperands(Self.dense(attention, feedForward), rows: rows.count, rounds: rounds, workspaces)
+  }
+
+  private static func dense(_ attention: TrainableAttention, _ feedForward: TrainableFeedForward) -> [TrainableDense] {
+    [attention.queryKeyValue, attention.output, feedForward.input, feedForward.output]
   }
 
   private func biases(_ context: PassContext) -> [Float]? {
@@ -200,8 +206,10 @@ final class TrainableTransformer: TrainableModel {
       workspace.collectPartials { norm.add($0, kernels, to: target) }
     }
     let bias = biases(context)
+    let operands = try operands(for: context.rows, backward: true)
     for index in layers.indices.reversed() where depth <= index + 1 {
-      try backward(index, pass, workspace, context, bias, target)
+      try operands?.write(Self.dense(layers[index].attention, layers[index].feedForward), context)
+      try backward(index, pass, workspace, context, bias, operands, target)
     }
     guard depth == 0 else { return }
     try context.stepOverRows { [embedding] part, piece, worker in
@@ -215,7 +223,7 @@ final class TrainableTransformer: TrainableModel {
   /// The backward pass of one layer.
   private func backward(
     _ index: Int, _ pass: TransformerPass, _ workspace: TrainingWorkspace, _ context: PassContext, _ bias: [Float]?,
-    _ gradients: UnsafeMutablePointer<Float>
+    _ operands: LayerOperands?, _ gradients: UnsafeMutablePointer<Float>
   ) throws(EncodingFailure) {
     nonisolated(unsafe) let gradients = gradients
     let (attention, feedForward) = layers[index]
@@ -227,18 +235,18 @@ final class TrainableTransformer: TrainableModel {
       if !feedForward.residual.restoreInput(kept, part, context, scratch, into: input) {
         attention.residual.restoreOutput(kept, part, context, scratch, into: input)
       }
-      feedForward.backward(workspace, kept, part, context, scratch, partial: partial)
-      attention.finishBackward(workspace, kept, part, context, scratch, partial: partial)
+      feedForward.backward(workspace, kept, part, context, scratch, operands, partial: partial)
+      attention.finishBackward(workspace, kept, part, context, scratch, operands, partial: partial)
     }
     let pieces = attentionPieces(context.rows)
     let (second, third) = (feedForward.pieces, feedForward.pieces + attention.output.pieces)
     try context.step(third + pieces.count) { piece, worker in
       if piece < second {
-        feedForward.addWeightGradient(workspace, piece: piece, context, to: gradients)
+        feedForward.addWeightGradient(workspace, piece: piece, context, operands, to: gradients)
       } else if piece < third {
         attention.output.addWeightGradient(
           workspace.attentionGradient, kept.all(attention.places.context), rows: context.rows.count,
-          piece: piece - second, context, to: gradients)
+          piece: piece - second, context, operands?.operands[1], to: gradients)
       } else {
         attention.attendBackward(
           workspace, kept, pieces[piece - third], context, bias, workspace.scratch(of: worker), to: gradients)
@@ -255,12 +263,12 @@ final class TrainableTransformer: TrainableModel {
           embedding.restore(pass.outer, part, context, scratch, into: input)
         }
       }
-      attention.projectBackward(workspace, kept, part, context, scratch, partial: partial)
+      attention.projectBackward(workspace, kept, part, context, scratch, operands, partial: partial)
     }
     try context.step(attention.queryKeyValue.pieces) { piece, _ in
       attention.queryKeyValue.addWeightGradient(
         workspace.preparedGradient, workspace.attentionInput, rows: context.rows.count, piece: piece, context,
-        to: gradients)
+        operands?.operands[0], to: gradients)
     }
     workspace.collectPartials { partial in
       feedForward.residual.add(partial, kernels, to: gradients)

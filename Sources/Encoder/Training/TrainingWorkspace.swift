@@ -17,6 +17,8 @@ final class TrainingWorkspace: @unchecked Sendable {
     var partial: Int
     /// Whether attention has a bias by distance.
     var hasBias: Bool
+    /// Whether products are of bf16.
+    var rounds: Bool
   }
 
   /// The scratch memory of one thread.
@@ -25,6 +27,8 @@ final class TrainingWorkspace: @unchecked Sendable {
     let a: UnsafeMutablePointer<Float>
     let b: UnsafeMutablePointer<Float>
     let c: UnsafeMutablePointer<Float>
+    /// The rows of a product that are not whole groups, where products are of bf16.
+    let product: UnsafeMutablePointer<Float>
     /// What norms need.
     let norm: UnsafeMutablePointer<Float>
     /// Statistics of norms that are computed again.
@@ -77,7 +81,8 @@ final class TrainingWorkspace: @unchecked Sendable {
     let places = widths.map { plan.add($0) }
     let widest = max(sizes.hidden, sizes.inner, sizes.queryKeyValue)
     let own = [
-      piece * widest, piece * widest, piece * widest, 2 * max(sizes.hidden, sizes.attention.headWidth),
+      piece * widest, piece * widest, piece * widest,
+      sizes.rounds ? (piece + DenseOperand.rowsPerGroup) * widest : 0, 2 * max(sizes.hidden, sizes.attention.headWidth),
       max(2 * piece, sizes.attention.heads),
       sizes.attention.scratch(length: longest),
       sizes.hasBias ? sizes.attention.heads * (2 * longest - 1) : 0,
@@ -105,8 +110,8 @@ final class TrainingWorkspace: @unchecked Sendable {
         return next
       }
       return Scratch(
-        a: parts[0], b: parts[1], c: parts[2], norm: parts[3], statistics: parts[4], attention: parts[5],
-        bias: parts[6])
+        a: parts[0], b: parts[1], c: parts[2], product: parts[3], norm: parts[4], statistics: parts[5],
+        attention: parts[6], bias: parts[7])
     }
   }
 
