@@ -27,7 +27,7 @@ package struct StepOptions: Sendable {
   /// computed where nothing is left.
   package var teacherWeight: Float = 1
   /// τ of the loss against a teacher's vectors.
-  package var teacherTemperature: Float = 0.05
+  package var teacherTemperature: Float = 0.1
   /// The most tokens whose activations are kept at the same time. It changes no result.
   package var chunkTokens = 16_384
   package var usesDropout = true
