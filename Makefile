@@ -54,7 +54,7 @@ run: deps model build ## set up what is missing, then serve on HOST:PORT
 	@exec $(BINARY) serve --host $(HOST) --port $(PORT) --model '$(MODEL_FOLDER)' $(ARGS)
 
 test: deps test-models ## set up what is missing, then run every test
-	@scripts/deps.sh page shells metrics proxy database
+	@scripts/deps.sh page shells metrics proxy database examples
 	@scripts/test.sh
 
 arm64: deps ## compile the kernels for arm64 and check them in an emulator

@@ -22,6 +22,12 @@ echo "==> bench: tokens and the bytes of vectors, made on one core"
 "$(dirname "$binary")/text-bench" models/all-MiniLM-L6-v2 || status=1
 echo "==> bench: losses compared with PyTorch"
 Benchmarks/loss.py --binary "$binary" --loss-bench "$(dirname "$binary")/loss-bench" || status=1
+echo "==> bench: training compared with sentence-transformers"
+Benchmarks/train.py --binary "$binary" || status=1
+echo "==> bench: a table of vectors and its teacher"
+Benchmarks/train.py --binary "$binary" --only static || status=1
+echo "==> bench: methods of self-supervised learning, trained with losses over HTTP and with lightly's"
+Benchmarks/methods.py --binary "$binary" || status=1
 echo "==> bench: the index compared with hnswlib, faiss, usearch and SVS"
 Benchmarks/index.py --binary "$binary" --index-bench "$(dirname "$binary")/index-bench" || status=1
 echo "==> bench: the index on nineteen different sets"

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that are missing, and only those. When none is missing, the network is not used.
-#   scripts/deps.sh GROUP...     GROUP is a file of scripts/packages/ without its .txt (arm64, build, page, shells, metrics, proxy, database, lint, smoke, dist, bench)
+#   scripts/deps.sh GROUP...     GROUP is a file of scripts/packages/ without its .txt (arm64, build, page, shells, metrics, proxy, database, lint, smoke, dist, bench, examples)
 set -eu
 
 cd "$(dirname "$0")/.."

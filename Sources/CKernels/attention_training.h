@@ -143,7 +143,7 @@ static void NF(attention_backward)(const nf_attention *a, const float *qkv, cons
   const size_t stride = width + 2 * key_width, shared = a->heads / a->key_heads;
   NF(mask) mask = {.dropout = a->dropout, .group = UINT64_MAX};
   NF(backward_room) room = {.padded = (a->head_width + NF_PANEL - 1) / NF_PANEL * NF_PANEL};
-  // Rows that were a power of two apart would compete for the same lines of the first-level cache.
+  // No longer than what they hold, so that tiles of short sequences are small, and never a power of two apart.
   room.tile = ((a->length < NF_KEYS ? a->length : NF_KEYS) + NF_PANEL - 1) / NF_PANEL * NF_PANEL + 16;
   room.keys.head_width = room.values.head_width = a->head_width;
   room.keys.keys = scratch;

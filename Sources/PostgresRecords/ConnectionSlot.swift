@@ -39,10 +39,37 @@ final class ConnectionSlot: @unchecked Sendable {
   ) throws(PostgresError) -> Answer {
     let result = queue.sync { () -> Result<Answer, PostgresError> in
       do throws(PostgresError) {
+        // What somebody else has sent ahead is given up rather than taken for the answer to this.
+        if let connection, connection.begun != nil { connection.abandon() }
         return .success(try body(try opened(patiently: patiently)))
       } catch {
         return .failure(error)
       }
+    }
+    return try result.get()
+  }
+
+  /// Calls `body`, which must not wait, with the connection where it is open.
+  ///
+  /// - Returns: what `body` does; false where there is no connection.
+  func begin(_ body: (PostgresConnection) throws(PostgresError) -> Bool) -> Bool {
+    queue.sync {
+      guard !isClosed, let connection, !connection.isLost, !(watch?.isAway ?? false) else { return false }
+      do throws(PostgresError) { return try body(connection) } catch { return false }
+    }
+  }
+
+  /// Calls `body` with the connection on which ``begin(_:)`` has sent something.
+  ///
+  /// - Throws: when it is not there any more.
+  func finish<Answer>(
+    _ body: (PostgresConnection) throws(PostgresError) -> Answer
+  ) throws(PostgresError) -> Answer {
+    let result = queue.sync { () -> Result<Answer, PostgresError> in
+      guard let connection, !connection.isLost, connection.begun != nil else {
+        return .failure(.lost("the connection was given up"))
+      }
+      do throws(PostgresError) { return .success(try body(connection)) } catch { return .failure(error) }
     }
     return try result.get()
   }

@@ -6,14 +6,19 @@ import VectorStore
 /// hold up a request.
 ///
 /// Statements are sent with their parameters and without preparing them, and keep no state in the session between transactions,
-/// so that a pool in front of the database (pgbouncer in transaction mode) may give each transaction another session.
+/// so that a pool in front of the database (pgbouncer in transaction mode) may give each transaction another session. Only
+/// ``pipeline(_:_:seconds:)`` keeps some, where the session is its own.
 // SAFETY: libpq's connection is open from `init` to `deinit`, and used by one thread at a time.
 final class PostgresConnection {
-  private let handle: OpaquePointer
+  let handle: OpaquePointer
   /// Whether a call has failed in a way that leaves the connection of no use.
   private(set) var isLost = false
   /// Whether LISTEN has been sent.
   var isListening = false
+  /// What the session keeps.
+  var session = PostgresSession()
+  /// What was sent ahead.
+  var begun: Sent?
 
   /// Whether the database is known not to answer, so that waiting for it is of no use.
   private let isAway: @Sendable () -> Bool
@@ -123,7 +128,7 @@ final class PostgresConnection {
   private static let mostBytes = 1_000_000_000
 
   /// Sends a statement without waiting for its answer, which ``result(until:)`` then waits for.
-  private func send(_ sql: StaticString, _ values: [PostgresValue]) throws(PostgresError) {
+  func send(_ sql: StaticString, _ values: [PostgresValue]) throws(PostgresError) {
     // SAFETY: a static string ends with a zero byte.
     let sent = sql.withUTF8Buffer { text in
       Result { () throws(PostgresError) in try send(text: text, values) }
@@ -133,22 +138,53 @@ final class PostgresConnection {
 
   /// - Parameter text: ends with a zero byte, which may stand behind the buffer.
   private func send(text: UnsafeBufferPointer<UInt8>, _ values: [PostgresValue]) throws(PostgresError) {
+    let types = values.map(\.type)
+    try send(values) { count, pointers, lengths, formats in
+      text.withMemoryRebound(to: CChar.self) { text in
+        // SAFETY: the text ends with a zero byte; libpq copies the parameters before it returns.
+        PQsendQueryParams(handle, text.baseAddress, count, types, pointers, lengths, formats, 1)
+      }
+    }
+  }
+
+  /// Sends values for a statement that was prepared under this name.
+  func sendPrepared(_ name: String, _ values: [PostgresValue]) throws(PostgresError) {
+    try send(values) { count, pointers, lengths, formats in
+      // SAFETY: as above.
+      PQsendQueryPrepared(handle, name, count, pointers, lengths, formats, 1)
+    }
+  }
+
+  /// Calls `send` with pointers to the bytes of each value, their lengths and their formats.
+  private func send(
+    _ values: [PostgresValue],
+    _ send: (Int32, [UnsafePointer<CChar>?], [Int32], [Int32]) -> Int32
+  ) throws(PostgresError) {
     guard !isLost else { throw .lost("the connection is lost") }
-    let encoded = values.map(\.encoded)
+    // One block of memory holds all values; an empty one needs an address, too, because a null pointer is NULL.
+    var all: [UInt8] = []
+    all.reserveCapacity(values.reduce(1) { $0 + $1.mostBytes })
+    var starts: [Int?] = []
+    var lengths: [Int32] = []
+    for value in values {
+      let start = all.count
+      starts.append(value.encode(to: &all) ? start : nil)
+      lengths.append(Int32(truncatingIfNeeded: all.count - start))
+    }
     // PostgreSQL takes messages of less than 1 GiB, and would end the connection.
-    guard encoded.reduce(0, { $0 + ($1?.count ?? 0) }) < Self.mostBytes else {
+    guard all.count < Self.mostBytes else {
       throw PostgresError(
         state: "54000", message: "the change has more than the \(Self.mostBytes) bytes that a statement may have",
         outcome: .refused)
     }
-    let types = values.map(\.type)
-    let lengths = encoded.map { Int32(truncatingIfNeeded: $0?.count ?? 0) }
+    all.append(0)
     let formats = [Int32](repeating: 1, count: values.count)
-    let sent = withPointers(encoded) { pointers in
-      text.withMemoryRebound(to: CChar.self) { text in
-        // SAFETY: the text ends with a zero byte; libpq copies the parameters before it returns.
-        PQsendQueryParams(
-          handle, text.baseAddress, Int32(values.count), types, pointers, lengths, formats, 1)
+    let sent = all.withUnsafeBufferPointer { bytes in
+      bytes.withMemoryRebound(to: CChar.self) { chars in
+        send(
+          Int32(values.count),
+          starts.map { start in start.flatMap { offset in chars.baseAddress.map { $0 + offset } } },
+          lengths, formats)
       }
     }
     guard sent == 1 else { throw failure() }
@@ -163,59 +199,12 @@ final class PostgresConnection {
     return try result(until: deadline)
   }
 
-  private func send(_ statement: PostgresStatement) throws(PostgresError) {
-    let sent = (statement.text + [0]).withUnsafeBufferPointer { text in
-      Result { () throws(PostgresError) in try send(text: text, statement.values) }
-    }
-    try sent.get()
-  }
-
-  /// Runs statements in one transaction, which costs one way there and back.
-  ///
-  /// - Parameter seconds: within which all answers have to be there.
-  /// - Returns: the rows of each.
-  func pipeline(_ statements: [PostgresStatement], seconds: Double) throws(PostgresError) -> [PostgresResult] {
-    guard !isLost else { throw .lost("the connection is lost") }
-    let deadline = Self.now + seconds
-    guard PQenterPipelineMode(handle) == 1 else { throw failure() }
-    do throws(PostgresError) {
-      for statement in statements { try send(statement) }
-    } catch {
-      // Half a pipeline is of no use to the next caller.
-      isLost = true
-      throw error
-    }
-    guard PQpipelineSync(handle) == 1 else { throw failure() }
-    try flush(until: deadline)
-    var results: [PostgresResult] = []
-    var refusal: PostgresError?
-    var ends = 0
-    while true {
-      while PQisBusy(handle) == 1 {
-        guard wait(for: Int16(POLLIN), until: deadline) else { throw timeOut() }
-        guard PQconsumeInput(handle) == 1 else { throw failure() }
-      }
-      guard let next = PQgetResult(handle) else {
-        // There is one behind the rows of each statement.
-        ends += 1
-        guard ends <= statements.count, PQstatus(handle) != CONNECTION_BAD else { throw failure() }
-        continue
-      }
-      let result = PostgresResult(next)
-      switch result.status {
-      case PGRES_PIPELINE_SYNC:
-        guard PQexitPipelineMode(handle) == 1 else { throw failure() }
-        if let refusal { throw refusal }
-        return results
-      case PGRES_COMMAND_OK, PGRES_TUPLES_OK: results.append(result)
-      case PGRES_PIPELINE_ABORTED: continue
-      default:
-        let error = result.error
-        if PQstatus(handle) == CONNECTION_BAD || error.endsConnection {
-          isLost = true
-          throw PostgresError(state: error.state, message: error.message, outcome: .unknown)
-        }
-        refusal = refusal ?? error
+  func send(_ statement: PostgresStatement) throws(PostgresError) {
+    let types = statement.values.map(\.type)
+    try send(statement.values) { count, pointers, lengths, formats in
+      statement.withText { text in
+        // SAFETY: as above.
+        PQsendQueryParams(handle, text, count, types, pointers, lengths, formats, 1)
       }
     }
   }
@@ -247,7 +236,7 @@ final class PostgresConnection {
     }
   }
 
-  private func flush(until deadline: Double) throws(PostgresError) {
+  func flush(until deadline: Double) throws(PostgresError) {
     while true {
       switch PQflush(handle) {
       case 0: return
@@ -300,12 +289,12 @@ final class PostgresConnection {
   // MARK: Waiting
 
   /// Seconds of a clock that never goes back.
-  private static var now: Double { Double(SystemClock.monotonic) / 1e9 }
+  static var now: Double { Double(SystemClock.monotonic) / 1e9 }
 
   /// Waits until the socket is ready for one of `events`.
   ///
   /// - Returns: false when it was not by the deadline, or when the database does not answer others either.
-  private func wait(for events: Int16, until deadline: Double) -> Bool {
+  func wait(for events: Int16, until deadline: Double) -> Bool {
     let socket = PQsocket(handle)
     guard socket >= 0 else { return true }
     while true {
@@ -322,7 +311,7 @@ final class PostgresConnection {
   /// Seconds after which a wait looks whether the database answers others.
   private static let longestWait = 0.1
 
-  private func timeOut() -> PostgresError {
+  func timeOut() -> PostgresError {
     isLost = true
     return .lost(isAway() ? Self.silence : "no answer in time")
   }
@@ -330,29 +319,9 @@ final class PostgresConnection {
   static let silence = "it does not answer"
 
   /// What libpq says.
-  private func failure() -> PostgresError {
+  func failure() -> PostgresError {
     isLost = true
     return .connection(String(cString: PQerrorMessage(handle)))
-  }
-
-  /// Calls `body` with pointers to the bytes of each value.
-  private func withPointers<Answer>(
-    _ values: [[UInt8]?], _ body: ([UnsafePointer<CChar>?]) -> Answer
-  ) -> Answer {
-    // One block of memory holds all values; an empty one needs an address, too, because a null pointer is NULL.
-    var all: [UInt8] = []
-    all.reserveCapacity(values.reduce(1) { $0 + ($1?.count ?? 0) })
-    var starts: [Int?] = []
-    for value in values {
-      starts.append(value == nil ? nil : all.count)
-      if let value { all.append(contentsOf: value) }
-    }
-    all.append(0)
-    return all.withUnsafeBufferPointer { bytes in
-      bytes.withMemoryRebound(to: CChar.self) { chars in
-        body(starts.map { start in start.flatMap { offset in chars.baseAddress.map { $0 + offset } } })
-      }
-    }
   }
 }
 

@@ -30,71 +30,83 @@ enum PostgresValue {
     }
   }
 
-  /// nil for NULL.
-  var encoded: [UInt8]? {
+  /// No fewer than it is encoded in.
+  var mostBytes: Int {
     switch self {
-    case .integer(let value): Self.bigEndian(UInt64(bitPattern: value))
-    case .optionalReal(let value): value.map { Self.bigEndian($0.bitPattern) }
-    case .bytes(let bytes): bytes
-    case .text(let text): text.map { Array($0.utf8) }
-    case .integers(let values):
-      Self.array(of: 20, count: values.count, hasNull: false, bytes: values.count * 12) { out in
-        for value in values {
-          Self.append(UInt32(8), to: &out)
-          out.append(contentsOf: Self.bigEndian(UInt64(bitPattern: value)))
-        }
-      }
-    case .byteArrays(let values): Self.array(of: 17, values)
-    case .texts(let values): Self.array(of: 25, values)
-    case .reals(let values):
-      Self.array(of: 700, count: values.count, hasNull: false, bytes: values.count * 8) { out in
-        for value in values {
-          Self.append(UInt32(4), to: &out)
-          Self.append(value.bitPattern, to: &out)
-        }
-      }
-    case .doubles(let values):
-      Self.array(of: 701, count: values.count, hasNull: false, bytes: values.count * 12) { out in
-        for value in values {
-          Self.append(UInt32(8), to: &out)
-          out.append(contentsOf: Self.bigEndian(value.bitPattern))
-        }
-      }
+    case .integer, .optionalReal: 8
+    case .bytes(let bytes): bytes?.count ?? 0
+    case .text(let text): text?.utf8.count ?? 0
+    case .integers(let values): Self.headBytes + values.count * 12
+    case .doubles(let values): Self.headBytes + values.count * 12
+    case .reals(let values): Self.headBytes + values.count * 8
+    case .byteArrays(let values): Self.headBytes + values.reduce(0) { $0 + 4 + ($1?.count ?? 0) }
+    case .texts(let values): Self.headBytes + values.reduce(0) { $0 + 4 + $1.count }
     }
   }
 
-  private static func array(of type: UInt32, _ values: [[UInt8]?]) -> [UInt8] {
-    array(
-      of: type, count: values.count, hasNull: values.contains { $0 == nil },
-      bytes: values.reduce(0) { $0 + 4 + ($1?.count ?? 0) }
-    ) { out in
+  /// Appends the value to `out`.
+  ///
+  /// - Returns: false for NULL.
+  func encode(to out: inout [UInt8]) -> Bool {
+    switch self {
+    case .integer(let value): Self.append(UInt64(bitPattern: value), to: &out)
+    case .optionalReal(let value):
+      guard let value else { return false }
+      Self.append(value.bitPattern, to: &out)
+    case .bytes(let bytes):
+      guard let bytes else { return false }
+      out.append(contentsOf: bytes)
+    case .text(let text):
+      guard let text else { return false }
+      out.append(contentsOf: text.utf8)
+    case .integers(let values):
+      Self.appendHead(of: 20, count: values.count, to: &out)
       for value in values {
-        append(value.map { UInt32(truncatingIfNeeded: $0.count) } ?? UInt32.max, to: &out)
+        Self.append(UInt32(8), to: &out)
+        Self.append(UInt64(bitPattern: value), to: &out)
+      }
+    case .byteArrays(let values):
+      Self.appendHead(of: 17, count: values.count, hasNull: values.contains { $0 == nil }, to: &out)
+      for value in values {
+        Self.append(value.map { UInt32(truncatingIfNeeded: $0.count) } ?? UInt32.max, to: &out)
         if let value { out.append(contentsOf: value) }
       }
+    case .texts(let values):
+      Self.appendHead(of: 25, count: values.count, to: &out)
+      for value in values {
+        Self.append(UInt32(truncatingIfNeeded: value.count), to: &out)
+        out.append(contentsOf: value)
+      }
+    case .reals(let values):
+      Self.appendHead(of: 700, count: values.count, to: &out)
+      // Vectors are long, so all of them go over at once.
+      var words = [UInt32](repeating: UInt32(4).bigEndian, count: 2 * values.count)
+      for place in values.indices { words[2 * place + 1] = values[place].bitPattern.bigEndian }
+      words.withUnsafeBytes { out.append(contentsOf: $0) }
+    case .doubles(let values):
+      Self.appendHead(of: 701, count: values.count, to: &out)
+      for value in values {
+        Self.append(UInt32(8), to: &out)
+        Self.append(value.bitPattern, to: &out)
+      }
     }
+    return true
   }
 
-  /// An array of one dimension: the number of dimensions, whether there is a NULL, the type, the length and the first index;
-  /// then each value behind its length, which is -1 for NULL.
-  private static func array(
-    of type: UInt32, count: Int, hasNull: Bool, bytes: Int, _ values: (inout [UInt8]) -> Void
-  ) -> [UInt8] {
-    var out: [UInt8] = []
-    out.reserveCapacity(20 + bytes)
-    append(count == 0 ? 0 : 1, to: &out)
-    append(hasNull ? 1 : 0, to: &out)
+  private static let headBytes = 20
+
+  /// Begins an array of one dimension: the number of dimensions, whether there is a NULL, the type, the length and the first index.
+  /// Each value follows behind its length, which is -1 for NULL.
+  private static func appendHead(of type: UInt32, count: Int, hasNull: Bool = false, to out: inout [UInt8]) {
+    append(count == 0 ? UInt32(0) : 1, to: &out)
+    append(hasNull ? UInt32(1) : 0, to: &out)
     append(type, to: &out)
-    guard count > 0 else { return out }
+    guard count > 0 else { return }
     append(UInt32(truncatingIfNeeded: count), to: &out)
-    append(1, to: &out)
-    values(&out)
-    return out
+    append(UInt32(1), to: &out)
   }
 
-  private static func append(_ value: UInt32, to out: inout [UInt8]) {
+  private static func append(_ value: some FixedWidthInteger, to out: inout [UInt8]) {
     withUnsafeBytes(of: value.bigEndian) { out.append(contentsOf: $0) }
   }
-
-  private static func bigEndian(_ value: UInt64) -> [UInt8] { withUnsafeBytes(of: value.bigEndian) { Array($0) } }
 }

@@ -5,8 +5,9 @@
 #
 # PyTorch's usual wheel for Linux comes with gigabytes of CUDA, which is too much for a run of tests. Therefore pip is asked for the CPU
 # build only, which it finds where a folder or an index with such builds is configured. Otherwise nearfar.torch is tested with a stand-in
-# (clients/python/tests/stand_in), and the comparisons with PyTorch itself and the training example are skipped; the first lines of the
-# output say so. A PyTorch that was installed into the environment by hand is used as well.
+# (clients/python/tests/stand_in), and the comparisons with PyTorch itself and the training examples are skipped; the first lines of the
+# output say so. A PyTorch that was installed into the environment by hand is used as well. The training examples also need Debian's
+# packages of scripts/packages/examples.txt.
 set -eu
 
 if [ "$#" -lt 1 ]; then

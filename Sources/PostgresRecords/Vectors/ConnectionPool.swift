@@ -50,13 +50,41 @@ final class ConnectionPool: Sendable {
     }
   }
 
+  /// Begins something on a connection at once, and runs `work` with it on a thread of its own. So the database works already while the
+  /// thread is woken.
+  ///
+  /// - Parameters:
+  ///   - first: must not wait, and returns false where it has begun nothing.
+  ///   - work: has to give the connection back to ``giveBack(_:)``.
+  /// - Returns: false where no connection and thread are free, or nothing was begun; `work` is not run then.
+  func begin(
+    _ first: (PostgresConnection) throws(PostgresError) -> Bool, _ work: @escaping @Sendable (ConnectionSlot) -> Void
+  ) -> Bool {
+    let held = state.withLock { state -> ConnectionSlot? in
+      guard state.waiting.isEmpty, state.running < all.count, let slot = state.idle.popLast() else { return nil }
+      state.running += 1
+      return slot
+    }
+    guard let held else { return false }
+    let isBegun = held.begin(first)
+    if !isBegun { giveBack(held) }
+    // Other work may wait by now because this counted as running.
+    queue.async {
+      if isBegun { work(held) }
+      self.run()
+    }
+    return isBegun
+  }
+
+  func giveBack(_ slot: ConnectionSlot) { state.withLock { $0.idle.append(slot) } }
+
   /// Calls `body` with a connection that nobody else uses meanwhile.
   func with<Answer>(
     _ body: (PostgresConnection) throws(PostgresError) -> Answer
   ) throws(PostgresError) -> Answer {
     // There is one for each piece of work; whoever calls from elsewhere shares the first.
     let slot = state.withLock { $0.idle.popLast() }
-    defer { if let slot { state.withLock { $0.idle.append(slot) } } }
+    defer { if let slot { giveBack(slot) } }
     guard let used = slot ?? all.first else { throw .closed }
     return try used.with(body)
   }

@@ -3,11 +3,22 @@ import VectorStore
 /// A statement that is put together: its text from constants of this program and numbers that the database itself has given, and
 /// everything else as parameters. There is no way to put a string into the text, so nothing of a client's can get there.
 struct PostgresStatement {
-  /// Ends with a zero byte where it is passed on.
   private(set) var text: [UInt8] = []
   private(set) var values: [PostgresValue] = []
+  /// Whether the same text is sent often, so that it is worth to be prepared where the session can keep it.
+  var isRepeated = false
 
-  init(_ text: StaticString) { add(text) }
+  init(_ text: StaticString) {
+    self.text.reserveCapacity(256)
+    add(text)
+  }
+
+  /// Calls `body` with the text as C has it.
+  func withText<Answer>(_ body: (UnsafePointer<CChar>?) -> Answer) -> Answer {
+    (text + [0]).withUnsafeBufferPointer { bytes in
+      bytes.withMemoryRebound(to: CChar.self) { body($0.baseAddress) }
+    }
+  }
 
   mutating func add(_ more: StaticString) {
     more.withUTF8Buffer { text.append(contentsOf: $0) }

@@ -102,7 +102,7 @@ extension PostgresVectors {
   ) throws(StoreError) -> (points: Int, version: Int) {
     guard !isReadOnly else { throw .readOnly }
     let outcome = try ask(about: collection) { connection throws(PostgresError) -> Outcome in
-      try connection.run("BEGIN", seconds: Self.quick)
+      try connection.run("BEGIN ISOLATION LEVEL READ COMMITTED", seconds: Self.quick)
       do throws(PostgresError) {
         return try self.write(collection, key, connection, body)
       } catch {

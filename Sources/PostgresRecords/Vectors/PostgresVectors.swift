@@ -26,14 +26,14 @@ final class PostgresVectors: DatabaseEngine {
   /// Seconds within which a database that is there answers a small question.
   static let quick = 1.5
   /// Seconds after which a lost connection is not tried again, because whoever asked has waited long enough.
-  private static let patience = 0.3
+  static let patience = 0.3
 
   let servers: ServerOrder
   let isReadOnly: Bool
   /// Knows whether the database answers.
   let watch: DatabaseWatch
   private let known = Mutex(Known())
-  private let pool: ConnectionPool
+  let pool: ConnectionPool
 
   init(_ servers: ServerOrder, readOnly: Bool, watch: DatabaseWatch) {
     self.servers = servers
@@ -132,9 +132,12 @@ final class PostgresVectors: DatabaseEngine {
     }
   }
 
+  /// The extension as it was found; nil before it has been looked for.
+  var foundExtension: VectorExtension? { known.withLock { $0.search } }
+
   /// The extension as the database has it.
   func vectorExtension(_ connection: PostgresConnection) throws(PostgresError) -> VectorExtension {
-    if let held = known.withLock({ $0.search }) { return held }
+    if let held = foundExtension { return held }
     switch try VectorExtension.find(connection, mayCreate: false) {
     case .success(let found):
       known.withLock { $0.search = found }
@@ -170,7 +173,7 @@ final class PostgresVectors: DatabaseEngine {
     var target: RecallTarget?
     if case .set(let wanted) = recallTarget { target = wanted }
     let made = try ask { connection throws(PostgresError) -> Result<PostgresCollection, StoreError> in
-      try connection.run("BEGIN", seconds: Self.quick)
+      try connection.run("BEGIN ISOLATION LEVEL READ COMMITTED", seconds: Self.quick)
       let outcome: Result<PostgresCollection, StoreError>
       do throws(PostgresError) {
         outcome = try Self.make(name, dimension, metric, target, storage, connection)
@@ -248,7 +251,7 @@ final class PostgresVectors: DatabaseEngine {
   func drop(_ collection: DatabaseCollection) throws(StoreError) {
     guard !isReadOnly else { throw .readOnly }
     let wasThere = try ask { connection throws(PostgresError) -> Bool in
-      try connection.run("BEGIN", seconds: Self.quick)
+      try connection.run("BEGIN ISOLATION LEVEL READ COMMITTED", seconds: Self.quick)
       do throws(PostgresError) {
         try connection.run("SELECT set_config('lock_timeout', '5s', true)")
         let found = try CollectionTable.lock([collection.id], connection)[collection.id] != nil

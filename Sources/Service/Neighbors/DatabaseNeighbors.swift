@@ -17,7 +17,9 @@ struct DatabaseNeighbors: Sendable {
 
   func run(_ call: Call) throws {
     switch request.query {
-    case .vectors(let matrix): try access.run(call) { try search(matrix, field: "vectors", call) }
+    case .vectors(let matrix):
+      guard try !begin(matrix, call) else { return }
+      try access.run(call) { try search(matrix, field: "vectors", call) }
     case .ids(let ids):
       try access.run(call) { try search(try stored(ids), excluding: ids, field: "ids", call) }
     case .texts(let inputs):
@@ -59,19 +61,42 @@ struct DatabaseNeighbors: Sendable {
     return matrix
   }
 
+  /// Whether the database has been asked already, so that nothing is left to do here.
+  private func begin(_ query: Matrix, _ call: Call) throws -> Bool {
+    guard query.rows == 1 else { return false }
+    try call.beginWork()
+    let began = SystemClock.monotonic
+    return engine.begin(query, request.search(excluding: []), in: collection, parts) { result in
+      call.perform { try answer(result, since: began, field: "vectors", call) }
+    }
+  }
+
   private func search(_ queries: Matrix, excluding: [String] = [], field: String, _ call: Call) throws {
     let began = SystemClock.monotonic
-    let search = request.search(excluding: excluding)
+    let result: Result<(state: DatabaseState, found: NeighborResult), StoreError>
+    do throws(StoreError) {
+      result = .success(
+        try engine.nearest(to: queries, request.search(excluding: excluding), in: collection, parts))
+    } catch {
+      result = .failure(error)
+    }
+    try answer(result, since: began, field: field, call)
+  }
+
+  private var parts: PointParts {
     var parts = request.content.parts
     // A cross-encoder reads texts.
     if request.reranked != nil { parts.text = true }
+    return parts
+  }
+
+  private func answer(
+    _ result: Result<(state: DatabaseState, found: NeighborResult), StoreError>, since began: UInt64, field: String,
+    _ call: Call
+  ) throws {
     let state: DatabaseState
     let found: NeighborResult
-    do throws(StoreError) {
-      (state, found) = try engine.nearest(to: queries, search, in: collection, parts)
-    } catch {
-      throw Problem(error, points: field)
-    }
+    do throws(StoreError) { (state, found) = try result.get() } catch { throw Problem(error, points: field) }
     call.add(.search, since: began)
     call.note(collection.token(state.version))
     let answer = NeighborsAnswer(

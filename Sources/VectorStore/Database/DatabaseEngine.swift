@@ -92,7 +92,7 @@ package protocol DatabaseSnapshot: PointPages, AnyObject {
 
 /// Collections in a database, for those that are larger than memory.
 ///
-/// All functions but ``find(_:)``, ``seen`` and ``submit(_:)`` block until the database has answered, and are to be called from what is
+/// All functions but ``find(_:)``, ``seen``, ``submit(_:)`` and ``begin(_:_:in:_:_:)`` block until the database has answered, and are to be called from what is
 /// passed to ``submit(_:)``. They throw ``StoreError/unknownCollection(_:)`` when the collection has been dropped, and
 /// ``StoreError/unavailable(_:)`` when the database does not answer.
 package protocol DatabaseEngine: AnyObject, Sendable {
@@ -160,6 +160,16 @@ package protocol DatabaseEngine: AnyObject, Sendable {
   func nearest(
     to queries: Matrix, _ search: NeighborSearch, in collection: DatabaseCollection, _ parts: PointParts
   ) throws(StoreError) -> (state: DatabaseState, found: NeighborResult)
+
+  /// Begins the search of ``nearest(to:_:in:_:)`` for one query at once, where that needs no waiting: then the database works on it while
+  /// a thread is woken for the answer. Does not block.
+  ///
+  /// - Parameter completion: called on a thread where it may wait for the database.
+  /// - Returns: false where that is not possible; nothing was done then, and `completion` is not called.
+  func begin(
+    _ query: Matrix, _ search: NeighborSearch, in collection: DatabaseCollection, _ parts: PointParts,
+    _ completion: @escaping @Sendable (Result<(state: DatabaseState, found: NeighborResult), StoreError>) -> Void
+  ) -> Bool
 
   /// The collection as it is now.
   func snapshot(of collection: DatabaseCollection) throws(StoreError) -> any DatabaseSnapshot

@@ -15,7 +15,7 @@ except ImportError:
     sys.path.append(str(Path(__file__).parent / "stand_in"))
     import torch  # noqa: F401
 
-    collect_ignore = ["test_torch_peer.py", "test_example.py"]
+    collect_ignore = ["test_torch_peer.py", "test_example.py", "test_training_examples.py"]
 
 for name in list(os.environ):
     if name.lower().endswith("_proxy"):
