@@ -48,14 +48,14 @@ struct MetricsTests {
     #expect(
       try content() == """
         {"step":0,"evaluation":{"recall_at_1":0.25,"recall_at_10":0.5,"mean_reciprocal_rank":0.375,"alignment":0.1,"uniformity":-2.5}}
-        {"step":1,"epoch":0.125,"loss":1.0,"accuracy":0.5,"temperature":0.05,"learning_rate":2e-05,"gradient_norm":1.25,"pairs":16,"tokens":101}
+        {"step":1,"epoch":0.125,"loss":1,"accuracy":0.5,"temperature":0.05,"learning_rate":2e-05,"gradient_norm":1.25,"pairs":16,"tokens":101}
         {"step":2,"epoch":0.25,"loss":0.5,"temperature":0.05,"learning_rate":2e-05,"gradient_norm":1.25,"pairs":16,"tokens":102}
 
         """)
     #expect(
       try content(MetricsFile.timesName) == """
-        {"step":1,"seconds":0.5,"pairs_per_second":32.0,"tokens_per_second":202.0}
-        {"step":2,"seconds":0.25,"pairs_per_second":64.0,"tokens_per_second":408.0}
+        {"step":1,"seconds":0.5,"pairs_per_second":32,"tokens_per_second":202}
+        {"step":2,"seconds":0.25,"pairs_per_second":64,"tokens_per_second":408}
 
         """)
   }
