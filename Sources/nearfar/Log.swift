@@ -99,18 +99,20 @@ struct ProgressLine {
 
   private func emit(_ text: String) { try? SystemFile.standardError.write(Array(text.utf8)[...]) }
 
-  private static func bar(_ done: Double) -> String {
+  static func bar(_ done: Double) -> String {
     let filled = max(0, min(24, Int(done * 24)))
     return "[" + String(repeating: "#", count: filled) + String(repeating: "-", count: 24 - filled) + "]"
   }
 
-  private static func rate(_ points: Int, _ seconds: Double) -> String {
-    let rate = Double(points) / seconds
+  private static func rate(_ points: Int, _ seconds: Double) -> String { rate(Double(points), seconds) }
+
+  static func rate(_ points: Double, _ seconds: Double) -> String {
+    let rate = points / max(seconds, 1e-9)
     return rate >= 10 ? String(Int(rate)) : String((rate * 10).rounded() / 10)
   }
 
   /// `1:02:03`, or `2:03` below an hour.
-  private static func clock(_ seconds: Double) -> String {
+  static func clock(_ seconds: Double) -> String {
     let whole = Int(min(max(seconds, 0), 1e8))
     func two(_ number: Int) -> String { number < 10 ? "0\(number)" : String(number) }
     return whole >= 3600

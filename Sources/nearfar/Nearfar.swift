@@ -5,7 +5,8 @@ import Service
 @main
 enum Nearfar {
   private static let commands: [any Command.Type] = [
-    ServeCommand.self, EmbedCommand.self, LossCommand.self, IndexCommand.self, ExportCommand.self, ImportCommand.self,
+    ServeCommand.self, EmbedCommand.self, LossCommand.self, TrainCommand.self, IndexCommand.self, ExportCommand.self,
+    ImportCommand.self,
     BackupCommand.self, CheckCommand.self, MigrateCommand.self, HealthCommand.self,
   ]
 

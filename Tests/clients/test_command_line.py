@@ -7,7 +7,7 @@ import pytest
 from commands import run
 from process import BINARY, MODEL, Server
 
-COMMANDS = ["serve", "embed", "loss", "index", "export", "import", "backup", "check", "migrate", "health"]
+COMMANDS = ["serve", "embed", "loss", "train", "index", "export", "import", "backup", "check", "migrate", "health"]
 
 INTEGER = re.compile(r"A whole number from (\d+) to (\d+)\.")
 CHOICE = re.compile(r"One of ([^.]+)\.")
@@ -103,6 +103,12 @@ def test_help_of_a_command_shows_its_flags_alone(command):
         "loss": {
             "--queries", "--keys", "--negatives", "--positives", "--labels", "--queue", "--objective", "--temperature",
             "--normalize", "--in-batch-negatives", "--bias", "--return", "--output", "--threads",
+        },
+        "train": {
+            "--model", "--static", "--teacher", "--teacher-weight", "--dimensions", "--pairs", "--texts", "--output", "--objective", "--temperature", "--batch", "--epochs", "--steps", "--lr", "--schedule",
+            "--warmup", "--weight-decay", "--clip", "--layer-decay", "--freeze", "--lora", "--lora-alpha", "--precision", "--max-tokens", "--chunk-tokens",
+            "--dropout", "--seed", "--shuffle", "--eval", "--eval-every", "--patience", "--checkpoint-every", "--resume", "--momentum", "--queue",
+            "--query-prompt", "--document-prompt", "--threads",
         },
         "index": {
             "--input", "--collection", "--text-field", "--id-field", "--metadata-fields", "--batch", "--skip-bad",
