@@ -14,7 +14,7 @@ let package = Package(
       name: "nearfar",
       dependencies: [
         "Service", "HTTPServer", "HTTPClient", "HTTP1", "SQLiteRecords", "PostgresRecords", "VectorStore",
-        "Safetensors", "JSON", "Training", "Platform",
+        "Safetensors", "JSON", "Training", "Encoder", "Contrastive", "Platform",
       ],
       // The Swift runtime is part of the program: calls of it need no detour through tables, and nothing of it has to be installed.
       linkerSettings: [.unsafeFlags(["-static-stdlib"])]),

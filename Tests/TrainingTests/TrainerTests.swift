@@ -120,7 +120,8 @@ struct TrainerTests {
     for stop in 0..<12 {
       let store = MemoryStore()
       var steps = 0
-      let first = try trainer(store, options, step, watch: { if case .step = $0 { steps += 1 } }) { steps == stop }
+      let first = try trainer(
+        store, options, step, watch: { if case .step = $0 { steps += 1 } }, isAskedToStop: { steps == stop })
       #expect(try first.run() == .interrupted)
       #expect(store.kept?.place.step == stop)
       let second = try trainer(store, options, step)
