@@ -76,7 +76,7 @@ enum TrainFlags {
     "max-tokens", .integer(2...1 << 24), .optional(meaning: "as many as the model takes"),
     "The most tokens of a text; longer texts are cut.")
   static let chunk = Flag(
-    "chunk-tokens", .integer(1...1 << 40), .defaults(to: 16_384),
+    "chunk-tokens", .integer(1...1 << 40), .defaults(to: 8_192),
     "The most tokens whose activations are kept at the same time. Fewer need less memory and more time, and change no result."
   )
   static let dropout = Flag(

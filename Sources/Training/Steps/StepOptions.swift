@@ -29,7 +29,7 @@ package struct StepOptions: Sendable {
   /// τ of the loss against a teacher's vectors.
   package var teacherTemperature: Float = 0.1
   /// The most tokens whose activations are kept at the same time. It changes no result.
-  package var chunkTokens = 16_384
+  package var chunkTokens = 8_192
   package var usesDropout = true
   package var seed: UInt64 = 42
 
