@@ -71,7 +71,12 @@ final class Contact: Sendable {
   var isStopped: Bool { state.withLock { $0.isStopped } }
 
   /// Seconds since the records were last seen whole.
-  var age: Double { Double(SystemClock.monotonic - state.withLock { $0.last }) / 1e9 }
+  var age: Double {
+    let last = state.withLock { $0.last }
+    let now = SystemClock.monotonic
+    // Another thread may have seen them since.
+    return now > last ? Double(now - last) / 1e9 : 0
+  }
 }
 
 /// Follows what other replicas write to shared records.
