@@ -1,26 +1,15 @@
-/// A generator of 64-bit numbers that is fixed for all times (SplitMix64: Steele, Lea and Flood 2014, "Fast splittable
-/// pseudorandom number generators"), so that a seed gives the same order with every version of the program.
+import SimilarityCore
+
+/// The random orders of a training (``SplitMix64``): a seed gives the same order with every version of the program.
 struct SplitMix: Sendable {
-  private var state: UInt64
+  private var generator: SplitMix64
 
   /// - Parameter stream: another number gives another sequence of the same seed.
   init(seed: UInt64, stream: UInt64) {
-    state = Self.mixed(seed) ^ Self.mixed(stream &+ Self.step)
+    generator = SplitMix64(state: SplitMix64.mixed(seed) ^ SplitMix64.mixed(stream &+ SplitMix64.step))
   }
 
-  private static let step: UInt64 = 0x9E37_79B9_7F4A_7C15
-
-  private static func mixed(_ value: UInt64) -> UInt64 {
-    var z = value
-    z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-    return z ^ (z >> 31)
-  }
-
-  mutating func next() -> UInt64 {
-    state &+= Self.step
-    return Self.mixed(state)
-  }
+  mutating func next() -> UInt64 { generator.next() }
 
   /// A number below `bound`, which is at least 1; all are equally likely.
   mutating func below(_ bound: Int) -> Int {

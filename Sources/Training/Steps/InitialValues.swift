@@ -1,26 +1,19 @@
 import Encoder
 import Platform
+import SimilarityCore
 
-/// Random first values of parameters, a function of the seed alone (SplitMix64, Steele et al. 2014).
-struct InitialValues: RandomNumberGenerator {
-  private var state: UInt64
+/// Random first values of parameters, a function of the seed alone.
+struct InitialValues {
+  private var generator: SplitMix64
 
   /// - Parameter part: which parameters they are for, so that no two get the same values.
   init(seed: UInt64, part: UInt64) {
-    state = seed
-    state = next() ^ part &* 0xd134_2543_de82_ef95
-  }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ z >> 27) &* 0x94d0_49bb_1331_11eb
-    return z ^ z >> 31
+    var first = SplitMix64(state: seed)
+    generator = SplitMix64(state: first.next() ^ part &* 0xd134_2543_de82_ef95)
   }
 
   /// In [0, 1), a multiple of 2⁻⁵³.
-  private mutating func fraction() -> Double { Double(next() >> 11) * 0x1p-53 }
+  private mutating func fraction() -> Double { Double(generator.next() >> 11) * 0x1p-53 }
 
   /// Fills with values between −bound and bound.
   mutating func fillUniformly(_ values: UnsafeMutableBufferPointer<Float>, bound: Double) {
