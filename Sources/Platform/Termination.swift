@@ -1,4 +1,3 @@
-import Dispatch
 import Glibc
 import Synchronization
 
@@ -6,26 +5,18 @@ import Synchronization
 /// drain it.
 public final class Termination: Sendable {
   private let drain = Mutex<(@Sendable () -> Void)?>(nil)
-  // SAFETY: this is written once, in `init`. The sources are kept because a source that is released no longer handles
-  // its signal.
-  private nonisolated(unsafe) var sources: [any DispatchSourceSignal] = []
+  private let signals = Signals()
 
   /// - Parameter log: takes a line, without a line break, that says what a signal did. It is called on a thread of
   ///   Dispatch.
   public init(_ log: @escaping @Sendable (String) -> Void) {
-    sources = [SIGTERM, SIGINT].map { number in
-      signal(number, SIG_IGN)
-      let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-      source.setEventHandler { [self] in
-        guard let drain = drain.withLock({ $0 }) else {
-          log("stopped before the service was ready")
-          exit(0)
-        }
-        log("draining: no longer ready, finishing requests in flight")
-        drain()
+    signals.handle([SIGTERM, SIGINT]) { [self] _ in
+      guard let drain = drain.withLock({ $0 }) else {
+        log("stopped before the service was ready")
+        exit(0)
       }
-      source.resume()
-      return source
+      log("draining: no longer ready, finishing requests in flight")
+      drain()
     }
   }
 

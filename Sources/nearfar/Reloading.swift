@@ -11,14 +11,14 @@ struct Reloading {
 
   private static let period = 2
 
+  private let signals = Signals()
   // A released source no longer fires.
-  private let signal: (any DispatchSourceSignal)?
   private let timer: (any DispatchSourceTimer)?
 
   /// - Parameter sources: nothing is done where there are none; SIGHUP ends the process then, as usual.
   init(_ log: Log, _ sources: [Source]) {
     guard !sources.isEmpty else {
-      (signal, timer) = (nil, nil)
+      timer = nil
       return
     }
     let queue = DispatchQueue(label: "nearfar.reloading")
@@ -36,17 +36,14 @@ struct Reloading {
       }
       return hasChanged
     }
-    Platform.signal(SIGHUP, SIG_IGN)
-    let signal = DispatchSource.makeSignalSource(signal: SIGHUP, queue: queue)
-    signal.setEventHandler {
+    signals.handle([SIGHUP], on: queue) { _ in
       if !reload(isAsked: true) { log.info("SIGHUP: no file has changed") }
     }
-    signal.resume()
     let timer = DispatchSource.makeTimerSource(queue: queue)
     timer.schedule(
       deadline: .now() + .seconds(Self.period), repeating: .seconds(Self.period), leeway: .milliseconds(500))
     timer.setEventHandler { _ = reload(isAsked: false) }
     timer.resume()
-    (self.signal, self.timer) = (signal, timer)
+    self.timer = timer
   }
 }
