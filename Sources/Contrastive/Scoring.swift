@@ -96,16 +96,6 @@ struct Scoring {
   }
 }
 
-extension Matrix {
-  /// A matrix of values whose number is known to fit.
-  init(_ rows: Int, _ columns: Int, _ values: [Float]) {
-    guard let matrix = Matrix(rows: rows, columns: columns, values: values) else {
-      preconditionFailure("\(values.count) values are not \(rows) rows of \(columns)")
-    }
-    self = matrix
-  }
-}
-
 /// What an objective does with the logits of one anchor: the forward and the backward pass of one row.
 protocol RowRule: Sendable {
   /// The value depends only on differences of a row's logits, so that a constant may be subtracted from all of them.

@@ -40,28 +40,8 @@ struct LoadedModel: Sendable {
     transformer folder: ModelFolder, longest: Int?, _ options: LoadingOptions,
     pool: @escaping ([TokenSequence], UnsafePointer<Float>, _ width: Int) -> Matrix
   ) throws(EncoderError) {
-    var description: TransformerDescription
-    let tokenizer: Tokenizer
-    do throws(FieldError) {
-      let configuration = try folder.requiredJSON("config.json")
-      description = try Family.description(configuration)
-      tokenizer = try Tokenizer(folder)
-      guard tokenizer.vocabularySize <= description.vocabularySize else {
-        throw configuration.refused(
-          "vocab_size",
-          "\(description.vocabularySize) is smaller than the tokenizer's \(tokenizer.vocabularySize)")
-      }
-      guard description.longestSequence >= 2 else {
-        throw configuration.refused(
-          "max_position_embeddings", "\(description.longestSequence) leaves no room for text")
-      }
-    } catch {
-      throw EncoderError(error)
-    }
-    for limit in [longest, options.maxSequenceLength] {
-      if let limit { description.longestSequence = min(description.longestSequence, max(2, limit)) }
-    }
-    let (loaded, checkpoint) = (description, try Checkpoint(folder))
+    let found = try TransformerFolder(folder, limits: [longest, options.maxSequenceLength])
+    let (tokenizer, loaded, checkpoint) = (found.tokenizer, found.description, try Checkpoint(folder))
     // A tokenizer may leave nothing of a text, which the architecture does not take.
     let texts = PrecisionChoice.texts
       .map { TokenSequence(tokenizer.encode($0, maxLength: loaded.longestSequence).ids) }.filter { $0.count > 0 }
@@ -76,7 +56,7 @@ struct LoadedModel: Sendable {
       }
     }
     batchTokens = try BatchBudget.measure(architecture)
-    maxSequenceLength = description.longestSequence
+    maxSequenceLength = loaded.longestSequence
     (self.tokenizer, self.folder, self.checkpoint) = (tokenizer, folder, checkpoint)
   }
 

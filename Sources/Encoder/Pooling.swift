@@ -55,6 +55,9 @@ public enum Pooling: String, Sendable, CaseIterable {
     return poolings
   }
 
+  /// The row that comes first where those before `unpooled` are left out, since at least one of the rows is pooled.
+  static func first(_ unpooled: Int, of rows: Int) -> Int { min(Swift.max(unpooled, 0), rows - 1) }
+
   /// Pools the vectors of one sequence, [rows, out.count], with at least one row.
   ///
   /// - Parameter first: the row that comes first; those before it are left out, but the weights of ``weightedMean`` count
@@ -64,7 +67,7 @@ public enum Pooling: String, Sendable, CaseIterable {
     into out: UnsafeMutableBufferPointer<Float>
   ) {
     guard rows > 0 else { return }
-    let first = min(Swift.max(first, 0), rows - 1)
+    let first = Self.first(first, of: rows)
     let (pooled, count) = (states + first * out.count, rows - first)
     switch self {
     case .cls: _ = out.update(from: UnsafeBufferPointer(start: pooled, count: out.count))

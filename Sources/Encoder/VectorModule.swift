@@ -34,15 +34,7 @@ enum VectorModule: Sendable {
   func applied(to rows: Matrix) -> Matrix {
     switch self {
     case .dense(let module): return module.applied(to: rows)
-    case .normalize:
-      return Matrix(rows: rows.rows, columns: rows.columns) { out in
-        for row in 0..<rows.rows {
-          let values = rows.row(row)
-          let square = values.reduce(0.0) { $0 + Double($1) * Double($1) }
-          let factor = square > 0 ? 1 / square.squareRoot() : 1
-          for (index, value) in values.enumerated() { out[row * rows.columns + index] = Float(Double(value) * factor) }
-        }
-      }
+    case .normalize: return rows.unitRows()
     }
   }
 }
@@ -83,7 +75,7 @@ struct DenseModule: Sendable {
       checkpoint = try Checkpoint(ModelFolder(path: "\(folder.path)/\(path)"))
       let source = WeightSource(checkpoint, prefix: "", precision: .f32, kernels: kernels)
       layer = try source.dense(
-        ["linear"], inputs, [shape.outputs], hasBias: shape.hasBias, activation: activation.fused)
+        ["linear"], inputs, [shape.outputs], hasBias: shape.hasBias, activation: activation.kernel ?? .identity)
     } catch {
       throw error.within(path)
     }
@@ -127,23 +119,27 @@ struct DenseModule: Sendable {
         guard let x = values.baseAddress, let y = out.baseAddress, rows.rows > 0 else { return }
         layer.apply(x, rows: rows.rows, into: y)
       }
-      switch activation {
-      case .identity, .gelu, .relu, .silu: break
-      case .sigmoid: for index in out.indices { out[index] = 1 / (1 + exp(-out[index])) }
-      case .tanh: for index in out.indices { out[index] = tanh(out[index]) }
-      }
+      guard activation.kernel == nil else { return }
+      for index in out.indices { out[index] = activation.value(out[index]) }
     }
   }
 }
 
 extension DenseModule.Activation {
-  /// The activation that the layer itself computes.
-  fileprivate var fused: Activation {
+  /// The activation that a layer or the innermost loops compute; nil for the others.
+  var kernel: Activation? {
     switch self {
-    case .identity, .sigmoid, .tanh: .identity
+    case .identity: .identity
     case .gelu: .gelu
     case .relu: .relu
     case .silu: .silu
+    case .sigmoid, .tanh: nil
     }
   }
+
+  /// What `sigmoid` and `tanh`, which have no kernel, make of a sum.
+  func value(_ sum: Float) -> Float { self == .tanh ? hyperbolicTangent(sum) : 1 / (1 + exp(-sum)) }
 }
+
+/// Within the enumeration, its case would hide the function.
+private func hyperbolicTangent(_ x: Float) -> Float { tanh(x) }

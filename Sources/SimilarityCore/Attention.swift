@@ -1,20 +1,46 @@
 import CKernels
 
-/// Self-attention of one sequence (Vaswani et al. 2017, section 3.2): softmax(Q·Kᵀ·scale + bias)·V for each head.
-public struct Attention: Sendable {
+/// The heads of attention, and what they see.
+public protocol AttentionHeads {
   /// The number of heads of the queries.
-  public let heads: Int
+  var heads: Int { get }
   /// The number of heads of the keys and values. Each is shared by `heads / keyHeads` neighbouring heads of the queries
   /// (Ainslie et al. 2023, arXiv 2305.13245).
+  var keyHeads: Int { get }
+  var headWidth: Int { get }
+  /// What products of queries and keys are multiplied by.
+  var scale: Float { get }
+  /// How many tokens before it a query sees; nil for all.
+  var before: Int? { get }
+  /// How many tokens after it a query sees; nil for all, and 0 for causal attention.
+  var after: Int? { get }
+}
+
+extension AttentionHeads {
+  /// The number of values of the queries of a token, which is also that of the result.
+  public var queryWidth: Int { heads * headWidth }
+  /// The number of values of the keys of a token, and of its values.
+  public var keyWidth: Int { keyHeads * headWidth }
+
+  /// What the kernels are told about a sequence of so many tokens.
+  func shim(length: Int, _ precision: Precision) -> nf_attention {
+    var shape = nf_attention()
+    (shape.length, shape.heads, shape.key_heads, shape.head_width) = (length, heads, keyHeads, headWidth)
+    shape.precision = precision.shim
+    (shape.scale, shape.before, shape.after) = (scale, before ?? .max, after ?? .max)
+    return shape
+  }
+}
+
+/// Self-attention of one sequence (Vaswani et al. 2017, section 3.2): softmax(Q·Kᵀ·scale + bias)·V for each head.
+public struct Attention: AttentionHeads, Sendable {
+  public let heads: Int
   public let keyHeads: Int
   public let headWidth: Int
-  /// What products of queries and keys are multiplied by.
   public let scale: Float
   /// Below f32, both products are of bf16 where the processor multiplies it, and of f32 elsewhere.
   public let precision: Precision
-  /// How many tokens before it a query sees; nil for all.
   public let before: Int?
-  /// How many tokens after it a query sees; nil for all, and 0 for causal attention.
   public let after: Int?
   private let bias: RelativeBias?
 
@@ -50,11 +76,6 @@ public struct Attention: Sendable {
     self.precision = precision
   }
 
-  /// The number of values of the queries of a token, which is also that of the result.
-  public var queryWidth: Int { heads * headWidth }
-  /// The number of values of the keys of a token, and of its values.
-  public var keyWidth: Int { keyHeads * headWidth }
-
   /// Computes the heads `part`, or all.
   ///
   /// - Parameters:
@@ -68,10 +89,7 @@ public struct Attention: Sendable {
     guard length > 0 else { return }
     precondition(length <= bias?.longest ?? length, "the bias is for \(bias?.longest ?? 0) tokens, not \(length)")
     let part = part ?? 0..<heads
-    var shape = nf_attention()
-    (shape.length, shape.heads, shape.key_heads, shape.head_width) = (length, heads, keyHeads, headWidth)
-    shape.precision = precision.shim
-    (shape.scale, shape.before, shape.after) = (scale, before ?? .max, after ?? .max)
+    var shape = shim(length: length, precision)
     func run() { kernels.table.pointee.attention(&shape, qkv, part.lowerBound, part.count, scratch, out) }
     guard let bias else { return run() }
     bias.values.withUnsafeBufferPointer { values in

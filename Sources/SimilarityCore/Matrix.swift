@@ -12,6 +12,14 @@ public struct Matrix: Sendable, Equatable {
     self.init(rows: rows, columns: columns, of: values)
   }
 
+  /// A matrix of values whose number is known to fit.
+  package init(_ rows: Int, _ columns: Int, _ values: [Float]) {
+    guard let matrix = Matrix(rows: rows, columns: columns, values: values) else {
+      preconditionFailure("\(values.count) values are not \(rows) rows of \(columns)")
+    }
+    self = matrix
+  }
+
   /// Creates a matrix whose values, zeros at first, are written in place by `fill`.
   public init(rows: Int, columns: Int, fill: (UnsafeMutableBufferPointer<Float>) throws -> Void) rethrows {
     precondition(rows >= 0 && columns >= 0, "a matrix of \(rows) × \(columns) values")

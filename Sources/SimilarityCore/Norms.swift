@@ -20,6 +20,16 @@ extension Matrix {
     }
     return result
   }
+
+  /// The rows divided by their Euclidean norms, which are summed in f64 in the order of the values. A row of zeros stays as it is.
+  package func unitRows() -> Matrix {
+    var result = self
+    for index in 0..<rows {
+      let square = row(index).reduce(0.0) { $0 + Double($1) * Double($1) }
+      if square > 0 { result.scaleRow(index, by: 1 / square.squareRoot()) }
+    }
+    return result
+  }
 }
 
 extension Kernels {

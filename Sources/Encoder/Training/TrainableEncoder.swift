@@ -32,7 +32,6 @@ package struct TrainableEncoder: Sendable {
   ) throws(EncoderError) {
     let folder = ModelFolder(path: path)
     let settings: SentenceModules
-    var description: TransformerDescription
     let inner: ModelFolder
     do throws(FieldError) {
       settings = try SentenceModules(folder)
@@ -40,24 +39,12 @@ package struct TrainableEncoder: Sendable {
         throw FieldError(key: "modules.json", message: "names a table of vectors, which is not a transformer")
       }
       inner = found
-      let configuration = try inner.requiredJSON("config.json")
-      description = try Family.description(configuration)
-      tokenizer = try Tokenizer(inner)
-      guard tokenizer.vocabularySize <= description.vocabularySize else {
-        throw configuration.refused(
-          "vocab_size",
-          "\(description.vocabularySize) is smaller than the tokenizer's \(tokenizer.vocabularySize)")
-      }
-      guard description.longestSequence >= 2 else {
-        throw configuration.refused(
-          "max_position_embeddings", "\(description.longestSequence) leaves no room for text")
-      }
     } catch {
       throw EncoderError(error)
     }
-    for limit in [settings.maxSequenceLength, maxSequenceLength] {
-      if let limit { description.longestSequence = min(description.longestSequence, max(2, limit)) }
-    }
+    let found = try TransformerFolder(inner, limits: [settings.maxSequenceLength, maxSequenceLength])
+    tokenizer = found.tokenizer
+    var description = found.description
     if let dropout { description.dropout = description.dropout.replaced(by: dropout) }
     let (modules, checkpoints, isLast) = try Self.modules(
       settings, folder, width: description.hiddenSize * settings.poolings.count)

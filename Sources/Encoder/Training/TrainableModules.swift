@@ -1,4 +1,3 @@
-import Platform
 import SimilarityCore
 
 /// The modules behind the pooling: dense layers and, between them, normalisation. They work on one row for each text,
@@ -77,17 +76,6 @@ struct TrainableModules: Sendable {
 }
 
 extension DenseModule.Activation {
-  /// What the innermost loops have; nil for the others.
-  private var kernel: Activation? {
-    switch self {
-    case .identity: .identity
-    case .gelu: .gelu
-    case .relu: .relu
-    case .silu: .silu
-    case .sigmoid, .tanh: nil
-    }
-  }
-
   fileprivate func applied(to sums: Matrix, _ kernels: Kernels) -> Matrix {
     Matrix(rows: sums.rows, columns: sums.columns) { out in
       if let kernel {
@@ -112,9 +100,4 @@ extension DenseModule.Activation {
       }
     }
   }
-
-  private func value(_ sum: Float) -> Float { self == .tanh ? hyperbolicTangent(sum) : 1 / (1 + exp(-sum)) }
 }
-
-/// Within the enumeration, its case would hide the function.
-private func hyperbolicTangent(_ x: Float) -> Float { tanh(x) }

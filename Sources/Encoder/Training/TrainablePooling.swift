@@ -16,7 +16,7 @@ struct TrainablePooling: Sendable {
     var found = [Int32](repeating: 0, count: rows.sequences.count * width)
     for (text, sequence) in rows.sequences.enumerated() {
       let start = states + rows.starts[text] * width
-      let first = Self.first(of: sequence)
+      let first = Pooling.first(sequence.unpooled, of: sequence.count)
       for column in 0..<width {
         var best = first
         for row in first..<sequence.count where start[row * width + column] > start[best * width + column] {
@@ -26,11 +26,6 @@ struct TrainablePooling: Sendable {
       }
     }
     return found
-  }
-
-  /// The first row that is pooled.
-  private static func first(of sequence: TokenSequence) -> Int {
-    min(max(sequence.unpooled, 0), sequence.count - 1)
   }
 
   /// Writes the derivatives by the hidden states, [tokens, width].
@@ -53,7 +48,9 @@ struct TrainablePooling: Sendable {
               start[Int(largest[text * width + column]) * width + column] += dy[column]
             }
           case .cls, .lastToken, .mean, .meanSquareRoot, .weightedMean:
-            add(dy, pooling, first: Self.first(of: sequence), count: sequence.count, to: start)
+            add(
+              dy, pooling, first: Pooling.first(sequence.unpooled, of: sequence.count), count: sequence.count, to: start
+            )
           }
           dy += width
         }

@@ -1,7 +1,7 @@
 import CKernels
 
 /// Self-attention of one sequence in f32, for training: as ``Attention``, with dropout of the weights and a backward pass.
-public struct TrainingAttention: Sendable {
+public struct TrainingAttention: AttentionHeads, Sendable {
   /// Which weights are dropped, as ``Kernels/dropout(_:count:from:seed:serial:site:probability:into:)`` takes it. The weight of
   /// a query and a key of a head has the index (head·length + query)·(length rounded up to a multiple of 16) + key.
   public struct WeightDropout: Sendable {
@@ -20,15 +20,12 @@ public struct TrainingAttention: Sendable {
     var shim: nf_dropout { nf_dropout(seed: seed, serial: serial, site: site, probability: probability) }
   }
 
-  public var heads: Int
-  /// Each is shared by `heads / keyHeads` neighbouring heads of the queries.
-  public var keyHeads: Int
-  public var headWidth: Int
-  /// What products of queries and keys are multiplied by.
-  public var scale: Float
-  /// How many tokens before and after it a query sees; nil for all.
-  public var before: Int?
-  public var after: Int?
+  public let heads: Int
+  public let keyHeads: Int
+  public let headWidth: Int
+  public let scale: Float
+  public let before: Int?
+  public let after: Int?
   /// What is added to the scaled scores, divided by `scale`: [heads, 2·longest − 1], where the value at longest − 1 + d is for a
   /// key whose place is that of its query plus d. Nil for nothing.
   public var bias: [Float]?
@@ -50,11 +47,6 @@ public struct TrainingAttention: Sendable {
     self.dropout = dropout
   }
 
-  /// The number of values of the queries of a token, which is also that of the result.
-  public var queryWidth: Int { heads * headWidth }
-  /// The number of values of the keys of a token, and of its values.
-  public var keyWidth: Int { keyHeads * headWidth }
-
   /// The number of floats of scratch memory that both passes need.
   public func scratch(length: Int) -> Int {
     max(nf_attention_scratch(length, headWidth), nf_attention_backward_scratch(headWidth))
@@ -66,10 +58,7 @@ public struct TrainingAttention: Sendable {
   ) {
     let longest = ((bias?.count ?? 0) / heads + 1) / 2
     precondition(bias == nil || length <= longest, "the bias is for \(longest) tokens, not \(length)")
-    var shape = nf_attention()
-    shape.precision = NF_F32
-    (shape.length, shape.heads, shape.key_heads, shape.head_width) = (length, heads, keyHeads, headWidth)
-    (shape.scale, shape.before, shape.after) = (scale, before ?? .max, after ?? .max)
+    var shape = shim(length: length, .f32)
     (shape.longest, shape.log_sums) = (longest, logSums)
     func withBias(_ mask: UnsafePointer<nf_dropout>?) {
       shape.dropout = mask

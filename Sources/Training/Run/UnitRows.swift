@@ -5,14 +5,7 @@ struct UnitRows {
   let matrix: Matrix
 
   /// Divides each row by its Euclidean norm, in f64 and rounded once. A row of zeros stays as it is.
-  init(_ rows: Matrix) {
-    var scaled = rows
-    for index in 0..<rows.rows {
-      let norm = rows.row(index).reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
-      if norm > 0 { scaled.scaleRow(index, by: 1 / norm) }
-    }
-    matrix = scaled
-  }
+  init(_ rows: Matrix) { matrix = rows.unitRows() }
 
   var count: Int { matrix.rows }
 

@@ -55,7 +55,7 @@ package final class TeacherRows {
   private func embed(_ texts: [TokenSequence]) throws -> Matrix {
     let all = try Self.rows(encoder, texts.map(framed), loop)
     guard let axes else { return all }
-    return try axes.project(all).normalised()
+    return try axes.project(all).unitRows()
   }
 
   private func framed(_ text: TokenSequence) -> TokenSequence {
@@ -75,7 +75,7 @@ package final class TeacherRows {
         guard case .invalidInput(let index) = error else { throw error }
         throw .invalidInput(batches[piece].lowerBound + index)
       }
-      let normalised = found.normalised()
+      let normalised = found.unitRows()
       rows.withLock { $0[piece] = normalised }
     }
     return Matrix(sequences.count, encoder.dimension, rows.withLock { $0.flatMap { $0?.values ?? [] } })

@@ -91,14 +91,6 @@ package final class GradientCache {
 }
 
 extension Matrix {
-  /// A matrix of values whose number is known to fit.
-  init(_ rows: Int, _ columns: Int, _ values: [Float]) {
-    guard let matrix = Matrix(rows: rows, columns: columns, values: values) else {
-      preconditionFailure("\(values.count) values are not \(rows) rows of \(columns)")
-    }
-    self = matrix
-  }
-
   /// A copy of those rows, which must exist.
   func rows(_ range: Range<Int>) -> Matrix {
     Matrix(range.count, columns, Array(values[range.lowerBound * columns..<range.upperBound * columns]))

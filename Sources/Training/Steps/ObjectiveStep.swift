@@ -108,15 +108,3 @@ extension TrainingStep {
     return gradients
   }
 }
-
-extension Matrix {
-  /// Rows of length 1; one of zeros stays as it is.
-  func normalised() -> Matrix {
-    var copy = self
-    for index in 0..<rows {
-      let norm = row(index).reduce(0) { $0 + Double($1) * Double($1) }.squareRoot()
-      if norm > 0 { copy.scaleRow(index, by: 1 / norm) }
-    }
-    return copy
-  }
-}
