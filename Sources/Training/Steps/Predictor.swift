@@ -13,7 +13,9 @@ final class Predictor {
   private let entries: [ParameterLayout.Entry]
   private let loop: ParallelLoop
 
-  private static let epsilon = 1e-5
+  private let kernels = Kernels.active
+
+  private static let epsilon: Float = 1e-5
   /// Rows of one piece of work: fixed, so that no result depends on the number of threads.
   private static let rowsPerPiece = 256
 
@@ -45,10 +47,12 @@ final class Predictor {
   /// What the backward pass needs.
   struct Pass {
     let input: Matrix
-    /// Behind the norm's division by σ, before its gain: [rows, width].
-    let normalised: FloatBuffer
-    /// 1/σ of each row.
-    let factors: FloatBuffer
+    /// Before the norm: [rows, width].
+    let sums: FloatBuffer
+    /// The mean and 1/σ of each row: [rows, 2].
+    let statistics: FloatBuffer
+    /// Behind the norm: [rows, width].
+    let normed: FloatBuffer
     /// Behind ReLU: [rows, width].
     let hidden: FloatBuffer
   }
@@ -70,36 +74,25 @@ final class Predictor {
   func forward(_ input: Matrix) throws(ProductFailure) -> (rows: Matrix, pass: Pass) {
     let (rows, dimension, width) = (input.rows, dimension, width)
     let pass = Pass(
-      input: input, normalised: FloatBuffer(rows * width), factors: FloatBuffer(rows),
-      hidden: FloatBuffer(rows * width))
+      input: input, sums: FloatBuffer(rows * width), statistics: FloatBuffer(2 * rows),
+      normed: FloatBuffer(rows * width), hidden: FloatBuffer(rows * width))
     let out = FloatBuffer(rows * dimension)
-    let (gain, offset) = (values(2), values(3))
     try input.withBaseAddress { x throws(ProductFailure) in
       try forEachPiece(rows) { part throws(ProductFailure) in
-        let z = pass.normalised.start + part.lowerBound * width
+        let (first, count) = (part.lowerBound * width, part.count)
+        let (sums, normed, hidden) = (pass.sums.start + first, pass.normed.start + first, pass.hidden.start + first)
         try Product.ofRows(
-          x + part.lowerBound * dimension, rows: part.count, values(0), columns: width, inner: dimension, into: z,
+          x + part.lowerBound * dimension, rows: count, values(0), columns: width, inner: dimension, into: sums,
           stride: width)
-        for row in part {
-          let z = pass.normalised[row * width..<(row + 1) * width]
-          let hidden = pass.hidden[row * width..<(row + 1) * width]
-          for column in 0..<width { z[column] += values(1)[column] }
-          let mean = z.reduce(0) { $0 + Double($1) } / Double(width)
-          let variance = z.reduce(0) { $0 + (Double($1) - mean) * (Double($1) - mean) } / Double(width)
-          let factor = 1 / (variance + Self.epsilon).squareRoot()
-          pass.factors.start[row] = Float(factor)
-          for column in 0..<width {
-            z[column] = Float((Double(z[column]) - mean) * factor)
-            hidden[column] = max(0, z[column] * gain[column] + offset[column])
-          }
-        }
+        kernels.addBias(values(1), rows: count, width: width, to: sums)
+        kernels.layerNormForward(
+          sums, residual: nil, gamma: values(2), beta: values(3), epsilon: Self.epsilon, rows: count, width: width,
+          sum: sums, statistics: pass.statistics.start + 2 * part.lowerBound, into: normed)
+        kernels.activateForward(normed, count: count * width, .relu, into: hidden)
         let target = out.start + part.lowerBound * dimension
         try Product.ofRows(
-          pass.hidden.start + part.lowerBound * width, rows: part.count, values(4), columns: dimension, inner: width,
-          into: target, stride: dimension)
-        for row in 0..<part.count {
-          for column in 0..<dimension { target[row * dimension + column] += values(5)[column] }
-        }
+          hidden, rows: count, values(4), columns: dimension, inner: width, into: target, stride: dimension)
+        kernels.addBias(values(5), rows: count, width: dimension, to: target)
       }
     }
     return (Matrix(rows, dimension, Array(out[0..<rows * dimension])), pass)
@@ -115,42 +108,24 @@ final class Predictor {
     hidden.start.initialize(repeating: 0, count: rows * width)
     let out = FloatBuffer(rows * dimension)
     out.start.initialize(repeating: 0, count: rows * dimension)
-    let gain = values(2)
     try derivatives.withBaseAddress { dy throws(ProductFailure) in
       try Product.addTransposed(
         weights: dy, count: dimension, stride: dimension, rows: pass.hidden.start, inner: rows, columns: width,
         to: gradients(4))
-      addColumns(dy, rows: rows, width: dimension, to: gradients(5))
+      kernels.addColumnSums(dy, rows: rows, width: dimension, to: gradients(5))
       try forEachPiece(rows) { part throws(ProductFailure) in
+        let first = part.lowerBound * width
+        let slopes = hidden.start + first
         try Product.add(
           weights: dy + part.lowerBound * dimension, count: part.count, stride: dimension, rows: values(4),
-          inner: dimension, columns: width, to: hidden.start + part.lowerBound * width)
-        for index in part.lowerBound * width..<part.upperBound * width where pass.hidden.start[index] <= 0 {
-          hidden.start[index] = 0
-        }
+          inner: dimension, columns: width, to: slopes)
+        kernels.activateBackward(slopes, pass.normed.start + first, count: part.count * width, .relu, into: slopes)
       }
     }
-    // The norm's gain and offset.
-    for row in 0..<rows {
-      for column in 0..<width {
-        gradients(2)[column] += hidden.start[row * width + column] * pass.normalised.start[row * width + column]
-      }
-    }
-    addColumns(hidden.start, rows: rows, width: width, to: gradients(3))
-    // Through the norm: dz = (g − mean(g) − ẑ·mean(g·ẑ))/σ with g = gain·dy.
+    kernels.layerNormBackward(
+      hidden.start, pass.sums.start, statistics: pass.statistics.start, gamma: values(2), rows: rows, width: width,
+      dx: hidden.start, dgamma: gradients(2), dbeta: gradients(3))
     try forEachPiece(rows) { part throws(ProductFailure) in
-      for row in part {
-        let dz = hidden[row * width..<(row + 1) * width]
-        let z = pass.normalised[row * width..<(row + 1) * width]
-        var (sum, along) = (0.0, 0.0)
-        for column in 0..<width {
-          dz[column] *= gain[column]
-          sum += Double(dz[column])
-          along += Double(dz[column]) * Double(z[column])
-        }
-        let (mean, slope) = (Float(sum / Double(width)), Float(along / Double(width)))
-        for column in 0..<width { dz[column] = (dz[column] - mean - z[column] * slope) * pass.factors.start[row] }
-      }
       try Product.add(
         weights: hidden.start + part.lowerBound * width, count: part.count, stride: width, rows: values(0),
         inner: width, columns: dimension, to: out.start + part.lowerBound * dimension)
@@ -159,11 +134,7 @@ final class Predictor {
       try Product.addTransposed(
         weights: hidden.start, count: width, stride: width, rows: x, inner: rows, columns: dimension, to: gradients(0))
     }
-    addColumns(hidden.start, rows: rows, width: width, to: gradients(1))
+    kernels.addColumnSums(hidden.start, rows: rows, width: width, to: gradients(1))
     return Matrix(rows, dimension, Array(out[0..<rows * dimension]))
-  }
-
-  private func addColumns(_ x: UnsafePointer<Float>, rows: Int, width: Int, to out: UnsafeMutablePointer<Float>) {
-    for row in 0..<rows { Kernels.active.add(x + row * width, count: width, to: out) }
   }
 }
