@@ -32,10 +32,11 @@ struct FileOutput: ~Copyable {
     }
   }
 
-  mutating func write(_ bytes: [UInt8]) throws(CheckpointError) {
+  /// - Parameter values: numbers, whose bytes are written as they are in memory.
+  mutating func write<Value: BitwiseCopyable>(_ values: [Value]) throws(CheckpointError) {
     // The closure catches, because withUnsafeBytes does not pass on the type of an error.
     var failure: CheckpointError?
-    bytes.withUnsafeBytes { bytes in
+    values.withUnsafeBytes { bytes in
       do throws(CheckpointError) {
         try write(bytes)
       } catch {

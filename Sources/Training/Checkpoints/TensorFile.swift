@@ -43,15 +43,7 @@ package struct OutputTensor {
       } catch {
         throw CheckpointError("", error.message)
       }
-      var failure: CheckpointError?
-      values.withUnsafeBytes { bytes in
-        do throws(CheckpointError) {
-          try output.write(bytes)
-        } catch {
-          failure = error
-        }
-      }
-      if let failure { throw failure }
+      try output.write(values)
     }
   }
 }

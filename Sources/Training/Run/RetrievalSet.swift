@@ -3,6 +3,9 @@ import SimilarityCore
 
 /// Pairs of texts with which a model is evaluated: queries, and the documents among which each has to find its own.
 package struct RetrievalSet: Sendable {
+  /// The vectors of all queries and of all documents.
+  package typealias Rows = (queries: Matrix, documents: Matrix)
+
   package let queries: [String]
   /// Positives and negatives, each different text once.
   package let documents: [String]
@@ -39,9 +42,7 @@ package struct RetrievalSet: Sendable {
   /// The vectors of all texts.
   ///
   /// - Parameter embed: makes a row of each sequence.
-  package func rows(
-    _ embed: ([TokenSequence]) throws -> Matrix
-  ) rethrows -> (queries: Matrix, documents: Matrix) {
+  package func rows(_ embed: ([TokenSequence]) throws -> Matrix) rethrows -> Rows {
     (try embed(queryTokens), try embed(documentTokens))
   }
 

@@ -14,7 +14,7 @@ package final class Trainer {
     ///   - last: the step that the training ends with.
     case step(StepMetrics, seconds: Double, last: Int)
     /// - Parameter rows: the vectors of the held-out queries and documents.
-    case evaluation(EvaluationMetrics, isBest: Bool, rows: (queries: Matrix, documents: Matrix))
+    case evaluation(EvaluationMetrics, isBest: Bool, rows: RetrievalSet.Rows)
     case checkpoint(step: Int)
   }
 
@@ -35,6 +35,8 @@ package final class Trainer {
   package let metrics: MetricsFile
   let checkpoints: any CheckpointStore
   private let heldOut: RetrievalSet?
+  /// The vectors of ``heldOut`` before the first step, where they are known; nil behind the first evaluation.
+  private var firstRows: RetrievalSet.Rows?
   private let schedule: Schedule
   private let watch: (Event) -> Void
   private let isAskedToStop: () -> Bool
@@ -51,13 +53,15 @@ package final class Trainer {
 
   /// - Parameters:
   ///   - heldOut: the pairs of evaluations; nil for a training without them.
+  ///   - firstRows: their vectors by the model as it is now, where somebody has computed them already.
   ///   - checkpoints: of them the latest is gone on from, where there is one.
   ///   - openMetrics: opens the metrics, given the step that is gone on from.
   ///   - isAskedToStop: is called behind each step.
   /// - Throws: ``RunError`` where the set or the checkpoint does not fit, and ``EncodingFailure/outOfMemory``.
   package init(
-    _ training: TrainingStep, _ set: TokenizedSet, heldOut: RetrievalSet?, _ options: TrainerOptions,
-    crew: Crew, checkpoints: any CheckpointStore, metrics openMetrics: (_ last: Int?) throws -> MetricsFile,
+    _ training: TrainingStep, _ set: TokenizedSet, heldOut: RetrievalSet?, firstRows: RetrievalSet.Rows? = nil,
+    _ options: TrainerOptions, crew: Crew, checkpoints: any CheckpointStore,
+    metrics openMetrics: (_ last: Int?) throws -> MetricsFile,
     watch: @escaping (Event) -> Void, isAskedToStop: @escaping () -> Bool
   ) throws {
     var order = BatchOrder.Options(batchSize: options.batch)
@@ -69,6 +73,7 @@ package final class Trainer {
     optimizer = try AdamW(training.trained, options.optimizer)
     stopping = EarlyStopping(patience: options.patience)
     (self.options, self.training, self.heldOut, self.crew) = (options, training, heldOut, crew)
+    self.firstRows = firstRows
     self.checkpoints = checkpoints
     (self.watch, self.isAskedToStop) = (watch, isAskedToStop)
     let place = try checkpoints.load(into: Self.arrays(training, optimizer))
@@ -92,6 +97,7 @@ package final class Trainer {
   private func makeSteps() throws -> Outcome {
     // A checkpoint is written behind this evaluation, never before it.
     if saved == nil { try evaluate() }
+    firstRows = nil
     while step < last {
       if stopping.stops { return try end(.stoppedEarly) }
       if isAskedToStop() { return try end(.interrupted) }
@@ -143,7 +149,7 @@ package final class Trainer {
 
   private func evaluate() throws {
     guard let heldOut else { return }
-    let rows = try heldOut.rows(training.embed)
+    let rows = try firstRows ?? heldOut.rows { try training.embed($0) }
     let values = try Evaluation(
       queries: rows.queries, documents: rows.documents, own: heldOut.own, threads: crew.threads)
     let measured = EvaluationMetrics(step: step, values: values)
@@ -157,7 +163,7 @@ package final class Trainer {
 
   private func save() throws {
     for array in training.trained {
-      guard array.values.values.allSatisfy(\.isFinite) else {
+      guard Kernels.active.isFinite(array.values.start, count: array.values.count) else {
         throw RunError("step \(step): \(array.name) has values that are not finite; the checkpoint before it is kept")
       }
     }

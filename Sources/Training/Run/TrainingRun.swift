@@ -61,9 +61,11 @@ package struct TrainingRun {
       heldOut ?? examples, maker, most: heldOut == nil ? Self.sampledExamples : nil)
     let set = try TokenizedSet(examples, opened.tokenizer, opened.tokenizing, threads: plan.threads)
     let training = try TrainingStep(model: opened.model, options: plan.step, crew: crew, teacher: opened.teacher)
-    let page = RunningReport(plan, sample, isHeldOut: heldOut != nil, before: try viewBefore(training, sample))
+    let (before, firstRows) = try viewBefore(training, sample)
+    let page = RunningReport(plan, sample, isHeldOut: heldOut != nil, before: before)
     let trainer = try Trainer(
-      training, set, heldOut: heldOut == nil ? nil : sample, plan.trainer, crew: crew, checkpoints: checkpoints,
+      training, set, heldOut: heldOut == nil ? nil : sample, firstRows: firstRows, plan.trainer, crew: crew,
+      checkpoints: checkpoints,
       metrics: { try MetricsFile(in: plan.output, goingOnFrom: $0) },
       watch: { [weak page] event in
         watch(.trainer(event))
@@ -110,18 +112,17 @@ package struct TrainingRun {
     return found
   }
 
-  /// The sample as the model saw it before training. A run that goes on has it from the run before.
-  private func viewBefore(_ training: TrainingStep, _ sample: RetrievalSet) throws -> SampleView? {
+  /// The sample as the model saw it before training, and the vectors that show it. A run that goes on has the view from the run
+  /// before, without the vectors.
+  private func viewBefore(
+    _ training: TrainingStep, _ sample: RetrievalSet
+  ) throws -> (SampleView, rows: RetrievalSet.Rows?) {
     let path = "\(plan.output)/\(RunCheckpoints.name)/\(Self.beforeName)"
-    if plan.resumes, let kept = SampleView.read(path) { return kept }
-    let view = try self.view(training, sample)
+    if plan.resumes, let kept = SampleView.read(path) { return (kept, nil) }
+    let rows = try sample.rows { try training.embed($0) }
+    let view = try SampleView(queries: rows.queries, documents: rows.documents, own: sample.own)
     try view.write(Self.beforeName, in: "\(plan.output)/\(RunCheckpoints.name)")
-    return view
-  }
-
-  private func view(_ training: TrainingStep, _ sample: RetrievalSet) throws -> SampleView {
-    let rows = try sample.rows(training.embed)
-    return try SampleView(queries: rows.queries, documents: rows.documents, own: sample.own)
+    return (view, rows)
   }
 
   private func describe(_ trainer: Trainer, _ set: TokenizedSet, _ sample: RetrievalSet, isEvaluated: Bool) {
@@ -140,16 +141,16 @@ package struct TrainingRun {
   ) throws {
     let values = try trainer.training.valuesToSave()
     var words = outcome == .stoppedEarly ? "stopped early behind step \(trainer.step)" : "made \(trainer.step) steps"
+    // Those of the latest evaluation, which is of the last step.
+    var rows = page.latest
     // Nothing is trained any more, so that the values may be replaced.
     if let best = trainer.stopping.best, best.step != trainer.step, try checkpoints.best(into: values) == best.step {
       words += "; the model is that of step \(best.step), which was the best in evaluations"
+      rows = nil
     }
     try opened.write(plan.output, values)
-    let rows = try page.sample.rows { sequences in
-      try GradientCache(opened.model, sequences, dropout: nil, chunkTokens: 0).forward(
-        values, keeps: false, trainer.crew)
-    }
-    try page.write("The training has ended: \(words).", rows)
+    let shown = try rows ?? page.sample.rows { try trainer.training.embed($0, by: values) }
+    try page.write("The training has ended: \(words).", shown)
     try trainer.metrics.flush()
     try checkpoints.removeAll()
     watch(.note("\(words); the model and \(Report.name) are in \(plan.output)"))

@@ -93,9 +93,11 @@ package final class TrainingStep {
   /// The vectors of sequences without dropout, [sequences, dimension], not normalised.
   ///
   /// - Throws: ``EncodingFailure``, and `ProductFailure` when the matrix library fails.
-  package func embed(_ sequences: [TokenSequence]) throws -> Matrix {
-    try GradientCache(model, sequences, dropout: nil, chunkTokens: 0)
-      .forward(try effectiveValues(), keeps: false, crew)
+  package func embed(_ sequences: [TokenSequence]) throws -> Matrix { try embed(sequences, by: try effectiveValues()) }
+
+  /// As ``embed(_:)``, by these values of the model, such as those of an earlier step.
+  package func embed(_ sequences: [TokenSequence], by values: FloatArray) throws(EncodingFailure) -> Matrix {
+    try GradientCache(model, sequences, dropout: nil, chunkTokens: 0).forward(values, keeps: false, crew)
   }
 
   /// Computes the loss of a batch, and writes its gradients to the arrays of ``trained``.
@@ -129,7 +131,7 @@ package final class TrainingStep {
     scoring?.apply(to: &loss)
     let outcome = try teacher.map { try score(texts, rows, $0, loss) } ?? score(texts, rows, following, loss)
     if let gradients = outcome.result.gradients { scoring?.setGradients(gradients, temperature: loss.temperature) }
-    if queue != nil { newKeys = following?.rows(0..<texts.queries).normalised() }
+    if queue != nil { newKeys = following?.rows(0..<texts.queries).unitRows() }
 
     if let target {
       try online.backward(

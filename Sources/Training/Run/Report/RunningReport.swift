@@ -8,6 +8,8 @@ final class RunningReport {
   private let before: SampleView?
   /// Of the run, once it has begun.
   var metrics: MetricsFile?
+  /// Of the latest evaluation; nil before the first.
+  private(set) var latest: RetrievalSet.Rows?
 
   init(_ plan: TrainingPlan, _ sample: RetrievalSet, isHeldOut: Bool, before: SampleView?) {
     (self.plan, self.sample, self.isHeldOut, self.before) = (plan, sample, isHeldOut, before)
@@ -16,6 +18,7 @@ final class RunningReport {
   /// Writes the page behind an evaluation. A page that cannot be written is told, and does not end the run.
   func take(_ event: Trainer.Event, _ watch: (TrainingRun.Event) -> Void) {
     guard case .evaluation(let evaluation, _, let rows) = event else { return }
+    latest = rows
     do {
       try write("The training is at step \(evaluation.step).", rows)
     } catch {
@@ -24,7 +27,7 @@ final class RunningReport {
   }
 
   /// - Throws: ``RunError`` where the page cannot be written; `ProductFailure` when the matrix library fails.
-  func write(_ outcome: String, _ rows: (queries: Matrix, documents: Matrix)) throws {
+  func write(_ outcome: String, _ rows: RetrievalSet.Rows) throws {
     var files = [("--pairs", plan.data.path)]
     if case .texts(let path) = plan.data { files = [("--texts", path)] }
     if let path = plan.heldOut { files.append(("--eval", path)) }
