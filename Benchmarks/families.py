@@ -24,20 +24,11 @@ from pathlib import Path
 import families_make
 import own_venv
 from families_models import FAMILIES, LONGEST
+from options import some_of
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 PRECISIONS = ("f32", "bf16", "int8")
-
-
-def some_of(known: tuple[str, ...]):
-    def parse(words: str) -> list[str]:
-        chosen = list(dict.fromkeys(words.split(",")))
-        if not set(chosen) <= set(known):
-            raise argparse.ArgumentTypeError(f"must be some of {','.join(known)}, with commas between them")
-        return chosen
-
-    return parse
 
 
 def lengths(words: str) -> list[int]:

@@ -7,22 +7,20 @@
 // the layout that oneDNN prefers. In bf16 and int8 the rate is that of the fastest type of result.
 
 #include <algorithm>
-#include <atomic>
-#include <chrono>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <iostream>
 #include <string>
-#include <thread>
 #include <unordered_map>
 #include <vector>
 
 #include <omp.h>
 #include <oneapi/dnnl/dnnl.hpp>
 
+#include "limit_rate.hpp"
+
 using dnnl::memory;
-using Clock = std::chrono::steady_clock;
 using Type = memory::data_type;
 
 struct Shape {
@@ -94,32 +92,7 @@ static double rate(const Shape &shape, Type left, Type right, Type result, int t
     } catch (const dnnl::error &) {
         return 0;
     }
-    std::atomic<int> ready{0};
-    std::vector<double> rates(size_t(threads), 0.0);
-    std::vector<std::thread> workers;
-    for (int index = 0; index < threads; ++index) {
-        workers.emplace_back([&, index] {
-            // The number of OpenMP threads belongs to the thread that sets it.
-            omp_set_num_threads(1);
-            Product product(shape, left, right, result);
-            for (int i = 0; i < 3; ++i) product.run();
-            ++ready;
-            while (ready < threads) std::this_thread::yield();
-            const auto start = Clock::now();
-            double elapsed = 0;
-            long count = 0;
-            while (elapsed < seconds) {
-                product.run();
-                ++count;
-                elapsed = std::chrono::duration<double>(Clock::now() - start).count();
-            }
-            rates[size_t(index)] = double(count) * shape.flop() / elapsed / 1e9;
-        });
-    }
-    for (auto &worker : workers) worker.join();
-    double sum = 0;
-    for (double one : rates) sum += one;
-    return sum;
+    return rate_of(shape.flop(), threads, seconds, [&] { return Product(shape, left, right, result); });
 }
 
 int main(int count, char **words) {

@@ -29,6 +29,7 @@ import own_venv
 import processor
 import train_data
 import train_limit
+from options import some_of
 from train_report import JUDGED, MIB, Large, Quality, Rate, Report
 from train_sides import NEARFAR, PEERS, Settings, Sides, Training
 
@@ -39,16 +40,6 @@ SIDES = (NEARFAR, *PEERS)
 # Steps at the start of a training in which memory is touched for the first time.
 SKIPPED = 2
 LARGE = 4_096
-
-
-def some_of(known: tuple[str, ...]):
-    def parse(words: str) -> list[str]:
-        chosen = list(dict.fromkeys(words.split(",")))
-        if not set(chosen) <= set(known):
-            raise argparse.ArgumentTypeError(f"must be some of {','.join(known)}, with commas between them")
-        return chosen
-
-    return parse
 
 
 def at_least(least: int):

@@ -13,21 +13,19 @@
 // where that side is a weight; packing it does not count.
 
 #include <algorithm>
-#include <atomic>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <iostream>
 #include <string>
-#include <thread>
 #include <unordered_map>
 #include <vector>
 
 #include <omp.h>
 #include <oneapi/dnnl/dnnl.hpp>
 
+#include "limit_rate.hpp"
+
 using dnnl::memory;
-using Clock = std::chrono::steady_clock;
 using Tag = memory::format_tag;
 
 enum class Kind { forward, inputs, weights };
@@ -109,32 +107,7 @@ class Matmul {
 
 /// GFLOP/s of all threads.
 template <typename Product> static double rate(const Shape &shape, int threads, double seconds) {
-    std::atomic<int> ready{0};
-    std::vector<double> rates(size_t(threads), 0.0);
-    std::vector<std::thread> workers;
-    for (int index = 0; index < threads; ++index) {
-        workers.emplace_back([&, index] {
-            // The number of OpenMP threads belongs to the thread that sets it.
-            omp_set_num_threads(1);
-            Product product(shape);
-            for (int i = 0; i < 3; ++i) product.run();
-            ++ready;
-            while (ready < threads) std::this_thread::yield();
-            const auto start = Clock::now();
-            double elapsed = 0;
-            long count = 0;
-            while (elapsed < seconds) {
-                product.run();
-                ++count;
-                elapsed = std::chrono::duration<double>(Clock::now() - start).count();
-            }
-            rates[size_t(index)] = double(count) * shape.flop() / elapsed / 1e9;
-        });
-    }
-    for (auto &worker : workers) worker.join();
-    double sum = 0;
-    for (double one : rates) sum += one;
-    return sum;
+    return rate_of(shape.flop(), threads, seconds, [&] { return Product(shape); });
 }
 
 static bool parse(const char *word, Shape &shape) {

@@ -5,9 +5,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-SOURCE = HERE / "train_limit.cpp"
-PROGRAM = HERE.parent / ".build" / "train-limit"
+from limit_program import built
 
 # Tokens of one product: the pieces of a block that Nearfar's threads take, and larger ones.
 ROWS = (128, 512)
@@ -63,14 +61,9 @@ class Limit:
 
 
 def measure(model: Path, threads: int, seconds: float = 0.15) -> Limit:
-    """Builds train_limit.cpp when it is missing or older than its source; needs a C++ compiler and libdnnl-dev."""
-    if not PROGRAM.exists() or PROGRAM.stat().st_mtime < SOURCE.stat().st_mtime:
-        PROGRAM.parent.mkdir(exist_ok=True)
-        command = ["c++", "-std=c++17", "-O2", "-fopenmp", str(SOURCE), "-o", str(PROGRAM), "-ldnnl"]
-        subprocess.run(command, check=True)
     layers = dense_layers(model)
     products = list(dict.fromkeys(name for layer in layers for sizes in layer.products() for name in sizes))
-    command = [str(PROGRAM), str(threads), str(seconds), *products]
+    command = [str(built("train_limit.cpp", "train-limit")), str(threads), str(seconds), *products]
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     rates = {name: float(rate) for name, rate in (line.split() for line in printed.splitlines())}
     per_token = 0.0
