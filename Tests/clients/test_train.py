@@ -11,17 +11,14 @@ import families
 import numpy as np
 import pytest
 from process import BINARY, Server, clean_environment
-from training import MODEL, contents, metrics, names, pairs, tensors, train, write_lines
+from training import MODEL, contents, metrics, names, pairs, tensors, train, write_data, write_lines
 
 BASE = ["--model", MODEL, "--pairs", "pairs.jsonl", "--batch", 16, "--lr", "2e-3"]
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("train")
-    write_lines(folder / "pairs.jsonl", pairs(240))
-    write_lines(folder / "held.jsonl", pairs(40, seed=2))
-    return folder
+    return write_data(tmp_path_factory.mktemp("train"))
 
 
 @pytest.fixture(scope="module")

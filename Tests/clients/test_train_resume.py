@@ -7,7 +7,7 @@ import time
 
 import pytest
 from process import clean_environment, wait_until
-from training import MODEL, command, contents, metrics, names, pairs, train, write_lines
+from training import MODEL, command, contents, metrics, names, train, write_data
 
 FLAGS = [
     "--model", MODEL, "--pairs", "pairs.jsonl", "--batch", 16, "--lr", "2e-3", "--epochs", 3, "--eval", "held.jsonl", "--eval-every", 4,
@@ -17,10 +17,7 @@ FLAGS = [
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("resume")
-    write_lines(folder / "pairs.jsonl", pairs(240))
-    write_lines(folder / "held.jsonl", pairs(40, seed=2))
-    return folder
+    return write_data(tmp_path_factory.mktemp("resume"))
 
 
 @pytest.fixture(scope="module")

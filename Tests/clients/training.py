@@ -31,6 +31,13 @@ def write_lines(path: Path, lines: list[dict]) -> Path:
     return path
 
 
+def write_data(folder: Path) -> Path:
+    """Writes pairs to train on, and held-out ones."""
+    write_lines(folder / "pairs.jsonl", pairs(240))
+    write_lines(folder / "held.jsonl", pairs(40, seed=2))
+    return folder
+
+
 def command(*arguments) -> list[str]:
     return [BINARY, "train", *map(str, arguments)]
 

@@ -9,6 +9,8 @@ import pytest
 
 # The running server is that of the other clients' tests.
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "clients"))
+# Proxies have their common part beside those of the replicas' tests; names that are in both folders are those above.
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "replicas"))
 
 from pgvector_server import Database  # noqa: E402
 from process import Server  # noqa: E402

@@ -7,38 +7,31 @@ import socket
 import struct
 import subprocess
 import tempfile
-import threading
+
+from proxy import Proxy
 
 
-class Tap:
-    """Listens on 127.0.0.1 and carries messages to and from a database's socket. Between two transactions it can run a statement in
-    every session, of which the client does not learn. Notifications come with the next answer."""
+class Tap(Proxy):
+    """Carries messages to and from a database's socket. Between two transactions it can run a statement in every session, of which the
+    client does not learn. Notifications come with the next answer."""
 
     def __init__(self, folder: pathlib.Path) -> None:
-        self.path = str(folder / ".s.PGSQL.5432")
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = f"postgresql://nearfar@127.0.0.1:{self.listener.getsockname()[1]}/postgres?sslmode=disable&gssencmode=disable"
         self.statement = b""
-        self.lock = threading.Lock()
         # Sessions in which the statement has been run, those in which it is still to be run, and all.
         self.touched = 0
         self.waiting: set[int] = set()
         self.open: set[int] = set()
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__(str(folder / ".s.PGSQL.5432"))
+
+    @property
+    def url(self) -> str:
+        return super().url + "?sslmode=disable&gssencmode=disable"
 
     def run(self, statement: str) -> None:
         """Before the next transaction of each session that is open now."""
         with self.lock:
             self.statement, self.touched = statement.encode(), 0
             self.waiting = set(self.open)
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
         server = socket.socket(socket.AF_UNIX)

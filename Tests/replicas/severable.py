@@ -3,31 +3,17 @@
 import socket
 import threading
 
+from proxy import Proxy
 
-class Severable:
-    """Listens on 127.0.0.1 and carries bytes to and from a Unix socket."""
+
+class Severable(Proxy):
+    """Carries bytes to and from a Unix socket."""
 
     def __init__(self, path: str) -> None:
-        self.path = path
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.lock = threading.Lock()
         self.open: set[socket.socket] = set()
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__(path)
 
-    @property
-    def url(self) -> str:
-        return f"postgresql://nearfar@127.0.0.1:{self.port}/postgres"
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._connect, args=(client,), daemon=True).start()
-
-    def _connect(self, client: socket.socket) -> None:
+    def _serve(self, client: socket.socket) -> None:
         server = socket.socket(socket.AF_UNIX)
         try:
             server.connect(self.path)
