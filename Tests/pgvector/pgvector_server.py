@@ -47,18 +47,15 @@ class Database:
     def stop(self) -> None:
         self._script("stop")
 
-    def processes(self) -> list[int]:
-        """The server and its children."""
-        first = int((self.folder / "data" / "postmaster.pid").read_text().splitlines()[0])
-        children = pathlib.Path(f"/proc/{first}/task/{first}/children").read_text().split()
-        return [first, *map(int, children)]
-
     def freeze(self) -> list[int]:
         """Lets the server answer nobody, as if the network to it were cut."""
-        frozen = self.processes()
-        for process in frozen:
-            os.kill(process, signal.SIGSTOP)
-        return frozen
+        first = int((self.folder / "data" / "postmaster.pid").read_text().splitlines()[0])
+        # Before its children are looked up, because it makes one for each new session.
+        os.kill(first, signal.SIGSTOP)
+        children = [int(each) for each in pathlib.Path(f"/proc/{first}/task/{first}/children").read_text().split()]
+        for child in children:
+            os.kill(child, signal.SIGSTOP)
+        return [first, *children]
 
     def thaw(self, frozen: list[int]) -> None:
         for process in reversed(frozen):

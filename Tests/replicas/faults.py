@@ -3,10 +3,7 @@
 The database is well again when a function returns, except that sessions may have to be made anew.
 """
 
-import os
-import signal
 import time
-from pathlib import Path
 
 from database import Lock
 
@@ -163,15 +160,11 @@ def restarted(trial):
 def frozen(trial):
     """The server's processes stand still, as behind a network that loses everything, and go on later with what they had begun."""
     write = None
-    postmaster = int((Path(trial.database.folder) / "data" / "postmaster.pid").read_text().split()[0])
-    children = [int(each) for each in Path(f"/proc/{postmaster}/task/{postmaster}/children").read_text().split()]
     lock = Lock(trial.database, ROW) if trial.random.random() < 0.5 else None
     if lock is not None:
         write = trial.send()
         trial.wait_for("wait_event_type = 'Lock'")
-    stopped = [postmaster, *children]
-    for each in stopped:
-        os.kill(each, signal.SIGSTOP)
+    frozen = trial.database.freeze()
     try:
         write = write or trial.send()
         began = time.monotonic()
@@ -179,8 +172,7 @@ def frozen(trial):
         trial.frozen.append(time.monotonic() - began)
         trial.read()
     finally:
-        for each in stopped:
-            os.kill(each, signal.SIGCONT)
+        trial.database.thaw(frozen)
         if lock is not None:
             lock.release()
     write.expects = {503}

@@ -188,7 +188,7 @@ def found(trial: Trial) -> tuple[int, dict]:
     deadline = time.monotonic() + 20
     while ask(port, "GET", f"{PATH}?consistency=strong")[0] != 200 and time.monotonic() < deadline:
         time.sleep(0.2)
-    return int(trial.database.ask("SELECT version FROM nearfar.collections")), all_points(port, PATH, strong=True)
+    return int(trial.database.ask("SELECT version FROM nearfar.collections WHERE name = 'faults'")), all_points(port, PATH, strong=True)
 
 
 def test_the_password_is_in_no_answer_and_in_no_log(trial):
