@@ -79,9 +79,14 @@ public final class CollectionStore: Sendable {
     let loaded = VectorCollection(
       row, epoch: firstEpoch + row.id, index: index, snapshot: snapshot, writer: writer,
       savedGraph: SavedGraph(file: mayWriteFolder ? file : nil, origin: origin))
-    // Saved now, so that a graph that took long to build is not built again after a kill.
+    // Saved soon, so that a graph that took long to build is not built again after a kill; not before the service listens, because
+    // writing a large one takes seconds.
     switch origin {
-    case .built, .damaged: loaded.saveGraph()
+    case .built, .damaged:
+      writer.later {
+        loaded.saveGraph()
+        HeapMemory.giveBack()
+      }
     case .none, .saved: break
     }
     return loaded

@@ -63,7 +63,7 @@ struct GraphFile: Sendable {
       "format": Self.format, "collection": stored.name, "dim": "\(stored.dimension)", "metric": stored.metric.rawValue,
       "version": "\(content.version)", "recall": Self.text(image.curve),
     ]
-    let keys = content.keys.map(\.littleEndian)
+    let keys = content.keys.map { $0.littleEndian }
     var sum = Self.sum(of: metadata)
     keys.withUnsafeBytes { sum.add($0) }
     sum.add(UInt64(Self.listBytes(image)))
@@ -90,7 +90,8 @@ struct GraphFile: Sendable {
   private func forEachPiece(of image: GraphImage, _ body: (UnsafeRawBufferPointer) -> Bool) -> Bool {
     let perPiece = 4096
     for first in stride(from: 0, to: image.slots.count, by: perPiece) {
-      let piece = image.lists[first..<min(first + perPiece, image.slots.count)].map(\.littleEndian)
+      // A key path would be looked up for each number, which takes most of the time of a large graph.
+      let piece = image.lists[first..<min(first + perPiece, image.slots.count)].map { $0.littleEndian }
       guard piece.withUnsafeBytes(body) else { return false }
     }
     return true
