@@ -1,6 +1,7 @@
 """Making, dropping and finding collections in the database, several replicas, and a database that is away."""
 
 import concurrent.futures
+import random
 import time
 
 import psycopg
@@ -52,6 +53,23 @@ def test_what_cannot_be_kept_is_refused(server):
         found = server.ask("/neighbors", {"collection": "large", "vectors": [vector]})["results"][0]
         assert [(each["id"], each["score"]) for each in found] == [("a", 1)]
         assert server.delete("/collections/large").status_code == 204
+
+
+def test_vectors_of_usual_size_are_in_their_rows(server, database):
+    """Elsewhere each would be looked up by itself when a search reads it."""
+    values = random.Random(5)
+    for storage, dimension, is_within in (
+        ("halfvec", 384, True), ("halfvec", 610, True), ("halfvec", 611, False), ("vector", 458, True), ("vector", 459, False),
+    ):  # fmt: skip
+        assert make(server, "wide", dim=dimension, storage=storage).status_code == 201
+        rows = [{"id": str(i), "vector": [values.gauss(0, 1) for _ in range(dimension)], "metadata": {"n": i}} for i in range(20)]
+        assert server.put("/collections/wide/points", {"points": rows}).status_code == 200
+        [(outside,)] = database.run(
+            "SELECT pg_relation_size(reltoastrelid) FROM pg_class WHERE relname ="
+            " 'vectors_' || (SELECT id FROM nearfar.collections WHERE name = 'wide')"
+        )
+        assert (outside == 0) == is_within, (storage, dimension, outside)
+        assert server.delete("/collections/wide").status_code == 204
 
 
 def test_a_database_without_the_extension(database):

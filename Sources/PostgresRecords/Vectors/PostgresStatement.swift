@@ -1,7 +1,7 @@
 import VectorStore
 
-/// A statement that is put together: its text from constants of this program and numbers that the database itself has given, and
-/// everything else as parameters. There is no way to put a string into the text, so nothing of a client's can get there.
+/// A statement that is put together: its text from constants of this program, numbers that the database itself has given and limits,
+/// and everything else as parameters. There is no way to put a string into the text, so nothing of a client's can get there.
 struct PostgresStatement {
   private(set) var text: [UInt8] = []
   private(set) var values: [PostgresValue] = []
@@ -49,6 +49,13 @@ struct PostgresStatement {
     case .halfvec: add("halfvec")
     case .vector: add("vector")
     }
+  }
+
+  /// How many rows are wanted. As a parameter it would be unknown when a statement is prepared, and the database would plan each call
+  /// anew.
+  mutating func addLimit(_ rows: Int) {
+    add(" LIMIT ")
+    add(number: Int64(rows))
   }
 
   private mutating func add(number: Int64) { text.append(contentsOf: String(number).utf8) }

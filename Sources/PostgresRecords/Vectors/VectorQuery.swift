@@ -118,8 +118,7 @@ struct VectorQuery {
       // The index is not of this expression, so all rows are compared.
       if ef == nil { statement.add(" + 0.0::double precision") }
     }
-    statement.add(" LIMIT ")
-    statement.add(.integer(Int64(limit)))
+    statement.addLimit(limit)
     // A filter's text varies; beside a scan of all rows the rest costs nothing.
     statement.isRepeated = ef != nil && filter == nil
     return [VectorRows.state(of: collection), statement]

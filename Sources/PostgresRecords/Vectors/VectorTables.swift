@@ -23,6 +23,7 @@ enum VectorTables {
     statement = PostgresStatement("ALTER TABLE ")
     statement.add(table)
     statement.add(" ALTER COLUMN vector SET STORAGE EXTERNAL")
+    if keepsRowsWhole(collection) { statement.add(", SET (toast_tuple_target = 4064)") }
     try connection.run(statement)
     statement = PostgresStatement("CREATE INDEX ON ")
     statement.add(table)
@@ -34,6 +35,18 @@ enum VectorTables {
     statement.add(table)
     statement.add(" USING gin (terms)")
     try connection.run(statement)
+  }
+
+  /// Bytes of a row of which a page of 8 KiB holds two: the `toast_tuple_target` of ``create(_:_:)``.
+  private static let halfPage = 4064
+  /// Bytes that a row has beside the vectors: its head, the columns of fixed size, an id, and metadata of the usual size.
+  private static let besideVectors = 400
+
+  /// Whether vectors are left in their rows, where the database would move them to a table of their own: each is then read by a walk
+  /// over two indexes, which costs about a tenth of a search. Larger ones would leave much of each page empty.
+  private static func keepsRowsWhole(_ collection: DatabaseCollection) -> Bool {
+    let bytesPerValue = MemoryLayout<Float>.size + (collection.storage == .halfvec ? 2 : MemoryLayout<Float>.size)
+    return collection.dimension <= (halfPage - besideVectors) / bytesPerValue
   }
 
   static func drop(_ table: VectorTable, _ connection: PostgresConnection) throws(PostgresError) {
