@@ -11,7 +11,7 @@ public struct Prompts: Sendable, Equatable {
   /// The name of the prompt that is used where nobody asks for one (`default_prompt_name`).
   public private(set) var defaultName: String?
 
-  init() {}
+  package init() {}
 
   /// - Throws: ``FieldError`` for a prompt that is not a string, and for a default that is not among them.
   init(_ file: JSONField) throws(FieldError) {
@@ -25,14 +25,17 @@ public struct Prompts: Sendable, Equatable {
     defaultName = name
   }
 
-  /// The prompt of a role under the names that models use for it; nil where the model has none.
-  public func prompt(for role: Role) -> String? {
+  /// The prompt of a role; nil where the model has none.
+  public func prompt(for role: Role) -> String? { name(for: role).flatMap { byName[$0] } }
+
+  /// The name of a role's prompt, among those that models use for it; nil where the model has none.
+  public func name(for role: Role) -> String? {
     let names: [String]
     switch role {
     case .query: names = ["query", "search_query", "s2p_query", "retrieval.query"]
     case .document: names = ["document", "passage", "search_document", "corpus", "retrieval.passage"]
     }
-    return names.lazy.compactMap { byName[$0] }.first
+    return names.first { byName[$0] != nil }
   }
 
   /// Whether the model tells queries and documents apart: it has a prompt for one of them at least.

@@ -69,14 +69,7 @@ public struct SentenceEncoder: BatchEncoder {
         poolings.rows(of: sequences, states, width: width, kernels)
       }
     }
-    let sample = (upper: "ABC ÄÖ", lower: "abc äö")
-    if settings.lowercases,
-      model.tokenizer.encode(sample.upper, maxLength: 64).ids != model.tokenizer.encode(sample.lower, maxLength: 64).ids
-    {
-      throw .folder(
-        key: "sentence_bert_config.json: do_lower_case",
-        message: "'true' is not supported with a tokenizer that does not make texts lower-case itself")
-    }
+    try settings.check(model.tokenizer)
     var modules: [VectorModule] = []
     var width = model.architecture.hiddenSize * poolings.count
     for module in settings.later {

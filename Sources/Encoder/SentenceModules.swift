@@ -57,6 +57,17 @@ struct SentenceModules {
     }
   }
 
+  /// Refuses a tokenizer that tells capital letters apart where Sentence Transformers makes texts lower-case.
+  func check(_ tokenizer: Tokenizer) throws(EncoderError) {
+    let sample = (upper: "ABC ÄÖ", lower: "abc äö")
+    guard lowercases,
+      tokenizer.encode(sample.upper, maxLength: 64).ids != tokenizer.encode(sample.lower, maxLength: 64).ids
+    else { return }
+    throw .folder(
+      key: "sentence_bert_config.json: do_lower_case",
+      message: "'true' is not supported with a tokenizer that does not make texts lower-case itself")
+  }
+
   /// The most tokens of a sequence: what Sentence Transformers was told, or else what the tokenizer is said to stand.
   static func longest(_ folder: ModelFolder) throws(FieldError) -> Int? {
     if let field = try folder.json("sentence_bert_config.json")?.optional("max_seq_length") {

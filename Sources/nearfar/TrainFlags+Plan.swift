@@ -41,8 +41,10 @@ extension TrainFlags {
       guard let folder else { throw UsageError("--model is required") }
       return .transformer(folder)
     }
-    guard try arguments.given(lora) == nil, try arguments.given(freeze) == nil else {
-      throw UsageError("--lora and --freeze are for layers, which --static has not")
+    guard try arguments.given(lora) == nil, try arguments.given(freeze) == nil,
+      try arguments.value(precision) != "bf16"
+    else {
+      throw UsageError("--lora, --freeze and --precision bf16 are for layers, which --static has not")
     }
     switch (folder, taught) {
     case (nil, let taught?): return .taughtTable(teacher: taught, dimension: dimensions)

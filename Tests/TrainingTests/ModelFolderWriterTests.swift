@@ -106,6 +106,24 @@ import Training
     #expect(try largestDifference(rows(target), rows(source)) > 1e-3)
   }
 
+  /// Prompts take the place of those of their names; other names and settings stay. A folder without settings gets some.
+  @Test(arguments: ["gemma3-dense", "bert-mean", "static-model2vec"])
+  func promptsOfTheTrainingAreKept(name: String) throws {
+    let source = "\(families)/sentence-transformers/\(name)"
+    let (layout, values) = try parameters(source)
+    let before = try SentenceEncoder(folder: source)
+    var settings = settings
+    let query = before.prompts.name(for: .query) ?? "query"
+    settings.prompts = [query: "Frage: \"", "document": "文書: "]
+    let target = "\(folder.path)/model"
+    try ModelFolderWriter(source: source).write(to: target, layout, values, settings)
+    let after = try SentenceEncoder(folder: target)
+    #expect(after.prompts.prompt(for: .query) == "Frage: \"")
+    #expect(after.prompts.prompt(for: .document) == "文書: ")
+    #expect(after.prompts.byName == before.prompts.byName.merging(settings.prompts) { $1 })
+    #expect(after.prompts.defaultName == before.prompts.defaultName && after.similarity == before.similarity)
+  }
+
   /// A checkpoint in several files and half precision, with a dense module that has weights of its own.
   @Test func aDividedCheckpointBecomesOneFileOfF32() throws {
     let source = "\(families)/sentence-transformers/bert-cls-dense-bf16-sharded"

@@ -213,6 +213,21 @@ def test_adapters_frozen_layers_and_a_learned_temperature(data):
     assert changed("frozen") and all(name.startswith("encoder.layer.1.") for name in changed("frozen"))
 
 
+@pytest.mark.parametrize("flags", [["--model", MODEL], ["--static", "--teacher", families.path("bert-mean"), "--dimensions", 16]])
+def test_the_model_keeps_the_prompts_that_it_was_trained_with(data, flags):
+    name = "prompts-static" if "--static" in flags else "prompts"
+    given = ["--query-prompt", "the river ", "--document-prompt", "an old hill "]
+    done = train(*flags, *BASE[2:], "--steps", 2, *given, "--output", name, folder=data)
+    assert done.returncode == 0, done.stderr
+    settings = json.loads((data / name / "config_sentence_transformers.json").read_text())
+    assert settings["prompts"] == {"query": "the river ", "document": "an old hill "}
+    with Server(model=str(data / name)) as server:
+        for role, prompt in settings["prompts"].items():
+            rows = server.ask("/embed", {"inputs": ["a red cat"], "input_type": role})
+            assert rows == server.ask("/embed", {"inputs": [f"{prompt}a red cat"]})
+            assert rows != server.ask("/embed", {"inputs": ["a red cat"]})
+
+
 def table_rows(folder):
     inner = folder / "0_StaticEmbedding"
     return tensors(inner)["embedding.weight"]
@@ -293,7 +308,8 @@ def test_a_bad_line_is_named(tmp_path, content, words):
         (["--lora-alpha", "8"], "--lora-alpha needs --lora"),
         (["--teacher", "x"], "--teacher and --dimensions need --static"),
         (["--static", "--teacher", "x"], "--static needs one of --teacher, and --model for its tokenizer"),
-        (["--static", "--lora", "4"], "--lora and --freeze are for layers, which --static has not"),
+        (["--static", "--lora", "4"], "--lora, --freeze and --precision bf16 are for layers, which --static has not"),
+        (["--static", "--precision", "bf16"], "--lora, --freeze and --precision bf16 are for layers, which --static has not"),
         (["--batch", "1"], "--batch must be a whole number from 2"),
     ],
 )
@@ -324,6 +340,12 @@ def test_broken_models(data, tmp_path):
         done = train("--model", name, "--pairs", "pairs.jsonl", "--output", f"{name}-out", folder=tmp_path)
         assert done.returncode == 1 and words in done.stderr and f"{name}" in done.stderr, done.stderr
         assert not (tmp_path / f"{name}-out").exists()
+    # The trained model could not be served.
+    shutil.copytree(families.path("roberta-sqrt-f16"), tmp_path / "cased")
+    settings = tmp_path / "cased" / "sentence_bert_config.json"
+    settings.write_text(settings.read_text().replace('"do_lower_case": false', '"do_lower_case": true'))
+    done = train("--model", "cased", "--pairs", "pairs.jsonl", "--output", "cased-out", folder=tmp_path)
+    assert done.returncode == 1 and "sentence_bert_config.json: do_lower_case" in done.stderr, done.stderr
 
 
 def test_a_folder_that_is_not_the_run_s(trained, data, tmp_path):

@@ -43,6 +43,7 @@ package struct TrainableEncoder: Sendable {
       throw EncoderError(error)
     }
     let found = try TransformerFolder(inner, limits: [settings.maxSequenceLength, maxSequenceLength])
+    try settings.check(found.tokenizer)
     tokenizer = found.tokenizer
     var description = found.description
     if let dropout { description.dropout = description.dropout.replaced(by: dropout) }

@@ -7,13 +7,15 @@ import Tokenization
 /// Writes a trained model as a folder in the Hugging Face layout, which Sentence Transformers and this program load: the settings
 /// and the tokenizer of the folder that the training began with, and the trained values in `model.safetensors`, as f32.
 package struct ModelFolderWriter {
-  /// What is written where the source is a bare transformer, without the settings of Sentence Transformers.
+  /// What is written where the source is a bare transformer, without the settings of Sentence Transformers; the prompts always are.
   package struct Settings: Sendable {
     package var poolings = [Pooling.mean]
     /// The number of values of a token's vector.
     package var width: Int
     package var maximumLength: Int
     package var normalizes = false
+    /// Prompts that the training was given, by name.
+    package var prompts: [String: String] = [:]
 
     package init(width: Int, maximumLength: Int) { (self.width, self.maximumLength) = (width, maximumLength) }
   }
@@ -44,13 +46,17 @@ package struct ModelFolderWriter {
     }
     let modules = try moduleFolders()
     try FolderInstallation.write(path, operations) { folder throws(CheckpointError) in
-      try copySettings("", to: &folder)
+      try copySettings("", settings.prompts, to: &folder)
       for module in modules.sorted() where !module.isEmpty { try copySettings("\(module)/", to: &folder) }
       let trained = layout.entries.map(\.folder)
       for place in modules.union(trained).union([""]).sorted() {
         try writeTensors(place, layout.entries.filter { $0.folder == place }, values, to: &folder)
       }
-      if !folder.has("modules.json") { try writeSettings(settings, to: &folder) }
+      let isBare = !folder.has("modules.json")
+      if isBare { try writeSettings(settings, to: &folder) }
+      if isBare || !settings.prompts.isEmpty, !folder.has(Self.promptFile) {
+        try folder.write(Self.promptFile, SentenceSettings.model(settings.prompts))
+      }
     }
   }
 
@@ -79,7 +85,11 @@ package struct ModelFolderWriter {
   /// How the names of settings and of tokenizer files end.
   private static let endings = [".json", ".txt", ".model", ".jinja", ".vocab", ".bpe"]
 
-  private func copySettings(_ place: String, to folder: inout FolderInstallation) throws(CheckpointError) {
+  private static let promptFile = "config_sentence_transformers.json"
+
+  private func copySettings(
+    _ place: String, _ prompts: [String: String] = [:], to folder: inout FolderInstallation
+  ) throws(CheckpointError) {
     for name in (Folder.names(in: "\(source.path)/\(place)") ?? []).sorted() {
       let path = "\(source.path)/\(place)\(name)"
       guard Self.endings.contains(where: name.hasSuffix), !Self.left.contains(name), !name.hasPrefix("."),
@@ -87,9 +97,19 @@ package struct ModelFolderWriter {
       else { continue }
       if name == "config.json", let changed = try configuration("\(place)\(name)") {
         try folder.write("\(place)\(name)", changed)
+      } else if name == Self.promptFile, !prompts.isEmpty, let changed = try settings(name, with: prompts) {
+        try folder.write(name, changed)
       } else {
         try folder.copy(path, as: "\(place)\(name)")
       }
+    }
+  }
+
+  private func settings(_ name: String, with prompts: [String: String]) throws(CheckpointError) -> [UInt8]? {
+    do throws(FieldError) {
+      return try source.json(name).map { file throws(FieldError) in try SentenceSettings.model(file, with: prompts) }
+    } catch {
+      throw CheckpointError(source.path, "\(error)")
     }
   }
 
@@ -130,9 +150,6 @@ package struct ModelFolderWriter {
       "1_Pooling/config.json", SentenceSettings.pooling(settings.poolings, width: settings.width))
     if !folder.has("sentence_bert_config.json") {
       try folder.write("sentence_bert_config.json", SentenceSettings.transformer(settings.maximumLength))
-    }
-    if !folder.has("config_sentence_transformers.json") {
-      try folder.write("config_sentence_transformers.json", SentenceSettings.model())
     }
   }
 

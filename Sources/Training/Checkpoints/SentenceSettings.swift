@@ -65,15 +65,43 @@ package enum SentenceSettings {
   }
 
   /// `config_sentence_transformers.json`.
-  package static func model() -> [UInt8] {
+  package static func model(_ prompts: [String: String] = [:]) -> [UInt8] {
     object { json in
       json.key("prompts")
-      json.beginObject()
-      json.endObject()
+      write(prompts, to: &json)
       json.key("default_prompt_name")
       json.null()
       json.key("similarity_fn_name")
       json.string("cosine")
     }
+  }
+
+  /// The content of a `config_sentence_transformers.json` with these prompts added to its own, or in the place of those of their names.
+  ///
+  /// - Throws: ``FieldError`` for prompts that are not strings.
+  static func model(_ file: JSONField, with prompts: [String: String]) throws(FieldError) -> [UInt8] {
+    var all: [String: String] = [:]
+    for (name, field) in try file.optional("prompts")?.members() ?? [] where !field.value.isNull {
+      all[name] = try field.string()
+    }
+    all.merge(prompts) { _, new in new }
+    let members = try file.members()
+    return object { json in
+      json.key("prompts")
+      write(all, to: &json)
+      for (key, field) in members where key != "prompts" {
+        json.key(key)
+        json.copy(field.value)
+      }
+    }
+  }
+
+  private static func write(_ prompts: [String: String], to json: inout JSONWriter) {
+    json.beginObject()
+    for (name, text) in prompts.sorted(by: { $0.key < $1.key }) {
+      json.key(name)
+      json.string(text)
+    }
+    json.endObject()
   }
 }

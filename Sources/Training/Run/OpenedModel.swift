@@ -45,13 +45,24 @@ struct OpenedModel {
     }
   }
 
+  /// The prompts that the training is given, under the names that the model has for them or those that Sentence Transformers looks
+  /// for, so that the trained model puts them before texts by itself.
+  private static func prompts(_ plan: TrainingPlan, _ own: Prompts) -> [String: String] {
+    var prompts: [String: String] = [:]
+    for (role, prompt) in [(Prompts.Role.query, plan.queryPrompt), (.document, plan.documentPrompt)] {
+      if let prompt { prompts[own.name(for: role) ?? role.rawValue] = prompt }
+    }
+    return prompts
+  }
+
   private init(_ table: StaticModel, _ plan: TrainingPlan) {
     (model, tokenizer, teacher) = (table.model, table.tokenizer, table.teacher)
     var options = table.tokenizing
     options.maximumLength = min(options.maximumLength, plan.longestText ?? .max)
     (options.queryPrompt, options.documentPrompt) = (plan.queryPrompt ?? "", plan.documentPrompt ?? "")
     tokenizing = options
-    write = { path, values in try table.write(to: path, values) }
+    let prompts = Self.prompts(plan, Prompts())
+    write = { path, values in try table.write(to: path, values, prompts: prompts) }
   }
 
   private init(_ encoder: TrainableEncoder, _ folder: String, _ plan: TrainingPlan) {
@@ -65,6 +76,7 @@ struct OpenedModel {
     settings.poolings = encoder.poolings
     // Every loss compares directions, so that a folder that says nothing gets a Normalize as its last module.
     settings.normalizes = true
+    settings.prompts = Self.prompts(plan, encoder.prompts)
     write = { path, values in
       try ModelFolderWriter(source: folder).write(to: path, encoder.model.layout, values, settings)
     }

@@ -114,9 +114,11 @@ package struct StaticModel {
 
   /// Writes the table as a folder that Sentence Transformers and this program load.
   ///
+  /// - Parameter prompts: texts that stand before others, by name.
   /// - Throws: ``CheckpointError`` naming the file that cannot be read or written.
   package func write(
-    to path: String, _ values: FloatArray, _ operations: FileOperations = FileOperations()
+    to path: String, _ values: FloatArray, prompts: [String: String] = [:],
+    _ operations: FileOperations = FileOperations()
   ) throws(CheckpointError) {
     let table = model.layout.entries[0]
     try FolderInstallation.write(path, operations) { folder throws(CheckpointError) in
@@ -126,7 +128,7 @@ package struct StaticModel {
       }
       try folder.write(
         "0_StaticEmbedding/model.safetensors", [OutputTensor(table.name, table.shape, values, from: table.start)])
-      try folder.write("config_sentence_transformers.json", SentenceSettings.model())
+      try folder.write("config_sentence_transformers.json", SentenceSettings.model(prompts))
       try folder.write(
         "modules.json",
         SentenceSettings.modules([
