@@ -43,7 +43,8 @@ let package = Package(
     .target(
       name: "SQLiteRecords", dependencies: ["VectorStore", "VectorIndex", "CSQLite", "Platform"]),
     .target(
-      name: "PostgresRecords", dependencies: ["VectorStore", "VectorIndex", "SimilarityCore", "CPQ", "Platform"]),
+      name: "PostgresRecords",
+      dependencies: ["VectorStore", "VectorIndex", "SimilarityCore", "CPQ", "CLinux", "Platform"]),
 
     // Rank 2.
     .target(name: "HTTPServer", dependencies: ["HTTP1", "CLinux", "COpenSSL", "Platform"]),

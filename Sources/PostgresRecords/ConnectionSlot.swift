@@ -51,27 +51,38 @@ final class ConnectionSlot: @unchecked Sendable {
 
   /// Calls `body`, which must not wait, with the connection where it is open.
   ///
-  /// - Returns: what `body` does; false where there is no connection.
-  func begin(_ body: (PostgresConnection) throws(PostgresError) -> Bool) -> Bool {
+  /// - Returns: the connection's socket; nil where there is no connection, or `body` returned false.
+  func begin(_ body: (PostgresConnection) throws(PostgresError) -> Bool) -> Int32? {
     queue.sync {
-      guard !isClosed, let connection, !connection.isLost, !(watch?.isAway ?? false) else { return false }
-      do throws(PostgresError) { return try body(connection) } catch { return false }
+      guard !isClosed, let connection, !connection.isLost, !(watch?.isAway ?? false) else { return nil }
+      do throws(PostgresError) { return try body(connection) ? connection.descriptor : nil } catch { return nil }
     }
   }
 
-  /// Calls `body` with the connection on which ``begin(_:)`` has sent something.
+  /// Takes what has arrived of the answer to what ``begin(_:)`` has sent, without waiting.
   ///
-  /// - Throws: when it is not there any more.
-  func finish<Answer>(
-    _ body: (PostgresConnection) throws(PostgresError) -> Answer
-  ) throws(PostgresError) -> Answer {
-    let result = queue.sync { () -> Result<Answer, PostgresError> in
+  /// - Parameters:
+  ///   - deadline: by which the answer has to be there.
+  ///   - ended: called with the socket, while it is open, when nothing more is to be waited for there.
+  /// - Returns: the answer; nil while a part of it is missing.
+  func progress(until deadline: Double, _ ended: (Int32) -> Void) -> Result<[PostgresResult], PostgresError>? {
+    queue.sync {
+      guard !isClosed else { return .failure(.closed) }
       guard let connection, !connection.isLost, connection.begun != nil else {
         return .failure(.lost("the connection was given up"))
       }
-      do throws(PostgresError) { return .success(try body(connection)) } catch { return .failure(error) }
+      do throws(PostgresError) {
+        guard let results = try connection.progress() else {
+          guard PostgresConnection.now > deadline || (watch?.isAway ?? false) else { return nil }
+          throw connection.timeOut()
+        }
+        ended(connection.descriptor)
+        return .success(results)
+      } catch {
+        ended(connection.descriptor)
+        return .failure(error)
+      }
     }
-    return try result.get()
   }
 
   func close() {

@@ -32,17 +32,29 @@ extension PostgresConnection {
     _ statements: [PostgresStatement], _ settings: [(PostgresSession.Setting, String?)]
   ) throws(PostgresError) -> Bool {
     guard session.kind != .unknown, begun == nil else { return false }
-    begun = try send(statements, settings)
+    let sent = try send(statements, settings)
+    guard PQflush(handle) == 0 else {
+      // What is on its way cannot be taken back.
+      abandon()
+      return false
+    }
+    begun = Answers(sent)
     return true
   }
 
-  /// Waits for what ``begin(_:_:)`` has sent. Unlike there, a failure may be one that does not happen again.
-  func finish(seconds: Double) throws(PostgresError) -> [PostgresResult] {
-    guard let sent = begun else { throw .lost("nothing was sent") }
-    begun = nil
+  /// Takes what has arrived of the answers to what ``begin(_:_:)`` has sent. Unlike there, a failure may be one that does not happen
+  /// again.
+  ///
+  /// - Returns: the rows of each statement; nil while something is missing.
+  func progress() throws(PostgresError) -> [PostgresResult]? {
+    guard var answers = begun else { throw .lost("nothing was sent") }
     do throws(PostgresError) {
-      return try answers(to: sent, until: Self.now + seconds)
+      guard PQconsumeInput(handle) == 1 else { throw failure() }
+      let results = try take(&answers)
+      begun = results == nil ? answers : nil
+      return results
     } catch {
+      begun = nil
       if !isLost { _ = session.isMended(after: error) }
       throw error
     }
@@ -54,6 +66,19 @@ extension PostgresConnection {
     var isWanted: [Bool] = []
     var settings: [(PostgresSession.Setting, String?)] = []
     var clears = false
+  }
+
+  /// What has arrived of the answers to what was sent.
+  struct Answers {
+    let sent: Sent
+    fileprivate var results: [PostgresResult] = []
+    fileprivate var refusal: PostgresError?
+    fileprivate var ends = 0
+
+    fileprivate init(_ sent: Sent) {
+      self.sent = sent
+      results.reserveCapacity(sent.isWanted.count)
+    }
   }
 
   /// Finds out once whether the session is this connection's own: then the process that answers is the one that took the connection.
@@ -126,31 +151,34 @@ extension PostgresConnection {
 
   private func answers(to sent: Sent, until deadline: Double) throws(PostgresError) -> [PostgresResult] {
     try flush(until: deadline)
-    var results: [PostgresResult] = []
-    results.reserveCapacity(sent.isWanted.count)
-    var refusal: PostgresError?
-    var ends = 0
+    var answers = Answers(sent)
     while true {
-      while PQisBusy(handle) == 1 {
-        guard wait(for: Int16(POLLIN), until: deadline) else { throw timeOut() }
-        guard PQconsumeInput(handle) == 1 else { throw failure() }
-      }
+      if let results = try take(&answers) { return results }
+      guard wait(for: Int16(POLLIN), until: deadline) else { throw timeOut() }
+      guard PQconsumeInput(handle) == 1 else { throw failure() }
+    }
+  }
+
+  /// - Returns: the rows of each statement; nil while something has yet to arrive.
+  private func take(_ answers: inout Answers) throws(PostgresError) -> [PostgresResult]? {
+    let sent = answers.sent
+    while PQisBusy(handle) == 0 {
       guard let next = PQgetResult(handle) else {
         // There is one behind the rows of each statement.
-        ends += 1
-        guard ends <= sent.isWanted.count, PQstatus(handle) != CONNECTION_BAD else { throw failure() }
+        answers.ends += 1
+        guard answers.ends <= sent.isWanted.count, PQstatus(handle) != CONNECTION_BAD else { throw failure() }
         continue
       }
       let result = PostgresResult(next)
       switch result.status {
       case PGRES_PIPELINE_SYNC:
         guard PQexitPipelineMode(handle) == 1 else { throw failure() }
-        if let refusal { throw refusal }
+        if let refusal = answers.refusal { throw refusal }
         if session.kind == .own { session.hold(sent.settings) }
         if sent.clears { session.cleared() }
-        return results
+        return answers.results
       case PGRES_COMMAND_OK, PGRES_TUPLES_OK:
-        if ends < sent.isWanted.count, sent.isWanted[ends] { results.append(result) }
+        if answers.ends < sent.isWanted.count, sent.isWanted[answers.ends] { answers.results.append(result) }
       case PGRES_PIPELINE_ABORTED: continue
       default:
         let error = result.error
@@ -158,9 +186,10 @@ extension PostgresConnection {
           abandon()
           throw PostgresError(state: error.state, message: error.message, outcome: .unknown)
         }
-        refusal = refusal ?? error
+        answers.refusal = answers.refusal ?? error
       }
     }
+    return nil
   }
 
   /// Sends a statement to be prepared, with those values that show the types of its parameters.

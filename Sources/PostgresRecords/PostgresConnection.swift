@@ -17,8 +17,8 @@ final class PostgresConnection {
   var isListening = false
   /// What the session keeps.
   var session = PostgresSession()
-  /// What was sent ahead.
-  var begun: Sent?
+  /// What was sent ahead, and has not been answered.
+  var begun: Answers?
 
   /// Whether the database is known not to answer, so that waiting for it is of no use.
   private let isAway: @Sendable () -> Bool
@@ -310,6 +310,9 @@ final class PostgresConnection {
 
   /// Seconds after which a wait looks whether the database answers others.
   private static let longestWait = 0.1
+
+  /// The socket, for whoever waits for it elsewhere.
+  var descriptor: Int32 { PQsocket(handle) }
 
   func timeOut() -> PostgresError {
     isLost = true

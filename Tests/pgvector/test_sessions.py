@@ -3,6 +3,7 @@
 import concurrent.futures
 import random
 import re
+import time
 
 import psycopg
 import pytest
@@ -180,6 +181,43 @@ def test_connections_that_end_between_searches(logged):
         for number in range(10):
             check(server, "ended", number)
             logged.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'nearfar vectors'")
+
+
+def test_a_search_after_a_pause(logged):
+    """After five seconds without a search nothing waits for answers any more, until there is a search again."""
+    with Server("--store", logged.url) as server:
+        fill(server, "rested")
+        for _ in range(2):
+            check(server, "rested", 1)
+            time.sleep(6)
+        check(server, "rested", 2)
+
+
+def test_answers_that_come_in_many_parts(logged):
+    """A hundred rows of 4,000 values are sent by the database in some two hundred parts; the database stands still meanwhile, too."""
+    values = random.Random(8)
+    rows = [[values.gauss(0, 1) for _ in range(4000)] for _ in range(60)]
+    with Server("--store", logged.url) as server:
+        assert server.put("/collections/wide", {"dim": 4000, "engine": "pgvector"}).status_code == 201
+        for start in range(0, 1200, 60):
+            points = [{"id": str(start + i), "vector": [value + start for value in row]} for i, row in enumerate(rows)]
+            assert server.put("/collections/wide/points", {"points": points}).status_code == 200
+        asked = {"collection": "wide", "vectors": [rows[0]], "k": 80, "ef": 400, "include": ["vector"]}
+        wanted = server.ask("/neighbors", {**asked, "ef": None, "exact": True})["results"]
+
+        def one(_: int) -> int:
+            answer = server.post("/neighbors", asked)
+            assert answer.status_code != 200 or answer.json()["results"] == wanted, answer.text[:500]
+            return answer.status_code
+
+        with concurrent.futures.ThreadPoolExecutor(4) as threads:
+            answers = [threads.submit(one, i) for i in range(24)]
+            for _ in range(3):
+                frozen = logged.freeze()
+                time.sleep(0.3)
+                logged.thaw(frozen)
+                time.sleep(0.2)
+            assert [answer.result() for answer in answers].count(200) >= 20
 
 
 def test_many_searches_at_once(logged):

@@ -15,6 +15,7 @@ final class ConnectionPool: Sendable {
   private static let mostWaiting = 4096
 
   private let state: Mutex<State>
+  private let answers = AnswerWatch()
   private let all: [ConnectionSlot]
   private let queue = DispatchQueue(label: "nearfar.database", qos: .userInitiated, attributes: .concurrent)
 
@@ -50,33 +51,46 @@ final class ConnectionPool: Sendable {
     }
   }
 
-  /// Begins something on a connection at once, and runs `work` with it on a thread of its own. So the database works already while the
-  /// thread is woken.
+  /// Begins something on a connection at once, and waits for the answer where no thread has to be woken for it.
   ///
   /// - Parameters:
   ///   - first: must not wait, and returns false where it has begun nothing.
-  ///   - work: has to give the connection back to ``giveBack(_:)``.
-  /// - Returns: false where no connection and thread are free, or nothing was begun; `work` is not run then.
+  ///   - seconds: within which the answer has to be there.
+  ///   - answered: called with the rows of each statement, on a thread that must not wait.
+  /// - Returns: false where no connection is free, or nothing was begun; `answered` is not called then.
   func begin(
-    _ first: (PostgresConnection) throws(PostgresError) -> Bool, _ work: @escaping @Sendable (ConnectionSlot) -> Void
+    _ first: (PostgresConnection) throws(PostgresError) -> Bool, seconds: Double,
+    _ answered: @escaping @Sendable (Result<[PostgresResult], PostgresError>) -> Void
   ) -> Bool {
     let held = state.withLock { state -> ConnectionSlot? in
       guard state.waiting.isEmpty, state.running < all.count, let slot = state.idle.popLast() else { return nil }
+      // Other work counts on a connection for each piece that runs.
       state.running += 1
       return slot
     }
     guard let held else { return false }
-    let isBegun = held.begin(first)
-    if !isBegun { giveBack(held) }
-    // Other work may wait by now because this counted as running.
-    queue.async {
-      if isBegun { work(held) }
-      self.run()
+    guard let socket = held.begin(first) else {
+      end(held)
+      return false
     }
-    return isBegun
+    answers.wait(for: held, socket, seconds: seconds) { [self] answer in
+      end(held)
+      answered(answer)
+    }
+    return true
   }
 
-  func giveBack(_ slot: ConnectionSlot) { state.withLock { $0.idle.append(slot) } }
+  /// Gives a connection back on which something was begun.
+  private func end(_ slot: ConnectionSlot) {
+    let isWanted = state.withLock { state in
+      state.idle.append(slot)
+      if state.waiting.isEmpty { state.running -= 1 }
+      return !state.waiting.isEmpty
+    }
+    if isWanted { queue.async { self.run() } }
+  }
+
+  private func giveBack(_ slot: ConnectionSlot) { state.withLock { $0.idle.append(slot) } }
 
   /// Calls `body` with a connection that nobody else uses meanwhile.
   func with<Answer>(
@@ -91,5 +105,6 @@ final class ConnectionPool: Sendable {
 
   func close() {
     for slot in all { slot.close() }
+    answers.close()
   }
 }

@@ -40,7 +40,7 @@ struct VectorQuery {
     let point: Point
   }
 
-  /// Sends the walk of ``run(_:_:ef:isBegun:)`` ahead.
+  /// Sends the walk of ``run(_:_:ef:)`` ahead.
   ///
   /// - Returns: whether there is one, and it could be sent.
   func begin(_ connection: PostgresConnection, _ search: VectorExtension, ef: Int) throws(PostgresError) -> Bool {
@@ -55,13 +55,22 @@ struct VectorQuery {
   /// equal.
   private var walked: Int { k + k / 4 + 4 }
 
-  /// - Parameter isBegun: whether ``begin(_:_:ef:)`` has sent the walk.
+  /// What the walk has found that ``begin(_:_:ef:)`` has sent ahead.
+  ///
+  /// - Returns: nil where the collection is gone, or a scan has to follow.
+  func walked(_ results: [PostgresResult]) throws(PostgresError) -> (DatabaseState, [Neighbor])? {
+    guard results.count == 2 else { throw .damage("two statements did not give two results") }
+    guard results[0].rows == 1 else { return nil }
+    let (state, best) = (try VectorRows.state(results[0]), try best(of: results[1]))
+    return best.count == k ? (state, neighbors(best)) : nil
+  }
+
   func run(
-    _ connection: PostgresConnection, _ search: VectorExtension, ef: Int?, isBegun: Bool = false
+    _ connection: PostgresConnection, _ search: VectorExtension, ef: Int?
   ) throws(PostgresError) -> (DatabaseState?, [Neighbor]) {
     var state: DatabaseState?
     if let ef, walks(search) {
-      let (rows, found) = try candidates(connection, search, limit: walked, ef: ef, isBegun: isBegun)
+      let (rows, found) = try candidates(connection, search, limit: walked, ef: ef)
       guard rows.rows == 1 else { return (nil, []) }
       let now = try VectorRows.state(rows)
       let best = try best(of: found)
@@ -94,13 +103,10 @@ struct VectorQuery {
   ///
   /// - Parameter ef: the pool of a walk over the index; nil for a scan of all rows.
   private func candidates(
-    _ connection: PostgresConnection, _ search: VectorExtension, limit: Int, ef: Int?, isBegun: Bool = false
+    _ connection: PostgresConnection, _ search: VectorExtension, limit: Int, ef: Int?
   ) throws(PostgresError) -> (state: PostgresResult, found: PostgresResult) {
-    let results =
-      isBegun
-      ? try connection.finish(seconds: PointTable.statementSeconds)
-      : try connection.pipeline(
-        statements(limit: limit, ef: ef), settings(search, limit: limit, ef: ef), seconds: PointTable.statementSeconds)
+    let results = try connection.pipeline(
+      statements(limit: limit, ef: ef), settings(search, limit: limit, ef: ef), seconds: PointTable.statementSeconds)
     guard results.count == 2 else { throw .damage("two statements did not give two results") }
     return (results[0], results[1])
   }

@@ -53,35 +53,27 @@ extension PostgresVectors {
       (try? PointCheck.check(queries: query, dimension: collection.dimension, metric: collection.metric)) != nil
     else { return false }
     let one = VectorQuery(query.values, search, excluding: nil, collection, parts)
-    return pool.begin {
-      connection throws(PostgresError) in
+    let began = SystemClock.monotonic
+    let sent = { (connection: PostgresConnection) throws(PostgresError) in
       try one.begin(connection, found, ef: ef)
-    } _: { slot in
-      let began = SystemClock.monotonic
-      let outcome: Result<(DatabaseState?, [Neighbor]), PostgresError>
+    }
+    return pool.begin(sent, seconds: PointTable.statementSeconds) { answer in
       do throws(PostgresError) {
-        outcome = .success(
-          try slot.finish { connection throws(PostgresError) in
-            try one.run(connection, found, ef: ef, isBegun: true)
-          })
-      } catch {
-        outcome = .failure(error)
-      }
-      self.pool.giveBack(slot)
-      let seconds = Double(SystemClock.monotonic &- began) / 1e9
-      do throws(StoreError) {
-        switch outcome {
-        case .success(let (now, neighbors)):
-          let state = try self.present(now, collection)
-          completion(.success((state, try self.result([neighbors], search, ef: ef, state, collection))))
-        case .failure(let error):
-          // From the start, which deals with whatever was wrong, unless that has taken long.
-          guard seconds <= Self.patience else { throw error.asStoreError }
-          completion(.success(try self.nearest(to: query, search, in: collection, parts)))
+        if let (state, neighbors) = try one.walked(answer.get()) {
+          let result = NeighborResult(neighbors: [neighbors], ef: ef, expectedRecall: nil, matching: state.count)
+          return completion(.success((state, result)))
         }
       } catch {
-        completion(.failure(error))
+        // A failure that comes soon may be one that does not happen again.
+        guard Double(SystemClock.monotonic &- began) / 1e9 <= Self.patience else {
+          return completion(.failure(error.asStoreError))
+        }
       }
+      // From the start, where it may wait; that deals with whatever was wrong.
+      let isTaken = self.pool.submit {
+        completion(Result { () throws(StoreError) in try self.nearest(to: query, search, in: collection, parts) })
+      }
+      if !isTaken { completion(.failure(.unavailable("too many requests wait for the database"))) }
     }
   }
 
