@@ -122,7 +122,7 @@ extension PostgresConnection {
       sent.isWanted.append(false)
     }
     for statement in statements {
-      if isOwn, statement.isRepeated {
+      if isOwn, statement.planned != nil {
         let (name, isNew) = session.name(of: statement)
         if isNew {
           try prepare(statement, as: name)

@@ -17,6 +17,7 @@ struct PostgresSession {
   private struct Statement: Hashable {
     let text: [UInt8]
     let types: [UInt32]
+    let planned: Int?
   }
 
   /// Statements that are kept; beyond that all of them are dropped, and those that are still in use are prepared anew.
@@ -43,7 +44,7 @@ struct PostgresSession {
 
   /// The name under which a statement is prepared, and whether it still has to be.
   mutating func name(of statement: PostgresStatement) -> (name: String, isNew: Bool) {
-    let key = Statement(text: statement.text, types: statement.values.map(\.type))
+    let key = Statement(text: statement.text, types: statement.values.map(\.type), planned: statement.planned)
     if let name = names[key] { return (name, false) }
     let name = "nf_\(Self.process)_\(Self.prepared.add(1, ordering: .relaxed).newValue)"
     names[key] = name

@@ -114,6 +114,25 @@ def test_a_plan_that_does_not_hold_any_more(logged):
         check(server, "changed", 3)
 
 
+def test_a_collection_that_has_grown_is_planned_anew(logged):
+    """A plan that was made for a small table may scan it."""
+    with Server("--store", logged.url) as server:
+        fill(server, "grown")
+
+        def names() -> set[str]:
+            start = len(logged.log())
+            for number in range(12):
+                check(server, "grown", number)
+            return set(re.findall(r"execute (nf_\w+): SELECT id, vector", logged.log()[start:]))
+
+        first = names()
+        assert first and names() <= first
+        points = [{"id": f"more {i}", "vector": vector(i + COUNT)} for i in range(1000)]
+        assert server.put("/collections/grown/points", {"points": points}).status_code == 200
+        second = names()
+        assert second and not first & second
+
+
 def test_an_index_that_is_made_after_an_import(logged):
     """As docs/scaling.md has it for large imports."""
     with Server("--store", logged.url) as server:

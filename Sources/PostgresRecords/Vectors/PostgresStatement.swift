@@ -5,8 +5,9 @@ import VectorStore
 struct PostgresStatement {
   private(set) var text: [UInt8] = []
   private(set) var values: [PostgresValue] = []
-  /// Whether the same text is sent often, so that it is worth to be prepared where the session can keep it.
-  var isRepeated = false
+  /// Set where the same text is sent often, so that it is worth to be prepared where the session can keep it: what its plan is good for.
+  /// With another number the database plans anew.
+  var planned: Int?
 
   init(_ text: StaticString) {
     self.text.reserveCapacity(256)

@@ -9,6 +9,8 @@ struct VectorQuery {
   let filter: Filter?
   let excluded: [UInt8]?
   let collection: DatabaseCollection
+  /// About as many as the collection has.
+  let points: Int
   let parts: PointParts
   let near: NearRow
   let bound: NearBound
@@ -18,7 +20,7 @@ struct VectorQuery {
   private static let page = 2048
 
   init(
-    _ query: [Float], _ search: NeighborSearch, excluding: String?, _ collection: DatabaseCollection,
+    _ query: [Float], _ search: NeighborSearch, excluding: String?, _ collection: DatabaseCollection, points: Int,
     _ parts: PointParts
   ) {
     self.query = query
@@ -26,6 +28,7 @@ struct VectorQuery {
     filter = search.filter
     excluded = excluding.map { Array($0.utf8) }
     self.collection = collection
+    self.points = points
     var parts = parts
     parts.vector = true
     self.parts = parts
@@ -125,8 +128,9 @@ struct VectorQuery {
       if ef == nil { statement.add(" + 0.0::double precision") }
     }
     statement.addLimit(limit)
-    // A filter's text varies; beside a scan of all rows the rest costs nothing.
-    statement.isRepeated = ef != nil && filter == nil
+    // A filter's text varies; beside a scan of all rows the rest costs nothing. The plan for a small table would be a bad one for a table
+    // that has grown.
+    if ef != nil, filter == nil { statement.planned = Int.bitWidth - points.leadingZeroBitCount }
     return [VectorRows.state(of: collection), statement]
   }
 

@@ -7,7 +7,7 @@ enum VectorRows {
     var statement = PostgresStatement(
       "SELECT model, recall_target, version, count, slack, size FROM nearfar.collections WHERE id = ")
     statement.add(.integer(collection.id))
-    statement.isRepeated = true
+    statement.planned = 0
     return statement
   }
 

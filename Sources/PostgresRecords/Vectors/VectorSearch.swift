@@ -21,7 +21,8 @@ extension PostgresVectors {
     var neighbors: [[Neighbor]] = []
     for row in 0..<queries.rows {
       let excluded = row < search.excluding.count ? search.excluding[row] : nil
-      let query = VectorQuery(Array(queries.row(row)), search, excluding: excluded, collection, parts)
+      let query = VectorQuery(
+        Array(queries.row(row)), search, excluding: excluded, collection, points: state.count, parts)
       // A collection may have changed between two queries; the version is the last one's.
       let (now, found) = try ask(about: collection) {
         connection throws(PostgresError) -> (DatabaseState?, [Neighbor]) in
@@ -52,7 +53,7 @@ extension PostgresVectors {
       let ef = walkPool(of: search, last),
       (try? PointCheck.check(queries: query, dimension: collection.dimension, metric: collection.metric)) != nil
     else { return false }
-    let one = VectorQuery(query.values, search, excluding: nil, collection, parts)
+    let one = VectorQuery(query.values, search, excluding: nil, collection, points: last.count, parts)
     let began = SystemClock.monotonic
     let sent = { (connection: PostgresConnection) throws(PostgresError) in
       try one.begin(connection, found, ef: ef)
