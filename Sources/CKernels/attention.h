@@ -37,6 +37,21 @@ NF_INLINE void NF(hide)(float *row, size_t from, size_t to, size_t padded) {
   }
 }
 
+#ifdef NF_DOT_BF16
+// 2ˣ with an error of at most 1.1e-4 of it, in half the time of NF(exp), for weights that are rounded to bf16: x = n + f with |f| ≤ 1/2,
+// and a polynomial in f that is fitted to have the smallest largest error and to be 1 at 0. The result is 0 for x ≤ −126.
+NF_INLINE vf NF(exp2_rounded)(vf x) {
+  const __mmask16 keep = _mm512_cmp_ps_mask((__m512)x, _mm512_set1_ps(-126.0f), _CMP_GT_OQ);
+  const vf n = (vf)_mm512_maskz_roundscale_ps(keep, (__m512)x, _MM_FROUND_TO_NEAREST_INT);
+  const vf f = (vf)_mm512_maskz_sub_ps(keep, (__m512)x, (__m512)n);
+  vf p = NF(splat)(0.05500836670398712f);
+  p = NF(fma)(p, f, NF(splat)(0.24220985174179077f));
+  p = NF(fma)(p, f, NF(splat)(0.6932828426361084f));
+  p = NF(fma)(p, f, NF(splat)(1.0f));
+  return (vf)_mm512_maskz_scalef_ps(keep, (__m512)p, (__m512)n);
+}
+#endif
+
 // Turns a row of scores into exp((score − top)·scale), where `top` becomes the largest score so far. Returns their sum.
 // Where products are of pairs, the results are in bf16.
 NF_INLINE float NF(softmax_row)(int is_paired, float *row, size_t padded, float scale, float *top) {
@@ -47,9 +62,11 @@ NF_INLINE float NF(softmax_row)(int is_paired, float *row, size_t padded, float 
   vf sum = {};
 #ifdef NF_DOT_BF16
   if (is_paired) {
+    // In powers of two.
+    const vf factor = scale_v * NF(splat)(1.44269504088896341f), offset = -all * factor;
     for (size_t j = 0; j < padded; j += NF_PANEL) {
-      const vf low = NF(exp)((NF(load)(row + j) - all) * scale_v);
-      const vf high = NF(exp)((NF(load)(row + j + NF_WIDTH) - all) * scale_v);
+      const vf low = NF(exp2_rounded)(NF(fma)(NF(load)(row + j), factor, offset));
+      const vf high = NF(exp2_rounded)(NF(fma)(NF(load)(row + j + NF_WIDTH), factor, offset));
       NF(store)(row + j / 2, (vf)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low));
       sum += low + high;
     }

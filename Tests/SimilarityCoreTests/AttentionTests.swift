@@ -87,6 +87,33 @@ import Testing
     }
   }
 
+  /// The weights themselves, each to the rounding of bf16 and the error of the exponential function. Where keys and values are unit
+  /// vectors, the scores are the query's values and the result has the weights.
+  @Test(arguments: Kernels.runnable) func weightsBelowF32AreExactToTheirRounding(_ kernels: Kernels) {
+    let (width, scale) = (32, Float(0.5))
+    var random = Seeded(17)
+    var qkv: [Float] = []
+    for token in 0..<width {
+      // From weights that are nearly equal to those below the smallest numbers.
+      let range = exp2(Float(token) / 4)
+      qkv += random.floats(width).map { Float(bitPattern: ($0 * range).bitPattern & 0xffff_0000) }
+      for _ in 0..<2 { qkv += (0..<width).map { $0 == token ? 1 : 0 } }
+    }
+    let shape = Shape(length: width, heads: 1, headWidth: width)
+    let found = Self.attend(qkv, shape, scale, kernels, .bf16)
+    for row in 0..<width {
+      let scores = qkv[row * 3 * width..<row * 3 * width + width].map { Double($0) * Double(scale) }
+      let top = scores.max() ?? 0
+      let powers = scores.map { exp($0 - top) }
+      let total = powers.reduce(0, +)
+      for (column, power) in powers.enumerated() {
+        let value = Double(found[row * width + column])
+        // Beyond the smallest normal number of f32 a weight may be 0.
+        #expect(abs(value - power / total) <= power / total * (1.0 / 256 + 3e-4) + 2e-38)
+      }
+    }
+  }
+
   /// The result of a sequence has the same bytes whatever surrounds it in memory.
   @Test(arguments: Kernels.runnable, Precision.allCases)
   func ignoresItsSurroundings(_ kernels: Kernels, _ precision: Precision) {
