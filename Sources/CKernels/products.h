@@ -287,7 +287,7 @@ NF_INLINE size_t NF(lines_ahead)(const nf_dense *layer, size_t rows, size_t byte
 #endif
 
 static void NF(dense_rows)(const nf_dense *layer, const void *x, size_t rows, size_t first, size_t panels, float *y) {
-  const size_t stride = NF(operand_stride)(layer->precision, layer->inputs);
+  const size_t stride = layer->stride;
   const size_t bytes = NF(panel_bytes)(layer->precision, layer->inputs);
   const char *panel = (const char *)layer->panels + first * bytes;
   float sums[NF_ROWS * NF_PANEL] __attribute__((aligned(64)));

@@ -78,6 +78,7 @@ public final class DenseLayer: @unchecked Sendable {
       precision.shim, weights, bias, inputs, outputs, scratch.floats, packed.start)
     layer = nf_dense(
       precision: precision.shim, activation: activation.shim(precision), inputs: inputs, outputs: outputs,
+      stride: precision == .f32 ? 4 * inputs : kernels.operandStride(inputs: inputs, precision: precision),
       panels: packed.start)
     self.inputs = inputs
     self.outputs = outputs
@@ -90,11 +91,14 @@ public final class DenseLayer: @unchecked Sendable {
   /// - Parameters:
   ///   - x: `rows` rows of ``inputs`` values: f32 where that is the layer's precision, and otherwise as
   ///     ``Kernels/prepare(_:rows:inputs:precision:scratch:into:)`` makes them.
+  ///   - stride: the bytes from one row of `x` to the next, where rows of f32 do not follow one another.
   ///   - y: [rows, outputs].
   ///   - team: shares the outputs, which does not change a bit of them.
   public func apply(
-    _ x: UnsafeRawPointer, rows: Int, into y: UnsafeMutablePointer<Float>, _ team: Team? = nil
+    _ x: UnsafeRawPointer, rows: Int, stride: Int? = nil, into y: UnsafeMutablePointer<Float>, _ team: Team? = nil
   ) {
+    var layer = layer
+    if let stride { layer.stride = stride }
     withUnsafePointer(to: layer) { layer in
       Team.forEachPart(of: kernels.table.pointee.dense_panels(outputs), team) { [kernels] panels, _ in
         kernels.table.pointee.dense_rows(layer, x, rows, panels.lowerBound, panels.count, y)
@@ -112,7 +116,7 @@ extension Kernels {
   /// The floats of scratch memory that ``prepare(_:rows:inputs:precision:scratch:into:)`` needs.
   public static func operandScratch(inputs: Int) -> Int { nf_operand_scratch(inputs) }
 
-  /// Rounds or quantises rows for the left side of a product.
+  /// Rounds or quantises rows for the left side of a product; in f32 they are copied.
   ///
   /// - Parameters:
   ///   - x: [rows, inputs].

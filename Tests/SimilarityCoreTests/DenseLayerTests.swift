@@ -14,7 +14,7 @@ import Testing
   /// Sizes around those of vectors, panels and rotations, and those of an encoder.
   static let shapes = [
     (1, 1), (2, 3), (3, 16), (4, 17), (7, 5), (8, 8), (12, 40), (15, 31), (16, 32), (17, 33), (31, 64), (64, 1),
-    (65, 70), (100, 100), (128, 48), (192, 65), (312, 96), (384, 384), (768, 50), (1536, 30),
+    (65, 70), (100, 100), (128, 48), (192, 65), (312, 96), (384, 384), (768, 50), (1024, 40), (1536, 30),
   ].map { Shape(inputs: $0.0, outputs: $0.1) }
 
   @Test(arguments: Kernels.runnable, shapes) func f32IsTheFormula(_ kernels: Kernels, _ shape: Shape) throws {
@@ -202,7 +202,7 @@ private func apply(_ layer: DenseLayer, _ x: [[Float]], _ kernels: Kernels) thro
     Array(x.joined()), rows: x.count, inputs: layer.inputs, precision: layer.precision, scratch: scratch.floats,
     into: operand.start)
   var y = [Float](repeating: .nan, count: x.count * layer.outputs)
-  layer.apply(operand.start, rows: x.count, into: &y)
+  layer.apply(operand.start, rows: x.count, stride: stride, into: &y)
   return x.indices.map { Array(y[$0 * layer.outputs..<($0 + 1) * layer.outputs]) }
 }
 

@@ -104,7 +104,7 @@ static void layers(void) {
       const size_t stride = k->operand_stride(precision, inputs);
       void *packed = room(k->dense_bytes(precision, inputs, outputs)), *left = room(count * stride);
       k->dense_pack(precision, w, bias, inputs, outputs, scratch, packed);
-      const nf_dense layer = {precision, NF_IDENTITY, inputs, outputs, packed};
+      const nf_dense layer = {precision, NF_IDENTITY, inputs, outputs, stride, packed};
       k->operand_rows(precision, x, count, inputs, scratch, left);
       k->dense_rows(&layer, left, count, 0, k->dense_panels(outputs), y);
       for (size_t r = 0; r < count; r++) {

@@ -3,7 +3,6 @@
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
 import tempfile
 
@@ -48,20 +47,6 @@ class Database:
 
     def stop(self) -> None:
         self._script("stop")
-
-    def freeze(self) -> list[int]:
-        """Lets the server answer nobody, as if the network to it were cut."""
-        first = int((self.folder / "data" / "postmaster.pid").read_text().splitlines()[0])
-        # Before its children are looked up, because it makes one for each new session.
-        os.kill(first, signal.SIGSTOP)
-        children = [int(each) for each in pathlib.Path(f"/proc/{first}/task/{first}/children").read_text().split()]
-        for child in children:
-            os.kill(child, signal.SIGSTOP)
-        return [first, *children]
-
-    def thaw(self, frozen: list[int]) -> None:
-        for process in reversed(frozen):
-            os.kill(process, signal.SIGCONT)
 
     def run(self, statement: str, *values, url: str | None = None):
         with psycopg.connect(url or self.url, autocommit=True) as connection:

@@ -6,6 +6,7 @@ import time
 
 import psycopg
 import pytest
+from frozen import freeze, thaw
 from pgvector_server import Database
 from process import Server, wait_until
 
@@ -161,7 +162,7 @@ def test_a_database_that_is_away(how):
             if how == "stopped":
                 own.stop()
             else:
-                frozen = own.freeze()
+                frozen = freeze(own.folder)
             for _ in range(2):
                 for method, path, body in (
                     ("POST", "/neighbors", {"collection": "away", "vectors": [[1, 2, 3]]}),
@@ -183,7 +184,7 @@ def test_a_database_that_is_away(how):
             if how == "stopped":
                 own.start()
             else:
-                own.thaw(frozen)
+                thaw(frozen)
                 frozen = []
             body = {"points": [{"id": "c", "vector": [1, 2, 3]}]}
             assert wait_until(lambda: server.put("/collections/away/points", body).status_code == 200, 15, 0.2)
@@ -192,7 +193,7 @@ def test_a_database_that_is_away(how):
             # The write that was refused may have reached a frozen server, but never half of it.
             assert ids in (["a", "c"], ["a", "b", "c"])
     finally:
-        own.thaw(frozen)
+        thaw(frozen)
         own.remove()
 
 

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
@@ -79,20 +78,6 @@ class Database:
 
     def restart(self, mode: str = "immediate") -> None:
         self.control("restart", "-m", mode)
-
-    def freeze(self) -> list[int]:
-        """Lets the server's processes stand still; returns them for `thaw`."""
-        first = int((self.folder / "data" / "postmaster.pid").read_text().splitlines()[0])
-        # Before its children are looked up, because it makes one for each new session.
-        os.kill(first, signal.SIGSTOP)
-        children = [int(each) for each in Path(f"/proc/{first}/task/{first}/children").read_text().split()]
-        for child in children:
-            os.kill(child, signal.SIGSTOP)
-        return [first, *children]
-
-    def thaw(self, frozen: list[int]) -> None:
-        for process in reversed(frozen):
-            os.kill(process, signal.SIGCONT)
 
     def base_backup(self, standby: bool = False) -> "Database":
         """Another server, started from a copy of this one's files that is taken while it runs; as a standby it goes on to follow it."""

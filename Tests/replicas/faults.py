@@ -6,6 +6,7 @@ The database is well again when a function returns, except that sessions may hav
 import time
 
 from database import Lock
+from frozen import freeze, thaw
 
 ROW = "SELECT 1 FROM nearfar.collections WHERE name = 'faults' FOR UPDATE"
 
@@ -164,7 +165,7 @@ def frozen(trial):
     if lock is not None:
         write = trial.send()
         trial.wait_for("wait_event_type = 'Lock'")
-    frozen = trial.database.freeze()
+    stopped = freeze(trial.database.folder)
     try:
         write = write or trial.send()
         began = time.monotonic()
@@ -172,7 +173,7 @@ def frozen(trial):
         trial.frozen.append(time.monotonic() - began)
         trial.read()
     finally:
-        trial.database.thaw(frozen)
+        thaw(stopped)
         if lock is not None:
             lock.release()
     write.expects = {503}

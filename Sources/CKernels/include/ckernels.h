@@ -79,7 +79,7 @@ typedef struct nf_kernels {
   // The bytes from one row of the left side of a product to the next.
   size_t (*operand_stride)(nf_precision precision, size_t inputs);
   // Brings `rows` rows of f32 into the form of the left side of a product. `scratch` holds nf_operand_scratch(inputs)
-  // floats, `out` rows·operand_stride bytes. With f32 the rows are merely copied: dense_rows takes them as they are.
+  // floats, `out` rows·operand_stride bytes. With f32 the rows are merely copied: dense_rows takes them as they are, too.
   void (*operand_rows)(nf_precision precision, const float *x, size_t rows, size_t inputs, float *scratch, void *out);
   // The bytes of a layer's packed weights.
   size_t (*dense_bytes)(nf_precision precision, size_t inputs, size_t outputs);

@@ -33,6 +33,8 @@ typedef struct nf_dense {
   nf_precision precision;
   nf_activation activation;
   size_t inputs, outputs;
+  // The bytes from one row of the left side to the next.
+  size_t stride;
   const void *panels;
 } nf_dense;
 
