@@ -57,7 +57,10 @@ public final class CollectionStore: Sendable {
       collections.withLock { $0[row.name] = loaded }
     }
     try records.beginWriting()
-    if let folder = location.folder, mayWriteFolder { GraphFile.removeOthers(in: folder, than: stored.map(\.id)) }
+    if let folder = location.folder, mayWriteFolder {
+      // Behind the graphs that are saved now: the beginning of one looks like the remains of an interrupted write.
+      writer.later { GraphFile.removeOthers(in: folder, than: stored.map(\.id)) }
+    }
   }
 
   public var location: RecordsLocation { writer.records.location }
