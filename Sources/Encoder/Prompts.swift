@@ -14,7 +14,7 @@ public struct Prompts: Sendable, Equatable {
   package init() {}
 
   /// - Throws: ``FieldError`` for a prompt that is not a string, and for a default that is not among them.
-  init(_ file: JSONField) throws(FieldError) {
+  package init(_ file: JSONField) throws(FieldError) {
     for (name, field) in try file.optional("prompts")?.members() ?? [] {
       if field.value.isNull { continue }
       byName[name] = try field.string()

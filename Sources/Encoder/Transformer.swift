@@ -43,7 +43,7 @@ final class Transformer: Architecture {
     self.rotaries = rotaries
     let (queries, keys) = (description.heads * description.headWidth, description.keyHeads * description.headWidth)
     let inner = description.intermediateSize
-    let widest = max(description.hiddenSize, inner, queries)
+    let widths = [description.hiddenSize, inner, queries]
     let rowsPerTile = Self.rowsPerTile(weightBytes: weights.layers.first?.bytes ?? 0)
     self.rowsPerTile = rowsPerTile
     workspaces = WorkspacePool(
@@ -51,8 +51,9 @@ final class Transformer: Architecture {
         hidden: description.hiddenSize, queryKeyValue: queries + 2 * keys, context: queries,
         inner: description.isGated ? 2 * inner : inner, gated: description.isGated ? inner : 0,
         attention: Attention.scratch(length: description.longestSequence, headWidth: description.headWidth),
-        rowsPerTile: rowsPerTile, operand: kernels.operandStride(inputs: widest, precision: precision) + 64,
-        operandRow: Kernels.operandScratch(inputs: widest), workers: threads))
+        rowsPerTile: rowsPerTile,
+        operand: widths.reduce(0) { max($0, kernels.operandStride(inputs: $1, precision: precision)) },
+        operandRow: widths.reduce(0) { max($0, Kernels.operandScratch(inputs: $1)) }, workers: threads))
   }
 
   /// The rows that go through a layer together, whole blocks of every kernel. The activations of a few stay in the

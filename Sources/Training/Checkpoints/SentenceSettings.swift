@@ -78,13 +78,9 @@ package enum SentenceSettings {
 
   /// The content of a `config_sentence_transformers.json` with these prompts added to its own, or in the place of those of their names.
   ///
-  /// - Throws: ``FieldError`` for prompts that are not strings.
+  /// - Throws: what ``Prompts`` throws.
   static func model(_ file: JSONField, with prompts: [String: String]) throws(FieldError) -> [UInt8] {
-    var all: [String: String] = [:]
-    for (name, field) in try file.optional("prompts")?.members() ?? [] where !field.value.isNull {
-      all[name] = try field.string()
-    }
-    all.merge(prompts) { _, new in new }
+    let all = try Prompts(file).byName.merging(prompts) { _, new in new }
     let members = try file.members()
     return object { json in
       json.key("prompts")
