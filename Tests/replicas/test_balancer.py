@@ -5,41 +5,31 @@ import json
 import os
 import socket
 import subprocess
-import threading
 
 import pytest
 from database import ROOT, free_port
+from listener import Listener
 from replica import Balancer, environment
 
 CONFIGURATION = str(ROOT / "deploy" / "haproxy.cfg")
 
 
-class Stand:
+class Stand(Listener):
     """Stands in for a replica: healthy, but it treats requests as `manner` says, and counts them."""
 
     def __init__(self) -> None:
         self.manner = "answers"
         self.seen = 0
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self._accept, daemon=True).start()
+        super().__init__()
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._try, args=(connection,), daemon=True).start()
-
-    def _try(self, connection: socket.socket) -> None:
+    def _serve(self, client: socket.socket) -> None:
         try:
-            self._serve(connection)
+            self._answer(client)
         except OSError:
             # The balancer has reset a connection that it kept.
             pass
 
-    def _serve(self, connection: socket.socket) -> None:
+    def _answer(self, connection: socket.socket) -> None:
         with connection, connection.makefile("rb") as lines:
             while line := lines.readline():
                 fields = {}
