@@ -18,7 +18,8 @@ struct GraphTarget {
   private var path: String { "\(folder)/graph-1.safetensors" }
 
   init() {
-    _ = Self.open(folder)
+    // A graph is saved behind the start, so the file is complete once the store has been closed.
+    Self.open(folder).close()
     let path = "\(folder)/graph-1.safetensors"
     valid = must { try SafetensorsArchive(WholeFile.read(path)) }
   }
