@@ -2,10 +2,11 @@
 #include <string.h>
 
 #include "ckernels.h"
+#include "matrix_unit.h"
 
 #if defined(__x86_64__)
 extern const nf_kernels nf_kernels_baseline, nf_kernels_avx2, nf_kernels_avx512, nf_kernels_avx512_vnni,
-    nf_kernels_avx512_bf16;
+    nf_kernels_avx512_bf16, nf_kernels_amx;
 
 static int runs_avx2(void) {
   __builtin_cpu_init();
@@ -28,16 +29,25 @@ static int runs_avx512_bf16(void) {
   return runs_avx512_vnni() && __builtin_cpu_supports("avx512bf16");
 }
 
+// A unit that multiplied otherwise than the vector units would be worse than none.
+static int runs_amx(void) {
+  return runs_avx512_bf16() && nf_matrix_unit_is_usable() &&
+         nf_kernels_agree(&nf_kernels_amx, &nf_kernels_avx512_bf16, NF_BF16) &&
+         nf_kernels_agree(&nf_kernels_amx, &nf_kernels_avx512_bf16, NF_INT8);
+}
+
 const nf_kernels *nf_kernels_named(const char *name) {
   if (strcmp(name, "baseline") == 0) return &nf_kernels_baseline;
   if (strcmp(name, "avx2") == 0 && runs_avx2()) return &nf_kernels_avx2;
   if (strcmp(name, "avx512") == 0 && runs_avx512()) return &nf_kernels_avx512;
   if (strcmp(name, "avx512_vnni") == 0 && runs_avx512_vnni()) return &nf_kernels_avx512_vnni;
   if (strcmp(name, "avx512_bf16") == 0 && runs_avx512_bf16()) return &nf_kernels_avx512_bf16;
+  if (strcmp(name, "amx") == 0 && runs_amx()) return &nf_kernels_amx;
   return NULL;
 }
 
 const nf_kernels *nf_kernels_active(void) {
+  if (runs_amx()) return &nf_kernels_amx;
   if (runs_avx512_bf16()) return &nf_kernels_avx512_bf16;
   if (runs_avx512_vnni()) return &nf_kernels_avx512_vnni;
   if (runs_avx512()) return &nf_kernels_avx512;

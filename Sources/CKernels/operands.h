@@ -182,7 +182,10 @@ static size_t NF(operand_stride)(nf_precision precision, size_t inputs) {
 #ifdef NF_DOT_BF16
     case NF_BF16: return ((2 * inputs + 63) / 64 | 1) * 64;
 #endif
-#ifdef NF_VNNI
+#ifdef NF_AMX
+    // A tile takes 64 bytes of each row.
+    case NF_INT8: return NF_ROW_HEADER + (padded + 63) / 64 * 64;
+#elif defined(NF_VNNI)
     case NF_INT8: return NF_ROW_HEADER + padded;
 #else
     case NF_INT8: return NF_ROW_HEADER + 2 * padded;
@@ -196,6 +199,11 @@ static void NF(operand_rows)(nf_precision precision, const float *x, size_t rows
   const size_t stride = NF(operand_stride)(precision, inputs);
   for (size_t r = 0; r < rows; r++) {
     char *row = (char *)out + r * stride;
+#ifdef NF_AMX
+    // What stands behind the values is multiplied by 0, and must be a number. It is less than two cache lines.
+    const size_t end = stride < 128 ? stride : 128;
+    if (precision != NF_F32) memset(row + stride - end, 0, end);
+#endif
     switch (precision) {
       case NF_BF16: NF(row_bf16)(x + r * inputs, inputs, row); break;
       case NF_INT8: NF(row_int8)(x + r * inputs, inputs, scratch, row); break;

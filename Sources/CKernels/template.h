@@ -262,7 +262,11 @@ static void NF(max_rows)(const float *x, size_t rows, size_t width, float *out) 
 
 #include "activations.h"
 #include "operands.h"
+#include "dense_panels.h"
 #include "products.h"
+#ifdef NF_AMX
+#include "tiles.h"
+#endif
 #include "attention_panels.h"
 #include "dropout.h"
 #include "attention.h"
@@ -300,7 +304,11 @@ const nf_kernels NF(nf_kernels) = {
     .dense_bytes = NF(dense_bytes),
     .dense_pack = NF(dense_pack),
     .dense_panels = NF(dense_panels),
+#ifdef NF_AMX
+    .dense_rows = NF(dense_rows_in_tiles),
+#else
     .dense_rows = NF(dense_rows),
+#endif
     .attention = NF(attention),
     .layer_norm_forward = NF(layer_norm_forward),
     .rms_norm_forward = NF(rms_norm_forward),

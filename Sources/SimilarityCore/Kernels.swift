@@ -11,7 +11,7 @@ public struct Kernels: @unchecked Sendable {
   public static let active = Kernels(table: nf_kernels_active())
 
   /// The names of all variants, of which a processor can run only some; later ones are preferred.
-  public static let names = ["baseline", "neon", "avx2", "avx512", "avx512_vnni", "avx512_bf16"]
+  public static let names = ["baseline", "neon", "avx2", "avx512", "avx512_vnni", "avx512_bf16", "amx"]
 
   private init(table: UnsafePointer<nf_kernels>) {
     self.table = table

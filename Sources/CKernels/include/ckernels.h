@@ -27,7 +27,7 @@ typedef struct nf_adamw {
 } nf_adamw;
 
 typedef struct nf_kernels {
-  const char *name;  // "baseline", "avx2", "avx512", "avx512_vnni", "avx512_bf16" or "neon"
+  const char *name;  // "baseline", "avx2", "avx512", "avx512_vnni", "avx512_bf16", "amx" or "neon"
   // Whether the processor has products of bf16. Without them, bf16 is multiplied as f32, which is no faster than f32.
   int multiplies_bf16;
 

@@ -1,6 +1,12 @@
-// Compares the kernels of this processor with plain loops in f64. scripts/arm64.sh compiles it for arm64 and runs it in an
-// emulator, where the Swift tests cannot run. Prints one line per failure, and "N passed, M failed" at the end.
+// Compares one variant of the kernels with plain loops in f64: run.sh for this processor, and scripts/arm64.sh for arm64 in an emulator,
+// where the Swift tests cannot run. Prints one line per failure, and "N passed, M failed" at the end.
 #include "check.h"
+#if defined(__x86_64__)
+#include "../../Sources/CKernels/matrix_unit.h"
+
+// Compiled with emulated_tiles.h.
+extern const nf_kernels nf_kernels_amx;
+#endif
 
 int passed, failed;
 const nf_kernels *k;
@@ -94,7 +100,8 @@ static void norms_and_activations(void) {
 static const double least_cosine[] = {0.9999999, 0.99995, 0.9995};
 
 static void layers(void) {
-  const size_t shapes[][3] = {{1, 16, 8}, {5, 48, 33}, {13, 100, 70}, {48, 384, 96}, {50, 256, 130}};
+  const size_t shapes[][3] = {{1, 16, 8},     {5, 48, 33},     {13, 100, 70},   {15, 64, 32},  {16, 96, 64},   {17, 130, 40},
+                              {31, 72, 100}, {32, 512, 32}, {33, 1024, 64}, {48, 384, 96}, {50, 256, 130}, {61, 200, 65}};
   EACH(shapes, s) {
     const size_t count = shapes[s][0], inputs = shapes[s][1], outputs = shapes[s][2];
     float *x = numbers(count * inputs), *w = numbers(outputs * inputs), *bias = numbers(outputs);
@@ -180,13 +187,47 @@ static void codes(void) {
   free(x);
 }
 
+#if defined(__x86_64__)
+// The operands of rows whose first value is larger by 1.
+static void wrong_operands(nf_precision precision, const float *x, size_t rows, size_t inputs, float *scratch, void *out) {
+  float *other = room(rows * inputs * sizeof(float));
+  memcpy(other, x, rows * inputs * sizeof(float));
+  other[0] += 1;
+  nf_kernels_named("avx512_bf16")->operand_rows(precision, other, rows, inputs, scratch, out);
+  free(other);
+}
+
+// The comparison that decides whether the matrix unit is used holds for it, and fails for a variant that multiplies otherwise.
+static void agreement(void) {
+  const nf_kernels *vectors = nf_kernels_named("avx512_bf16");
+  nf_kernels wrong = *vectors;
+  wrong.operand_rows = wrong_operands;
+  for (int p = NF_BF16; p <= NF_INT8; p++) {
+    check(nf_kernels_agree(k, vectors, (nf_precision)p) == 1, "agreement", (size_t)p, 0, 0, 1);
+    check(nf_kernels_agree(k, &wrong, (nf_precision)p) == 0, "agreement with wrong operands", (size_t)p, 0, 1, 0);
+  }
+}
+
+static int is_emulated(const char *name) { return strcmp(name, "emulated") == 0; }
+
+static const nf_kernels *chosen(const char *name) {
+  if (!is_emulated(name)) return nf_kernels_named(name);
+  return nf_kernels_named("avx512_bf16") ? &nf_kernels_amx : NULL;
+}
+#else
+static const nf_kernels *chosen(const char *name) { return nf_kernels_named(name); }
+#endif
+
 int main(int argc, char **argv) {
-  k = argc > 1 ? nf_kernels_named(argv[1]) : nf_kernels_active();
+  k = argc > 1 ? chosen(argv[1]) : nf_kernels_active();
   if (!k) {
     printf("this processor does not run the variant %s\n", argv[1]);
     return 2;
   }
   printf("kernels: %s\n", k->name);
+#if defined(__x86_64__)
+  if (argc > 1 && is_emulated(argv[1])) agreement();
+#endif
   rows();
   norms_and_activations();
   layers();
