@@ -12,6 +12,9 @@ final class DatabaseWatch: Sendable {
     /// When the database answered last; nil before its first answer.
     var answered: UInt64?
     var hasHint = false
+    var isListening = false
+    /// How often notifications have arrived.
+    var notified = 0
     var isStopped = false
   }
 
@@ -19,6 +22,8 @@ final class DatabaseWatch: Sendable {
   private static let pause = 0.3
   /// Seconds without an answer after which the database is away.
   private static let patience = 1.2
+  /// Seconds within which a notification arrives that has been sent for a trial.
+  private static let trial = 1.0
 
   private let slot: ConnectionSlot
   private let state = Mutex(State())
@@ -38,6 +43,23 @@ final class DatabaseWatch: Sendable {
   func stop() {
     state.withLock { $0.isStopped = true }
     tell()
+  }
+
+  /// Whether a notification arrives that `send` sends. False also where the connection is not made in time, or leads to a standby.
+  func hears(_ send: () -> Void) -> Bool {
+    guard isSoon(\.isListening) else { return false }
+    let before = state.withLock { $0.notified }
+    send()
+    return isSoon { $0.notified > before }
+  }
+
+  private func isSoon(_ holds: (State) -> Bool) -> Bool {
+    let deadline = SystemClock.monotonic + SystemClock.nanoseconds(Self.trial)
+    while !state.withLock({ holds($0) }) {
+      guard SystemClock.monotonic < deadline else { return false }
+      usleep(2_000)
+    }
+    return true
   }
 
   /// The database has answered before and does not now.
@@ -64,7 +86,10 @@ final class DatabaseWatch: Sendable {
   private func look() {
     do throws(PostgresError) {
       let isTold = try slot.with { connection throws(PostgresError) in
-        if connection.isListening, try connection.hasNotifications(seconds: Self.pause) { return true }
+        if connection.isListening, try connection.hasNotifications(seconds: Self.pause) {
+          state.withLock { $0.notified += 1 }
+          return true
+        }
         // A standby does not pass notifications on, until it is promoted.
         let isStandby = try connection.run("SELECT pg_is_in_recovery()", seconds: Self.patience).boolean(0, 0)
         guard isStandby == false else {
@@ -74,6 +99,7 @@ final class DatabaseWatch: Sendable {
         guard !connection.isListening else { return false }
         try connection.run("LISTEN nearfar", seconds: Self.patience)
         connection.isListening = true
+        state.withLock { $0.isListening = true }
         // What came before is not announced again.
         return true
       }

@@ -58,7 +58,15 @@ package final class PostgresRecords: SharedRecords {
           try PostgresSchema.prepare(connection, isReadOnly: readOnly)
         }
         records.watch.start()
-        if !readOnly { records.sweepRegularly() }
+        guard !readOnly else { return records }
+        records.sweepRegularly()
+        if !records.watch.hears({ records.tell() }) {
+          progress(
+            """
+            notifications do not arrive from the database \(place), so that changes of other replicas are seen a quarter of a second \
+            later. Behind a pool of connections, --store-listen has to lead to the same database directly
+            """)
+        }
         return records
       } catch {
         guard error.mayPass, SystemClock.monotonic < deadline else {

@@ -11,6 +11,8 @@ from database import Database, as_user, free_port
 from replica import Replica, all_points, ask
 
 PATH = "/collections/pooled"
+# What a start says where another replica's changes are not announced to it.
+NOT_NOTIFIED = "notifications do not arrive from the database"
 
 
 class Pool:
@@ -139,3 +141,16 @@ def test_a_start_through_the_pool(pooled):
         token = {"X-Nearfar-Min-Version": headers["X-Nearfar-Version"]}
         status, _, content = ask(third.port, "POST", f"{PATH}/points/count", {}, token)
         assert status == 200 and json.loads(content)["count"] == len(wanted) + 1
+        assert third.errors().count(NOT_NOTIFIED) == 1
+    for replica in replicas:
+        assert NOT_NOTIFIED not in replica.errors()
+
+
+def test_notifications_of_another_database(pooled):
+    database, _, _ = pooled
+    other = Database()
+    try:
+        with Replica(database.url, "--store-listen", other.url) as replica:
+            assert replica.errors().count(NOT_NOTIFIED) == 1
+    finally:
+        other.remove()
