@@ -1,5 +1,6 @@
 // Whether the matrix unit may be used, and whether it multiplies as the vector units do.
 #if defined(__x86_64__)
+#define _DEFAULT_SOURCE  // for syscall()
 #include <cpuid.h>
 #include <stdlib.h>
 #include <string.h>
