@@ -26,8 +26,8 @@ extension CollectionStore {
     guard isShared else { return completion(absence(tokens)) }
     // The newest is looked for now: a notification may have been lost. What is not there after that has been dropped.
     let hasLooked = Flag()
-    refresh { [self] failure in
-      guard failure == nil else { return }
+    refresh { [self] look in
+      guard look.others == nil, tokens.allSatisfy({ look.failure(of: $0.name) == nil }) else { return }
       hasLooked.raise()
       writer.versions.check()
     }
@@ -43,24 +43,28 @@ extension CollectionStore {
     }
   }
 
-  /// Calls `completion` once a look at the records that began after this call has ended: with nil when everything that they have is
-  /// here. At once where no other process writes to them.
-  public func refresh(completion: @escaping @Sendable (StoreError?) -> Void) {
-    guard isShared else { return completion(nil) }
+  /// Calls `completion` once a look at the records that began after this call has ended. At once where no other process writes to them.
+  private func refresh(completion: @escaping @Sendable (Look) -> Void) {
+    guard isShared else { return completion(Look()) }
     guard contact.ask(completion) else { return }
     writer.later { [self] in
       let asking = contact.takeAsking()
-      let failure = look()
-      for each in asking { each(failure) }
+      let found = look()
+      for each in asking { each(found) }
     }
   }
 
-  /// As ``refresh(completion:)``, and with an error after so many seconds: a look waits for writes, and for collections that are loaded.
-  public func refresh(within seconds: Double, completion: @escaping @Sendable (StoreError?) -> Void) {
+  /// Looks at the records, and calls `completion` with nil when everything that they have is here. With an error after so many
+  /// seconds: a look waits for writes, and for collections that are loaded. At once where no other process writes to the records.
+  ///
+  /// - Parameter name: of the collection that has to be here; nil for everything.
+  public func refresh(
+    of name: String? = nil, within seconds: Double, completion: @escaping @Sendable (StoreError?) -> Void
+  ) {
     guard isShared else { return completion(nil) }
     // The timer must not keep what the completion holds, such as a request's body.
     let waiting = OneCall(completion)
-    refresh { waiting.call($0) }
+    refresh { waiting.call($0.failure(of: name)) }
     DispatchQueue.global().asyncAfter(deadline: .now() + seconds) {
       waiting.call(.unavailable("the database has not been asked in time, because other work came first"))
     }

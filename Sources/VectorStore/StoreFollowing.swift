@@ -2,15 +2,35 @@ import Dispatch
 import Platform
 import Synchronization
 
-/// When a store last saw its shared records whole, and what it tries again and when.
+/// What a look at shared records could not take over.
+package struct Look: Sendable {
+  /// Why the records could not be asked at all.
+  var failure: StoreError?
+  /// Why a collection is not here as it is stored, by its name.
+  var collections: [String: StoreError] = [:]
+  /// The same of what is followed beside collections.
+  var others: StoreError?
+
+  /// - Parameter name: of a collection; nil for all that is stored.
+  func failure(of name: String?) -> StoreError? {
+    if let failure { return failure }
+    if let name { return collections[name] }
+    return collections.min { $0.key < $1.key }?.value ?? others
+  }
+}
+
+/// When a store last saw its shared records, and what it tries again and when.
 final class Contact: Sendable {
   private struct State {
+    /// When they were last seen, in monotonic nanoseconds.
     var last: UInt64 = SystemClock.monotonic
+    /// The same of collections that could not be followed since.
+    var behind: [String: UInt64] = [:]
     var isStopped = false
     /// Collections that could not be loaded, by their numbers.
     var failedLoads: [Int64: FailedLoad] = [:]
     /// Those who wait for the next look.
-    var asking: [@Sendable (StoreError?) -> Void] = []
+    var asking: [@Sendable (Look) -> Void] = []
   }
 
   private struct FailedLoad {
@@ -48,18 +68,24 @@ final class Contact: Sendable {
     }
   }
 
-  /// The records have just been seen whole.
-  func noteSeen() { state.withLock { $0.last = SystemClock.monotonic } }
+  /// The records have just been seen, except for the collections of those names.
+  func noteSeen(except names: some Collection<String>) {
+    state.withLock { state in
+      let (last, behind) = (state.last, state.behind)
+      state.behind = Dictionary(uniqueKeysWithValues: names.map { ($0, behind[$0] ?? last) })
+      state.last = SystemClock.monotonic
+    }
+  }
 
   /// - Returns: whether a look has to be begun for it; otherwise one is about to begin.
-  func ask(_ completion: @escaping @Sendable (StoreError?) -> Void) -> Bool {
+  func ask(_ completion: @escaping @Sendable (Look) -> Void) -> Bool {
     state.withLock { state in
       state.asking.append(completion)
       return state.asking.count == 1
     }
   }
 
-  func takeAsking() -> [@Sendable (StoreError?) -> Void] {
+  func takeAsking() -> [@Sendable (Look) -> Void] {
     state.withLock { state in
       defer { state.asking = [] }
       return state.asking
@@ -70,9 +96,11 @@ final class Contact: Sendable {
 
   var isStopped: Bool { state.withLock { $0.isStopped } }
 
-  /// Seconds since the records were last seen whole.
-  var age: Double {
-    let last = state.withLock { $0.last }
+  /// Seconds since a collection was last seen, or with nil since all of the records were.
+  func age(of name: String?) -> Double {
+    let last = state.withLock { state in
+      name.map { state.behind[$0] ?? state.last } ?? state.behind.values.reduce(state.last, min)
+    }
     let now = SystemClock.monotonic
     // Another thread may have seen them since.
     return now > last ? Double(now - last) / 1e9 : 0
@@ -88,9 +116,11 @@ extension CollectionStore {
   public var isShared: Bool { sharedRecords != nil }
 
   /// Seconds since what is in memory was known to be all that is stored; 0 where no other process writes to the records.
-  public var staleSeconds: Double {
+  ///
+  /// - Parameter name: of a collection; nil for all of them.
+  public func staleSeconds(of name: String?) -> Double {
     guard isShared else { return 0 }
-    let seconds = contact.age
+    let seconds = contact.age(of: name)
     return seconds < 2 * Self.secondsPerLook ? 0 : seconds
   }
 
@@ -108,41 +138,41 @@ extension CollectionStore {
 
   /// Takes over everything that the records have now, between two commits of this process, and waits until that is done.
   @discardableResult package func follow() -> StoreError? {
-    writer.exclusively { look() }
+    writer.exclusively { look() }.failure(of: nil)
   }
 
   /// As ``follow()``, on the writer's queue.
-  func look() -> StoreError? {
-    guard let records = sharedRecords, !contact.isStopped else { return nil }
-    var failure = take(from: records)
-    for follower in others.withLock({ $0 }) { failure = failure ?? follower.look() }
-    if failure == nil { contact.noteSeen() }
+  func look() -> Look {
+    guard let records = sharedRecords, !contact.isStopped else { return Look() }
+    var look = take(from: records)
+    for follower in others.withLock({ $0 }) { look.others = follower.look() ?? look.others }
+    if look.failure == nil, look.others == nil { contact.noteSeen(except: look.collections.keys) }
     writer.versions.check()
-    return failure
+    return look
   }
 
-  private func take(from records: any SharedRecords) -> StoreError? {
+  private func take(from records: any SharedRecords) -> Look {
     let stored: [StoredCollection]
-    do throws(StoreError) { stored = try records.collections() } catch { return error }
+    do throws(StoreError) { stored = try records.collections() } catch { return Look(failure: error) }
     let held = collections.withLock { $0 }
     contact.keepLoads(of: Set(stored.map(\.id)))
     let names = Set(stored.map(\.name))
     for (name, collection) in held where !names.contains(name) { drop(name, collection) }
-    var failure: StoreError?
+    var look = Look()
     for row in stored {
       guard let collection = held[row.name] else {
-        failure = loadAnew(row, replacing: nil) ?? failure
+        look.collections[row.name] = loadAnew(row, replacing: nil)
         continue
       }
       // Dropped and made again meanwhile.
       guard collection.id == row.id else {
         drop(row.name, collection)
-        failure = loadAnew(row, replacing: nil) ?? failure
+        look.collections[row.name] = loadAnew(row, replacing: nil)
         continue
       }
-      failure = update(collection, to: row, records) ?? failure
+      look.collections[row.name] = update(collection, to: row, records)
     }
-    return failure
+    return look
   }
 
   private func update(

@@ -163,6 +163,41 @@ import VectorStore
     #expect(try b.collection("c").snapshot.count == 1)
   }
 
+  /// What other collections hold is as new as before, while that one is behind.
+  @Test func aDamagedCollectionKeepsNoOthersBehind() throws {
+    let a = try replica()
+    let b = try replica()
+    let (bad, good) = (
+      try a.create("bad", dimension: 2, metric: .dot).collection,
+      try a.create("good", dimension: 2, metric: .dot).collection
+    )
+    _ = try bad.upsert([Point(id: "x", vector: [1, 2])])
+    #expect(b.follow() == nil)
+    // Points that are sent through the changes are what they were; what is loaded anew is not.
+    try database.run("UPDATE nearfar.points SET checksum = checksum + 1")
+    try database.run("UPDATE nearfar.collections SET digest = digest + 1 WHERE name = 'bad'")
+    _ = try good.upsert([Point(id: "y", vector: [3, 4])])
+    func refreshed(_ name: String?) -> StoreError? {
+      let answer = AnswerSlot<Int>()
+      b.refresh(of: name, within: 30) { answer.put($0.map { .failure($0) } ?? .success(1)) }
+      do throws(StoreError) { _ = try answer.wait() } catch { return error }
+      return nil
+    }
+    #expect(refreshed("good") == nil)
+    #expect(try b.collection("good").snapshot.count == 1)
+    #expect(refreshed("bad") != nil)
+    #expect(refreshed(nil) != nil)
+    usleep(600_000)
+    #expect(refreshed("good") == nil)
+    #expect(b.staleSeconds(of: "good") == 0)
+    #expect(b.staleSeconds(of: "bad") > 0.5)
+    #expect(b.staleSeconds(of: nil) > 0.5)
+    try database.run("UPDATE nearfar.points SET checksum = checksum - 1")
+    try database.run("UPDATE nearfar.collections SET digest = digest - 1 WHERE name = 'bad'")
+    #expect(b.follow() == nil)
+    #expect(b.staleSeconds(of: "bad") == 0)
+  }
+
   /// What is old is forgotten while somebody holds one collection, which neither waits nor keeps others waiting.
   @Test func sweepingPassesOverWhatIsHeld() throws {
     let store = try replica()

@@ -47,7 +47,7 @@ struct CollectionsEndpoint: Sendable {
 
   func describe(_ call: Call) throws {
     let name = try call.name(of: "a collection")
-    try call.read(try call.head.consistency(), store) {
+    try call.read(try call.head.consistency(), store, inPath: name) {
       if try describeInDatabase(name, call) { return }
       let collection = try store.collection(name)
       let snapshot = collection.snapshot
@@ -62,7 +62,7 @@ struct CollectionsEndpoint: Sendable {
     guard store.inDatabase(name) == nil else {
       throw Problem(409, "a collection with the engine pgvector is not copied to replicas, so it has no digest")
     }
-    try call.read(try call.head.consistency(), store) {
+    try call.read(try call.head.consistency(), store, inPath: name) {
       let collection = try store.collection(name)
       let snapshot = collection.snapshot
       guard store.isShared else {
@@ -74,7 +74,7 @@ struct CollectionsEndpoint: Sendable {
           writer.member("version", snapshot.version)
           writer.member("epoch", Int(collection.epoch))
           writer.member("digest", Hexadecimal(UInt64(bitPattern: snapshot.digest)).text)
-          writer.staleness(of: store)
+          writer.staleness(of: collection.name, in: store)
         }
       }
     }
@@ -111,7 +111,7 @@ struct CollectionsEndpoint: Sendable {
   private func describe(_ collection: VectorCollection, _ snapshot: CollectionSnapshot, to writer: inout JSONWriter) {
     writer.object { writer in
       Self.members(collection, snapshot, to: &writer)
-      writer.staleness(of: store)
+      writer.staleness(of: collection.name, in: store)
       modelMembers(snapshot.model, to: &writer)
     }
   }

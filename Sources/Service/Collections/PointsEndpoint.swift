@@ -52,7 +52,7 @@ struct PointsEndpoint: Sendable {
 
   func get(_ call: Call) throws {
     let name = try call.name(of: "a collection")
-    try call.read(try call.head.consistency(), store) {
+    try call.read(try call.head.consistency(), store, inPath: name) {
       if let database = try inDatabase(call) { return try database.get(call) }
       let collection = try store.collection(name)
       let id = call.parameters.dropFirst().first ?? ""
@@ -84,7 +84,7 @@ struct PointsEndpoint: Sendable {
       default: throw Problem.invalid(name, "unknown query parameter '\(name)'")
       }
     }
-    try call.read(try call.head.consistency(), store) { [after, limit] in
+    try call.read(try call.head.consistency(), store, inPath: collection) { [after, limit] in
       if let database = try inDatabase(call) { return try database.list(nil, after: after, limit, .all, call) }
       let collection = try store.collection(collection)
       let snapshot = collection.snapshot
@@ -104,7 +104,7 @@ struct PointsEndpoint: Sendable {
     let content = try PointContent(&fields)
     let consistency = try fields.consistency()
     try fields.finish()
-    try call.read(consistency, store) {
+    try call.read(consistency, store, inPath: name) {
       if let database = try inDatabase(call) {
         return try database.list(filter, after: after, limit, content, call)
       }
@@ -122,7 +122,7 @@ struct PointsEndpoint: Sendable {
     call.answer { writer in
       writer.object { writer in
         writer.member("version", token.version)
-        writer.staleness(of: store)
+        writer.staleness(of: token.name, in: store)
         writer.key("points")
         writer.array { for point in points { $0.point(point, content) } }
         writer.member("next_after", orNull: points.count == limit ? points.last?.id : nil)
@@ -137,7 +137,7 @@ struct PointsEndpoint: Sendable {
     let filter = try fields.filter("filter")
     let consistency = try fields.consistency()
     try fields.finish()
-    try call.read(consistency, store) {
+    try call.read(consistency, store, inPath: name) {
       if let database = try inDatabase(call) { return try database.count(filter, call) }
       let collection = try store.collection(name)
       let snapshot = collection.snapshot
@@ -211,7 +211,7 @@ struct PointsEndpoint: Sendable {
       writer.beginObject()
       writer.member("version", token.version)
       writer.member(what, count)
-      writer.staleness(of: store)
+      writer.staleness(of: token.name, in: store)
       writer.endObject()
     }
   }

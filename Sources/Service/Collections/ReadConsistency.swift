@@ -34,16 +34,32 @@ extension Call {
 
   /// Runs `body` when what is here is as new as it has to be: at once, or on a work queue later.
   ///
-  /// - Parameter name: what is read, as tokens name it. When it is not known here, another replica may just have made it, so that the
-  ///   database is asked.
+  /// - Parameter name: what is read, as tokens name it; nil for everything. When it is not known here, another replica may just have
+  ///   made it, so that the database is asked.
   func read(
     _ consistency: ReadConsistency, _ store: CollectionStore, of name: String? = nil,
     _ body: @escaping @Sendable () throws -> Void
   ) rethrows {
     let isMissing = name.map { !store.knows($0) } ?? false
     guard store.isShared, consistency == .strong || isMissing else { return try body() }
+    refresh(store, of: name, consistency, body)
+  }
+
+  /// As the other, for a collection that the path names: it has been looked for before the request came here.
+  func read(
+    _ consistency: ReadConsistency, _ store: CollectionStore, inPath name: String,
+    _ body: @escaping @Sendable () throws -> Void
+  ) rethrows {
+    guard store.isShared, consistency == .strong else { return try body() }
+    refresh(store, of: name, consistency, body)
+  }
+
+  private func refresh(
+    _ store: CollectionStore, of name: String?, _ consistency: ReadConsistency,
+    _ body: @escaping @Sendable () throws -> Void
+  ) {
     let seconds = min(consistency == .strong ? Self.patience : VersionFields.patience, secondsLeft)
-    store.refresh(within: seconds) { failure in
+    store.refresh(of: name, within: seconds) { failure in
       self.resume {
         if let failure, consistency == .strong { throw Problem(describing: failure) }
         try self.requireWaiting()
@@ -102,9 +118,9 @@ extension Problem {
 }
 
 extension JSONWriter {
-  /// Says when the database has not been seen for a while, so that what is answered may be old.
-  mutating func staleness(of store: CollectionStore) {
-    let seconds = store.staleSeconds
+  /// Says when a collection has not been seen in the database for a while, so that what is answered may be old.
+  mutating func staleness(of name: String, in store: CollectionStore) {
+    let seconds = store.staleSeconds(of: name)
     if seconds > 0 { member("stale_seconds", (seconds * 1000).rounded() / 1000) }
   }
 }

@@ -118,7 +118,7 @@ struct NeighborsAnswer {
       if let recall = found.expectedRecall { writer.member("expected_recall", recall) }
       // Each replica builds a graph of its own, which may find others among neighbours that are nearly as near.
       if store.isShared, found.usedGraph { writer.member("replica_identical", false) }
-      writer.staleness(of: store)
+      writer.staleness(of: collection, in: store)
       writer.key("results")
       writer.array { writer in
         for (query, neighbors) in kept.enumerated() {

@@ -80,7 +80,7 @@ final class MetricsEndpoint: Sendable {
     if store.isShared {
       text.family(
         "nearfar_store_stale_seconds", "gauge", "Seconds since all that the shared database has was known to be here.")
-      text.sample("nearfar_store_stale_seconds", [], store.staleSeconds)
+      text.sample("nearfar_store_stale_seconds", [], store.staleSeconds(of: nil))
     }
     text.family("nearfar_queue_rows", "gauge", "Rows that a queue of negatives holds.")
     let held = queues.all.map { (labels: [("queue", $0.name)], counts: $0.counts) }
