@@ -48,7 +48,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--lengths", type=lengths, default=[16, 128, LONGEST], help="tokens of a text")
     parser.add_argument("--precisions", type=some_of(PRECISIONS), default=list(PRECISIONS))
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=2, help="of a turn; one batch at least")
+    parser.add_argument("--seconds", type=float, default=2, help="of a turn; one batch at least, and longer for models that are large")
     parser.add_argument("--threads", type=int, default=2, help="compute threads of each side")
     parser.add_argument("--asked", type=float, default=1.3, help="times the best peer of the same precision")
     return parser.parse_args()

@@ -24,6 +24,9 @@ MOST_TEXTS = 16_384
 # Work of the products of the texts whose vectors are compared: few of long texts in a large model.
 COMPARED_FLOP = 1e12
 LIMIT_SECONDS = 0.15
+# A model with more than these operations a token has longer turns in proportion: in a turn of two requests it would matter most how
+# they begin.
+USUAL_FLOP_PER_TOKEN = 250e6
 
 
 @dataclass(frozen=True)
@@ -51,13 +54,14 @@ class FamilyRun:
     def __init__(self, family: Family, options: argparse.Namespace) -> None:
         self.family = family
         self.options = options
+        self.seconds = options.seconds * max(1, family.flop_per_token / USUAL_FLOP_PER_TOKEN)
         self.limit = Limit(family, options.threads)
         self.sets = {length: self._texts(length) for length in options.lengths}
         self.reference: dict[int, np.ndarray] = {}
 
     def _texts(self, length: int) -> tuple[list[str], list[list[int]]]:
         """As many as the fastest side could need, were it to reach 2 TFLOP/s."""
-        needed = 2e12 * self.options.seconds / (self.family.flop_per_token * length)
+        needed = 2e12 * self.seconds / (self.family.flop_per_token * length)
         count = min(MOST_TEXTS, max(64, round(needed)))
         return Texts(families_make.folder(self.family)).make(length, count, seed=3)
 
@@ -87,7 +91,7 @@ class FamilyRun:
 
     def _peer(self, kind: Callable, precision: str) -> PeerSide:
         options = self.options
-        return kind(precision, families_make.peers(self.family), options.threads, options.seconds)
+        return kind(precision, families_make.peers(self.family), options.threads, self.seconds)
 
     def _open(self, precision: str) -> tuple[list[PeerSide | ServedSide], str]:
         """The sides of a precision in the order of their turns, and why Nearfar is not among them."""
@@ -98,7 +102,7 @@ class FamilyRun:
         options = self.options
         try:
             model = families_make.folder(self.family)
-            sides.append(ServedSide(options.binary, model, precision, options.threads, options.seconds))
+            sides.append(ServedSide(options.binary, model, precision, options.threads, self.seconds))
         except Refused as error:
             return sides, str(error)
         return sides, ""
