@@ -52,21 +52,7 @@ NF_INLINE void NF(transpose)(vf v[NF_WIDTH]) {
 #undef NF_HIGH
 #undef NF_LOW
 
-// The first vector of x, of which `left` values are there; the others are 0.
-NF_INLINE vf NF(load_part)(const float *x, size_t left) {
-  if (left >= NF_WIDTH) return NF(load)(x);
-  float part[NF_WIDTH];
-  NF(part)(x, left, part);
-  return NF(load)(part);
-}
-
 #ifdef NF_DOT_BF16
-// 2·NF_WIDTH values in bf16, of which `left` are there.
-NF_INLINE vf NF(load_pairs)(const float *x, size_t left) {
-  const vf low = NF(load_part)(x, left), high = NF(load_part)(x + NF_WIDTH, left > NF_WIDTH ? left - NF_WIDTH : 0);
-  return (vf)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low);
-}
-
 // Pairs of the values of two tokens.
 NF_INLINE vf NF(pairs)(vf first, vf second) {
   const __m512i halves = (__m512i)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first);

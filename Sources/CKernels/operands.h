@@ -118,39 +118,39 @@ NF_INLINE NF(vu) NF(round_bf16)(vf x) {
   return (rounded & ~is_nan) | ((bits | 0x400000) & is_nan & 0xffff0000u);
 }
 
-NF_INLINE void NF(part)(const float *x, size_t left, float part[NF_WIDTH]) {
-  memset(part, 0, NF_WIDTH * sizeof(float));
-  memcpy(part, x, (left < NF_WIDTH ? left : NF_WIDTH) * sizeof(float));
+// The first vector of x, of which `left` values are there; the others are 0.
+NF_INLINE vf NF(load_part)(const float *x, size_t left) {
+  if (left >= NF_WIDTH) return NF(load)(x);
+  float part[NF_WIDTH] = {0};
+  memcpy(part, x, left * sizeof(float));
+  return NF(load)(part);
 }
 
-// One row of bf16: as such where the processor multiplies them, as f32 otherwise.
+#ifdef NF_DOT_BF16
+// 2·NF_WIDTH values in bf16, of which `left` are there. The instruction turns values below the normal ones into 0, which products
+// take them for in any case.
+NF_INLINE vf NF(load_pairs)(const float *x, size_t left) {
+  const vf low = NF(load_part)(x, left), high = NF(load_part)(x + NF_WIDTH, left > NF_WIDTH ? left - NF_WIDTH : 0);
+  return (vf)_mm512_cvtne2ps_pbh((__m512)high, (__m512)low);
+}
+
+// One row of bf16, padded to an even number of values.
 static void NF(row_bf16)(const float *x, size_t count, char *out) {
   size_t i = 0;
-#ifdef NF_DOT_BF16
-  // The instruction turns values below the normal ones into 0, which products take them for in any case.
-  for (; i + 2 * NF_WIDTH <= count; i += 2 * NF_WIDTH) {
-    const __m512bh values = _mm512_cvtne2ps_pbh((__m512)NF(load)(x + i + NF_WIDTH), (__m512)NF(load)(x + i));
-    memcpy(out + 2 * i, &values, sizeof values);
-  }
-#endif
-  for (; i < count; i += NF_WIDTH) {
-    float part[NF_WIDTH];
-    const size_t size = count - i < NF_WIDTH ? count - i : NF_WIDTH;
-    const float *from = x + i;
-    if (size < NF_WIDTH) {
-      NF(part)(from, size, part);
-      from = part;
-    }
-    const NF(vu) bits = NF(round_bf16)(NF(load)(from));
-#ifdef NF_DOT_BF16
-    const NF(halves) values = __builtin_convertvector(bits >> 16, NF(halves));
-    // A row is padded to an even number of values.
-    memcpy(out + 2 * i, &values, size < NF_WIDTH ? 2 * ((size + 1) / 2 * 2) : sizeof values);
+  for (; i + 2 * NF_WIDTH <= count; i += 2 * NF_WIDTH) NF(store)((float *)(out + 2 * i), NF(load_pairs)(x + i, 2 * NF_WIDTH));
+  if (i == count) return;
+  const vf rest = NF(load_pairs)(x + i, count - i);
+  memcpy(out + 2 * i, &rest, (count - i + 1) / 2 * 4);
+}
 #else
-    memcpy(out + 4 * i, &bits, 4 * size);
-#endif
+// One row of bf16 as f32, because the processor does not multiply it.
+static void NF(row_bf16)(const float *x, size_t count, char *out) {
+  for (size_t i = 0; i < count; i += NF_WIDTH) {
+    const NF(vu) bits = NF(round_bf16)(NF(load_part)(x + i, count - i));
+    memcpy(out + 4 * i, &bits, 4 * (count - i < NF_WIDTH ? count - i : NF_WIDTH));
   }
 }
+#endif
 
 // The rounded values x[i]/step as 16-bit integers, or as bytes with 128 added where the processor multiplies bytes.
 NF_INLINE void NF(store_int8)(vf x, vf inverse, char *out, size_t i) {
