@@ -58,15 +58,7 @@ package final class PostgresRecords: SharedRecords {
           try PostgresSchema.prepare(connection, isReadOnly: readOnly)
         }
         records.watch.start()
-        guard !readOnly else { return records }
-        records.sweepRegularly()
-        if !records.watch.hears({ records.tell() }) {
-          progress(
-            """
-            notifications do not arrive from the database \(place), so that changes of other replicas are seen a quarter of a second \
-            later. Behind a pool of connections, --store-listen has to lead to the same database directly
-            """)
-        }
+        if !readOnly { records.sweepRegularly() }
         return records
       } catch {
         guard error.mayPass, SystemClock.monotonic < deadline else {
@@ -285,4 +277,12 @@ package final class PostgresRecords: SharedRecords {
   }
 
   package func waitForHint(seconds: Double) -> Bool { watch.waitForHint(seconds: seconds) }
+
+  package func missingHints() -> String? {
+    guard !isReadOnly, !watch.hears({ tell() }) else { return nil }
+    return """
+      notifications do not arrive from the database \(location.description), so that changes of other replicas are seen a quarter \
+      of a second later. Behind a pool of connections, --store-listen has to lead to the same database directly
+      """
+  }
 }

@@ -27,6 +27,11 @@ package protocol SharedRecords: Records {
   ///
   /// - Returns: whether there was a hint that they have. Hints may be lost.
   func waitForHint(seconds: Double) -> Bool
+
+  /// Gives a hint, and waits until it arrives here.
+  ///
+  /// - Returns: what it means that it does not; nil where it does, and where none can be given, as by a replica that only reads.
+  func missingHints() -> String?
 }
 
 extension Records {

@@ -134,6 +134,10 @@ extension CollectionStore {
         store.follow()
       }
     }
+    DispatchQueue.global(qos: .utility).async { [weak self] in
+      guard let missing = records.missingHints(), let store = self, !store.contact.isStopped else { return }
+      store.progress(missing)
+    }
   }
 
   /// Takes over everything that the records have now, between two commits of this process, and waits until that is done.
