@@ -3,7 +3,7 @@ import Platform
 import Synchronization
 
 /// What a look at shared records could not take over.
-package struct Look: Sendable {
+struct Look: Sendable {
   /// Why the records could not be asked at all.
   var failure: StoreError?
   /// Why a collection is not here as it is stored, by its name.
@@ -149,8 +149,11 @@ extension CollectionStore {
   func look() -> Look {
     guard let records = sharedRecords, !contact.isStopped else { return Look() }
     var look = take(from: records)
-    for follower in others.withLock({ $0 }) { look.others = follower.look() ?? look.others }
-    if look.failure == nil, look.others == nil { contact.noteSeen(except: look.collections.keys) }
+    // Records that cannot be asked are not asked again.
+    if look.failure == nil {
+      for follower in others.withLock({ $0 }) { look.others = follower.look() ?? look.others }
+      if look.others == nil { contact.noteSeen(except: look.collections.keys) }
+    }
     writer.versions.check()
     return look
   }
@@ -164,17 +167,15 @@ extension CollectionStore {
     for (name, collection) in held where !names.contains(name) { drop(name, collection) }
     var look = Look()
     for row in stored {
-      guard let collection = held[row.name] else {
-        look.collections[row.name] = loadAnew(row, replacing: nil)
-        continue
-      }
-      // Dropped and made again meanwhile.
-      guard collection.id == row.id else {
+      if let collection = held[row.name] {
+        if collection.id == row.id {
+          look.collections[row.name] = update(collection, to: row, records)
+          continue
+        }
+        // Dropped and made again meanwhile.
         drop(row.name, collection)
-        look.collections[row.name] = loadAnew(row, replacing: nil)
-        continue
       }
-      look.collections[row.name] = update(collection, to: row, records)
+      look.collections[row.name] = loadAnew(row, replacing: nil)
     }
     return look
   }
